@@ -1,0 +1,1 @@
+"""Tensors, operators, autograd, neural networks, optimizers, data: everything that runs without a compiler."""

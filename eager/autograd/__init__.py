@@ -1,0 +1,1 @@
+"""Automatic differentiation: the gradient mode, the tape, the engine that walks it, and user-defined functions."""

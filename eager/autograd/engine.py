@@ -1,0 +1,271 @@
+"""The engine: walks the tape from results back to leaves and sums gradients.
+
+In come result tensors and their gradients; out go `.grad` on the leaves (`backward`) or the gradients of named tensors (`grad`). The one idea:
+the walk is ordinary code over tensor operators, so with `create_graph=True` it is itself recorded, and on traced tensors it records the backward
+into the graph. Nodes are taken by falling sequence number, so every consumer comes before what it consumed.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from .mode import STATE
+from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges
+
+
+class LAZY:
+    """Stands for the gradient of a traced input that nobody has read yet (see graph/trace.py)."""
+
+
+def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    """Sum the gradients of `tensors` into `.grad` of the leaves (or of `inputs` only).
+
+    Raises RuntimeError when a tensor needs no gradient, when one that is not a scalar comes without a gradient, when shapes differ, and when a
+    saved value was overwritten or freed.
+    """
+    roots, gradients = _roots(tensors, grad_tensors)
+    targets = None if inputs is None else _sequence(inputs)
+    found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
+    for leaf, (gradient, owned) in found.values():
+        if targets is None or any(leaf is target for target in targets):
+            _accumulate(leaf, gradient, owned, create_graph)
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple:  # fmt: skip
+    """The gradients of `outputs` with respect to `inputs`, as a tuple; nothing is written to `.grad`.
+
+    Raises RuntimeError when an input was not used, unless `allow_unused=True` (its gradient is then None) or `materialize_grads=True` (zeros).
+    """
+    roots, gradients = _roots(outputs, grad_outputs)
+    targets = _sequence(inputs)
+    for target in targets:
+        if not target.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+    found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
+    results = []
+    for target in targets:
+        entry = found.get(id(target))
+        if entry is None and materialize_grads:
+            results.append(F[0].zeros_like(target))
+        elif entry is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is desired."
+            )
+        else:
+            results.append(None if entry is None else entry[1][0])
+    return tuple(results)
+
+
+def _sequence(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (tuple, list)) else [value]
+
+
+def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
+    roots = _sequence(tensors)
+    given = [None] * len(roots) if gradients is None else _sequence(gradients)
+    if len(given) != len(roots):
+        raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
+    result = []
+    for root, gradient in zip(roots, given):
+        if not root.requires_grad:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        if gradient is None:
+            if root.numel() != 1:
+                raise RuntimeError(f"grad can be implicitly created only for scalar outputs; this one has shape {tuple(root.shape)}: pass gradient=")
+            gradient = F[0].ones_like(root)
+        elif tuple(gradient.shape) != tuple(root.shape):
+            raise RuntimeError(f"Mismatch in shape: the gradient has shape {tuple(gradient.shape)} and the output {tuple(root.shape)}")
+        result.append(gradient)
+    return roots, result
+
+
+class _Sums:
+    """Gradients on their way: per node (and result of it), the sum so far and whether we own its memory."""
+
+    def __init__(self) -> None:
+        self.of_node: dict[Node, Any] = {}
+        self.of_leaf: dict[int, tuple[Any, tuple[Any, bool]]] = {}
+        self.heap: list[tuple[int, int, Node]] = []
+
+    def add(self, edge: Any, gradient: Any, owned: bool) -> None:
+        if isinstance(edge, Part):
+            node, index = edge.node, edge.index
+            slots = self.of_node.get(node)
+            if slots is None:
+                slots = self.of_node[node] = [None] * node.results
+                heapq.heappush(self.heap, (-node.sequence, id(node), node))
+            slots[index] = _sum(slots[index], gradient, owned)
+        elif isinstance(edge, Node):
+            before = self.of_node.get(edge)
+            if before is None:
+                heapq.heappush(self.heap, (-edge.sequence, id(edge), edge))
+            self.of_node[edge] = _sum(before, gradient, owned)
+        else:
+            entry = self.of_leaf.get(id(edge))
+            gradient = _through_hooks(edge, gradient) if edge._hooks else gradient
+            self.of_leaf[id(edge)] = edge, _sum(entry and entry[1], gradient, owned)
+
+
+def _sum(before: tuple[Any, bool] | None, gradient: Any, owned: bool) -> tuple[Any, bool]:
+    return (gradient, owned) if before is None else (before[0] + gradient, True)
+
+
+def _walk(
+    roots: list[Any], gradients: list[Any], targets: list[Any] | None, retain: bool, create_graph: bool
+) -> dict[int, tuple[Any, tuple[Any, bool]]]:
+    """Leaf (or target) id -> (tensor, (gradient, owned))."""
+    sums = _Sums()
+    previous = STATE.enabled
+    STATE.enabled = create_graph
+    watched: dict[Any, list[Any]] = {}  # edges whose gradient somebody wants although they are not leaves
+    for target in targets or ():
+        if (edge := target._edge) is not None:
+            watched.setdefault(_key(edge), []).append(target)
+    try:
+        for root, gradient in zip(roots, gradients):
+            sums.add(root if root._edge is None else root._edge, gradient, False)
+        allowed = None if targets is None else _reaching(sums, targets)
+        visited = []
+        while sums.heap:
+            _, _, node = heapq.heappop(sums.heap)
+            entry = sums.of_node.pop(node)
+            arrived = _arrived(node, entry)
+            if watched:
+                _collect(node, arrived, watched, sums)
+            if allowed is None or node in allowed:
+                _step(node, arrived, sums, allowed)
+                visited.append(node)
+        if not retain:
+            for node in visited:
+                node.release()
+    finally:
+        STATE.enabled = previous
+    return sums.of_leaf
+
+
+def _arrived(node: Node, entry: Any) -> Any:
+    """The gradient of a node's result (a list for several), after the tensor hooks and retained gradients registered on it."""
+    if isinstance(node, MultipleNode):
+        values = [None if slot is None else slot[0] for slot in entry]
+        for hook in node.hooks or ():
+            values = hook(values)
+        return values
+    value = entry[0]
+    for hook in node.hooks or ():
+        value = hook(value)
+    return value
+
+
+def _collect(node: Node, arrived: Any, watched: dict[Any, list[Any]], sums: _Sums) -> None:
+    several = isinstance(node, MultipleNode)
+    for index in range(node.results) if several else (None,):  # type: ignore[attr-defined]
+        value = arrived[index] if several else arrived
+        if value is not None:
+            for target in watched.get((id(node), index), ()):
+                sums.of_leaf[id(target)] = target, (value, False)
+
+
+def _key(edge: Any) -> tuple[int, int | None]:
+    return (id(edge.node), edge.index) if isinstance(edge, Part) else (id(edge), None)
+
+
+def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> None:
+    """Send the gradients of one node's inputs on their way."""
+    pulled = node.pull(arrived)
+    metas = node.metas if isinstance(node, OperatorNode) else None
+    for position, (edge, gradient) in enumerate(zip(node.edges, pulled)):
+        if edge is None or gradient is None:
+            continue
+        if type(edge) is tuple:
+            for part, (sub_edge, sub_gradient) in enumerate(zip(edge, gradient)):
+                if sub_edge is not None and sub_gradient is not None:
+                    _send(sub_edge, sub_gradient, metas and metas[position][part], arrived, sums, allowed)
+        else:
+            _send(edge, gradient, metas and metas[position], arrived, sums, allowed)
+
+
+def _send(edge: Any, gradient: Any, meta: Any, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> None:
+    target = edge.node if isinstance(edge, Part) else edge
+    if allowed is not None and isinstance(target, Node) and target not in allowed and _key(edge) not in _wanted(allowed):
+        return
+    fresh = isinstance(arrived, list) or gradient._storage is not arrived._storage
+    if meta is not None and tuple(gradient.shape) != tuple(meta[0]):
+        gradient = F[0].sum_to_size(gradient, meta[0])
+        fresh = True
+    if meta is not None and meta[1] is not None and not meta[1].is_complex and gradient.dtype.is_complex:
+        gradient = F[0].real(gradient)
+    sums.add(edge, gradient, fresh and gradient._base is None)
+
+
+class _Reached(set):
+    """Nodes from which a target can be reached; `wanted` holds the keys of the targets' own edges."""
+
+    wanted: frozenset = frozenset()
+
+
+def _wanted(allowed: set[Node]) -> frozenset:
+    return allowed.wanted  # type: ignore[attr-defined]
+
+
+def _reaching(sums: _Sums, targets: list[Any]) -> set[Node]:
+    """The nodes from which a target can be reached: the others' gradients are never computed."""
+    leaf_ids = {id(target) for target in targets if target._edge is None}
+    keys = frozenset(_key(target._edge) for target in targets if target._edge is not None)
+    reached = _Reached()
+    reached.wanted = keys
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [entry[2] for entry in sums.heap]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        order.append(node)
+        for edge in flat_edges(node):
+            target = edge.node if isinstance(edge, Part) else edge
+            if isinstance(target, Node):
+                stack.append(target)
+    for node in sorted(order, key=lambda n: n.sequence):
+        for edge in flat_edges(node):
+            target = edge.node if isinstance(edge, Part) else edge
+            if (
+                edge is not None
+                and (target in reached if isinstance(target, Node) else id(target) in leaf_ids)
+                or (edge is not None and _is_key(edge, keys))
+            ):
+                reached.add(node)
+                break
+    return reached
+
+
+def _is_key(edge: Any, keys: frozenset) -> bool:
+    return isinstance(edge, (Part, Node)) and _key(edge) in keys
+
+
+def _through_hooks(tensor: Any, gradient: Any) -> Any:
+    for hook in list(tensor._hooks):
+        result = hook(gradient)
+        if result is not None:
+            gradient = result
+    return gradient
+
+
+def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+    """PyTorch's rule: the first gradient is kept (copied if its memory is shared), later ones are added, in place unless a graph is wanted."""
+    before = leaf.grad
+    if before is None:
+        leaf.grad = gradient if owned else F[0].clone(gradient)
+    elif create_graph:
+        leaf.grad = before + gradient
+    else:
+        previous = STATE.enabled
+        STATE.enabled = False
+        try:
+            before.add_(gradient)
+        finally:
+            STATE.enabled = previous

@@ -1,0 +1,221 @@
+"""The tape: what a differentiable operation leaves behind.
+
+In come an operator's row, its arguments and its result; out goes a `TapeNode` with edges to what the arguments came from, holding exactly the
+values that the formulas of the active arguments name. The one idea: a formula's parameter names say what is saved, so nothing is kept that no
+derivative reads, and each kept value's version is checked when it is used.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..ops.definition import OpDef
+
+_sequence = itertools.count()
+F: list[Any] = []  # the namespace of operators on tensors that formulas are written over; filled by `install_namespace`
+
+
+def install_namespace(namespace: Any) -> None:
+    """Called once by `eager.functional`, which is built on the tape and so cannot be imported here."""
+    F[:] = [namespace]
+
+
+class Node:
+    """One differentiable step. `edges` holds, for each input: None, the `Node` it came from, or the leaf tensor itself.
+
+    A consumer always has a higher `sequence` than what it consumed, which is all that the engine needs for its order.
+    """
+
+    __slots__ = ("edges", "sequence", "hooks", "__weakref__")
+
+    def __init__(self, edges: Sequence[Any]) -> None:
+        self.edges = edges
+        self.sequence = next(_sequence)
+        self.hooks: list[Callable] | None = None
+
+    @property
+    def next_functions(self) -> tuple:
+        return tuple((edge, 0) for edge in flat_edges(self))
+
+    def name(self) -> str:
+        return type(self).__name__
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        """The gradients of the inputs, one for each edge (for a sequence argument, a sequence), given that of the result."""
+        raise NotImplementedError
+
+    def release(self) -> None:
+        """Drop what was saved; a second `pull` raises RuntimeError."""
+
+
+class Part:
+    """The edge to one result of a node that has several: what a tensor holds in place of the node itself."""
+
+    __slots__ = ("node", "index")
+
+    def __init__(self, node: MultipleNode, index: int) -> None:
+        self.node = node
+        self.index = index
+
+
+def flat_edges(node: Node) -> list[Any]:
+    edges: list[Any] = []
+    for edge in node.edges:
+        if type(edge) is tuple:
+            edges.extend(edge)
+        else:
+            edges.append(edge)
+    return edges
+
+
+_plans: dict[tuple[OpDef, tuple[bool, ...]], tuple[frozenset[int], bool]] = {}
+
+
+def _plan(op: OpDef, active: tuple[bool, ...]) -> tuple[frozenset[int], bool]:
+    """Positions of the arguments whose values must be saved, and whether the result must, when just the `active` arguments need gradients."""
+    found = _plans.get((op, active))
+    if found is None:
+        names = [p.name for p in op.schema.parameters]
+        needed = {word for name, on in zip(names, active) if on for word in op.reads.get(name, ())}
+        found = frozenset(i for i, p in enumerate(op.schema.parameters) if p.name in needed), "out" in needed
+        _plans[op, active] = found
+    return found
+
+
+class OperatorNode(Node):
+    """The step of one OpDef row."""
+
+    __slots__ = ("op", "active", "args", "metas", "versions", "out")
+
+    def __init__(self, op: OpDef, args: tuple, edges: tuple, active: tuple[bool, ...], out: Any) -> None:
+        super().__init__(edges)
+        self.op = op
+        self.active = active
+        keep, keep_out = _plan(op, active)
+        saved, metas, versions = [], [], []
+        for position, (argument, parameter) in enumerate(zip(args, op.schema.parameters)):
+            if parameter.kind == "attribute":
+                saved.append(argument)
+                metas.append(None)
+            elif position in keep:
+                saved.append(argument)
+                metas.append(_meta(argument))
+                versions.append((position, _version(argument)))
+            else:
+                saved.append(None)
+                metas.append(_meta(argument))
+        self.args: list[Any] | None = saved
+        self.metas = metas
+        self.versions = versions
+        # The result is kept as its parts, since the tensor itself refers to this node.
+        self.out = (out._data, out._storage, out._storage.version, type(out)) if keep_out else None
+
+    def name(self) -> str:
+        return f"{self.op.name.title().replace('_', '')}Backward"
+
+    def __repr__(self) -> str:
+        return f"<{self.name()}>"
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        args = self.args
+        if args is None:
+            raise RuntimeError(
+                "Trying to backward through the graph a second time: the saved values of "
+                f"{self.op.name}() were freed by the first backward; call the first backward(retain_graph=True)"
+            )
+        for position, version in self.versions:
+            if _version(args[position]) != version:
+                self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
+        result: list[Any] = []
+        for parameter, on in zip(self.op.schema.parameters, self.active):
+            if on:
+                assert self.op.vjp is not None
+                result.append(self.op.vjp[parameter.name](*[self.value(word, g) for word in self.op.reads[parameter.name]]))
+            else:
+                result.append(None)
+        return result
+
+    def value(self, word: str, g: Any) -> Any:
+        """What a formula's parameter `word` stands for."""
+        if word in ("g", "t"):
+            return g
+        if word == "F":
+            return F[0]
+        if word == "out":
+            assert self.out is not None
+            array, storage, version, _ = self.out
+            if storage.version != version:
+                self._overwritten("its result", version, storage.version)
+            return F[0].from_parts(array, storage, self)
+        for argument, meta, parameter in zip(self.args or (), self.metas, self.op.schema.parameters):
+            if parameter.name == word:
+                return argument
+            if word == f"{parameter.name}_shape":
+                return [m[0] for m in meta] if type(meta) is list else meta[0]
+            if word == f"{parameter.name}_dtype":
+                return [m[1] for m in meta] if type(meta) is list else meta[1]
+        raise KeyError(f"the derivative of {self.op.name} names '{word}', which is none of its arguments")
+
+    def _overwritten(self, what: str, saved: Any, now: Any) -> None:
+        raise RuntimeError(
+            f"one of the variables needed for gradient computation has been modified by an inplace operation: {self.op.name}() saved "
+            f"{what} at version {saved}, it is now at version {now}; use the operation that returns a new tensor, or clone() before it"
+        )
+
+    def release(self) -> None:
+        self.args = None
+        self.out = None
+
+
+class CallbackNode(Node):
+    """A step whose gradients a Python function gives: `pull_function(g) -> sequence`, one gradient for each edge."""
+
+    __slots__ = ("function", "label")
+
+    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str) -> None:
+        super().__init__(edges)
+        self.function: Callable[[Any], Sequence[Any]] | None = function
+        self.label = label
+
+    def name(self) -> str:
+        return self.label
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        if self.function is None:
+            raise RuntimeError(
+                f"Trying to backward through the graph a second time: {self.label} was freed; call the first backward(retain_graph=True)"
+            )
+        return self.function(g)
+
+    def release(self) -> None:
+        self.function = None
+
+
+class MultipleNode(CallbackNode):
+    """A step with several results: `pull` gets a list of their gradients, None where nothing came. Its tensors hold `Part` edges."""
+
+    __slots__ = ("results",)
+
+    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, results: int) -> None:
+        super().__init__(edges, function, label)
+        self.results = results
+
+
+def _meta(argument: Any) -> Any:
+    """Shape and dtype of a tensor argument; for a sequence a list of them; for a number or None, the scalar's."""
+    if type(argument) in (tuple, list):
+        return [_meta(part) for part in argument]
+    if hasattr(argument, "_data"):
+        return argument.shape, argument.dtype
+    return (), None
+
+
+def _version(argument: Any) -> Any:
+    if type(argument) in (tuple, list):
+        return tuple(_version(part) for part in argument)
+    return argument._storage.version if hasattr(argument, "_storage") else 0

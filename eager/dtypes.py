@@ -1,0 +1,187 @@
+"""Data types and devices: what a tensor's elements are, and where they live.
+
+In comes a name or a NumPy dtype, out goes one of twelve shared `dtype` objects (compared by identity) or a `device`. The one idea: segue has
+PyTorch's names on top of NumPy's types, with bfloat16 from ml_dtypes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+__all__ = [
+    "bfloat16", "bool", "complex128", "complex64", "device", "dtype", "finfo", "float16", "float32", "float64", "get_default_dtype", "iinfo", "int16",
+    "int32", "int64", "int8", "set_default_dtype", "uint8",
+]  # fmt: skip
+
+BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # the categories of promotion, in rising order
+
+
+class dtype:
+    """The type of a tensor's elements. There is one object for each type; compare with `is` or `==`.
+
+    >>> from segue.eager.dtypes import float32
+    >>> float32, float32.itemsize, float32.is_floating_point
+    (segue.float32, 4, True)
+    """
+
+    __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed")
+
+    def __init__(self, name: str, numpy_type: Any, category: int) -> None:
+        self.name = name
+        self.numpy = np.dtype(numpy_type)
+        self.category = category
+        self.itemsize = self.numpy.itemsize
+        self.is_floating_point = category == FLOAT
+        self.is_complex = category == COMPLEX
+        self.is_signed = name not in ("bool", "uint8")
+
+    def __repr__(self) -> str:
+        return f"segue.{self.name}"
+
+    def __reduce__(self):
+        return (_by_name, (self.name,))
+
+    def __deepcopy__(self, memo: dict) -> dtype:
+        return self
+
+
+_bool = bool
+bool = dtype("bool", np.bool_, BOOL)  # noqa: A001  (PyTorch's name)
+uint8 = dtype("uint8", np.uint8, INTEGER)
+int8 = dtype("int8", np.int8, INTEGER)
+int16 = dtype("int16", np.int16, INTEGER)
+int32 = dtype("int32", np.int32, INTEGER)
+int64 = dtype("int64", np.int64, INTEGER)
+float16 = dtype("float16", np.float16, FLOAT)
+bfloat16 = dtype("bfloat16", ml_dtypes.bfloat16, FLOAT)
+float32 = dtype("float32", np.float32, FLOAT)
+float64 = dtype("float64", np.float64, FLOAT)
+complex64 = dtype("complex64", np.complex64, COMPLEX)
+complex128 = dtype("complex128", np.complex128, COMPLEX)
+
+ALL = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
+ALIASES = {
+    "half": float16,
+    "float": float32,
+    "double": float64,
+    "short": int16,
+    "int": int32,
+    "long": int64,
+    "cfloat": complex64,
+    "cdouble": complex128,
+}
+_NAMES = {d.name: d for d in ALL}
+_FROM_NUMPY = {d.numpy: d for d in ALL}
+_FROM_PYTHON = {_bool: bool, int: int64, complex: complex64}
+_default = [float32]
+
+
+def _by_name(name: str) -> dtype:
+    return _NAMES[name]
+
+
+def from_numpy_dtype(numpy_dtype: Any) -> dtype:
+    """segue's dtype of a NumPy dtype. Raises TypeError for types that tensors cannot hold (strings, objects, uint16 ...).
+
+    >>> from_numpy_dtype(np.dtype("int32"))
+    segue.int32
+    """
+    found = _FROM_NUMPY.get(numpy_dtype)
+    if found is None:
+        found = _FROM_NUMPY.get(np.dtype(numpy_dtype).newbyteorder("="))
+    if found is None:
+        raise TypeError(f"a tensor cannot hold NumPy's {np.dtype(numpy_dtype).name}; the supported types are {', '.join(_NAMES)}")
+    return found
+
+
+def as_dtype(value: Any) -> dtype:
+    """A dtype from a dtype, a NumPy dtype, or one of Python's bool, int, float, complex."""
+    if isinstance(value, dtype):
+        return value
+    if value is float:
+        return _default[0]
+    if isinstance(value, type) and value in _FROM_PYTHON:
+        return _FROM_PYTHON[value]
+    return from_numpy_dtype(value)
+
+
+def get_default_dtype() -> dtype:
+    """The floating type of tensors made from Python floats (float32 at first)."""
+    return _default[0]
+
+
+def set_default_dtype(value: dtype) -> None:
+    """Set the floating type of tensors made from Python floats. Raises TypeError unless `value` is a floating type."""
+    if not (isinstance(value, dtype) and value.is_floating_point):
+        raise TypeError(f"set_default_dtype() takes a floating dtype, not {value!r}")
+    _default[0] = value
+
+
+class finfo:
+    """Limits of a floating type: eps, max, min, tiny, smallest_normal, resolution, bits.
+
+    >>> finfo(float32).eps
+    1.1920928955078125e-07
+    """
+
+    def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
+        of = type or get_default_dtype()
+        if not (of.is_floating_point or of.is_complex):
+            raise TypeError(f"finfo() needs a floating dtype, not {of}; use iinfo")
+        info = ml_dtypes.finfo(of.numpy)
+        self.dtype, self.bits = of.name, info.bits
+        for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
+            setattr(self, name, float(getattr(info, name)))
+
+
+class iinfo:
+    """Limits of an integer type: max, min, bits.
+
+    >>> iinfo(int8).max
+    127
+    """
+
+    def __init__(self, type: dtype) -> None:  # noqa: A002
+        if type.category != INTEGER:
+            raise TypeError(f"iinfo() needs an integer dtype, not {type}; use finfo")
+        info = np.iinfo(type.numpy)
+        self.dtype, self.bits, self.max, self.min = type.name, info.bits, int(info.max), int(info.min)
+
+
+class device:
+    """Where a tensor lives: "cpu", "cuda", "cuda:1" or "meta". Compared by value.
+
+    >>> device("cuda:1").index
+    1
+    """
+
+    __slots__ = ("type", "index")
+
+    def __init__(self, name: str | device = "cpu", index: int | None = None) -> None:
+        if isinstance(name, device):
+            name, index = name.type, name.index if index is None else index
+        kind, _, number = name.partition(":")
+        if kind not in ("cpu", "cuda", "meta") or (number and not number.isdigit()):
+            raise RuntimeError(f"segue knows the devices cpu, cuda, cuda:N and meta, not {name!r}")
+        self.type = kind
+        self.index = int(number) if number else index
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other: object) -> _bool:
+        if isinstance(other, str):
+            other = device(other)
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+
+CPU = device("cpu")

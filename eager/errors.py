@@ -1,0 +1,147 @@
+"""Errors for people: the exception classes, and how a message finds and shows the user's line.
+
+In comes what went wrong, in words; out goes an exception whose message ends with the user's file, line and source text, with a caret where the Python
+version knows the column. The one idea: the user's line is the innermost frame that is not segue's own, or, while a graph is captured
+(when no such frame runs), the place that the tracer says it is at.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import CodeType, FrameType
+
+OWN_ROOMS = ("eager", "graph", "capture", "inductor")  # tools/ holds programs that use segue as anyone would
+_PACKAGE = __name__.partition(".")[0]
+_OWN_MODULES = (_PACKAGE, *(f"{_PACKAGE}.{room}" for room in OWN_ROOMS))
+_OWN_PREFIXES = tuple(name + "." for name in _OWN_MODULES[1:])
+
+
+class SegueError(Exception):
+    """Base class of segue's own errors; each is also the built-in (or PyTorch's) class that people catch."""
+
+
+class ShapeError(SegueError, RuntimeError):
+    """Shapes or sizes do not fit."""
+
+
+class DtypeError(SegueError, RuntimeError):
+    """A dtype does not fit, or a value does not fit its dtype."""
+
+
+class DeviceError(SegueError, RuntimeError):
+    """Tensors on different devices, or a device that is not there."""
+
+
+class DimensionError(SegueError, IndexError):
+    """A dimension or an index out of range."""
+
+
+class AutogradError(SegueError, RuntimeError):
+    """The backward cannot run: an overwritten value, a graph used twice, nothing that requires a gradient."""
+
+
+class InplaceError(AutogradError):
+    """An in-place operation that is not allowed here."""
+
+
+class CaptureError(SegueError, RuntimeError):
+    """`fullgraph=True` met something that capture cannot follow."""
+
+
+class GraphError(SegueError, RuntimeError):
+    """A graph breaks one of its invariants."""
+
+
+class BackendError(SegueError, RuntimeError):
+    """A backend failed, or is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the user's code. `columns` is the (start, end) of the running expression on its line, where it is known."""
+
+    file: str
+    line: int
+    function: str = ""
+    columns: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    def show(self) -> str:
+        """File and line, the source text, and a caret under the expression."""
+        text = linecache.getline(self.file, self.line).rstrip("\n")
+        head = f'  File "{self.file}", line {self.line}' + (f", in {self.function}" if self.function else "")
+        if not text.strip():
+            return head
+        stripped = text.lstrip()
+        lines = [head, "    " + stripped]
+        if self.columns is not None:
+            lead = len(text) - len(stripped)
+            start, end = (max(0, column - lead) for column in self.columns)
+            lines.append("    " + " " * start + "^" * max(1, min(end, len(stripped)) - start))
+        return "\n".join(lines)
+
+
+_places: list[Location] = []
+
+
+@contextmanager
+def at(location: Location) -> Iterator[None]:
+    """Within the block `user_location()` is `location`: what the tracer says while the user's frame does not really run."""
+    _places.append(location)
+    try:
+        yield
+    finally:
+        _places.pop()
+
+
+def is_own(frame: FrameType) -> bool:
+    """Whether a frame runs segue's own code (tools/ counts as a user's)."""
+    name = frame.f_globals.get("__name__", "")
+    return name in _OWN_MODULES or name.startswith(_OWN_PREFIXES) or name.startswith("contextlib")
+
+
+def columns_of(code: CodeType, lasti: int) -> tuple[int, int] | None:
+    """(start, end) columns of an instruction, when it begins and ends on one line."""
+    position = next(itertools.islice(code.co_positions(), lasti // 2, None), None)
+    if position is None:
+        return None
+    line, end_line, start, end = position
+    if line != end_line or start is None or end is None:
+        return None
+    return start, end
+
+
+def user_location() -> Location | None:
+    """The user's line: the tracer's, else that of the innermost frame outside segue; None when there is none."""
+    if _places:
+        return _places[-1]
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_own(frame):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    code = frame.f_code
+    return Location(code.co_filename, frame.f_lineno, code.co_name, columns_of(code, frame.f_lasti))
+
+
+def message(problem: str, hint: str = "", location: Location | None = None) -> str:
+    """The text of an error: the problem, the user's line (found when not given), and what to write instead."""
+    where = location or user_location()
+    parts = [problem]
+    if where is not None:
+        parts.append(where.show())
+    if hint:
+        parts.append(f"Instead: {hint}")
+    return "\n".join(parts)
+
+
+def error(kind: type[Exception], problem: str, hint: str = "", location: Location | None = None) -> Exception:
+    """An exception of class `kind` with the full message; write `raise error(ShapeError, "...", "...")`."""
+    return kind(message(problem, hint, location))

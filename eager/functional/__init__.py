@@ -1,0 +1,33 @@
+"""The public operators on tensors: PyTorch's names and keywords over the rows of eager/ops.
+
+In come tensors, numbers and PyTorch's arguments, out go tensors. The one idea: this package is also the namespace `F` that derivative formulas are written
+over, since on traced tensors the same functions record a graph.
+"""
+
+import sys
+
+from ..autograd.tape import install_namespace
+from ..tensor import Tensor
+from . import losses, methods, neural
+from .arguments import cast
+from .creation import *  # noqa: F403
+from .indexing import *  # noqa: F403
+from .methods import attach, from_parts
+from .neural import dropout, embedding, layer_norm, linear, scaled_dot_product_attention, sigmoid, tanh
+from .pointwise import *  # noqa: F403
+from .products import *  # noqa: F403
+from .reduction import *  # noqa: F403
+from .shape import *  # noqa: F403
+
+attach()
+install_namespace(sys.modules[__name__])
+
+from ..ops.definition import OPS as _rows  # noqa: E402
+
+# Rows without a public function of their own are reachable for formulas under their row's name.
+for _name, _row in _rows.items():
+    if _name not in globals():
+        globals()[_name] = _row
+
+__all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
+_ = (Tensor, losses, neural, cast, from_parts, dropout, embedding, layer_norm, linear, scaled_dot_product_attention, sigmoid, tanh)

@@ -1,0 +1,152 @@
+"""What the public operators share: turning arguments into the normal form that rows take.
+
+In come dimensions, shapes and operands as people write them; out go non-negative dimensions, tuples and tensors. The one idea: rows see only
+normal forms, so each is checked once, here. Sizes may be symbolic throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.mode import STATE
+from ..dtypes import dtype, from_numpy_dtype
+from ..errors import DimensionError, ShapeError, error
+from ..ops.definition import OPS
+from ..tensor import Tensor, wrap
+
+Number = (bool, int, float, complex, np.number, np.bool_)
+
+
+def dimension(dim: Any, ndim: int) -> int:
+    """A dimension counted from the front. Raises IndexError as PyTorch words it.
+
+    >>> dimension(-1, 3)
+    2
+    """
+    limit = max(ndim, 1)
+    if not isinstance(dim, int) or isinstance(dim, bool):
+        dim = _index(dim)
+    if -limit <= dim < limit:
+        return dim + limit if dim < 0 else dim
+    raise error(DimensionError, f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+
+
+def _index(value: Any) -> int:
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        return value.__index__()
+    raise error(TypeError, f"a dimension must be an int, not {type(value).__name__}")
+
+
+def dimensions(dim: Any, ndim: int) -> tuple[int, ...]:
+    """A tuple of dimensions from None (all), an int, or a sequence. Raises on a dimension named twice."""
+    if dim is None:
+        return tuple(range(ndim))
+    if isinstance(dim, (tuple, list)):
+        found = tuple(dimension(d, ndim) for d in dim) if ndim else tuple(0 for d in dim if dimension(d, 0) == 0)
+        if len(set(found)) != len(found):
+            raise error(RuntimeError, f"dim {dim} appears multiple times in the list of dims")
+        return tuple(range(ndim)) if not found else (found if ndim else ())
+    found_one = dimension(dim, ndim)
+    return (found_one,) if ndim else ()
+
+
+def as_shape(sizes: tuple) -> tuple:
+    """A shape from `f(2, 3)`, `f((2, 3))` or `f([2, 3])`; sizes may be 0-d integer tensors or symbolic."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    return tuple(s.__index__() if isinstance(s, (Tensor, np.integer)) else s for s in sizes)
+
+
+def fill_one(shape: tuple, count: Any, name: str) -> tuple:
+    """Replace a single -1 in `shape` by what makes `count` elements. Raises RuntimeError when none fits."""
+    unknown = [i for i, s in enumerate(shape) if isinstance(s, int) and s == -1]
+    if not unknown:
+        return shape
+    if len(unknown) > 1:
+        raise error(ShapeError, f"{name}(): only one dimension can be inferred, not {shape}")
+    known: Any = 1
+    for s in shape:
+        if not (isinstance(s, int) and s == -1):
+            known = known * s
+    if known == 0:
+        raise error(
+            ShapeError,
+            f"{name}(): cannot reshape tensor of {count} elements into shape {list(shape)} because the unspecified dimension size -1 can be any value",
+        )
+    if count % known != 0:
+        raise error(ShapeError, f"{name}(): shape '{list(shape)}' is invalid for input of size {count}")
+    return (*shape[: unknown[0]], count // known, *shape[unknown[0] + 1 :])
+
+
+def as_operand(value: Any, name: str) -> Any:
+    """A tensor or a Python number, from what may stand beside a tensor in an operator."""
+    if isinstance(value, (Tensor, bool, int, float, complex)):
+        return value
+    if isinstance(value, (np.number, np.bool_)):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return wrap(value)
+    if hasattr(value, "segue_symbol"):  # a symbolic size
+        return value
+    raise error(TypeError, f"{name}(): argument must be a Tensor or a number, not {type(value).__name__}")
+
+
+def need_tensor(value: Any, name: str, argument: str = "input") -> Tensor:
+    """The value itself when it is a tensor, else TypeError that names operator and argument."""
+    if isinstance(value, Tensor):
+        return value
+    raise error(TypeError, f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
+
+
+def parts(tensors: Iterable[Any], name: str) -> tuple[Tensor, ...]:
+    """A non-empty tuple of tensors."""
+    found = tuple(tensors)
+    if not found:
+        raise error(RuntimeError, f"{name}(): expected a non-empty list of Tensors")
+    return tuple(need_tensor(t, name, f"tensors[{i}]") for i, t in enumerate(found))
+
+
+def cast(x: Tensor, to: dtype) -> Tensor:
+    """`x` in dtype `to`; itself when it is there already."""
+    return x if x.dtype is to else OPS["cast"](x, to)
+
+
+def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The variant `f_` of an operator: compute, then write into the first argument."""
+    name = function.__name__
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        value = function(self, *args, **kwargs)
+        self._check_write(name, value._data.shape, value.dtype)
+        return self._write(name, cast(value, self.dtype))
+
+    method.__name__ = method.__qualname__ = name + "_"
+    method.__module__ = function.__module__
+    method.__doc__ = f"In-place version of `segue.{name}`."
+    return method
+
+
+def write_out(out: Tensor | None, value: Tensor, name: str) -> Tensor:
+    """Serve the `out=` argument: `value` goes into `out`, which is resized by taking new memory when its shape differs."""
+    if out is None:
+        return value
+    if STATE.enabled and (value.requires_grad or out.requires_grad):
+        raise error(
+            RuntimeError,
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
+        )
+    if tuple(out.shape) != tuple(value.shape):
+        out._data = np.empty(tuple(value.shape), out._data.dtype)
+        out._storage.version += 1
+    out._check_write(name, value._data.shape, value.dtype)
+    return out._write(name, cast(value, out.dtype))
+
+
+def array_of(value: Any) -> np.ndarray:
+    """A NumPy array that may stand under a tensor, from nested Python data or an array; floats become the default dtype in `tensor`."""
+    array = np.asarray(value)
+    from_numpy_dtype(array.dtype)
+    return array

@@ -1,0 +1,320 @@
+"""Making tensors: from data, filled, counted, and drawn at random.
+
+In come shapes and values, out go new tensors. The one idea: everything here is a `full`, an `arange`, or a random draw at the generator's next
+call, so that a captured graph can make them too.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import as_dtype, device, dtype, get_default_dtype
+from ..errors import DeviceError, DtypeError, ShapeError, error
+from ..meta import meta_tensor
+from ..ops.definition import OPS
+from ..random import Generator, next_call
+from ..tensor import FACTORY, Storage, Tensor, wrap
+from .arguments import as_shape, cast
+
+
+def _placed(out: Tensor, where: Any, requires_grad: bool) -> Tensor:
+    """The new tensor on device `where`, as a leaf that may want a gradient."""
+    if where is not None:
+        kind = device(where).type
+        if kind == "meta":
+            out = meta_tensor(out.shape, out.dtype)
+        elif kind == "cuda":
+            raise error(DeviceError, "no CUDA device can be used here", "device='cpu'")
+    return out.requires_grad_() if requires_grad else out
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
+    """A new leaf tensor with a copy of `data` (numbers, nested sequences, arrays, tensors).
+
+    Python floats become the default dtype, ints int64, bools bool; arrays keep theirs. Raises TypeError or ValueError for what is not numeric or is ragged.
+
+    >>> import segue
+    >>> segue.tensor([[1, 2], [3, 4]]).dtype
+    segue.int64
+    """
+    if isinstance(data, Tensor):
+        out = OPS["clone"](data.detach())  # type: ignore[attr-defined]
+        return _placed(cast(out, as_dtype(dtype)) if dtype is not None else out, device, requires_grad)
+    array = _array(data)
+    target = as_dtype(dtype) if dtype is not None else _inferred(data, array)
+    out = wrap(np.array(array, dtype=target.numpy, order="C"))
+    return _placed(out, device, requires_grad)
+
+
+def _array(data: Any) -> np.ndarray:
+    if isinstance(data, (list, tuple)) and _holds_tensors(data):
+        data = _plain(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as problem:
+        raise error(ValueError, f"tensor(): the nested sequences are ragged or not numeric ({problem})") from None
+    if array.dtype == object or array.dtype.kind in "SUMm":
+        raise error(TypeError, f"tensor(): cannot make a tensor from {type(data).__name__} holding {array.dtype}")
+    return array
+
+
+def _holds_tensors(data: Any) -> bool:
+    return isinstance(data, Tensor) or (isinstance(data, (list, tuple)) and bool(data) and any(_holds_tensors(part) for part in data))
+
+
+def _plain(data: Any) -> Any:
+    if isinstance(data, Tensor):
+        return data.detach()._real("tensor()")  # type: ignore[attr-defined]
+    return [_plain(part) for part in data] if isinstance(data, (list, tuple)) else data
+
+
+def _inferred(data: Any, array: np.ndarray) -> dtype:
+    if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
+        return dtypes.from_numpy_dtype(array.dtype)
+    if array.dtype.kind == "f":
+        return get_default_dtype()
+    if array.dtype.kind == "c":
+        return dtypes.complex128 if get_default_dtype() is dtypes.float64 else dtypes.complex64
+    return dtypes.from_numpy_dtype(array.dtype)
+
+
+FACTORY[:] = [tensor]
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """`data` as a tensor, sharing memory where it can (tensors and NumPy arrays of the right dtype)."""
+    if isinstance(data, Tensor):
+        return cast(data, as_dtype(dtype)) if dtype is not None else data
+    if isinstance(data, np.ndarray):
+        return cast(from_numpy(data), as_dtype(dtype)) if dtype is not None else from_numpy(data)
+    return tensor(data, dtype=dtype, device=device)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares memory with a NumPy array. Raises TypeError for other objects and for types that tensors cannot hold.
+
+    An array with negative strides cannot be shared and raises ValueError, as in PyTorch.
+
+    >>> import numpy as np, segue
+    >>> a = np.zeros(2); t = segue.from_numpy(a); a[0] = 5
+    >>> t
+    tensor([5., 0.], dtype=segue.float64)
+    """
+    if not isinstance(array, np.ndarray):
+        raise error(TypeError, f"from_numpy(): expected np.ndarray (got {type(array).__name__})", "segue.tensor(data)")
+    if any(stride < 0 for stride in array.strides):
+        raise error(
+            ValueError,
+            "from_numpy(): at least one stride of the given array is negative, and tensors cannot share such memory",
+            "segue.from_numpy(array.copy())",
+        )
+    return wrap(array)
+
+
+def full(
+    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None, layout: Any = None, pin_memory: Any = None
+) -> Tensor:
+    """A tensor of `size` filled with `fill_value`: `full((2, 3), 1.5)`."""
+    if fill_value is None:
+        *size, fill_value = size  # type: ignore[assignment]
+    if isinstance(fill_value, Tensor):
+        fill_value = fill_value.item()
+    if dtype is None:
+        kind = type(fill_value)
+        dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int else dtypes.complex64 if kind is complex else get_default_dtype()
+    return _filled(as_shape(tuple(size)), fill_value, as_dtype(dtype), device, requires_grad)
+
+
+def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
+    for size in shape:
+        if size < 0:
+            raise error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}")
+    return _placed(OPS["full"](shape, value, of), where, requires_grad)
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None) -> Tensor:
+    """Zeros of the given shape."""
+    return _filled(as_shape(size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None) -> Tensor:
+    """Ones of the given shape."""
+    return _filled(as_shape(size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+
+
+def empty(
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    layout: Any = None,
+    memory_format: Any = None,
+    pin_memory: Any = None,
+) -> Tensor:
+    """A tensor of the given shape. Its values are zeros: nothing depends on what was in memory before."""
+    return _filled(as_shape(size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+
+
+def full_like(
+    input: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+    layout: Any = None,
+) -> Tensor:
+    """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
+    where = device if device is not None else ("meta" if input.is_meta else None)
+    return _filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad)
+
+
+def zeros_like(input: Tensor, **options: Any) -> Tensor:
+    """Zeros of `input`'s shape and dtype."""
+    return full_like(input, 0, **options)
+
+
+def ones_like(input: Tensor, **options: Any) -> Tensor:
+    """Ones of `input`'s shape and dtype."""
+    return full_like(input, 1, **options)
+
+
+def empty_like(input: Tensor, **options: Any) -> Tensor:
+    """A tensor of `input`'s shape and dtype; its values are zeros."""
+    return full_like(input, 0, **options)
+
+
+def arange(
+    *bounds: Any, start: Any = None, end: Any = None, step: Any = 1, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """Numbers from `start` (0) up to `end`, `end` itself left out: `arange(end)`, `arange(start, end)`, `arange(start, end, step)`."""
+    values = [v for v in (start, *bounds, end) if v is not None]
+    values = [v.item() if isinstance(v, Tensor) else v for v in values]
+    if len(values) == 3:
+        first, last, step = values
+    else:
+        first, last = (0, values[0]) if len(values) == 1 else values
+    if step == 0:
+        raise error(RuntimeError, "arange(): step must be nonzero")
+    if (last - first) * (1 if step > 0 else -1) < 0:
+        raise error(RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}")
+    floating = any(isinstance(v, float) for v in (first, last, step))
+    of = as_dtype(dtype) if dtype is not None else get_default_dtype() if floating else dtypes.int64
+    count = math.ceil((last - first) / step) if floating else -((first - last) // step)
+    return _placed(OPS["arange"](first, step, count, of), device, requires_grad)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    of = as_dtype(dtype or get_default_dtype())
+    if steps == 1:
+        return _filled((1,), start, of, device, requires_grad)
+    count = OPS["arange"](0, 1, steps, of)
+    step = (end - start) / (steps - 1)
+    half = steps // 2
+    out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)  # type: ignore[operator]
+    return _placed(cast(out, of), device, requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A matrix with ones on the diagonal."""
+    rows = OPS["unsqueeze"](OPS["arange"](0, 1, n, dtypes.int64), 1)
+    columns = OPS["arange"](0, 1, n if m is None else m, dtypes.int64)
+    return _placed(cast(OPS["eq"](rows, columns), as_dtype(dtype or get_default_dtype())), device, requires_grad)
+
+
+# ---------------------------------------------------------------------------------------------------------------- random
+
+
+def _draw(shape: tuple, of: dtype, generator: Generator | None) -> Tensor:
+    state, call = next_call(generator)
+    return OPS["uniform"](state, call, shape, of)
+
+
+def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+    """Uniform in [0, 1), from the counter-based generator (Philox4x32-10; Salmon et al., SC 2011)."""
+    return _placed(_draw(as_shape(size), as_dtype(dtype or get_default_dtype()), generator), device, requires_grad)
+
+
+def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+    """Standard normal, by the Box-Muller transform of two uniform draws (Box and Muller, 1958)."""
+    shape, of = as_shape(size), as_dtype(dtype or get_default_dtype())
+    wide = of if of.itemsize >= 4 else dtypes.float32
+    radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator))) * -2.0)  # type: ignore[operator]
+    angle = _draw(shape, wide, generator) * (2.0 * math.pi)  # type: ignore[operator]
+    return _placed(cast(OPS["mul"](radius, OPS["cos"](angle)), of), device, requires_grad)
+
+
+def randint(
+    *bounds: Any,
+    low: int | None = None,
+    high: int | None = None,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Integers in [low, high): `randint(high, size)` or `randint(low, high, size)`. int64 unless `dtype` says otherwise."""
+    values = list(bounds)
+    if size is None:
+        size = values.pop()
+    if high is None:
+        high = values.pop()
+    if low is None:
+        low = values.pop() if values else 0
+    if not low < high:
+        raise error(RuntimeError, f"randint(): expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    state, call = next_call(generator)
+    return _placed(OPS["randint"](state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, False)
+
+
+def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+    """A random permutation of 0 ... n-1: the order of n float64 draws."""
+    order = OPS["argsort"](_draw((n,), dtypes.float64, generator), 0, False)
+    return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, False)
+
+
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`rand` of `input`'s shape and dtype."""
+    return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """`randn` of `input`'s shape and dtype."""
+    return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+
+
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None) -> Tensor:
+    """`randint` of `input`'s shape and dtype."""
+    bounds = (0, low) if high is None else (low, high)
+    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype)
+
+
+def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that `input` gives, else 0, in `input`'s dtype."""
+    if not input.dtype.is_floating_point:
+        raise error(DtypeError, f"bernoulli(): expects probabilities of a floating dtype, not {input.dtype}")
+    return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator), input.detach()), input.dtype)  # type: ignore[attr-defined]
+
+
+def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
+    """Indices drawn with probabilities proportional to the rows of `input` (1-d or 2-d, non-negative)."""
+    weights = input.detach()  # type: ignore[attr-defined]
+    shape = (*weights.shape[:-1], num_samples)
+    if replacement:
+        total = weights.cumsum(-1)
+        points = _draw(shape, weights.dtype, generator) * total[..., -1:]
+        return (total.unsqueeze(-2) <= points.unsqueeze(-1)).sum(-1).clamp_max(weights.shape[-1] - 1)
+    # Without replacement: the largest of log(u)/w (Efraimidis and Spirakis, 2006).
+    keys = OPS["log"](_draw(tuple(weights.shape), weights.dtype, generator)) / weights
+    return keys.argsort(-1, descending=True)[..., :num_samples]
+
+
+def stored(array: Any) -> Tensor:
+    """A tensor over an array of any kind, with a storage of its own."""
+    return Tensor._wrap(array, Storage())

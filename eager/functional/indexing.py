@@ -1,0 +1,252 @@
+"""Reading and writing parts of tensors: `x[...]`, gather and scatter in their kinds.
+
+In comes an index as people write it, out goes a view (ints, slices, None, Ellipsis), or a copy (integer tensors, masks). The one idea: an index is
+split once into basic steps, which are view rows, and what is left for the row `index`; assignment takes the same steps and writes at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import DimensionError, DtypeError, error
+from ..ops.definition import OPS
+from ..tensor import Tensor, wrap
+from .arguments import Number, cast, dimension, need_tensor
+from .creation import tensor
+from .shape import reshape, select
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """`x[index]`, by NumPy's and PyTorch's rules; a view unless integer tensors or masks take part."""
+    part, advanced = _basic(x, index)
+    return OPS["index"](part, advanced) if advanced is not None else part
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """`x[index] = value`: the value broadcasts to the part and takes its dtype."""
+    if isinstance(index, Tensor) and index.dtype is dtypes.bool and tuple(index.shape) == tuple(x.shape) and _is_single(value):
+        x._write("index_put", _masked(x, index, value))
+        return
+    part, advanced = _basic(x, index)
+    source = value if isinstance(value, Tensor) else wrap(np.asarray(value)) if isinstance(value, np.ndarray) else _number(value, x)
+    source = cast(source, x.dtype)
+    if advanced is None:
+        part._write("setitem", _fit(source, tuple(part.shape)))
+        return
+    part._write("index_put", OPS["index_put"](part, advanced, source, False))
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, Number) or (isinstance(value, Tensor) and value.ndim == 0)
+
+
+def _number(value: Any, x: Tensor) -> Tensor:
+    return OPS["full"]((), value, x.dtype) if isinstance(value, Number) else tensor(value)
+
+
+def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    source = cast(value if isinstance(value, Tensor) else _number(value, x), x.dtype)
+    return OPS["where"](mask, source, x)
+
+
+def _fit(source: Tensor, shape: tuple) -> Tensor:
+    """The source expanded to the part's shape; leading ones may be dropped, as NumPy does."""
+    while source.ndim > len(shape) and source.shape[0] == 1:
+        source = OPS["select"](source, 0, 0)
+    return OPS["expand"](source, shape) if tuple(source.shape) != shape else source
+
+
+def _basic(x: Tensor, index: Any) -> tuple[Tensor, tuple | None]:
+    """Apply the basic steps of `index`; the integer tensors that are left (None for untouched dimensions) go to the row `index`."""
+    items = list(index) if isinstance(index, tuple) else [index]
+    items = [_item(item) for item in items]
+    used = sum(_width(item) for item in items)
+    if used > x.ndim:
+        raise error(DimensionError, f"too many indices for tensor of dimension {x.ndim}")
+    if not any(item is Ellipsis for item in items):
+        items.append(Ellipsis)
+    place = next(i for i, item in enumerate(items) if item is Ellipsis)
+    items[place : place + 1] = [slice(None)] * (x.ndim - used)
+    if any(item is Ellipsis for item in items):
+        raise error(DimensionError, "an index can only have a single ellipsis ('...')")
+    advanced: list[Tensor | None] = []
+    dim = 0
+    for item in items:
+        if item is None:
+            x = OPS["unsqueeze"](x, dim)
+            advanced.append(None)
+            dim += 1
+        elif isinstance(item, slice):
+            x = _slice(x, dim, item)
+            advanced.append(None)
+            dim += 1
+        elif isinstance(item, bool):
+            x = OPS["unsqueeze"](x, dim)
+            advanced.append(tensor([0] if item else [], dtype=dtypes.int64))
+            dim += 1
+        elif isinstance(item, Tensor):
+            columns = _mask_columns(x, dim, item) if item.dtype in (dtypes.bool, dtypes.uint8) else (_check_integer(item),)
+            advanced.extend(columns)
+            dim += len(columns)
+        else:
+            x = select(x, dim, item)
+    while advanced and advanced[-1] is None:
+        advanced.pop()
+    return x, tuple(advanced) if advanced else None
+
+
+def _item(item: Any) -> Any:
+    """One entry of an index: lists and arrays become tensors, NumPy integers ints."""
+    if isinstance(item, (list, tuple, range)):
+        return tensor(list(item)) if len(item) else tensor([], dtype=dtypes.int64)
+    if isinstance(item, np.ndarray):
+        return wrap(np.array(item))
+    if isinstance(item, np.integer):
+        return int(item)
+    if item is None or item is Ellipsis or isinstance(item, (slice, Tensor, int)) or hasattr(item, "segue_symbol"):
+        return item
+    if hasattr(item, "__index__"):
+        return item.__index__()
+    raise error(
+        DimensionError,
+        f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(item).__name__})",
+    )
+
+
+def _width(item: Any) -> int:
+    """How many dimensions of the tensor an entry uses."""
+    if item is None or item is Ellipsis or isinstance(item, bool):
+        return 0
+    if isinstance(item, Tensor) and item.dtype in (dtypes.bool, dtypes.uint8):
+        return item.ndim
+    return 1
+
+
+def _slice(x: Tensor, dim: int, item: slice) -> Tensor:
+    if item.start is None and item.stop is None and item.step is None:
+        return x
+    size = x.shape[dim]
+    step = 1 if item.step is None else _plain(item.step)
+    if step <= 0:
+        raise error(ValueError, "step must be greater than zero", "segue.flip(x, dims)")
+    start = 0 if item.start is None else _bound(_plain(item.start), size)
+    stop = size if item.stop is None else _bound(_plain(item.stop), size)
+    return OPS["slice"](x, dim, start, stop if stop >= start else start, step)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def _bound(value: Any, size: Any) -> Any:
+    """A slice's bound counted from the front and kept within [0, size]."""
+    if value < 0:
+        value = value + size
+        return value if value >= 0 else 0
+    return value if value <= size else size
+
+
+def places(index: Tensor, name: str) -> Tensor:
+    """An index tensor as int64. Raises RuntimeError for other than integers."""
+    if need_tensor(index, name, "index").dtype.category != dtypes.INTEGER:
+        raise error(DtypeError, f"{name}(): Expected dtype int32/int64 for index, got {index.dtype}", "index.long()")
+    return cast(index, dtypes.int64)
+
+
+def _check_integer(index: Tensor) -> Tensor:
+    if index.dtype.category != dtypes.INTEGER:
+        raise error(DimensionError, f"tensors used as indices must be long, int, byte or bool tensors, not {index.dtype}")
+    return cast(index, dtypes.int64)
+
+
+def _mask_columns(x: Tensor, dim: int, mask: Tensor) -> tuple[Tensor, ...]:
+    """A mask as the index tensors of its true elements. Raises IndexError unless it has the shape of the dimensions it stands for."""
+    covered = tuple(x.shape[dim : dim + mask.ndim])
+    if tuple(mask.shape) != covered:
+        raise error(
+            DimensionError,
+            f"The shape of the mask {list(mask.shape)} does not match the shape of the indexed tensor {list(x.shape)} at dimension {dim}",
+        )
+    found = OPS["nonzero"](mask)
+    return tuple(OPS["select"](found, 1, i) for i in range(mask.ndim))
+
+
+# ---------------------------------------------------------------------------------------------------------------- by name
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The indices of the elements that are not zero: int64 (count, ndim), or one tensor for each dimension."""
+    found = OPS["nonzero"](input)
+    return tuple(OPS["select"](found, 1, i) for i in range(input.ndim)) if as_tuple else found
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others)."""
+    return OPS["gather"](input, dimension(dim, input.ndim), places(index, "gather"))
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
+    """`gather` under NumPy's name; the other dimensions broadcast."""
+    place = dimension(dim, input.ndim)
+    shape = [i if d == place else s for d, (s, i) in enumerate(zip(input.shape, indices.shape))]
+    return gather(input, place, OPS["expand"](indices, tuple(shape)))
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices at the places of a 1-d integer `index` along `dim`."""
+    return OPS["index_select"](input, dimension(dim, input.ndim), places(index, "index_select"))
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where `mask` holds, in one dimension."""
+    return getitem(OPS["expand"](input, tuple((input * mask).shape)) if tuple(mask.shape) != tuple(input.shape) else input, mask)  # type: ignore[operator]
+
+
+def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
+    """A copy of `input` with out[index[i][j]][j] = src[i][j] (for dim 0); `src` may be a number."""
+    source = value if src is None else src
+    if not isinstance(source, Tensor):
+        source = OPS["full"](tuple(index.shape), source, input.dtype)
+    if reduce not in (None, "add"):
+        raise error(NotImplementedError, f"scatter(reduce={reduce!r}) is not implemented", "scatter_add")
+    return OPS["scatter_add" if reduce else "scatter"](input, dimension(dim, input.ndim), places(index, "scatter"), source)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy of `input` with src[i][j] added at out[index[i][j]][j] (for dim 0)."""
+    return OPS["scatter_add"](input, dimension(dim, input.ndim), places(index, "scatter_add"), src)
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """A copy of `input` with the slices of `source` added at the places of `index` along `dim`."""
+    return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)  # type: ignore[operator]
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy of `input` with the slices of `source` put at the places of `index` along `dim`."""
+    place = dimension(dim, input.ndim)
+    return OPS["index_put"](input, (None,) * place + (places(index, "index_copy"),), source, False)
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy of `input` with `value` at the places of `index` along `dim`."""
+    place = dimension(dim, input.ndim)
+    source = cast(value if isinstance(value, Tensor) else _number(value, input), input.dtype)
+    return OPS["index_put"](input, (None,) * place + (places(index, "index_fill"),), source, False)
+
+
+def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy of `input` with `values` put (or added) at the places of the index tensors."""
+    part, advanced = _basic(input, tuple(slice(None) if i is None else i for i in indices))
+    return OPS["index_put"](part, advanced, values, accumulate)
+
+
+def replace_by_index(base: Tensor, op: Any, attributes: tuple, new: Tensor) -> Tensor:
+    """`base` with what the view `op(base, *attributes)` shows replaced by `new`, by scattering the places the view shows; for rows without an inverse."""
+    count = base.numel()
+    shown = op(reshape(OPS["arange"](0, 1, count, dtypes.int64), tuple(base.shape)), *attributes)
+    flat = OPS["scatter"](reshape(base, (count,)), 0, reshape(shown, (-1,)), reshape(new, (-1,)))
+    return reshape(flat, tuple(base.shape))

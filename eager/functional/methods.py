@@ -1,0 +1,244 @@
+"""The tensor's methods and operators: the public functions, attached by a table.
+
+In come the functions of this package, out goes a `Tensor` class with PyTorch's methods, Python's operators and the in-place variants. The one idea: a method
+is its function with the tensor first; nothing is written twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, printing
+from ..ops.definition import OPS
+from ..tensor import Storage, Tensor
+from . import creation, indexing, losses, neural, pointwise, products, reduction, shape
+from .arguments import Number, as_operand, cast, inplace
+
+MODULES = (pointwise, reduction, shape, indexing, products)
+NEURAL_METHODS = ("relu", "sigmoid", "tanh")
+NOT_METHODS = {"stack", "cat", "concat", "concatenate", "meshgrid", "broadcast_tensors", "broadcast_shapes", "getitem", "setitem", "pad", "pair", "pad_1d", "binary",
+               "abs_int", "numpy_names", "replace_by_index", "places", "conv1d", "conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}  # fmt: skip
+INPLACE = (
+    "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
+    "sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh sigmoid erf erfc floor ceil trunc "
+    "round clamp clip clamp_min clamp_max relu lerp addcmul addcdiv masked_fill scatter scatter_add index_add index_copy index_fill "
+    "index_put tril triu logical_not logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not eq ne lt le gt "
+    "ge cumsum nan_to_num atan2 addmm baddbmm"
+).split()
+CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16, "int": dtypes.int32, "long": dtypes.int64,
+         "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8, "bool": dtypes.bool}  # fmt: skip
+
+
+def _methods() -> dict[str, Callable]:
+    found: dict[str, Callable] = {}
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if (
+                callable(value)
+                and not isinstance(value, type)
+                and getattr(value, "__module__", "").startswith(__package__)
+                and not name.startswith("_")
+                and name not in NOT_METHODS
+            ):
+                found[name] = value
+    for name in (
+        "arguments",
+        "as_shape",
+        "cast",
+        "dimension",
+        "dimensions",
+        "as_operand",
+        "need_tensor",
+        "write_out",
+        "parts",
+        "fill_one",
+        "inplace",
+        "as_dtype",
+    ):
+        found.pop(name, None)
+    found["softmax"], found["log_softmax"] = reduction.softmax, reduction.log_softmax
+    for name in NEURAL_METHODS:
+        found[name] = getattr(neural, name)
+    found["multinomial"], found["bernoulli"] = creation.multinomial, creation.bernoulli
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------- operators
+
+
+def _operator(function: Callable, reverse: bool = False) -> Callable:
+    def method(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (Tensor, *Number, np.ndarray)) and not hasattr(other, "segue_symbol"):
+            return NotImplemented
+        if isinstance(other, np.ndarray):
+            other = as_operand(other, function.__name__)
+        return function(other, self) if reverse else function(self, other)
+
+    method.__name__ = function.__name__
+    return method
+
+
+def _inplace_operator(method: Callable) -> Callable:
+    def operator(self: Tensor, other: Any) -> Any:
+        if not isinstance(other, (Tensor, *Number, np.ndarray)):
+            return NotImplemented
+        return method(self, as_operand(other, method.__name__))
+
+    return operator
+
+
+ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow", "and": "bitwise_and",
+              "or": "bitwise_or", "xor": "bitwise_xor"}  # fmt: skip
+COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+
+
+def _attach_operators(methods: dict[str, Callable]) -> None:
+    for python, name in ARITHMETIC.items():
+        function = methods[name]
+        setattr(Tensor, f"__{python}__", _operator(function))
+        setattr(Tensor, f"__r{python}__", _operator(function, reverse=True))
+        setattr(Tensor, f"__i{python}__", _inplace_operator(getattr(Tensor, name + "_")))
+    for name in COMPARISONS:
+        setattr(Tensor, f"__{name}__", _operator(methods[name]))
+    Tensor.__matmul__ = _operator(products.matmul)  # type: ignore[attr-defined]
+    Tensor.__rmatmul__ = _operator(products.matmul, reverse=True)  # type: ignore[attr-defined]
+    Tensor.__neg__, Tensor.__abs__, Tensor.__pos__ = methods["neg"], methods["abs"], methods["positive"]  # type: ignore[attr-defined]
+    Tensor.__invert__ = methods["bitwise_not"]  # type: ignore[attr-defined]
+    Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem  # type: ignore[attr-defined]
+    Tensor.__iter__ = _iterate  # type: ignore[attr-defined]
+    Tensor.__repr__ = Tensor.__str__ = printing.text  # type: ignore[assignment]
+
+
+def _iterate(self: Tensor) -> Any:
+    if not self.ndim:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(shape.unbind(self))
+
+
+# ---------------------------------------------------------------------------------------------------------------- methods that are not functions
+
+
+def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+    """Fill with the values of `src`, broadcast and cast to this tensor's shape and dtype."""
+    source = src if isinstance(src, Tensor) else creation.as_tensor(src)
+    return self._write("copy", indexing._fit(cast(source, self.dtype), tuple(self.shape)))
+
+
+def fill_(self: Tensor, value: Any) -> Tensor:
+    """Fill with one value."""
+    if isinstance(value, Tensor):
+        return copy_(self, value)
+    return self._write("fill", OPS["full"](tuple(self.shape), value, self.dtype))
+
+
+def zero_(self: Tensor) -> Tensor:
+    """Fill with zeros."""
+    return fill_(self, 0)
+
+
+def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with draws from a normal distribution."""
+    return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)  # type: ignore[operator]
+
+
+def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with draws uniform in [a, b)."""
+    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (b - a) + a)  # type: ignore[operator]
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill with 1 with probability `p`, else 0."""
+    draws = creation.rand(tuple(self.shape), generator=generator)
+    return self._write("bernoulli", cast(draws < p, self.dtype))  # type: ignore[operator]
+
+
+def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
+    """Fill with integers in [low, high), or in [0, low)."""
+    bounds = (0, low) if high is None else (low, high)
+    return self._write("random", creation.randint(*bounds, tuple(self.shape), dtype=self.dtype, generator=generator))
+
+
+def _new(function: Callable) -> Callable:
+    def method(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return function(*size, dtype=dtype or self.dtype, **options)
+
+    return method
+
+
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor of this one's dtype."""
+    return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def type_as(self: Tensor, other: Tensor) -> Tensor:
+    """In `other`'s dtype."""
+    return cast(self, other.dtype)
+
+
+def type_(self: Tensor, dtype: Any = None) -> Any:
+    """In another dtype; without one, the name of this tensor's type."""
+    return f"segue.{self.dtype.name}" if dtype is None else cast(self, dtypes.as_dtype(dtype))
+
+
+def cpu(self: Tensor) -> Tensor:
+    """On the CPU: the tensor itself when it is there."""
+    return shape.to(self, "cpu")
+
+
+def reshape_in_place(name: str, function: Callable) -> Callable:
+    """`t_`, `squeeze_` ...: the tensor takes over the view's array."""
+
+    def method(self: Tensor, *args: Any) -> Tensor:
+        out = function(self, *args)
+        self._data, self._edge, self._requires_grad, self._base, self._chain, self._epoch = (
+            out._data,
+            out._edge,
+            out._requires_grad,
+            out._base,
+            out._chain,
+            out._epoch,
+        )
+        return self
+
+    method.__name__ = name
+    return method
+
+
+def from_parts(array: Any, storage: Storage, edge: Any) -> Tensor:
+    """A result put together again from what the tape kept of it."""
+    out = Tensor._wrap(array, storage)
+    out._edge, out._requires_grad = edge, True
+    return out
+
+
+def _cast_method(of: dtypes.dtype) -> Callable:
+    return lambda self, memory_format=None: cast(self, of)
+
+
+def attach() -> None:
+    """Give `Tensor` its methods. Called once, when the package is imported."""
+    methods = _methods()
+    for name, function in methods.items():
+        setattr(Tensor, name, function)
+    for name in INPLACE:
+        if name in methods:
+            setattr(Tensor, name + "_", inplace(methods[name]))
+    for name, of in CASTS.items():
+        setattr(Tensor, name, _cast_method(of))
+    for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, new_tensor, type_as, cpu):
+        setattr(Tensor, function.__name__, function)
+    Tensor.type = type_  # type: ignore[attr-defined]
+    for name in ("zeros", "ones", "empty", "full"):
+        setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
+    for name in ("t", "transpose", "squeeze", "unsqueeze"):
+        setattr(Tensor, name + "_", reshape_in_place(name + "_", getattr(shape, name)))
+    Tensor.T = property(lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))))  # type: ignore[attr-defined]
+    Tensor.mT = property(lambda self: shape.transpose(self, -2, -1))  # type: ignore[attr-defined]
+    Tensor.real = property(lambda self: self if not self.dtype.is_complex else OPS["real"](self))  # type: ignore[attr-defined]
+    _attach_operators(methods)
+
+
+NEURAL = (neural, losses)

@@ -1,0 +1,248 @@
+"""The public reductions, and what is composed of them: sums, means, extremes, norms, softmax, sorting.
+
+In come tensors and dimensions (`dim`/`keepdim`, or NumPy's `axis`/`keepdims`), out go tensors. The one idea: only folds of one kind are rows; a mean, a
+variance or a softmax is written with them, and the compiler sees through it.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import as_dtype
+from ..errors import DtypeError, error
+from ..ops.definition import OPS
+from ..tensor import Tensor
+from .arguments import cast, dimension, dimensions, write_out
+
+ValuesIndices = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk", "median", "kthvalue", "mode")}
+
+
+def numpy_names(function: Callable) -> Callable:
+    """Accept NumPy's `axis` and `keepdims` for `dim` and `keepdim`."""
+
+    @functools.wraps(function)
+    def accepting(*args: Any, **kwargs: Any) -> Any:
+        if "axis" in kwargs:
+            kwargs["dim"] = kwargs.pop("axis")
+        if "keepdims" in kwargs:
+            kwargs["keepdim"] = kwargs.pop("keepdims")
+        return function(*args, **kwargs)
+
+    return accepting
+
+
+@numpy_names
+def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: A001
+    """The sum over `dim` (all by default). Integers and bools are summed as int64."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    return write_out(out, OPS["sum"](x, dimensions(dim, x.ndim), keepdim), "sum")
+
+
+@numpy_names
+def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
+    """The mean over `dim` (all by default). Raises RuntimeError for integer tensors."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    if x.dtype.category < dtypes.FLOAT:
+        raise error(
+            DtypeError,
+            f"mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {x.dtype.name}",
+            "x.float().mean()",
+        )
+    dims = dimensions(dim, x.ndim)
+    total = OPS["sum"](x, dims, keepdim)
+    count = _count(x, dims)
+    return write_out(out, total / count if count != 0 else total * math.nan, "mean")  # type: ignore[operator]
+
+
+def _count(x: Tensor, dims: tuple) -> Any:
+    count: Any = 1
+    for d in dims:
+        count = count * x.shape[d]
+    return count
+
+
+@numpy_names
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The variance over `dim`, with `correction` (1) subtracted from the count; by two passes."""
+    if isinstance(dim, bool):  # var(x, unbiased)
+        dim, unbiased = None, dim
+    dims = dimensions(dim, input.ndim)
+    center = mean(input, dims, True) if dims else input
+    lost = (1 if unbiased in (None, True) else 0) if correction is None else correction
+    free = _count(input, dims) - lost
+    squares = OPS["sum"](OPS["square"](input - center), dims, keepdim)  # type: ignore[operator]
+    if isinstance(free, (int, float)) and free <= 0:
+        return write_out(out, squares / 0.0, "var")  # type: ignore[operator]
+    return write_out(out, squares / free, "var")  # type: ignore[operator]
+
+
+@numpy_names
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None, out: Tensor | None = None
+) -> Tensor:
+    """The standard deviation: the root of `var`."""
+    return write_out(out, OPS["sqrt"](var(input, dim, unbiased, keepdim, correction=correction)), "std")
+
+
+@numpy_names
+def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+    """Variance and mean."""
+    return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
+
+
+@numpy_names
+def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product over `dim` (all by default)."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    return OPS["prod"](x, dimensions(dim, x.ndim), keepdim)
+
+
+@numpy_names
+def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The largest value over `dim`; equal ones share the gradient."""
+    return OPS["amax"](input, dimensions(dim, input.ndim), keepdim)
+
+
+@numpy_names
+def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+    """The smallest value over `dim`; equal ones share the gradient."""
+    return OPS["amin"](input, dimensions(dim, input.ndim), keepdim)
+
+
+@numpy_names
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the largest value along `dim`, or in the flattened tensor; the first of equals."""
+    return OPS["argmax"](input, None if dim is None else dimension(dim, input.ndim), keepdim)
+
+
+@numpy_names
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the smallest value along `dim`, or in the flattened tensor; the first of equals."""
+    return OPS["argmin"](input, None if dim is None else dimension(dim, input.ndim), keepdim)
+
+
+def _extreme(name: str) -> Callable[..., Any]:
+    @numpy_names
+    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+        if dim is None:
+            return OPS["a" + name](input, dimensions(None, input.ndim), False)
+        if isinstance(dim, Tensor):
+            return OPS[name + "imum"](input, dim)
+        place = dimension(dim, input.ndim)
+        indices = OPS["arg" + name](input, place, True)
+        if not input.ndim:
+            return ValuesIndices[name](OPS["clone"](input), indices)
+        values = OPS["gather"](input, place, indices)
+        if not keepdim:
+            values, indices = OPS["squeeze"](values, (place,)), OPS["squeeze"](indices, (place,))
+        return ValuesIndices[name](values, indices)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"The {name}imum of all elements; with `dim`, (values, indices) along it; with a second tensor, elementwise."
+    return function
+
+
+max = _extreme("max")  # noqa: A001
+min = _extreme("min")  # noqa: A001
+
+
+@numpy_names
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether some element is true (not zero), over `dim` (all by default)."""
+    return OPS["any"](input, dimensions(dim, input.ndim), keepdim)
+
+
+@numpy_names
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether every element is true (not zero), over `dim` (all by default)."""
+    return OPS["all"](input, dimensions(dim, input.ndim), keepdim)
+
+
+@numpy_names
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements are not zero."""
+    return sum(input != 0, dim)  # type: ignore[arg-type]
+
+
+@numpy_names
+def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    """log(sum(exp(input))) over `dim`, without overflow."""
+    dims = dimensions(dim, input.ndim)
+    top = OPS["amax"](input, dims, True).detach()  # type: ignore[attr-defined]
+    top = OPS["where"](OPS["isfinite"](top), top, 0.0)
+    total = OPS["log"](OPS["sum"](OPS["exp"](input - top), dims, True)) + top  # type: ignore[operator]
+    return total if keepdim else OPS["squeeze"](total, dims)
+
+
+def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
+    """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    dims = dimensions(dim, x.ndim)
+    weights = OPS["exp"](x - OPS["amax"](x, dims, True).detach())  # type: ignore[attr-defined,operator]
+    return weights / OPS["sum"](weights, dims, True)  # type: ignore[operator]
+
+
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
+    """The logarithm of `softmax`, computed without it."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    dims = dimensions(dim, x.ndim)
+    shifted = x - OPS["amax"](x, dims, True).detach()  # type: ignore[attr-defined,operator]
+    return shifted - OPS["log"](OPS["sum"](OPS["exp"](shifted), dims, True))  # type: ignore[operator]
+
+
+@numpy_names
+def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The p-norm of the elements over `dim` (2 by default; also inf, -inf, 0 and any number)."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    dims = dimensions(dim, x.ndim)
+    if p in ("fro", None, 2):
+        return OPS["sqrt"](OPS["sum"](OPS["square"](x), dims, keepdim))
+    size = OPS["abs"](x)
+    if p == math.inf:
+        return OPS["amax"](size, dims, keepdim)
+    if p == -math.inf:
+        return OPS["amin"](size, dims, keepdim)
+    if p == 0:
+        return cast(OPS["sum"](OPS["ne"](x, 0), dims, keepdim), x.dtype)
+    if p == 1:
+        return OPS["sum"](size, dims, keepdim)
+    return OPS["sum"](size**p, dims, keepdim) ** (1.0 / p)  # type: ignore[operator]
+
+
+@numpy_names
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Running sums along `dim`."""
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    return OPS["cumsum"](x, dimension(dim, x.ndim))
+
+
+@numpy_names
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    """The indices that sort along `dim`; equal elements keep their order."""
+    return OPS["argsort"](input, dimension(dim, input.ndim), descending)
+
+
+@numpy_names
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """(values, indices) sorted along `dim`; NaN counts as the largest."""
+    place = dimension(dim, input.ndim)
+    order = OPS["argsort"](input, place, descending)
+    return ValuesIndices["sort"](OPS["gather"](input, place, order) if input.ndim else OPS["clone"](input), order)
+
+
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
+    """(values, indices) of the `k` largest (or smallest) along `dim`. Raises RuntimeError when there are fewer."""
+    place = dimension(dim, input.ndim)
+    if k < 0 or k > (input.shape[place] if input.ndim else 1):
+        raise error(RuntimeError, f"topk(): selected index k out of range: k={k}, shape {tuple(input.shape)}, dim={dim}")
+    order = OPS["argsort"](input, place, largest)
+    if input.ndim:
+        order = OPS["slice"](order, place, 0, k, 1)
+    return ValuesIndices["topk"](OPS["gather"](input, place, order) if input.ndim else OPS["clone"](input), order)

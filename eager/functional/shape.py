@@ -1,0 +1,402 @@
+"""The public operators that move elements about: views, joins, splits, repeats.
+
+In come tensors and sizes, out go views where PyTorch gives views, and copies elsewhere. The one idea: sizes and dimensions are brought to normal form
+here, and a handful of rows (view, permute, expand, slice, select, squeeze, unsqueeze, cat ...) does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .. import dtypes
+from ..errors import DimensionError, ShapeError, error
+from ..ops.definition import OPS
+from ..tensor import Tensor
+from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, write_out
+
+
+def view(input: Tensor, *shape: Any) -> Tensor:
+    """The same memory in another shape (one size may be -1). Raises RuntimeError where the strides do not allow it. With a dtype: the bits, read as that."""
+    if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
+        raise error(NotImplementedError, "view(dtype) is not implemented", "x.to(dtype), which converts values")
+    return OPS["view"](input, fill_one(as_shape(shape), input.numel(), "view"))
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """`view` in `other`'s shape."""
+    return OPS["view"](input, tuple(other.shape))
+
+
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """Another shape (one size may be -1): a view where the strides allow it, else a copy."""
+    sizes = fill_one(as_shape(shape), input.numel(), "reshape")
+    row = OPS["view"]
+    if input.is_contiguous() or (row.strides is not None and row.strides(input, sizes) is not None):
+        return row(input, sizes)
+    return row(OPS["clone"](input), sizes)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """`reshape` to `other`'s shape."""
+    return reshape(input, tuple(other.shape))
+
+
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The dimensions from `start_dim` to `end_dim` made one."""
+    if not input.ndim:
+        return reshape(input, (1,))
+    first, last = dimension(start_dim, input.ndim), dimension(end_dim, input.ndim)
+    if first > last:
+        raise error(RuntimeError, "flatten() has invalid args: start_dim cannot come after end_dim")
+    if first == last:
+        return input
+    middle: Any = 1
+    for d in range(first, last + 1):
+        middle = middle * input.shape[d]
+    return reshape(input, (*input.shape[:first], middle, *input.shape[last + 1 :]))
+
+
+def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
+    """One dimension split into `sizes` (one may be -1)."""
+    place = dimension(dim, input.ndim)
+    return reshape(input, (*input.shape[:place], *fill_one(tuple(sizes), input.shape[place], "unflatten"), *input.shape[place + 1 :]))
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one dimension."""
+    return reshape(input, (-1,))
+
+
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """The dimensions in another order."""
+    order = as_shape(dims)
+    if len(order) != input.ndim:
+        raise error(
+            RuntimeError, f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+        )  # fmt: skip
+    return OPS["permute"](input, dimensions(order, input.ndim) if order else ())
+
+
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two dimensions exchanged."""
+    a, b = dimension(dim0, input.ndim), dimension(dim1, input.ndim)
+    order = list(range(input.ndim))
+    if order:
+        order[a], order[b] = order[b], order[a]
+    return OPS["permute"](input, tuple(order))
+
+
+swapaxes = swapdims = transpose
+
+
+def t(input: Tensor) -> Tensor:
+    """The transpose of a tensor of at most two dimensions."""
+    if input.ndim > 2:
+        raise error(RuntimeError, f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D", "x.mT or x.transpose(a, b)")
+    return OPS["permute"](input, tuple(reversed(range(input.ndim))))
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Some dimensions moved to other places, the rest in their order."""
+    sources = [dimension(d, input.ndim) for d in (source if isinstance(source, (tuple, list)) else (source,))]
+    targets = [dimension(d, input.ndim) for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    order: list[int] = [-1] * input.ndim
+    for s, d in zip(sources, targets):
+        order[d] = s
+    rest = iter(d for d in range(input.ndim) if d not in sources)
+    return OPS["permute"](input, tuple(next(rest) if o < 0 else o for o in order))
+
+
+moveaxis = movedim
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """Dimensions of size 1 left out: all, or those of `dim` that are of size 1."""
+    candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim)
+    return OPS["squeeze"](input, tuple(d for d in candidates if input.shape[d] == 1))
+
+
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
+    """A dimension of size 1 put in at `dim`."""
+    return OPS["unsqueeze"](input, dimension(dim, input.ndim + 1))
+
+
+def expand(input: Tensor, *sizes: Any) -> Tensor:
+    """Dimensions of size 1 repeated without copying (-1 keeps a size); new ones may stand in front."""
+    shape = as_shape(sizes)
+    lead = len(shape) - input.ndim
+    if lead < 0:
+        raise error(
+            ShapeError,
+            f"expand(): the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({input.ndim})",
+        )
+    full = tuple(input.shape[i - lead] if i >= lead and isinstance(s, int) and s == -1 else s for i, s in enumerate(shape))
+    return OPS["expand"](input, full)
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`expand` to `other`'s shape."""
+    return OPS["expand"](input, tuple(other.shape))
+
+
+def broadcast_to(input: Tensor, shape: Any) -> Tensor:
+    """`expand` under NumPy's name."""
+    return expand(input, shape)
+
+
+def broadcast_shapes(*shapes: Any) -> Any:
+    """The shape that several shapes broadcast to. Raises RuntimeError when they do not."""
+    result: list[Any] = []
+    for shape in shapes:
+        sizes = list((shape,) if isinstance(shape, int) else shape)
+        width = max(len(result), len(sizes))
+        left, right = [1] * (width - len(result)) + result, [1] * (width - len(sizes)) + sizes
+        for a, b in zip(left, right):
+            if a != b and a != 1 and b != 1:
+                raise error(ShapeError, f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}")
+        result = [b if a == 1 else a for a, b in zip(left, right)]
+    return tuple(result)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """All tensors expanded to their common shape."""
+    shape = broadcast_shapes(*[tuple(x.shape) for x in tensors])
+    return tuple(OPS["expand"](x, shape) for x in tensors)
+
+
+def sum_to_size(input: Tensor, *sizes: Any) -> Tensor:
+    """Summed down to a shape that broadcasts to this one: the adjoint of `expand`."""
+    shape = as_shape(sizes)
+    lead = input.ndim - len(shape)
+    dims = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if _is_one(s) and not _is_one(input.shape[i + lead]))
+    out = OPS["sum"](input, dims, True) if dims else input
+    return OPS["view"](out, tuple(shape)) if lead else out
+
+
+def _is_one(size: Any) -> bool:
+    return bool(size == 1)
+
+
+def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+    """The tensor itself when it is C-contiguous, else a contiguous copy."""
+    return input if input.is_contiguous() else OPS["clone"](input)
+
+
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
+    """A copy, with its gradient passed through."""
+    return OPS["clone"](input)
+
+
+def detach(input: Tensor) -> Tensor:
+    """The same memory, cut off from the tape."""
+    return OPS["detach"](input)
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
+    """`length` elements from `start` along `dim`, as a view."""
+    place = dimension(dim, input.ndim)
+    start = start.item() if isinstance(start, Tensor) else start
+    if start < 0:
+        start = start + input.shape[place]
+    if length < 0 or start < 0 or start + length > input.shape[place]:
+        raise error(RuntimeError, f"narrow(): start ({start}) + length ({length}) exceeds dimension size ({input.shape[place]}).")
+    return OPS["slice"](input, place, start, start + length, 1)
+
+
+def select(input: Tensor, dim: int, index: Any) -> Tensor:
+    """The slice at `index` along `dim`, with that dimension left out."""
+    if not input.ndim:
+        raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
+    place = dimension(dim, input.ndim)
+    size = input.shape[place]
+    if not (-size <= index) or not (index < size):
+        raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
+    return OPS["select"](input, place, index + size if index < 0 else index)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along `dim`."""
+    place = dimension(dim, input.ndim)
+    return tuple(OPS["select"](input, place, i) for i in range(input.shape[place]))
+
+
+def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements each along `dim` (the last may be smaller), or of the given sizes."""
+    place = dimension(dim, tensor.ndim)
+    size = tensor.shape[place]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sections = list(split_size_or_sections)
+        total: Any = 0
+        for s in sections:
+            total = total + s
+        if total != size:
+            raise error(
+                RuntimeError,
+                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension {dim}), but got split_sizes={sections}",
+            )
+    else:
+        step = split_size_or_sections
+        if step <= 0 and size != 0:
+            raise error(RuntimeError, f"split expects split_size be positive, but got split_size={step}")
+        full = int(size // step) if size != 0 else 0
+        sections = [step] * full + ([size - full * step] if size - full * step != 0 else []) or [0]
+    out, start = [], 0
+    for s in sections:
+        out.append(OPS["slice"](tensor, place, start, start + s, 1))
+        start = start + s
+    return tuple(out)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """At most `chunks` views along `dim`, as equal as may be."""
+    if chunks <= 0:
+        raise error(RuntimeError, f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    size = input.shape[dimension(dim, input.ndim)]
+    step = (size + chunks - 1) // chunks
+    return split(input, step if step != 0 else 1, dim)
+
+
+def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors joined along `dim`. Raises RuntimeError unless all other sizes agree; dtypes promote."""
+    found = parts(tensors, "cat")
+    kept = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
+    return write_out(out, OPS["cat"](kept, dimension(dim, kept[0].ndim)), "cat")
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
+    """Tensors of one shape joined along a new dimension."""
+    found = parts(tensors, "stack")
+    place = dimension(dim, found[0].ndim + 1)
+    for x in found[1:]:
+        if tuple(x.shape) != tuple(found[0].shape):
+            raise error(ShapeError, f"stack expects each tensor to be equal size, but got {list(found[0].shape)} at entry 0 and {list(x.shape)}")
+    return write_out(out, OPS["cat"](tuple(OPS["unsqueeze"](x, place) for x in found), place), "stack")
+
+
+def repeat(input: Tensor, *sizes: Any) -> Tensor:
+    """The tensor repeated `sizes` times along each dimension (new ones in front)."""
+    counts = as_shape(sizes)
+    lead = len(counts) - input.ndim
+    if lead < 0:
+        raise error(ShapeError, "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
+    shape = (1,) * lead + tuple(input.shape)
+    spread, wide, final = [], [], []
+    for count, size in zip(counts, shape):
+        spread += [1, size]
+        wide += [count, size]
+        final.append(count * size)
+    return reshape(OPS["expand"](reshape(input, tuple(spread)), tuple(wide)), tuple(final))
+
+
+def tile(input: Tensor, *dims: Any) -> Tensor:
+    """`repeat`, with missing counts in front taken as 1."""
+    counts = as_shape(dims)
+    return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
+
+
+def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
+    """Each element repeated `repeats` times in its place."""
+    if isinstance(repeats, Tensor):
+        if repeats.numel() != 1:
+            raise error(
+                NotImplementedError,
+                "repeat_interleave() with a count for each element is not implemented",
+                "index_select with the indices written out",
+            )
+        repeats = repeats.item()
+    x = ravel(input) if dim is None else input
+    place = 0 if dim is None else dimension(dim, x.ndim)
+    wide = OPS["expand"](OPS["unsqueeze"](x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
+    return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
+
+
+def flip(input: Tensor, *dims: Any) -> Tensor:
+    """The order reversed along `dims`, as a copy."""
+    return OPS["flip"](input, dimensions(as_shape(dims), input.ndim))
+
+
+def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
+    """Elements shifted along `dims`, those that fall off coming in at the other end."""
+    if dims is None:
+        return reshape(roll(ravel(input), shifts, 0), tuple(input.shape))
+    steps = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
+    places = dims if isinstance(dims, (tuple, list)) else (dims,)
+    out = input
+    for step, place in zip(steps, places):
+        d = dimension(place, out.ndim)
+        size = out.shape[d]
+        if size == 0:
+            continue
+        k = step % size
+        if k != 0:
+            out = OPS["cat"]((OPS["slice"](out, d, size - k, size, 1), OPS["slice"](out, d, 0, size - k, 1)), d)
+    return out if out is not input else OPS["clone"](input)
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions, as the last dimension of a view."""
+    return OPS["diagonal"](input, offset, dimension(dim1, input.ndim), dimension(dim2, input.ndim))
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix from its diagonal, or the diagonal of a matrix."""
+    if input.ndim == 2:
+        return OPS["clone"](OPS["diagonal"](input, diagonal, 0, 1))
+    ahead, behind = (diagonal, 0) if diagonal > 0 else (0, -diagonal)
+    place = OPS["arange"](0, 1, input.shape[0] + ahead + behind, dtypes.int64)
+    on = OPS["eq"](OPS["unsqueeze"](place, 1) + diagonal, OPS["unsqueeze"](place, 0))  # type: ignore[operator]
+    return OPS["where"](on, OPS["unsqueeze"](pad_1d(input, (ahead, behind)), 0), 0)
+
+
+def pad_1d(input: Tensor, width: tuple[int, int]) -> Tensor:
+    """Zeros before and after a 1-d tensor."""
+    return OPS["pad"](input, width, 0) if width != (0, 0) else input
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The lower triangle of the last two dimensions, zero elsewhere."""
+    return OPS["tril"](input, diagonal)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The upper triangle of the last two dimensions, zero elsewhere."""
+    return OPS["triu"](input, diagonal)
+
+
+def unfold(input: Tensor, dimension_: int, size: int, step: int) -> Tensor:
+    """All windows of `size` along a dimension, `step` apart, as a view with the window last."""
+    return OPS["unfold"](input, dimension(dimension_, input.ndim), size, step)
+
+
+def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Coordinate grids of 1-d tensors."""
+    found = parts(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors, "meshgrid")
+    if indexing == "xy" and len(found) > 1:
+        grids = meshgrid(found[1], found[0], *found[2:])
+        return tuple(transpose(g, 0, 1) for g in (grids[1], grids[0], *grids[2:]))
+    shape = tuple(x.numel() for x in found)
+    return tuple(OPS["expand"](reshape(x, tuple(-1 if j == i else 1 for j in range(len(found)))), shape) for i, x in enumerate(found))
+
+
+def to(
+    input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False, memory_format: Any = None
+) -> Tensor:
+    """The tensor in another dtype (and on another device): `x.to(segue.float64)`, `x.to("cpu")`, `x.to(other)`."""
+    for argument in args:
+        if isinstance(argument, Tensor):
+            dtype = argument.dtype
+        elif isinstance(argument, dtypes.dtype):
+            dtype = argument
+        elif isinstance(argument, (str, dtypes.device)):
+            device = argument
+        elif isinstance(argument, bool):
+            non_blocking = argument
+    if device is not None and dtypes.device(device).type != input.device.type:
+        raise error(RuntimeError, f"to(): cannot move a tensor from {input.device} to {device} here")
+    if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:
+        return cast(input, dtypes.as_dtype(dtype))
+    return OPS["clone"](input) if copy else input

@@ -1,0 +1,38 @@
+"""`Parameter`: a tensor that a module trains.
+
+In comes a tensor, out goes a leaf that shares its memory and wants a gradient. The one idea: the class itself is the mark; assigning one to an
+attribute of a `Module` registers it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import AutogradError, error
+from ..tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A leaf tensor that `Module` registers and optimizers change.
+
+    Shares memory with `data`. Raises TypeError for what is no tensor, RuntimeError for a dtype that has no gradient.
+
+    >>> import segue
+    >>> Parameter(segue.tensor([1.0, 2.0]))
+    Parameter containing:
+    tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        if not isinstance(data, Tensor):
+            raise error(TypeError, f"a Parameter is made from a Tensor, not from {type(data).__name__}", "nn.Parameter(segue.tensor(data))")
+        if requires_grad and not (data.dtype.is_floating_point or data.dtype.is_complex):
+            raise error(AutogradError, f"a Parameter of dtype {data.dtype} cannot require a gradient", "nn.Parameter(data, requires_grad=False)")
+        made = cls._wrap(data._data, data._storage)
+        made._requires_grad = requires_grad
+        return made  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()

@@ -1,0 +1,87 @@
+"""Helpers around parameters: clipping gradients, and parameters to one vector and back.
+
+In come parameters, changed in place; out go norms and vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .. import functional as F
+from ..autograd.mode import no_grad
+from ..functional.creation import tensor as make_tensor
+from ..tensor import Tensor
+from .module import Module
+
+
+def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    if isinstance(parameters, Module):
+        raise TypeError("pass module.parameters(), not the module")
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
+def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """The norm of all tensors taken as one vector: (sum |x|^p)^(1/p), or the largest |x| for p = inf.
+
+    With `error_if_nonfinite` raises RuntimeError when the norm is infinite or NaN.
+    """
+    listed = _listed(tensors)
+    power = float(norm_type)
+    if not listed:
+        return make_tensor(0.0)
+    if power == math.inf:
+        norms = [each.abs().amax() for each in listed]
+        total = F.stack(norms).amax() if len(norms) > 1 else norms[0]
+    else:
+        sums = [each.square().sum() if power == 2.0 else each.abs().pow(power).sum() for each in listed]
+        sum_of_all = sums[0]
+        for more in sums[1:]:
+            sum_of_all = sum_of_all + more
+        total = sum_of_all.sqrt() if power == 2.0 else sum_of_all.pow(1.0 / power)
+    if error_if_nonfinite and not bool(total.isfinite()):
+        raise RuntimeError(f"the total norm of order {norm_type} of the gradients is {float(total)}; pass error_if_nonfinite=False to go on")
+    return total
+
+
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """Scale all gradients in place so that their total norm is at most `max_norm`; returns the norm before.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), always multiplied, so nothing depends on the data.
+    """
+    with no_grad():
+        gradients = []
+        for parameter in _listed(parameters):
+            gradient = parameter.grad
+            if gradient is not None:
+                gradients.append(gradient)
+        total = get_total_norm(gradients, norm_type, error_if_nonfinite)
+        factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(factor)
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Clamp every gradient in place to [-clip_value, clip_value]."""
+    limit = float(clip_value)
+    with no_grad():
+        for parameter in _listed(parameters):
+            gradient = parameter.grad
+            if gradient is not None:
+                gradient.clamp_(-limit, limit)
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """All parameters, flattened and joined."""
+    return F.cat([parameter.reshape(-1) for parameter in parameters])
+
+
+def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
+    """Copy the pieces of a vector into the parameters, in order."""
+    start = 0
+    with no_grad():
+        for parameter in parameters:
+            count = parameter.numel()
+            parameter.copy_(vec[start : start + count].reshape(parameter.shape))
+            start += count

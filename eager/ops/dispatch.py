@@ -1,0 +1,201 @@
+"""The dispatcher: how one row is carried out on tensors, whatever their arrays are.
+
+In come a row and its arguments, out goes one tensor: promoted, computed (by the NumPy or CuPy kernel, or recorded by a tracer), wrapped and put on the
+tape. The one idea: everything above the array is the same code for real arrays and traced ones, so tracing a program is running it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..autograd.mode import STATE
+from ..autograd.tape import OperatorNode
+from ..errors import SegueError, error
+from ..tensor import Storage, Tensor
+from .definition import OPS, OpDef, install_dispatcher
+
+_ndarray = np.ndarray
+_ascontiguous = np.ascontiguousarray
+
+
+class Tracers:
+    """The tracers that are recording, innermost last. Operators without tensor operands go to the innermost one."""
+
+    active: list[Any] = []
+
+
+def apply(op: OpDef, args: tuple) -> Tensor:
+    """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line."""
+    requires = False
+    tensors = False
+    for argument in args:
+        if isinstance(argument, Tensor):
+            tensors = True
+            if argument._base is not None and argument._epoch != argument._storage.epoch:
+                argument._refresh()
+            requires = requires or argument._requires_grad
+        elif type(argument) in (tuple, list) and argument:
+            for part in argument:
+                if isinstance(part, Tensor):
+                    tensors = True
+                    requires = requires or part.requires_grad
+    try:
+        promoted = op.dtype(*args)
+    except (TypeError, RuntimeError, ValueError, IndexError) as error:
+        raise blame(error, op, args) from None
+    if type(promoted) is tuple:
+        compute, result = promoted
+    else:
+        compute = result = promoted
+    if tensors and not getattr(op.dtype, "no_cast", False):
+        args = _cast(op, args, compute)
+    array = _compute(op, args, result.numpy, tensors)
+    if "alias" in op.tags:
+        out = _view(op, args, array)
+    else:
+        out = Tensor._wrap(array, Storage())
+    if requires and STATE.enabled and op.vjp is not None:
+        record(op, args, out)
+    return out
+
+
+def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
+    """The result's array: from the kernel, or recorded when an operand is traced (or, for creation, a tracer is active)."""
+    arrays = []
+    traced = None
+    for argument in args:
+        if isinstance(argument, Tensor):
+            argument = argument._data
+            if type(argument) is not _ndarray:
+                traced = getattr(argument, "tracer", traced)
+        elif type(argument) in (tuple, list) and argument:
+            parts = []
+            for part in argument:
+                if isinstance(part, Tensor):
+                    part = part._data
+                    traced = getattr(part, "tracer", traced)
+                parts.append(part)
+            argument = tuple(parts)
+        arrays.append(argument)
+    if traced is None and not tensors and Tracers.active:
+        traced = Tracers.active[-1]
+    try:
+        if traced is not None:
+            return traced.record(op, tuple(arrays), op.shape(*args), result)
+        if op.kind != "pointwise":
+            op.shape(*args)  # NumPy would let some of PyTorch's errors pass
+        with np.errstate(all="ignore"):
+            array = op.kernel(np, *arrays)
+    except (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError) as error:
+        raise _explain(error, op, args) from None
+    if type(array) is not _ndarray:
+        array = np.asarray(array)
+    if array.dtype != result:
+        array = array.astype(result)
+    if not array.flags.c_contiguous and "alias" not in op.tags:
+        array = _ascontiguous(array)
+    return array
+
+
+def _explain(error: Exception, op: OpDef, args: tuple) -> Exception:
+    """The row's own error where its shape facet raises one, else the kernel's, both with the user's line."""
+    try:
+        op.shape(*args)
+    except (TypeError, RuntimeError, ValueError, IndexError) as better:
+        return blame(better, op, args)
+    return blame(error, op, args)
+
+
+def _cast(op: OpDef, args: tuple, compute: Any) -> tuple:
+    """Tensor operands in the compute dtype; each cast is an operation of its own, so that it has a derivative and is seen by the compiler."""
+    for argument in args:
+        if isinstance(argument, Tensor):
+            if argument.dtype is not compute:
+                break
+        elif type(argument) in (tuple, list):
+            if any(isinstance(part, Tensor) and part.dtype is not compute for part in argument):
+                break
+    else:
+        return args
+    casted = []
+    for argument in args:
+        if isinstance(argument, Tensor) and argument.dtype is not compute:
+            argument = cast(argument, compute)
+        elif type(argument) in (tuple, list):
+            argument = tuple(cast(p, compute) if isinstance(p, Tensor) and p.dtype is not compute else p for p in argument)
+        casted.append(argument)
+    return tuple(casted)
+
+
+def cast(x: Tensor, dtype: Any) -> Tensor:
+    """`x` in another dtype, through the row `cast`."""
+    return apply(OPS["cast"], (x, dtype))
+
+
+def _view(op: OpDef, args: tuple, array: Any) -> Tensor:
+    """A tensor over the same memory: it shares the storage and remembers how it came from its base."""
+    source = args[0]
+    out = Tensor._wrap(array, source._storage)
+    if op.name != "detach":
+        step = (op, args[1:])
+        if source._base is None:
+            out._base, out._chain = source, (step,)
+        else:
+            out._base, out._chain = source._base, (*source._chain, step)
+        out._epoch = source._storage.epoch
+    return out
+
+
+def record(op: OpDef, args: tuple, out: Tensor) -> None:
+    """Put the step on the tape, if an argument that has a formula needs a gradient."""
+    if not out.dtype.is_floating_point and not out.dtype.is_complex:
+        return
+    edges: list[Any] = []
+    active = []
+    vjp = op.vjp or {}
+    for parameter, argument in zip(op.schema.parameters, args):
+        on = False
+        edge: Any = None
+        if parameter.kind != "attribute" and parameter.name in vjp:
+            if isinstance(argument, Tensor):
+                if argument._requires_grad:
+                    on = True
+                    edge = argument if argument._edge is None else argument._edge
+            elif type(argument) in (tuple, list):
+                edge = tuple(
+                    (part if part._edge is None else part._edge) if isinstance(part, Tensor) and part._requires_grad else None for part in argument
+                )
+                on = any(e is not None for e in edge)
+        edges.append(edge if on else None)
+        active.append(on)
+    if any(active):
+        out._requires_grad = True
+        out._edge = OperatorNode(op, args, tuple(edges), tuple(active), out)
+
+
+def blame(problem: Exception, op: OpDef, args: tuple) -> Exception:
+    """The same exception with the operator, its operands' shapes and dtypes, and the user's line; segue's own finished errors pass unchanged."""
+    text = str(problem)
+    if "\n  File " in text or not isinstance(problem, (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError)):
+        return problem
+    kind = type(problem) if isinstance(problem, SegueError) or type(problem) in (TypeError, IndexError, NotImplementedError) else RuntimeError
+    head = text if text.startswith(op.name) else f"{op.name}(): {text}"
+    return error(kind, f"{head}  [{_describe(op, args)}]")
+
+
+def _describe(op: OpDef, args: tuple) -> str:
+    """`x: float32(2, 3), dim=1` for an error's text."""
+
+    def one(argument: Any) -> str:
+        if isinstance(argument, Tensor):
+            return f"{argument.dtype.name}{tuple(argument.shape)}"
+        if type(argument) in (tuple, list) and any(isinstance(part, Tensor) for part in argument):
+            return "[" + ", ".join(one(part) for part in argument) + "]"
+        return repr(argument)
+
+    return ", ".join(f"{parameter.name}={one(argument)}" for parameter, argument in zip(op.schema.parameters, args))
+
+
+install_dispatcher(apply)

@@ -1,0 +1,329 @@
+"""Pointwise operators: one element of each operand gives one element of the result.
+
+In come tensors that broadcast and Python numbers; out go rows. The one idea: it is a table. A row names its NumPy function, its scalar body and its
+derivative; promotion, broadcasting, the batching rule, tags and samples follow from the builder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import promotion
+from ..errors import DtypeError, error
+from . import batching, samples
+from .definition import Scalar, define
+from .shapes import broadcast, same_shape
+
+_SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
+_INTEGER_KINDS = "iub"
+
+# --------------------------------------------------------------------------------------------------------------------
+# Kernels
+
+
+def _special(xp: Any, name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(_SPECIAL[xp.__name__]), name)
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    """The array module's function. bfloat16 beside a Python number computes in float32, as PyTorch does, and is rounded once."""
+
+    def kernel(xp: Any, *operands: Any) -> Any:
+        result = getattr(xp, name)(*operands)
+        x = operands[0]
+        if len(operands) == 1:
+            return result
+        wanted = x.dtype if hasattr(x, "dtype") else operands[1].dtype
+        return result if result.dtype is wanted or result.dtype == wanted else result.astype(wanted)
+
+    return kernel
+
+
+def _predicate(name: str) -> Callable[..., Any]:
+    """The array module's function as it is: the result is bool."""
+    return lambda xp, *operands: getattr(xp, name)(*operands)
+
+
+def _whole(name: str) -> Callable[..., Any]:
+    """Rounding: integers are whole already."""
+    return lambda xp, x: x.copy() if x.dtype.kind in _INTEGER_KINDS else getattr(xp, name)(x)
+
+
+def _divides(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """Integer division: a zero in the divisor raises, as in PyTorch; NumPy would give 0."""
+
+    def checked(xp: Any, x: Any, y: Any) -> Any:
+        if not (y.dtype.kind == "f" or y.dtype.kind == "V" if hasattr(y, "dtype") else isinstance(y, float)):
+            kind = (x if hasattr(x, "dtype") else y).dtype.kind
+            if kind in _INTEGER_KINDS and not xp.all(y):
+                raise error(RuntimeError, "ZeroDivisionError: integer division by zero")
+        return kernel(xp, x, y)
+
+    return checked
+
+
+def _power(xp: Any, x: Any, y: Any) -> Any:
+    """Integers to a negative power are 1 / x**|y| rounded towards zero (0 except for 1 and -1)."""
+    if (x if hasattr(x, "dtype") else y).dtype.kind in _INTEGER_KINDS:
+        if hasattr(y, "dtype"):
+            negative = y < 0
+            if xp.any(negative):
+                inverse = xp.where(x == 1, 1, xp.where(x == -1, 1 - 2 * (y & 1), 0))
+                whole = xp.power(x, xp.where(negative, 0, y))
+                return xp.where(negative, inverse, whole).astype(whole.dtype)
+        elif y < 0:
+            raise error(RuntimeError, "Integers to negative integer powers are not allowed.", "cast the base to a floating dtype")
+    return _plain("power")(xp, x, y)
+
+
+def _sign(xp: Any, x: Any) -> Any:
+    """PyTorch's: NaN has sign 0."""
+    if x.dtype.kind == "b":
+        return x.copy()
+    return xp.subtract(x > 0, x < 0, dtype=xp.int8).astype(x.dtype)
+
+
+def _special_kernel(name: str) -> Callable[..., Any]:
+    """A function of SciPy's; half precision goes through float32."""
+
+    def kernel(xp: Any, x: Any) -> Any:
+        if x.dtype.itemsize == 2:
+            return _special(xp, name)(x.astype(np.float32)).astype(x.dtype)
+        return _special(xp, name)(x)
+
+    return kernel
+
+
+def _sigmoid(xp: Any, x: Any) -> Any:
+    """1 / (1 + exp(-x)): exp may overflow to infinity, which gives the 0 that is right."""
+    if x.dtype.itemsize == 2:
+        return _sigmoid(xp, x.astype(np.float32)).astype(x.dtype)
+    return 1.0 / (1.0 + xp.exp(-x))
+
+
+def _cast(xp: Any, x: Any, dtype: Any) -> Any:
+    if x.dtype.kind == "c" and not dtype.is_complex:
+        x = x.real if dtype.category else x != 0
+    return x.astype(dtype.numpy)
+
+
+def _where(xp: Any, condition: Any, x: Any, y: Any) -> Any:
+    result = xp.where(condition, x, y)
+    wanted = getattr(x, "dtype", None) or getattr(y, "dtype", None)
+    if wanted is None:  # two Python numbers
+        wanted = promotion.result_type(x, y).numpy
+    return result if result.dtype == wanted else result.astype(wanted)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Builders
+
+
+def primitive(name: str) -> Scalar:
+    """The body that is the handler's own primitive of this name."""
+    return Scalar(lambda h, *operands: getattr(h, name)(*operands))
+
+
+def unary(
+    name: str, kernel: Any, gradient: Callable | None, doc: str, *, dtype: Any = promotion.promoted_floating, body: Callable | None = None,
+    domain: tuple[float, float] = (-2.0, 2.0), sampled: Any = None, tags: str = "recompute",
+) -> None:  # fmt: skip
+    """One operand. `kernel` is a function's name in the array module or a kernel; `gradient` is None where there is no derivative."""
+    define(
+        name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
+        vjp=gradient and {"x": gradient}, jvp=gradient and "elementwise", batch=batching.pointwise(name), lower=Scalar(body) if body else primitive(name),
+        samples=sampled or samples.unary(name, *domain), doc=doc, tags=tags if gradient else f"{tags} nondifferentiable",
+    )  # fmt: skip
+
+
+def binary(
+    name: str, kernel: Any, x: Callable | None, y: Callable | None, doc: str, *, dtype: Any = promotion.promoted, body: Callable | None = None,
+    sampled: Any = None, tags: str = "recompute",
+) -> None:  # fmt: skip
+    """Two operands `x` and `y`, with a derivative for each (or None for both)."""
+    define(
+        name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name), kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
+        vjp={"x": x, "y": y} if x else None, jvp="elementwise" if x else None, batch=batching.pointwise(name),
+        lower=Scalar(body) if body else primitive(name), samples=sampled or samples.binary(name), doc=doc, tags=tags if x else f"{tags} nondifferentiable",
+    )  # fmt: skip
+
+
+def _flat(F: Any, g: Any) -> Any:
+    """The derivative of a step function."""
+    return F.zeros_like(g)
+
+
+def _number(value: Any, wanted: float) -> bool:
+    return not hasattr(value, "dtype") and value == wanted
+
+
+def _power_base(F: Any, g: Any, x: Any, y: Any) -> Any:
+    if not hasattr(y, "dtype"):
+        return F.zeros_like(g) if y == 0 else g * (y * F.pow(x, y - 1))
+    return F.where(F.eq(y, 0), 0.0, g * (y * F.pow(x, y - 1)))
+
+
+def _power_exponent(F: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    """g x**y log x, and 0 where 0 ** y is constant (y >= 0)."""
+    if not hasattr(x, "dtype"):
+        return F.where(F.ge(y, 0), 0.0, g * (out * -math.inf)) if x == 0 else g * (out * math.log(x))
+    flat = F.logical_and(F.eq(x, 0), F.ge(y, 0))
+    return F.where(flat, 0.0, g * (out * F.log(F.where(flat, 1.0, x))))
+
+
+def _tie(F: Any, g: Any, mine: Any, other: Any, loses: Callable) -> Any:
+    """Maximum and minimum: the loser gets nothing, a tie is shared."""
+    return F.where(F.eq(mine, other), g / 2, F.where(loses(mine, other), 0.0, g))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Arithmetic
+
+binary("add", "add", lambda g: g, lambda g: g, "x + y. Bools add as `or`.", body=lambda h, x, y: h.add(x, y))
+binary("sub", "subtract", lambda g: g, lambda g: -g, "x - y. Raises for bools.", dtype=promotion.not_boolean("sub"))
+binary("mul", "multiply", lambda g, y: g * y, lambda g, x: g * x, "x * y. Bools multiply as `and`.")
+binary("div", "true_divide", lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y), "x / y; integers divide to the default floating dtype.",
+       dtype=promotion.promoted_floating, sampled=samples.binary("div", second=(0.5, 2.0)))  # fmt: skip
+binary("floor_divide", _divides(_plain("floor_divide")), None, None, "x / y rounded down. Raises RuntimeError for an integer division by zero.",
+       dtype=promotion.not_boolean("floor_divide"), sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
+binary("remainder", _divides(_plain("remainder")), lambda g: g, lambda F, g, x, y: -g * F.floor_divide(x, y),
+       "x - y * floor(x / y): Python's %, with the sign of y. Raises RuntimeError for an integer division by zero.",
+       dtype=promotion.not_boolean("remainder"), sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
+binary("fmod", _divides(_plain("fmod")), lambda g: g, lambda F, g, x, y: -g * F.trunc(x / y),
+       "x - y * trunc(x / y): C's fmod, with the sign of x. Raises RuntimeError for an integer division by zero.",
+       dtype=promotion.not_boolean("fmod"), sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
+binary("pow", _power, _power_base, _power_exponent, "x ** y. Raises RuntimeError for integers to a negative number.",
+       dtype=promotion.not_boolean("pow"), sampled=samples.binary("pow", low=0.5, high=2.0))  # fmt: skip
+binary("atan2", "arctan2", lambda g, x, y: g * (y / (x * x + y * y)), lambda g, x, y: -g * (x / (x * x + y * y)),
+       "The angle of the point (y, x): arctan of x / y in the right quadrant.", dtype=promotion.promoted_floating,
+       sampled=samples.binary("atan2", second=(0.5, 2.0)))  # fmt: skip
+binary("maximum", "maximum", lambda F, g, x, y: _tie(F, g, x, y, F.lt), lambda F, g, x, y: _tie(F, g, y, x, F.lt),
+       "The larger of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("maximum"))  # fmt: skip
+binary("minimum", "minimum", lambda F, g, x, y: _tie(F, g, x, y, F.gt), lambda F, g, x, y: _tie(F, g, y, x, F.gt),
+       "The smaller of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("minimum"))  # fmt: skip
+binary("clamp_min", "maximum", lambda F, g, x, y: F.where(F.ge(x, y), g, 0.0), lambda F, g, x, y: F.where(F.lt(x, y), g, 0.0),
+       "The larger of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.maximum(x, y),
+       sampled=samples.distinct("clamp_min"))  # fmt: skip
+binary("clamp_max", "minimum", lambda F, g, x, y: F.where(F.le(x, y), g, 0.0), lambda F, g, x, y: F.where(F.gt(x, y), g, 0.0),
+       "The smaller of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.minimum(x, y),
+       sampled=samples.distinct("clamp_max"))  # fmt: skip
+
+unary("neg", "negative", lambda g: -g, "-x. Raises for bools.", dtype=promotion.not_boolean("neg"))
+unary("abs", "absolute", lambda F, g, x: g * F.sign(x), "|x|; the derivative at 0 is 0.", dtype=promotion.promoted, sampled=samples.unary("abs", 0.2, 2.0))
+unary("sign", _sign, _flat, "-1, 0 or 1; 0 for NaN.", dtype=promotion.promoted)
+unary("reciprocal", "reciprocal", lambda g, out: -g * (out * out), "1 / x.", body=lambda h, x: h.div(h.constant(1), x), domain=(0.5, 2.0))
+unary("sqrt", "sqrt", lambda g, out: g / (2 * out), "The square root; NaN below 0.", domain=(0.5, 2.0))
+unary("rsqrt", lambda xp, x: _plain("divide")(xp, 1.0, xp.sqrt(x)), lambda g, out: g * (-0.5 * (out * out * out)), "1 / sqrt(x).",
+      body=lambda h, x: h.div(h.constant(1), h.sqrt(x)), domain=(0.5, 2.0))  # fmt: skip
+unary("square", lambda xp, x: x * x, lambda g, x: g * (2 * x), "x * x.", dtype=promotion.promoted, body=lambda h, x: h.mul(x, x))
+
+# --------------------------------------------------------------------------------------------------------------------
+# Elementary functions: integers give the default floating dtype
+
+unary("exp", "exp", lambda g, out: g * out, "e ** x.")
+unary("exp2", "exp2", lambda g, out: g * (out * math.log(2)), "2 ** x.")
+unary("expm1", "expm1", lambda g, out: g * (out + 1), "exp(x) - 1, exact near 0.")
+unary("log", "log", lambda g, x: g / x, "The natural logarithm; -inf at 0, NaN below.", domain=(0.5, 2.0))
+unary("log2", "log2", lambda g, x: g / (x * math.log(2)), "The logarithm to base 2.", domain=(0.5, 2.0))
+unary("log1p", "log1p", lambda g, x: g / (x + 1), "log(1 + x), exact near 0.", domain=(-0.5, 2.0))
+unary("sin", "sin", lambda F, g, x: g * F.cos(x), "The sine.")
+unary("cos", "cos", lambda F, g, x: -g * F.sin(x), "The cosine.")
+unary("tan", "tan", lambda g, out: g * (1 + out * out), "The tangent.", domain=(-1.0, 1.0))
+unary("asin", "arcsin", lambda F, g, x: g * F.rsqrt(1 - x * x), "The inverse sine; NaN outside [-1, 1].", domain=(-0.8, 0.8))
+unary("acos", "arccos", lambda F, g, x: -g * F.rsqrt(1 - x * x), "The inverse cosine; NaN outside [-1, 1].", domain=(-0.8, 0.8))
+unary("atan", "arctan", lambda g, x: g / (x * x + 1), "The inverse tangent.")
+unary("sinh", "sinh", lambda F, g, x: g * F.cosh(x), "The hyperbolic sine.")
+unary("cosh", "cosh", lambda F, g, x: g * F.sinh(x), "The hyperbolic cosine.")
+unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangent.")
+unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
+unary("erf", _special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.")
+unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g), "x above 0, else 0; the derivative at 0 is 0.",
+      dtype=promotion.not_boolean("relu"), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
+
+# --------------------------------------------------------------------------------------------------------------------
+# Rounding: piecewise constant, so the derivative is 0
+
+unary("floor", _whole("floor"), _flat, "The largest whole number not above x.", dtype=promotion.not_boolean("floor"))
+unary("ceil", _whole("ceil"), _flat, "The smallest whole number not below x.", dtype=promotion.not_boolean("ceil"))
+unary("round", _whole("rint"), _flat, "The nearest whole number, halves to even.", dtype=promotion.not_boolean("round"))
+unary("trunc", _whole("trunc"), _flat, "x without its fraction.", dtype=promotion.not_boolean("trunc"))
+
+# --------------------------------------------------------------------------------------------------------------------
+# Comparisons and logic: bool results, no derivative
+
+for _name, _function, _sign_text in (
+    ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"), ("ge", "greater_equal", ">="),
+):  # fmt: skip
+    binary(_name, _predicate(_function), None, None, f"x {_sign_text} y, element by element, as bool.", dtype=promotion.compared)
+
+binary("logical_and", _predicate("logical_and"), None, None, "Both not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_and"))
+binary("logical_or", _predicate("logical_or"), None, None, "Either not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_or"))
+binary("logical_xor", _predicate("logical_xor"), None, None, "Just one not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_xor"))
+unary("logical_not", _predicate("logical_not"), None, "Zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_not", 1))
+
+for _name, _function in (("bitwise_and", "bitwise_and"), ("bitwise_or", "bitwise_or"), ("bitwise_xor", "bitwise_xor")):
+    binary(_name, _function, None, None, f"{_name.replace('_', ' ')} of integers or bools. Raises for floating dtypes.",
+           dtype=promotion.discrete(_name), sampled=samples.whole(_name))  # fmt: skip
+unary("bitwise_not", "invert", None, "Each bit inverted (of a bool: not). Raises for floating dtypes.",
+      dtype=promotion.discrete("bitwise_not"), sampled=samples.whole("bitwise_not", 1))  # fmt: skip
+
+unary("isnan", _predicate("isnan"), None, "Whether x is NaN.", dtype=promotion.compared)
+unary("isinf", _predicate("isinf"), None, "Whether x is infinite.", dtype=promotion.compared)
+unary("isfinite", _predicate("isfinite"), None, "Whether x is neither infinite nor NaN.", dtype=promotion.compared)
+
+# --------------------------------------------------------------------------------------------------------------------
+# Choice and conversion
+
+
+def _where_dtype(condition: Any, x: Any, y: Any) -> Any:
+    if getattr(condition, "dtype", None) is not promotion.bool:
+        raise error(DtypeError, f"where() needs a bool condition, not {getattr(condition, 'dtype', condition)}", "where(condition != 0, x, y)")
+    found = promotion.result_type(x, y)
+    for side in (x, y):
+        if hasattr(side, "dtype") and side.dtype is not found:
+            raise error(DtypeError, f"where() row: its sides must have been cast to {found}, one is {side.dtype}")
+    return found
+
+
+_where_dtype.no_cast = True  # type: ignore[attr-defined]  (the condition stays bool; the public `where` casts the sides)
+
+
+def _where_samples() -> list[samples.Sample]:
+    s = samples.Source("where")
+    return samples.calls(
+        (s.bools((2, 3)), s.floats((2, 3)), s.floats((2, 3))), (s.bools((2, 1)), s.floats((3,)), s.floats(())), (s.bools((4,)), s.floats((4,)), 0.0),
+        (s.bools((3,)), 1.0, s.floats((3,))), (s.bools((0, 2)), s.floats((0, 2)), s.floats((2,))), (s.bools(()), s.integers((2,)), s.integers((2,))),
+    )  # fmt: skip
+
+
+define(
+    "where", "condition: Tensor, x: Tensor, y: Tensor", kind="pointwise", dtype=_where_dtype, shape=broadcast("where"), kernel=_where,
+    vjp={"x": lambda F, g, condition: F.where(condition, g, 0.0), "y": lambda F, g, condition: F.where(condition, 0.0, g)}, jvp="elementwise",
+    batch=batching.pointwise("where"), lower=primitive("where"), samples=_where_samples, tags="recompute",
+    doc="x where the bool `condition` holds, else y. All three broadcast. Raises for a condition that is not bool.",
+)  # fmt: skip
+
+
+def _cast_dtype(x: Any, dtype: Any) -> Any:
+    return dtype
+
+
+_cast_dtype.no_cast = True  # type: ignore[attr-defined]
+
+
+def _cast_samples() -> list[samples.Sample]:
+    s = samples.Source("cast")
+    targets = (promotion.float64, promotion.float16, promotion.bfloat16, promotion.int64, promotion.bool)
+    return [((s.floats((2, 3)), dtype), {}) for dtype in targets] + samples.calls((s.integers((0, 2)), promotion.float32), (s.bools(()), promotion.int32))
+
+
+define(
+    "cast", "x: Tensor, dtype", kind="pointwise", dtype=_cast_dtype, shape=same_shape, kernel=_cast, vjp={"x": lambda F, g, x_dtype: F.cast(g, x_dtype)},
+    jvp="linear", batch=batching.pointwise("cast"), lower=Scalar(lambda h, x, dtype: h.cast(x, dtype)), samples=_cast_samples, tags="recompute",
+    doc="A copy in another dtype. Floating to integer cuts the fraction, to bool asks whether it is not zero.",
+)  # fmt: skip

@@ -1,0 +1,176 @@
+"""Shapes: broadcasting, strides, and the shape facets that rows share.
+
+In come shapes (tuples of ints or of symbolic sizes) and an operator's name for the message; out goes the result's shape. The one idea: sizes are
+only added, multiplied and compared, and compared only when the answer matters, since each comparison of a symbolic size makes a guard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import DimensionError, ShapeError, error
+
+Shape = tuple[Any, ...]
+
+
+def is_one(size: Any) -> bool:
+    """Whether a size is the constant 1. A symbolic size is not asked."""
+    return type(size) is int and size == 1
+
+
+def numel(shape: Sequence[Any]) -> Any:
+    """The number of elements.
+
+    >>> numel((2, 3)), numel(())
+    (6, 1)
+    """
+    return math.prod(shape)
+
+
+def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
+    """The shape to which all broadcast. Raises ShapeError with the operator and the shapes.
+
+    >>> broadcast_shapes("add", (2, 1, 3), (4, 1))
+    (2, 4, 3)
+    """
+    result = shapes[0]
+    for shape in shapes[1:]:
+        if shape is result:
+            continue
+        if len(shape) > len(result):
+            result, shape = shape, result
+        lead = len(result) - len(shape)
+        result = result[:lead] + tuple([_broadcast_size(name, shapes, a, b, i + lead) for i, (a, b) in enumerate(zip(result[lead:], shape))])
+    return result
+
+
+def _broadcast_size(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: int) -> Any:
+    if a is b or is_one(b):
+        return a
+    if is_one(a) or a == b:
+        return b
+    if b == 1:
+        return a
+    if a == 1:
+        return b
+    raise error(
+        ShapeError,
+        f"{name}(): shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast: "
+        f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {dim}",
+    )
+
+
+def broadcast(name: str) -> Callable[..., Shape]:
+    """The shape facet of a pointwise operator: its tensors broadcast, numbers have no shape."""
+
+    def facet(*operands: Any) -> Shape:
+        shapes = [operand.shape for operand in operands if hasattr(operand, "shape")]
+        return tuple(shapes[0]) if len(shapes) == 1 else broadcast_shapes(name, *map(tuple, shapes))
+
+    return facet
+
+
+def same_shape(x: Any, *rest: Any) -> Shape:
+    """The shape facet of an operator that keeps the shape of its first operand."""
+    return tuple(x.shape)
+
+
+def contiguous_strides(shape: Sequence[Any]) -> Shape:
+    """C-contiguous strides in elements.
+
+    >>> contiguous_strides((2, 3, 4))
+    (12, 4, 1)
+    """
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step = size * step if type(step) is not int or type(size) is not int else step * max(size, 1)
+    return tuple(reversed(strides))
+
+
+def is_contiguous(shape: Sequence[Any], strides: Sequence[Any]) -> bool:
+    """Whether the strides (in elements) are C-contiguous; the stride of a dimension of size 1 does not matter."""
+    if any(type(size) is int and size == 0 for size in shape):
+        return True
+    step: Any = 1
+    for size, stride in zip(reversed(shape), reversed(strides)):
+        if is_one(size):
+            continue
+        if not (stride is step or stride == step):
+            return False
+        step = step * size
+    return True
+
+
+def view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | None:
+    """Strides that show the same memory under another shape, or None where a copy would be needed.
+
+    The old dimensions fall into runs that step evenly through memory; the new sizes, taken from the right, must fill run after run exactly.
+
+    >>> view_strides((4, 6), (6, 1), (2, 2, 6)), view_strides((4, 6), (1, 4), (24,)), view_strides((4, 6), (12, 1), (2, 2, 3, 2))
+    ((12, 6, 1), None, (24, 12, 2, 1))
+    """
+    if is_contiguous(shape, strides):
+        return contiguous_strides(new_shape)
+    runs: list[tuple[Any, Any]] = []  # (elements, stride of the innermost), from the right
+    for size, stride in zip(reversed(shape), reversed(strides)):
+        if is_one(size):
+            continue
+        if runs and stride == runs[-1][0] * runs[-1][1]:
+            runs[-1] = runs[-1][0] * size, runs[-1][1]
+        else:
+            runs.append((size, stride))
+    result: list[Any] = []
+    left = list(reversed(new_shape))
+    step: Any = 1
+    for elements, base in runs:
+        filled: Any = 1
+        while left and not (filled is elements or filled == elements):
+            result.append(filled * base)
+            filled = filled * left.pop(0)
+        if filled != elements:
+            return None
+        step = filled * base
+    if any(size != 1 for size in left):
+        return None
+    return tuple(reversed(result + [step] * len(left)))
+
+
+def check_dim(name: str, dim: int, ndim: int) -> int:
+    """A dimension counted from the front. Raises DimensionError (an IndexError) outside [-ndim, ndim).
+
+    >>> check_dim("sum", -1, 3)
+    2
+    """
+    limit = max(ndim, 1)
+    if not -limit <= dim < limit:
+        raise error(DimensionError, f"{name}(): Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+    return dim + limit if dim < 0 else dim
+
+
+def reduced_shape(shape: Shape, dims: Sequence[int], keepdim: bool) -> Shape:
+    """The shape left when `dims` are folded.
+
+    >>> reduced_shape((2, 3, 4), (0, 2), False), reduced_shape((2, 3, 4), (1,), True)
+    ((3,), (2, 1, 4))
+    """
+    if keepdim:
+        return tuple(1 if i in dims else size for i, size in enumerate(shape))
+    return tuple(size for i, size in enumerate(shape) if i not in dims)
+
+
+def replaced(shape: Sequence[Any], dim: int, *sizes: Any) -> Shape:
+    """The shape with `sizes` in place of dimension `dim` (none of them: the dimension goes).
+
+    >>> replaced((2, 3, 4), 1, 7), replaced((2, 3, 4), 1)
+    ((2, 7, 4), (2, 4))
+    """
+    return (*shape[:dim], *sizes, *shape[dim + 1 :])
+
+
+def require(condition: Any, problem: str, hint: str = "") -> None:
+    """Raise ShapeError unless the condition holds."""
+    if not condition:
+        raise error(ShapeError, problem, hint)

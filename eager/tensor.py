@@ -1,0 +1,527 @@
+"""The tensor: an array, the storage it shares with its views, and its place on the tape.
+
+In comes an array (NumPy's, CuPy's, or one that a tracer made), out goes an object with PyTorch's attributes. The one idea: a tensor is a thin shell.
+What it computes stands in the rows (eager/ops), its methods are the public operators attached by `eager.functional`, and the rules for views and
+in-place operations are here, written once for every kind of array.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import dtypes
+from .autograd import engine
+from .autograd.engine import LAZY
+from .autograd.mode import STATE
+from .autograd.tape import CallbackNode, Part
+from .dtypes import CPU, device, dtype, from_numpy_dtype
+from .errors import AutogradError, DtypeError, InplaceError, error
+
+_from_numpy_dtype = dtypes._FROM_NUMPY
+
+
+class Storage:
+    """What all views of one memory share: a version, raised by every write, and an epoch, raised when the base's place on the tape changes."""
+
+    __slots__ = ("version", "epoch")
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.epoch = 0
+
+
+class Size(tuple):
+    """A shape: a tuple of sizes with PyTorch's `numel()`.
+
+    >>> Size((2, 3)).numel()
+    6
+    """
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        count = 1
+        for size in self:
+            count = count * size
+        return count
+
+    def __repr__(self) -> str:
+        return f"segue.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, index: Any) -> Any:
+        found = tuple.__getitem__(self, index)
+        return Size(found) if type(index) is slice else found
+
+    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """An n-dimensional array with gradients, in PyTorch's manner.
+
+    Make one with `segue.tensor`, `segue.zeros`, `segue.from_numpy` ...; methods and operators are those of `segue.*`.
+
+    >>> import segue
+    >>> x = segue.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = (
+        "_data",
+        "_storage",
+        "_requires_grad",
+        "_grad",
+        "_edge",
+        "_base",
+        "_chain",
+        "_epoch",
+        "_hooks",
+        "_retains",
+        "__dict__",
+        "__weakref__",
+    )
+    __array_priority__ = 1000  # NumPy's operators give way to ours
+
+    def __new__(cls, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
+        if cls is Tensor and data is not None:
+            return FACTORY[0](data, dtype=dtypes.get_default_dtype())
+        return object.__new__(cls)
+
+    @classmethod
+    def _wrap(cls, array: Any, storage: Storage) -> Tensor:
+        """A tensor over `array`, with nothing checked: the way in for the dispatcher."""
+        out = object.__new__(cls)
+        out._data = array
+        out._storage = storage
+        out._requires_grad = False
+        out._grad = out._edge = out._base = out._hooks = None
+        out._chain = ()
+        out._epoch = 0
+        out._retains = False
+        return out
+
+    # ------------------------------------------------------------------------------------------------ what it is
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._data.shape)
+
+    @property
+    def dtype(self) -> dtype:
+        return _from_numpy_dtype[self._data.dtype]
+
+    @property
+    def ndim(self) -> int:
+        return len(self._data.shape)
+
+    @property
+    def device(self) -> device:
+        return CPU if type(self._data) is np.ndarray else getattr(self._data, "segue_device", CPU)
+
+    @property
+    def is_cuda(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def is_meta(self) -> bool:
+        return self.device.type == "meta"
+
+    @property
+    def layout(self) -> str:
+        return "strided"
+
+    @property
+    def itemsize(self) -> int:
+        return self._data.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel() * self.itemsize
+
+    def dim(self) -> int:
+        return len(self._data.shape)
+
+    ndimension = dim
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._data.shape[dim]
+
+    def numel(self) -> int:
+        count = 1
+        for size in self._data.shape:
+            count = count * size
+        return count
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.itemsize
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements."""
+        array = self._data
+        if type(array) is np.ndarray:
+            width = array.dtype.itemsize
+            strides = tuple(s // width for s in array.strides)
+        else:
+            strides = array.element_strides
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        array = self._data
+        if type(array) is np.ndarray:
+            return bool(array.flags.c_contiguous)
+        expected: Any = 1
+        for size, stride in zip(reversed(array.shape), reversed(array.element_strides)):
+            if size == 1:
+                continue
+            if stride != expected:
+                return any(s == 0 for s in array.shape)
+            expected = expected * size
+        return True
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        return self.dtype.is_complex
+
+    def data_ptr(self) -> int:
+        """The address of the first element; for a real array only."""
+        return self._data.ctypes.data
+
+    def __len__(self) -> int:
+        if not self._data.shape:
+            raise TypeError("len() of a 0-d tensor")
+        return self._data.shape[0]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # ------------------------------------------------------------------------------------------------ gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        if self._base is not None and self._epoch != self._storage.epoch:
+            self._refresh()
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Ask for a gradient. Raises RuntimeError for integer tensors, and for switching it off on a result."""
+        if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
+            raise error(AutogradError, f"only Tensors of floating point and complex dtype can require gradients, not {self.dtype}", "x.float()")
+        if not requires_grad and self._edge is not None:
+            raise error(AutogradError, "you can only change requires_grad flags of leaf variables", "x.detach()")
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._edge is None
+
+    @property
+    def grad_fn(self) -> Any:
+        if self._base is not None and self._epoch != self._storage.epoch:
+            self._refresh()
+        return self._edge.node if isinstance(self._edge, Part) else self._edge
+
+    @property
+    def grad(self) -> Tensor | None:
+        if self._grad is LAZY:
+            self._grad = self._data.tracer.load_grad(self)
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad must be a Tensor or None, not {type(value).__name__}")
+            if tuple(value.shape) != tuple(self.shape):
+                raise error(AutogradError, f"assigned grad has shape {tuple(value.shape)}, the tensor {tuple(self.shape)}")
+        self._grad = value
+
+    @property
+    def data(self) -> Tensor:
+        return self.detach()  # type: ignore[attr-defined]
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._data = value._data
+        self._storage = value._storage
+        self._storage.version += 1
+
+    @property
+    def _version(self) -> int:
+        return self._storage.version
+
+    def backward(self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+        """Sum this tensor's gradients into `.grad` of the leaves that it came from; see `segue.autograd.backward`."""
+        engine.backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+
+    def register_hook(self, hook: Callable) -> Any:
+        """Call `hook(gradient)` whenever this tensor's gradient is computed; what it returns (if anything) takes its place."""
+        if not self.requires_grad:
+            raise error(AutogradError, "cannot register a hook on a tensor that doesn't require gradient")
+        if self._edge is None:
+            self._hooks = [*(self._hooks or ()), hook]
+            return _HookHandle(self, hook)
+        node, index = (self._edge.node, self._edge.index) if isinstance(self._edge, Part) else (self._edge, None)
+
+        def on_node(value: Any) -> Any:
+            old = value if index is None else value[index]
+            new = None if old is None else hook(old)
+            if new is None:
+                return value
+            return new if index is None else [*value[:index], new, *value[index + 1 :]]
+
+        node.hooks = [*(node.hooks or ()), on_node]
+        return _HookHandle(node, on_node)
+
+    def retain_grad(self) -> None:
+        """Keep this result's gradient in `.grad` at the next backward."""
+        if self._edge is None or self._retains:
+            return
+        self._retains = True
+
+        def keep(gradient: Tensor) -> None:
+            self._grad = gradient if self._grad is None else self._grad + gradient
+
+        self.register_hook(keep)
+
+    def detach_(self) -> Tensor:
+        self._edge = None
+        self._requires_grad = False
+        return self
+
+    # ------------------------------------------------------------------------------------------------ views and writes
+
+    def _refresh(self) -> None:
+        """Put a view back on the tape after its base changed its place there: replay the chain on the base."""
+        assert self._base is not None
+        self._epoch = self._storage.epoch
+        base = self._base
+        if not base._requires_grad:
+            return
+        value = base
+        for op, attributes in self._chain:
+            value = op(value, *attributes)
+        self._edge = value._edge
+        self._requires_grad = value._requires_grad
+
+    def _check_write(self, name: str, shape: tuple, source: dtype) -> None:
+        """Whether an in-place operation with a result of this shape and dtype may write here; raises before anything is changed."""
+        if STATE.enabled and self.requires_grad:
+            if self._edge is None:
+                raise error(
+                    InplaceError,
+                    f"a leaf Variable that requires grad is being used in an in-place operation ({name}_)",
+                    "use no_grad(), or the operation that returns a new tensor",
+                )
+            if self._base is not None and self._base._edge is None and self._base._requires_grad:
+                raise error(
+                    InplaceError, f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}_)", "use no_grad()"
+                )
+        if source.category > self.dtype.category:
+            raise error(
+                DtypeError, f"{name}_(): result type {source.name} can't be cast to the desired output type {self.dtype.name}", f"x = x.{name}(...)"
+            )
+        if tuple(shape) != tuple(self._data.shape):
+            raise error(
+                RuntimeError, f"{name}_(): output with shape {list(self.shape)} doesn't match the broadcast shape {list(shape)}", f"x = x.{name}(...)"
+            )
+
+    def _write(self, name: str, value: Tensor) -> Tensor:
+        """The second half of every in-place operation: `value` (already computed) goes into this tensor's memory and takes over its place on the tape."""
+        self._check_write(name, value._data.shape, value.dtype)
+        array = self._data
+        if type(array) is np.ndarray:
+            if not array.flags.writeable:
+                if 0 in array.strides and any(s > 1 for s, t in zip(array.shape, array.strides) if t == 0):
+                    raise error(
+                        InplaceError,
+                        f"{name}_(): more than one element of the written-to tensor refers to a single memory location",
+                        "clone() the tensor before writing to it",
+                    )
+                raise error(InplaceError, f"{name}_(): the array under this tensor is read-only", "segue.tensor(array), which copies")
+            source = value._data
+            if type(source) is not np.ndarray:
+                raise error(InplaceError, f"{name}_(): a traced value cannot be written into a real tensor")
+            if value.dtype.is_complex and not self.dtype.is_complex:
+                source = source.real
+            array[...] = source
+        else:
+            array.tracer.write(array, value._data)
+        self._storage.version += 1
+        if STATE.enabled and (value._requires_grad or self._requires_grad):
+            self._rebase(value)
+        return self
+
+    def _rebase(self, value: Tensor) -> None:
+        """Take over `value`'s place on the tape; for a view, give the base a step that replaces the viewed part."""
+        if self._base is None:
+            self._edge = value._edge
+            self._requires_grad = value._requires_grad
+            self._storage.epoch += 1
+            self._epoch = self._storage.epoch
+            return
+        base, chain = self._base, self._chain
+        old = (base if base._edge is None else base._edge) if base._requires_grad else None
+        new = value._edge if value._edge is not None else (value if value._requires_grad else None)
+
+        def pull(g: Tensor) -> list[Tensor | None]:
+            part = g
+            for op, attributes in chain:
+                part = op(part, *attributes)
+            return [None if old is None else replace_view(g, chain, part * 0), None if new is None else part]
+
+        base._edge = CallbackNode((old, new), pull, "ViewWriteBackward")
+        base._requires_grad = True
+        self._storage.epoch += 1
+        base._epoch = self._storage.epoch
+        self._refresh()
+
+    # ------------------------------------------------------------------------------------------------ to and from Python and NumPy
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The NumPy array that this tensor stands on; memory is shared. Raises RuntimeError if a gradient is required."""
+        if self.requires_grad and not force:
+            raise error(AutogradError, "Can't call numpy() on Tensor that requires grad.", "tensor.detach().numpy()")
+        return self._real("numpy()")
+
+    def _real(self, what: str) -> np.ndarray:
+        array = self._data
+        if type(array) is np.ndarray:
+            return array
+        if hasattr(array, "get"):  # CuPy
+            return array.get()
+        raise error(RuntimeError, f"{what} needs the values of a tensor that has none (it is on the meta device or being traced)")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def item(self) -> Any:
+        """The only element, as a Python number. Raises RuntimeError when there are more."""
+        if self.numel() != 1:
+            raise error(RuntimeError, f"a Tensor with {self.numel()} elements cannot be converted to Scalar", "tensor.tolist()")
+        value = self._real("item()").reshape(-1)[0]
+        return float(value) if self.dtype is dtypes.bfloat16 else value.item()
+
+    def tolist(self) -> Any:
+        array = self._real("tolist()")
+        return array.astype(np.float32).tolist() if self.dtype is dtypes.bfloat16 else array.tolist()
+
+    def __bool__(self) -> bool:
+        if self.numel() != 1:
+            raise error(
+                RuntimeError,
+                "Boolean value of Tensor with " + ("no values" if self.numel() == 0 else "more than one value") + " is ambiguous",
+                ".any() or .all()",
+            )
+        return bool(self._real("bool()").reshape(-1)[0])
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.category > dtypes.INTEGER or self.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any())  # type: ignore[attr-defined]
+
+    def __format__(self, spec: str) -> str:
+        return self.item().__format__(spec) if self.ndim == 0 and spec else repr(self)
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if id(self) in memo:
+            return memo[id(self)]
+        if self._edge is not None:
+            raise error(
+                AutogradError,
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment",
+                "tensor.detach().clone()",
+            )
+        out = type(self)._wrap(self._data.copy(), Storage())
+        out._requires_grad = self._requires_grad
+        memo[id(self)] = out
+        out._grad = copy.deepcopy(self._grad, memo)
+        out.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return out
+
+    def __reduce__(self):
+        return _rebuild, (type(self), self._real("pickling"), self._requires_grad, dict(self.__dict__))
+
+    def _like(self, array: Any, requires_grad: bool | None = None) -> Tensor:
+        """A leaf of this tensor's class and attributes over another array: how a tracer makes the twin of an input."""
+        twin = type(self)._wrap(array, Storage())
+        twin._requires_grad = self._requires_grad if requires_grad is None else requires_grad
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+
+FACTORY: list[Callable] = []  # `segue.tensor`, installed by eager.functional
+
+
+def replace_view(base: Tensor, chain: tuple, new: Tensor) -> Tensor:
+    """`base` with the part that `chain` views replaced by `new`, by the rows' inverses; where a row has none, by scattering indices."""
+    if not chain:
+        return new
+    (op, attributes), rest = chain[0], chain[1:]
+    if rest:
+        new = replace_view(op(base, *attributes), rest, new)
+    if op.inverse is not None:
+        from_namespace = engine.F[0]
+        return op.inverse(from_namespace, base, new, *attributes)
+    return engine.F[0].replace_by_index(base, op, attributes, new)
+
+
+class _HookHandle:
+    """What `register_hook` returns: `remove()` takes the hook away."""
+
+    def __init__(self, owner: Any, hook: Callable) -> None:
+        self.owner, self.hook = owner, hook
+        self.name = "_hooks" if isinstance(owner, Tensor) else "hooks"
+
+    def remove(self) -> None:
+        hooks = getattr(self.owner, self.name)
+        if hooks and self.hook in hooks:
+            setattr(self.owner, self.name, [h for h in hooks if h is not self.hook] or None)
+
+
+def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
+    out = cls._wrap(array, Storage())
+    out._requires_grad = requires_grad
+    out.__dict__.update(attributes)
+    return out
+
+
+def wrap(array: np.ndarray) -> Tensor:
+    """A leaf over a NumPy array, sharing its memory. Raises TypeError for element types that tensors cannot hold.
+
+    Negative strides and foreign byte orders are copied, as nothing below could address them.
+    """
+    from_numpy_dtype(array.dtype)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return Tensor._wrap(array, Storage())

@@ -1,0 +1,205 @@
+"""The tape and the engine: what is saved, what is summed where, views and in-place operations, hooks, errors."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import segue.eager.functional as F
+from segue.eager.autograd.engine import backward, grad
+from segue.eager.autograd.gradcheck import gradcheck, gradgradcheck
+from segue.eager.autograd.mode import enable_grad, is_grad_enabled, no_grad
+from segue.eager.dtypes import float64
+
+
+def leaf(*shape, seed=0):
+    return F.from_numpy(np.random.default_rng(seed).normal(size=shape)).requires_grad_()
+
+
+def test_a_product_gives_each_factor_the_other():
+    x, y = leaf(3), leaf(3, seed=1)
+    (x * y).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.detach().numpy())
+    np.testing.assert_array_equal(y.grad.numpy(), x.detach().numpy())
+
+
+def test_gradients_of_broadcast_operands_are_summed_down():
+    x, y = leaf(2, 3), leaf(3, seed=1)
+    (x + y * 2).sum().backward()
+    assert y.grad.shape == (3,)
+    np.testing.assert_array_equal(y.grad.numpy(), np.full(3, 4.0))
+
+
+def test_leaves_do_not_share_the_memory_of_one_gradient():
+    x, y = leaf(3), leaf(3, seed=1)
+    (x + y).backward(F.ones(3, dtype=float64))
+    x.grad.mul_(5)
+    np.testing.assert_array_equal(y.grad.numpy(), np.ones(3))
+
+
+def test_a_second_backward_adds_and_a_freed_graph_raises():
+    x = leaf(3)
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    np.testing.assert_allclose(x.grad.numpy(), 4 * x.detach().numpy())
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+
+
+def test_grad_returns_and_writes_nothing():
+    x, y = leaf(3), leaf(3, seed=1)
+    (gx,) = grad((x * y).sum(), x)
+    np.testing.assert_array_equal(gx.numpy(), y.detach().numpy())
+    assert x.grad is None and y.grad is None
+
+
+def test_grad_with_respect_to_a_result_stops_there():
+    x = leaf(3)
+    h = x * 2
+    (gh,) = grad((h * h).sum(), h)
+    np.testing.assert_allclose(gh.numpy(), 4 * x.detach().numpy())
+
+
+def test_unused_inputs_raise_unless_allowed():
+    x, y = leaf(3), leaf(3, seed=1)
+    with pytest.raises(RuntimeError, match="allow_unused"):
+        grad(x.sum(), y)
+    assert grad(x.sum(), y, allow_unused=True) == (None,)
+
+
+def test_an_overwritten_value_is_noticed():
+    x = leaf(3)
+    h = x * 1
+    y = h * h
+    h.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_overwriting_what_no_formula_reads_is_fine():
+    x = leaf(3)
+    h = x + 1
+    y = h + 2
+    h.mul_(0)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones(3))
+
+
+def test_an_in_place_write_to_a_view_changes_the_bases_gradient():
+    x = leaf(4)
+    b = x * 1
+    b[1:3].mul_(10)
+    b.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [1, 10, 10, 1])
+
+
+def test_other_views_follow_an_in_place_write():
+    x = leaf(4)
+    b = x * 1
+    other = b.view(2, 2)
+    b[0] = 7.0
+    other.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0, 1, 1, 1])
+
+
+def test_a_leaf_that_needs_a_gradient_cannot_be_overwritten():
+    x = leaf(4)
+    before = x.detach().numpy().copy()
+    for write in (lambda: x.add_(1), lambda: x[:2].add_(1), lambda: x.__setitem__(0, 1.0)):
+        with pytest.raises(RuntimeError, match="leaf Variable"):
+            write()
+    np.testing.assert_array_equal(x.detach().numpy(), before)
+    with no_grad():
+        x.add_(1)
+    np.testing.assert_array_equal(x.detach().numpy(), before + 1)
+
+
+def test_hooks_see_and_replace_gradients():
+    x = leaf(3)
+    h = x * 2
+    seen = []
+    h.register_hook(lambda g: seen.append(g.numpy().copy()))
+    handle = x.register_hook(lambda g: g * 10)
+    h.sum().backward()
+    np.testing.assert_array_equal(seen[0], np.ones(3))
+    np.testing.assert_array_equal(x.grad.numpy(), np.full(3, 20.0))
+    handle.remove()
+    x.grad = None
+    (x * 1).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones(3))
+
+
+def test_retain_grad_keeps_a_results_gradient():
+    x = leaf(3)
+    h = x * 2
+    h.retain_grad()
+    (h * h).sum().backward()
+    np.testing.assert_allclose(h.grad.numpy(), 4 * x.detach().numpy())
+
+
+def test_create_graph_gives_derivatives_of_derivatives():
+    x = leaf(3)
+    (g,) = grad((x**3).sum(), x, create_graph=True)
+    (gg,) = grad(g.sum(), x, create_graph=True)
+    (ggg,) = grad(gg.sum(), x)
+    np.testing.assert_allclose(gg.detach().numpy(), 6 * x.detach().numpy())
+    np.testing.assert_allclose(ggg.numpy(), np.full(3, 6.0))
+
+
+def test_modes_nest_and_decorate():
+    @no_grad()
+    def inside():
+        return is_grad_enabled()
+
+    assert is_grad_enabled() and not inside()
+    with no_grad():
+        with enable_grad():
+            assert is_grad_enabled()
+        assert not is_grad_enabled()
+
+
+def test_a_scalar_is_needed_without_a_gradient():
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match="scalar outputs"):
+        (x * 2).backward()
+    with pytest.raises(RuntimeError, match="shape"):
+        (x * 2).backward(F.ones(2, dtype=float64))
+    with pytest.raises(RuntimeError, match="does not require grad"):
+        F.ones(1).backward()
+
+
+def test_the_tape_makes_no_reference_cycle():
+    x = leaf(3)
+    gc.disable()
+    try:
+        y = F.exp(x) * F.tanh(x)
+        dead = weakref.ref(y)
+        del y
+        assert dead() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: F.softmax(x @ y, 1),
+        lambda x, y: F.log_softmax(x, 0).sum(1) + y.mean(0).sum(),
+        lambda x, y: F.layer_norm(x, (3,), y[0], y[1]),
+        lambda x, y: F.cat([x, y.t()], 0)[1:, ::2].exp(),
+        lambda x, y: x.transpose(0, 1).reshape(9) * F.where(x > 0, x, x * 0.1).view(9),
+        lambda x, y: F.logsumexp(x, 1) + x.var(1) + x.amax(1),
+        lambda x, y: x[[0, 2, 0], [1, 1, 2]] * y[0, 0],
+    ],
+)
+def test_compositions_against_finite_differences(function):
+    x, y = leaf(3, 3), leaf(3, 3, seed=4)
+    assert gradcheck(function, (x, y))
+    assert gradgradcheck(function, (x, y), atol=1e-4)
+
+
+def test_backward_of_several_roots():
+    x = leaf(2)
+    backward([x.sum(), (x * 2).sum()])
+    np.testing.assert_array_equal(x.grad.numpy(), [3, 3])

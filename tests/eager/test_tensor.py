@@ -1,0 +1,168 @@
+"""The tensor itself: memory shared with NumPy and between views, versions, writes that must not happen, odd inputs."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import segue
+
+
+def test_from_numpy_shares_memory_both_ways():
+    array = np.zeros(3, np.float32)
+    tensor = segue.from_numpy(array)
+    array[0] = 1
+    tensor[1] = 2
+    np.testing.assert_array_equal(array, [1, 2, 0])
+    np.testing.assert_array_equal(tensor.numpy(), array)
+
+
+def test_tensor_copies():
+    array = np.zeros(3, np.float32)
+    tensor = segue.tensor(array)
+    array[0] = 1
+    assert tensor[0].item() == 0
+
+
+def test_views_share_memory_and_version():
+    base = segue.zeros(4, 3)
+    views = [base.view(12), base.t(), base[1:], base[0], base.unsqueeze(0), base.detach(), base.expand(2, 4, 3), base.permute(1, 0), base.diagonal()]
+    for count, view in enumerate(views[:-3], 1):
+        assert view._version == base._version == count - 1
+        view.fill_(count) if view.numel() == 12 else view.add_(1)
+    assert base[0, 0].item() == views[0][0].item() == views[1][0, 0].item()
+
+
+def test_an_expanded_tensor_cannot_be_written():
+    wide = segue.zeros(3, 1).expand(3, 4)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        wide.add_(1)
+
+
+def test_a_read_only_array_can_be_read_and_not_written():
+    array = np.arange(3.0)
+    array.flags.writeable = False
+    tensor = segue.from_numpy(array)
+    assert tensor.sum().item() == 3
+    with pytest.raises(RuntimeError, match="read-only"):
+        tensor.add_(1)
+    np.testing.assert_array_equal(array, [0, 1, 2])
+
+
+def test_negative_strides_are_refused_by_name_and_copied_by_tensor():
+    backwards = np.arange(4.0)[::-1]
+    with pytest.raises(ValueError, match="stride"):
+        segue.from_numpy(backwards)
+    np.testing.assert_array_equal(segue.tensor(backwards).numpy(), [3, 2, 1, 0])
+
+
+def test_a_strided_array_computes_as_its_copy_does():
+    array = np.random.default_rng(0).normal(size=(6, 8))
+    for part in (array[::2, 1::3], array.T, array[:, ::-1].T[::-1].T[:, ::-1]):
+        if any(stride < 0 for stride in part.strides):
+            continue
+        tensor = segue.from_numpy(part)
+        np.testing.assert_array_equal((tensor * 2 + 1).numpy(), part * 2 + 1)
+        np.testing.assert_allclose(tensor.sum(0).numpy(), part.sum(0))
+        assert (tensor * 2).is_contiguous()
+
+
+def test_foreign_byte_order_is_read_right():
+    array = np.array([1.0, 2.0], dtype=">f4")
+    np.testing.assert_array_equal(segue.tensor(array).numpy(), [1, 2])
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4)])
+def test_empty_tensors(shape):
+    x = segue.ones(shape, requires_grad=True)
+    y = (x * 2 + segue.exp(x)).sum()
+    y.backward()
+    assert y.item() == 0 and tuple(x.grad.shape) == shape
+    assert segue.cat([x, x]).shape[0] == 2 * shape[0]
+    assert x.sum(0).shape == shape[1:]
+    with pytest.raises((RuntimeError, IndexError)):
+        x.amax()
+    assert segue.ones(2, 0).mean(1).isnan().all()
+
+
+def test_nan_follows_pytorchs_rules():
+    x = segue.tensor([1.0, float("nan"), 3.0])
+    assert x.max().isnan() and x.amin().isnan() and x.argmax().item() == 1
+    assert segue.maximum(x, segue.zeros(3)).isnan().tolist() == [False, True, False]
+    assert (x == x).tolist() == [True, False, True]
+    assert x.clamp(0, 2).isnan().tolist() == [False, True, False]
+    assert x.sort().indices.tolist() == [0, 2, 1]
+    assert segue.relu(x).isnan().tolist() == [False, True, False]
+
+
+def test_errors_name_operator_shapes_and_the_users_line():
+    x, y = segue.ones(2, 3), segue.ones(4)
+    with pytest.raises(RuntimeError) as caught:
+        x + y  # the line that is shown
+    text = str(caught.value)
+    assert "add" in text and "(2, 3)" in text and "(4,)" in text
+    assert "test_tensor.py" in text and "x + y" in text
+
+
+def test_in_place_results_must_fit():
+    x = segue.ones(3, dtype=segue.int64)
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        x.add_(1.5)
+    with pytest.raises(RuntimeError, match="shape"):
+        segue.ones(3).add_(segue.ones(2, 3))
+    assert x.tolist() == [1, 1, 1]
+
+
+def test_type_promotion_with_numbers_and_zero_dimensional_tensors():
+    ints, halfs, floats = segue.ones(2, dtype=segue.int32), segue.ones(2, dtype=segue.float16), segue.ones(2)
+    assert (ints + 1).dtype is segue.int32 and (ints + 1.5).dtype is segue.float32 and (ints / 2).dtype is segue.float32
+    assert (halfs + segue.tensor(1.0, dtype=segue.float64)).dtype is segue.float16
+    assert (floats + segue.ones(2, dtype=segue.float64)).dtype is segue.float64
+    assert (ints > 0).dtype is segue.bool and ints.sum().dtype is segue.int64
+
+
+def test_pickle_and_deepcopy():
+    x = segue.rand(3, requires_grad=True)
+    for twin in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        assert twin.requires_grad and twin.tolist() == x.tolist()
+        with segue.no_grad():
+            twin.add_(1)
+        assert twin.tolist() != x.tolist()
+
+
+def test_numpy_gives_way_to_our_operators():
+    x = segue.ones(2)
+    result = np.ones(2, np.float32) + x
+    assert isinstance(result, segue.Tensor) and result.tolist() == [2, 2]
+    np.testing.assert_allclose(np.sin(np.asarray(x)), np.sin(1.0))
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    segue.manual_seed(7)
+    a, b = segue.rand(5), segue.randn(5)
+    segue.manual_seed(7)
+    assert a.tolist() == segue.rand(5).tolist() and b.tolist() == segue.randn(5).tolist()
+    assert a.tolist() != segue.rand(5).tolist()
+    draws = segue.rand(20000)
+    assert abs(draws.mean().item() - 0.5) < 0.01 and 0 <= draws.amin().item() and draws.amax().item() < 1
+    normal = segue.randn(20000)
+    assert abs(normal.mean().item()) < 0.03 and abs(normal.std().item() - 1) < 0.03
+
+
+def test_meta_tensors_compute_shapes_only():
+    x = segue.empty(3, 4, device="meta")
+    y = (x @ x.t() + 1).sum(0)
+    assert y.is_meta and y.shape == (3,)
+    with pytest.raises(RuntimeError, match="meta"):
+        y.tolist()
+
+
+def test_printing():
+    assert repr(segue.tensor([1.0, 2.5])) == "tensor([1.0000, 2.5000])"
+    assert repr(segue.tensor([1.0, 2.0])) == "tensor([1., 2.])"
+    assert repr(segue.tensor([1, 20])) == "tensor([ 1, 20])"
+    assert repr(segue.tensor([True, False])) == "tensor([ True, False])"
+    assert repr(segue.tensor(3.5)) == "tensor(3.5000)"
+    assert repr(segue.tensor([])) == "tensor([])"
+    assert "requires_grad=True" in repr(segue.ones(1, requires_grad=True))
