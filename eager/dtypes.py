@@ -127,6 +127,13 @@ class finfo:
     1.1920928955078125e-07
     """
 
+    eps: float
+    max: float
+    min: float
+    tiny: float
+    smallest_normal: float
+    resolution: float
+
     def __init__(self, type: dtype | None = None) -> None:  # noqa: A002
         of = type or get_default_dtype()
         if not (of.is_floating_point or of.is_complex):
@@ -159,10 +166,13 @@ class device:
     """
 
     __slots__ = ("type", "index")
+    type: str
+    index: int | None
 
     def __init__(self, name: str | device = "cpu", index: int | None = None) -> None:
         if isinstance(name, device):
-            name, index = name.type, name.index if index is None else index
+            index = name.index if index is None else index
+            name = name.type
         kind, _, number = name.partition(":")
         if kind not in ("cpu", "cuda", "meta") or (number and not number.isdigit()):
             raise RuntimeError(f"segue knows the devices cpu, cuda, cuda:N and meta, not {name!r}")

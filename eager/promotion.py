@@ -173,7 +173,8 @@ def not_boolean(name: str) -> Any:
     def facet(*operands: Any) -> dtype:
         found = result_type(*operands)
         if found is bool:
-            raise error(DtypeError, f"{name}() is not defined for bool tensors", "the logical operators (^, logical_xor, logical_not), or cast to int")
+            raise error(DtypeError, f"{name}() is not defined for bool tensors",
+                "the logical operators (^, logical_xor, logical_not), or cast to int")
         return found
 
     return facet
@@ -197,7 +198,8 @@ def same(name: str) -> Any:
     def facet(*operands: Any) -> dtype:
         kinds = [operand.dtype for operand in operands if hasattr(operand, "dtype")]
         if any(kind is not kinds[0] for kind in kinds):
-            raise error(DtypeError, f"{name}() expected operands of one dtype, got {' and '.join(map(str, kinds))}", "cast one of them with .to(dtype)")
+            raise error(DtypeError, f"{name}() expected operands of one dtype, got {' and '.join(map(str, kinds))}",
+                "cast one of them with .to(dtype)")
         return kinds[0]
 
     facet.no_cast = True  # type: ignore[attr-defined]

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .attached import Attached
+from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
 from .autograd.mode import STATE
 from .autograd.tape import CallbackNode, Part
-from .dtypes import CPU, device, dtype, from_numpy_dtype
+from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
 
 _from_numpy_dtype = dtypes._FROM_NUMPY
@@ -60,7 +62,7 @@ class Size(tuple):
         return Size(tuple.__add__(self, tuple(other)))
 
 
-class Tensor:
+class Tensor(Attached):
     """An n-dimensional array with gradients, in PyTorch's manner.
 
     Make one with `segue.tensor`, `segue.zeros`, `segue.from_numpy` ...; methods and operators are those of `segue.*`.
@@ -86,6 +88,16 @@ class Tensor:
         "__dict__",
         "__weakref__",
     )
+    _data: Any  # numpy.ndarray, cupy.ndarray, or an array of a tracer's
+    _storage: Storage
+    _requires_grad: bool
+    _grad: Any  # Tensor, None, or LAZY
+    _edge: Any  # where it stands on the tape: a Node, a Part of one, or None for a leaf
+    _base: Tensor | None  # of a view: the tensor whose place on the tape a write changes
+    _chain: tuple  # of a view: the steps (row, attributes) from its base
+    _epoch: int
+    _hooks: list[Callable] | None
+    _retains: bool
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
     def __new__(cls, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
@@ -100,7 +112,8 @@ class Tensor:
         out._data = array
         out._storage = storage
         out._requires_grad = False
-        out._grad = out._edge = out._base = out._hooks = None
+        out._grad = out._edge = None
+        out._base = out._hooks = None
         out._chain = ()
         out._epoch = 0
         out._retains = False
@@ -113,7 +126,7 @@ class Tensor:
         return Size(self._data.shape)
 
     @property
-    def dtype(self) -> dtype:
+    def dtype(self) -> dtypes.dtype:
         return _from_numpy_dtype[self._data.dtype]
 
     @property
@@ -121,7 +134,7 @@ class Tensor:
         return len(self._data.shape)
 
     @property
-    def device(self) -> device:
+    def device(self) -> dtypes.device:
         return CPU if type(self._data) is np.ndarray else getattr(self._data, "segue_device", CPU)
 
     @property
@@ -253,7 +266,7 @@ class Tensor:
 
     @property
     def data(self) -> Tensor:
-        return self.detach()  # type: ignore[attr-defined]
+        return self.detach()
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -319,7 +332,7 @@ class Tensor:
         self._edge = value._edge
         self._requires_grad = value._requires_grad
 
-    def _check_write(self, name: str, shape: tuple, source: dtype) -> None:
+    def _check_write(self, name: str, shape: tuple, source: dtypes.dtype) -> None:
         """Whether an in-place operation with a result of this shape and dtype may write here; raises before anything is changed."""
         if STATE.enabled and self.requires_grad:
             if self._edge is None:
@@ -448,7 +461,7 @@ class Tensor:
         return int(self.item())
 
     def __contains__(self, element: Any) -> bool:
-        return bool((self == element).any())  # type: ignore[attr-defined]
+        return bool((self == element).any())
 
     def __format__(self, spec: str) -> str:
         return self.item().__format__(spec) if self.ndim == 0 and spec else repr(self)

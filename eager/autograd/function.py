@@ -85,18 +85,18 @@ class Function:
             constant = any(result is c for c in ctx._constants)
             if isinstance(result, Tensor) and not constant and (result.dtype.is_floating_point or result.dtype.is_complex):
                 if any(result is a for a in args):
-                    result = results[place] = result.view(tuple(result.shape))  # type: ignore[attr-defined]
+                    result = results[place] = result.view(tuple(result.shape))
                 result._edge, result._requires_grad = Part(node, place), True
         return type(found)(results) if isinstance(found, (tuple, list)) else results[0]
 
 
 def _pull(cls: type[Function], ctx: Context, results: list[Any]) -> Any:
     shapes = [(tuple(r.shape), r.dtype) if isinstance(r, Tensor) else None for r in results]
-    like = next(r for r in results if isinstance(r, Tensor)).detach()  # type: ignore[attr-defined]  # the result itself would make a cycle
+    like = next(r for r in results if isinstance(r, Tensor)).detach()  # the result itself would make a cycle
 
     def pull(gradients: list[Any]) -> list[Any]:
         if ctx.materialize:
-            gradients = [like.new_zeros(shape[0], dtype=shape[1]) if g is None and shape else g for g, shape in zip(gradients, shapes)]  # type: ignore[attr-defined]
+            gradients = [like.new_zeros(shape[0], dtype=shape[1]) if g is None and shape else g for g, shape in zip(gradients, shapes)]
         found = cls.backward(ctx, *gradients)
         found = list(found) if isinstance(found, (tuple, list)) else [found]
         while len(found) > len(ctx.needs_input_grad) and found[-1] is None:

@@ -35,7 +35,7 @@ def _numerical(function: Callable, inputs: tuple, position: int, which: int, eps
         ends = []
         for sign in (1, -1):
             array[place] = value + sign * eps
-            ends.append(np.array(_outputs(function, inputs)[which].detach()._data, dtype=np.float64).reshape(-1))  # type: ignore[attr-defined]
+            ends.append(np.array(_outputs(function, inputs)[which].detach()._data, dtype=np.float64).reshape(-1))
         array[place] = value
         columns.append((ends[0] - ends[1]) / (2 * eps))
     return np.array(columns).reshape(array.size, -1)

@@ -94,7 +94,9 @@ class OperatorNode(Node):
         self.op = op
         self.active = active
         keep, keep_out = _plan(op, active)
-        saved, metas, versions = [], [], []
+        saved: list[Any] = []
+        metas: list[Any] = []
+        versions: list[tuple[int, Any]] = []
         for position, (argument, parameter) in enumerate(zip(args, op.schema.parameters)):
             if parameter.kind == "attribute":
                 saved.append(argument)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.mode import STATE
+from ..autograd.mode import STATE, no_grad
 from ..dtypes import dtype, from_numpy_dtype
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
@@ -117,9 +117,11 @@ def cast(x: Tensor, to: dtype) -> Tensor:
 def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The variant `f_` of an operator: compute, then write into the first argument."""
     name = function.__name__
+    reads_itself = name not in OPS or any(OPS[name].schema.parameters[0].name in words for words in OPS[name].reads.values())
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        value = function(self, *args, **kwargs)
+        taped = reads_itself and STATE.enabled and (self.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
+        value = function(_as_it_was(self) if taped else self, *args, **kwargs)
         self._check_write(name, value._data.shape, value.dtype)
         return self._write(name, cast(value, self.dtype))
 
@@ -127,6 +129,18 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     method.__module__ = function.__module__
     method.__doc__ = f"In-place version of `segue.{name}`."
     return method
+
+
+def _as_it_was(x: Tensor) -> Tensor:
+    """`x` at the same place of the tape with memory of its own: what a formula may still read after `x` is overwritten. A leaf is itself: it may not be."""
+    if x.requires_grad and x._edge is None:
+        return x
+    if type(x._data) is not np.ndarray:  # traced: a graph is differentiated by its nodes, so the copy must be one that has a derivative
+        return OPS["clone"](x)
+    with no_grad():
+        copy = OPS["clone"](x)
+    copy._edge, copy._requires_grad = x._edge, x._requires_grad
+    return copy
 
 
 def write_out(out: Tensor | None, value: Tensor, name: str) -> Tensor:

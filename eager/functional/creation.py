@@ -42,7 +42,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     segue.int64
     """
     if isinstance(data, Tensor):
-        out = OPS["clone"](data.detach())  # type: ignore[attr-defined]
+        out = OPS["clone"](data.detach())
         return _placed(cast(out, as_dtype(dtype)) if dtype is not None else out, device, requires_grad)
     array = _array(data)
     target = as_dtype(dtype) if dtype is not None else _inferred(data, array)
@@ -68,7 +68,7 @@ def _holds_tensors(data: Any) -> bool:
 
 def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data.detach()._real("tensor()")  # type: ignore[attr-defined]
+        return data.detach()._real("tensor()")
     return [_plain(part) for part in data] if isinstance(data, (list, tuple)) else data
 
 
@@ -120,7 +120,7 @@ def full(
 ) -> Tensor:
     """A tensor of `size` filled with `fill_value`: `full((2, 3), 1.5)`."""
     if fill_value is None:
-        *size, fill_value = size  # type: ignore[assignment]
+        size, fill_value = size[:-1], size[-1]
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
@@ -217,7 +217,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     count = OPS["arange"](0, 1, steps, of)
     step = (end - start) / (steps - 1)
     half = steps // 2
-    out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)  # type: ignore[operator]
+    out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)
     return _placed(cast(out, of), device, requires_grad)
 
 
@@ -245,8 +245,8 @@ def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
     """Standard normal, by the Box-Muller transform of two uniform draws (Box and Muller, 1958)."""
     shape, of = as_shape(size), as_dtype(dtype or get_default_dtype())
     wide = of if of.itemsize >= 4 else dtypes.float32
-    radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator))) * -2.0)  # type: ignore[operator]
-    angle = _draw(shape, wide, generator) * (2.0 * math.pi)  # type: ignore[operator]
+    radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator))) * -2.0)
+    angle = _draw(shape, wide, generator) * (2.0 * math.pi)
     return _placed(cast(OPS["mul"](radius, OPS["cos"](angle)), of), device, requires_grad)
 
 
@@ -299,12 +299,12 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that `input` gives, else 0, in `input`'s dtype."""
     if not input.dtype.is_floating_point:
         raise error(DtypeError, f"bernoulli(): expects probabilities of a floating dtype, not {input.dtype}")
-    return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator), input.detach()), input.dtype)  # type: ignore[attr-defined]
+    return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator), input.detach()), input.dtype)
 
 
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
     """Indices drawn with probabilities proportional to the rows of `input` (1-d or 2-d, non-negative)."""
-    weights = input.detach()  # type: ignore[attr-defined]
+    weights = input.detach()
     shape = (*weights.shape[:-1], num_samples)
     if replacement:
         total = weights.cumsum(-1)

@@ -202,7 +202,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds, in one dimension."""
-    return getitem(OPS["expand"](input, tuple((input * mask).shape)) if tuple(mask.shape) != tuple(input.shape) else input, mask)  # type: ignore[operator]
+    return getitem(OPS["expand"](input, tuple((input * mask).shape)) if tuple(mask.shape) != tuple(input.shape) else input, mask)
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
@@ -222,7 +222,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of `input` with the slices of `source` added at the places of `index` along `dim`."""
-    return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)  # type: ignore[operator]
+    return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)
 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:

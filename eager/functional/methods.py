@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes, printing
 from ..ops.definition import OPS
 from ..tensor import Storage, Tensor
-from . import creation, indexing, losses, neural, pointwise, products, reduction, shape
+from . import creation, indexing, neural, pointwise, products, reduction, shape
 from .arguments import Number, as_operand, cast, inplace
 
 MODULES = (pointwise, reduction, shape, indexing, products)
@@ -103,13 +103,13 @@ def _attach_operators(methods: dict[str, Callable]) -> None:
         setattr(Tensor, f"__i{python}__", _inplace_operator(getattr(Tensor, name + "_")))
     for name in COMPARISONS:
         setattr(Tensor, f"__{name}__", _operator(methods[name]))
-    Tensor.__matmul__ = _operator(products.matmul)  # type: ignore[attr-defined]
-    Tensor.__rmatmul__ = _operator(products.matmul, reverse=True)  # type: ignore[attr-defined]
-    Tensor.__neg__, Tensor.__abs__, Tensor.__pos__ = methods["neg"], methods["abs"], methods["positive"]  # type: ignore[attr-defined]
-    Tensor.__invert__ = methods["bitwise_not"]  # type: ignore[attr-defined]
-    Tensor.__getitem__, Tensor.__setitem__ = indexing.getitem, indexing.setitem  # type: ignore[attr-defined]
-    Tensor.__iter__ = _iterate  # type: ignore[attr-defined]
-    Tensor.__repr__ = Tensor.__str__ = printing.text  # type: ignore[assignment]
+    special: dict[str, Callable[..., Any]] = {
+        "__matmul__": _operator(products.matmul), "__rmatmul__": _operator(products.matmul, reverse=True), "__neg__": methods["neg"], "__abs__": methods["abs"],
+        "__pos__": methods["positive"], "__invert__": methods["bitwise_not"], "__getitem__": indexing.getitem, "__setitem__": indexing.setitem, "__iter__": _iterate,
+        "__repr__": printing.text, "__str__": printing.text,
+    }  # fmt: skip
+    for name, function in special.items():
+        setattr(Tensor, name, function)
 
 
 def _iterate(self: Tensor) -> Any:
@@ -141,18 +141,18 @@ def zero_(self: Tensor) -> Tensor:
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with draws from a normal distribution."""
-    return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)  # type: ignore[operator]
+    return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)
 
 
 def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with draws uniform in [a, b)."""
-    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (b - a) + a)  # type: ignore[operator]
+    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (b - a) + a)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 with probability `p`, else 0."""
     draws = creation.rand(tuple(self.shape), generator=generator)
-    return self._write("bernoulli", cast(draws < p, self.dtype))  # type: ignore[operator]
+    return self._write("bernoulli", cast(draws < p, self.dtype))
 
 
 def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
@@ -218,6 +218,13 @@ def _cast_method(of: dtypes.dtype) -> Callable:
     return lambda self, memory_format=None: cast(self, of)
 
 
+PROPERTIES: dict[str, Callable] = {
+    "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),
+    "mT": lambda self: shape.transpose(self, -2, -1),
+    "real": lambda self: OPS["real"](self) if self.dtype.is_complex else self,
+}
+
+
 def attach() -> None:
     """Give `Tensor` its methods. Called once, when the package is imported."""
     methods = _methods()
@@ -230,15 +237,11 @@ def attach() -> None:
         setattr(Tensor, name, _cast_method(of))
     for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, new_tensor, type_as, cpu):
         setattr(Tensor, function.__name__, function)
-    Tensor.type = type_  # type: ignore[attr-defined]
     for name in ("zeros", "ones", "empty", "full"):
         setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
+    setattr(Tensor, "type", type_)  # noqa: B010  (an attribute that type checkers do not know)
     for name in ("t", "transpose", "squeeze", "unsqueeze"):
         setattr(Tensor, name + "_", reshape_in_place(name + "_", getattr(shape, name)))
-    Tensor.T = property(lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))))  # type: ignore[attr-defined]
-    Tensor.mT = property(lambda self: shape.transpose(self, -2, -1))  # type: ignore[attr-defined]
-    Tensor.real = property(lambda self: self if not self.dtype.is_complex else OPS["real"](self))  # type: ignore[attr-defined]
+    for name, getter in PROPERTIES.items():
+        setattr(Tensor, name, property(getter))
     _attach_operators(methods)
-
-
-NEURAL = (neural, losses)

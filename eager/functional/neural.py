@@ -22,9 +22,9 @@ from .products import matmul
 from .reduction import mean, softmax, var
 from .shape import chunk, reshape, transpose
 
-relu = pointwise.relu  # type: ignore[attr-defined]
-sigmoid = pointwise.sigmoid  # type: ignore[attr-defined]
-tanh = pointwise.tanh  # type: ignore[attr-defined]
+relu = pointwise.relu
+sigmoid = pointwise.sigmoid
+tanh = pointwise.tanh
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -35,12 +35,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             f"linear(): input of shape {tuple(input.shape)} and weight of shape {tuple(weight.shape)} do not fit: the last sizes must be equal",
         )
     out = matmul(input, transpose(weight, 0, 1) if weight.ndim == 2 else weight)
-    return out if bias is None else out + bias  # type: ignore[operator]
+    return out if bias is None else out + bias
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """For each output o: input1 @ weight[o] @ input2; weight is (out, in1, in2)."""
-    out = ((input1.unsqueeze(-2).unsqueeze(-2) @ weight).squeeze(-2) * input2.unsqueeze(-2)).sum(-1)  # type: ignore[attr-defined]
+    out = ((input1.unsqueeze(-2).unsqueeze(-2) @ weight).squeeze(-2) * input2.unsqueeze(-2)).sum(-1)
     return out if bias is None else out + bias
 
 
@@ -60,16 +60,16 @@ def embedding(
         raise error(RuntimeError, f"embedding(): expected the indices to have an integer dtype, not {input.dtype}", "indices.long()")
     if padding_idx is not None:
         row = padding_idx % weight.shape[0]
-        keep = (OPS["arange"](0, 1, weight.shape[0], dtypes.int64) != row).unsqueeze(1)  # type: ignore[attr-defined]
-        weight = where(keep, weight, weight.detach())  # type: ignore[attr-defined]
+        keep = (OPS["arange"](0, 1, weight.shape[0], dtypes.int64) != row).unsqueeze(1)
+        weight = where(keep, weight, weight.detach())
     flat = OPS["index_select"](weight, 0, cast(reshape(input, (-1,)), dtypes.int64))
     return reshape(flat, (*input.shape, weight.shape[1]))
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """int64 with a last dimension of `num_classes`: 1 at the index, else 0."""
-    count = int(tensor.max().item()) + 1 if num_classes < 0 else num_classes  # type: ignore[attr-defined]
-    return cast(OPS["eq"](tensor.unsqueeze(-1), OPS["arange"](0, 1, count, dtypes.int64)), dtypes.int64)  # type: ignore[attr-defined]
+    count = int(tensor.max().item()) + 1 if num_classes < 0 else num_classes
+    return cast(OPS["eq"](tensor.unsqueeze(-1), OPS["arange"](0, 1, count, dtypes.int64)), dtypes.int64)
 
 
 # ---------------------------------------------------------------------------------------------------------------- activations
@@ -78,11 +78,11 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x * Phi(x), exactly by erf, or by the tanh approximation (Hendrycks and Gimpel, 2016)."""
     if approximate == "tanh":
-        inner = math.sqrt(2.0 / math.pi) * (input + 0.044715 * (input * input * input))  # type: ignore[operator]
-        return 0.5 * input * (1.0 + OPS["tanh"](inner))  # type: ignore[operator]
+        inner = math.sqrt(2.0 / math.pi) * (input + 0.044715 * (input * input * input))
+        return 0.5 * input * (1.0 + OPS["tanh"](inner))
     if approximate != "none":
         raise error(RuntimeError, f"approximate argument must be either none or tanh, not {approximate!r}")
-    return 0.5 * input * (1.0 + OPS["erf"](input * math.sqrt(0.5)))  # type: ignore[operator]
+    return 0.5 * input * (1.0 + OPS["erf"](input * math.sqrt(0.5)))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -102,49 +102,49 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else negative_slope * x."""
-    return where(input > 0, input, input * negative_slope)  # type: ignore[operator]
+    return where(input > 0, input, input * negative_slope)
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else alpha * (exp(x) - 1)."""
-    return where(input > 0, input, alpha * OPS["expm1"](clamp(input, max=0)))  # type: ignore[operator]
+    return where(input > 0, input, alpha * OPS["expm1"](clamp(input, max=0)))
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """Self-normalising elu (Klambauer et al., 2017)."""
-    return 1.0507009873554805 * elu(input, 1.6732632423543772)  # type: ignore[operator]
+    return 1.0507009873554805 * elu(input, 1.6732632423543772)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above `threshold`."""
-    scaled = input * beta  # type: ignore[operator]
-    small = OPS["log1p"](OPS["exp"](clamp(scaled, max=threshold))) / beta  # type: ignore[operator]
+    scaled = input * beta
+    small = OPS["log1p"](OPS["exp"](clamp(scaled, max=threshold))) / beta
     return where(scaled > threshold, input, small)
 
 
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|)."""
-    return input / (1 + OPS["abs"](input))  # type: ignore[operator]
+    return input / (1 + OPS["abs"](input))
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * tanh(softplus(x))."""
-    return input * OPS["tanh"](softplus(input))  # type: ignore[operator]
+    return input * OPS["tanh"](softplus(input))
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6."""
-    return relu6(input + 3) / 6  # type: ignore[operator]
+    return relu6(input + 3) / 6
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x)."""
-    return input * hardsigmoid(input)  # type: ignore[operator]
+    return input * hardsigmoid(input)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without overflow."""
-    return clamp(input, max=0) - OPS["log1p"](OPS["exp"](-OPS["abs"](input)))  # type: ignore[operator]
+    return clamp(input, max=0) - OPS["log1p"](OPS["exp"](-OPS["abs"](input)))
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
@@ -163,10 +163,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training or p == 0.0:
         return input
     if p == 1.0:
-        return input * 0.0  # type: ignore[operator]
+        return input * 0.0
     of = input.dtype if input.dtype.itemsize >= 4 else dtypes.float32
     keep = OPS["ge"](rand(tuple(input.shape), dtype=of), p)
-    return OPS["where"](keep, input * (1.0 / (1.0 - p)), 0.0)  # type: ignore[operator]
+    return OPS["where"](keep, input * (1.0 / (1.0 - p)), 0.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- normalisation
@@ -181,8 +181,8 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
             f"layer_norm(): given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got {list(input.shape)}",
         )
     dims = tuple(range(input.ndim - len(shape), input.ndim))
-    center = input - mean(input, dims, True)  # type: ignore[operator]
-    out = center * OPS["rsqrt"](mean(OPS["square"](center), dims, True) + eps)  # type: ignore[operator]
+    center = input - mean(input, dims, True)
+    out = center * OPS["rsqrt"](mean(OPS["square"](center), dims, True) + eps)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
@@ -192,7 +192,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     dims = tuple(range(input.ndim - len(shape), input.ndim))
     small = dtypes.finfo(input.dtype).eps if eps is None else eps
-    out = input * OPS["rsqrt"](mean(OPS["square"](input), dims, True) + small)  # type: ignore[operator]
+    out = input * OPS["rsqrt"](mean(OPS["square"](input), dims, True) + small)
     return out if weight is None else out * weight
 
 
@@ -204,16 +204,16 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
             f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and num_groups={num_groups}",
         )
     x = reshape(input, (input.shape[0], num_groups, -1))
-    center = x - mean(x, 2, True)  # type: ignore[operator]
-    out = reshape(center * OPS["rsqrt"](mean(OPS["square"](center), 2, True) + eps), tuple(input.shape))  # type: ignore[operator]
+    center = x - mean(x, 2, True)
+    out = reshape(center * OPS["rsqrt"](mean(OPS["square"](center), 2, True) + eps), tuple(input.shape))
     return _channels(out, weight, bias)
 
 
 def _channels(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """Times weight, plus bias, each along dimension 1."""
     shape = (1, -1) + (1,) * (out.ndim - 2)
-    out = out if weight is None else out * reshape(weight, shape)  # type: ignore[operator]
-    return out if bias is None else out + reshape(bias, shape)  # type: ignore[operator]
+    out = out if weight is None else out * reshape(weight, shape)
+    return out if bias is None else out + reshape(bias, shape)
 
 
 def batch_norm(
@@ -228,23 +228,23 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise error(RuntimeError, "Expected running_mean and running_var to be defined when training=False")
-        scale = OPS["rsqrt"](running_var + eps)  # type: ignore[operator]
+        scale = OPS["rsqrt"](running_var + eps)
         shape = (1, -1) + (1,) * (input.ndim - 2)
-        return _channels((input - reshape(running_mean, shape)) * reshape(scale, shape), weight, bias)  # type: ignore[operator]
+        return _channels((input - reshape(running_mean, shape)) * reshape(scale, shape), weight, bias)
     count: Any = 1
     for d in dims:
         count = count * input.shape[d]
     if count == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     average = mean(input, dims, True)
-    center = input - average  # type: ignore[operator]
+    center = input - average
     spread = mean(OPS["square"](center), dims, True)
     if running_mean is not None and running_var is not None:
         with no_grad():
-            unbiased = reshape(spread.detach(), (-1,)) * (count / (count - 1))  # type: ignore[attr-defined]
-            running_mean.mul_(1.0 - momentum).add_(reshape(average.detach(), (-1,)) * momentum)  # type: ignore[attr-defined]
-            running_var.mul_(1.0 - momentum).add_(unbiased * momentum)  # type: ignore[attr-defined]
-    return _channels(center * OPS["rsqrt"](spread + eps), weight, bias)  # type: ignore[operator]
+            unbiased = reshape(spread.detach(), (-1,)) * (count / (count - 1))
+            running_mean.mul_(1.0 - momentum).add_(reshape(average.detach(), (-1,)) * momentum)
+            running_var.mul_(1.0 - momentum).add_(unbiased * momentum)
+    return _channels(center * OPS["rsqrt"](spread + eps), weight, bias)
 
 
 def instance_norm(
@@ -261,18 +261,18 @@ def instance_norm(
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     dims = tuple(range(2, input.ndim))
-    center = input - mean(input, dims, True)  # type: ignore[operator]
-    return _channels(center * OPS["rsqrt"](var(input, dims, keepdim=True, correction=0) + eps), weight, bias)  # type: ignore[operator]
+    center = input - mean(input, dims, True)
+    return _channels(center * OPS["rsqrt"](var(input, dims, keepdim=True, correction=0) + eps), weight, bias)
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x over its p-norm along `dim`, the norm kept at least `eps`."""
-    return input / clamp(input.norm(p, dim, True), min=eps)  # type: ignore[attr-defined]
+    return input / clamp(input.norm(p, dim, True), min=eps)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between two vectors along `dim`."""
-    return (x1 * x2).sum(dim) / (clamp(x1.norm(2, dim), min=eps) * clamp(x2.norm(2, dim), min=eps))  # type: ignore[attr-defined,operator]
+    return (x1 * x2).sum(dim) / (clamp(x1.norm(2, dim), min=eps) * clamp(x2.norm(2, dim), min=eps))
 
 
 # ---------------------------------------------------------------------------------------------------------------- attention
@@ -290,17 +290,17 @@ def scaled_dot_product_attention(
     if is_causal and attn_mask is not None:
         raise error(RuntimeError, "scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
     if enable_gqa:
-        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)  # type: ignore[attr-defined]
-        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)  # type: ignore[attr-defined]
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
     factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = matmul(query, transpose(key, -2, -1)) * factor  # type: ignore[operator]
+    scores = matmul(query, transpose(key, -2, -1)) * factor
     if is_causal:
-        rows = OPS["arange"](0, 1, query.shape[-2], dtypes.int64).unsqueeze(1)  # type: ignore[attr-defined]
+        rows = OPS["arange"](0, 1, query.shape[-2], dtypes.int64).unsqueeze(1)
         columns = OPS["arange"](0, 1, key.shape[-2], dtypes.int64)
         scores = where(columns <= rows, scores, -math.inf)
     elif attn_mask is not None:
         scores = where(attn_mask, scores, -math.inf) if attn_mask.dtype is dtypes.bool else scores + attn_mask
     weights = softmax(scores, -1)
     if attn_mask is not None and attn_mask.dtype is dtypes.bool:
-        weights = masked_fill(weights, ~attn_mask.any(-1, True), 0.0)  # type: ignore[attr-defined]  # a row that may look nowhere gives zeros
+        weights = masked_fill(weights, ~attn_mask.any(-1, True), 0.0)  # a row that may look nowhere gives zeros
     return matmul(dropout(weights, dropout_p), value)

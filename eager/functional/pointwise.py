@@ -1,6 +1,6 @@
 """The public elementwise operators: PyTorch's names and keyword arguments over the pointwise rows.
 
-In come tensors and numbers, out go tensors. The one idea: where a public operator is just its row, a table makes it; only what PyTorch adds
+In come tensors and numbers, out go tensors. The one idea: where a public operator is just its row, one line makes it; only what PyTorch adds
 (`alpha`, `rounding_mode`, `approximate` ...) is written out.
 """
 
@@ -17,19 +17,6 @@ from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import Number, as_operand, cast, need_tensor, write_out
 from .creation import tensor
-
-UNARY = (
-    "neg abs sign reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh sigmoid "
-    "erf erfc floor ceil trunc logical_not bitwise_not isnan isinf isfinite relu"
-).split()
-BINARY = (
-    "mul floor_divide remainder fmod pow atan2 maximum minimum eq ne lt le gt ge logical_and logical_or logical_xor bitwise_and "
-    "bitwise_or bitwise_xor"
-).split()
-ALIASES = {
-    "negative": "neg", "absolute": "abs", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "multiply": "mul", "greater": "gt", "less": "lt",
-    "greater_equal": "ge", "less_equal": "le", "not_equal": "ne",
-}  # fmt: skip
 
 
 def _unary(name: str) -> Callable[..., Tensor]:
@@ -67,9 +54,71 @@ def _named(function: Callable, name: str, doc: str) -> Callable[..., Tensor]:
     return function
 
 
-globals().update({name: _unary(name) for name in UNARY if name in OPS})
-globals().update({name: _binary(name) for name in BINARY if name in OPS})
-globals().update({alias: globals()[name] for alias, name in ALIASES.items() if name in globals()})
+neg = _unary("neg")
+abs = _unary("abs")
+sign = _unary("sign")
+reciprocal = _unary("reciprocal")
+sqrt = _unary("sqrt")
+rsqrt = _unary("rsqrt")
+square = _unary("square")
+exp = _unary("exp")
+exp2 = _unary("exp2")
+expm1 = _unary("expm1")
+log = _unary("log")
+log2 = _unary("log2")
+log1p = _unary("log1p")
+sin = _unary("sin")
+cos = _unary("cos")
+tan = _unary("tan")
+asin = _unary("asin")
+acos = _unary("acos")
+atan = _unary("atan")
+sinh = _unary("sinh")
+cosh = _unary("cosh")
+tanh = _unary("tanh")
+sigmoid = _unary("sigmoid")
+erf = _unary("erf")
+floor = _unary("floor")
+ceil = _unary("ceil")
+trunc = _unary("trunc")
+logical_not = _unary("logical_not")
+bitwise_not = _unary("bitwise_not")
+isnan = _unary("isnan")
+isinf = _unary("isinf")
+isfinite = _unary("isfinite")
+relu = _unary("relu")
+
+mul = _binary("mul")
+floor_divide = _binary("floor_divide")
+remainder = _binary("remainder")
+fmod = _binary("fmod")
+atan2 = _binary("atan2")
+maximum = _binary("maximum")
+minimum = _binary("minimum")
+eq = _binary("eq")
+ne = _binary("ne")
+lt = _binary("lt")
+le = _binary("le")
+gt = _binary("gt")
+ge = _binary("ge")
+logical_and = _binary("logical_and")
+logical_or = _binary("logical_or")
+logical_xor = _binary("logical_xor")
+bitwise_and = _binary("bitwise_and")
+bitwise_or = _binary("bitwise_or")
+bitwise_xor = _binary("bitwise_xor")
+
+negative = neg
+absolute = abs
+arcsin = asin
+arccos = acos
+arctan = atan
+multiply = mul
+greater = gt
+less = lt
+greater_equal = ge
+less_equal = le
+not_equal = ne
 
 
 def positive(input: Tensor) -> Tensor:
@@ -132,7 +181,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
     if decimals == 0:
         return write_out(out, OPS["round"](input), "round")
     scale = 10.0 ** abs_int(decimals)
-    moved = OPS["round"](input * scale if decimals > 0 else input / scale)  # type: ignore[operator]
+    moved = OPS["round"](input * scale if decimals > 0 else input / scale)
     return write_out(out, moved / scale if decimals > 0 else moved * scale, "round")
 
 
@@ -168,7 +217,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """`input` where `condition` (bool) holds, else `other`; all three broadcast. With one argument, the indices of its true elements."""
     if input is None and other is None:
-        return tuple(column for column in OPS["nonzero"](condition).unbind(1))  # type: ignore[attr-defined]
+        return tuple(column for column in OPS["nonzero"](condition).unbind(1))
     if condition.dtype is not dtypes.bool:
         if condition.dtype is not dtypes.uint8:
             raise error(RuntimeError, f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")
@@ -181,19 +230,19 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
 
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     """input + weight * (end - input)."""
-    return input + (end - input) * weight  # type: ignore[operator]
+    return input + (end - input) * weight
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    product = tensor1 * tensor2 if value == 1 else tensor1 * tensor2 * value  # type: ignore[operator]
-    return input + product  # type: ignore[operator]
+    product = tensor1 * tensor2 if value == 1 else tensor1 * tensor2 * value
+    return input + product
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
-    quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2  # type: ignore[operator]
-    return input + quotient  # type: ignore[operator]
+    quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2
+    return input + quotient
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -212,25 +261,25 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
     """log(exp(input) + exp(other)), without overflow."""
     top = OPS["maximum"](input, other)
-    gap = OPS["neg"](OPS["abs"](input - other))  # type: ignore[operator]
+    gap = OPS["neg"](OPS["abs"](input - other))
     same = OPS["eq"](input, other)
-    return OPS["where"](same, input + math.log(2.0), top + OPS["log1p"](OPS["exp"](gap)))  # type: ignore[operator]
+    return OPS["where"](same, input + math.log(2.0), top + OPS["log1p"](OPS["exp"](gap)))
 
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close."""
-    close = (input == other) | ((input - other).abs() <= atol + rtol * other.abs()) & isfinite(other)  # type: ignore[operator,name-defined]  # noqa: F821
-    return close | (isnan(input) & isnan(other)) if equal_nan else close  # type: ignore[name-defined]  # noqa: F821
+    close = (input == other) | ((input - other).abs() <= atol + rtol * other.abs()) & isfinite(other)
+    return close | (isnan(input) & isnan(other)) if equal_nan else close
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
     """Whether all elements are close (see `isclose`)."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())  # type: ignore[attr-defined]
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and elements."""
-    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())  # type: ignore[attr-defined]
+    return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())
 
 
 def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..ops.shapes import numel
 from ..tensor import Tensor
 from .arguments import need_tensor
 from .reduction import amax
@@ -38,7 +39,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Batches folded into rows when the right side is one matrix, else broadcast."""
     if b.ndim == 2 and a.ndim > 2 and a.is_contiguous():
-        flat = OPS["matmul"](reshape(a, (-1, a.shape[-1])), b)
+        flat = OPS["matmul"](reshape(a, (numel(a.shape[:-1]), a.shape[-1])), b)
         return OPS["view"](flat, (*a.shape[:-1], b.shape[-1]))
     if a.ndim == b.ndim and tuple(a.shape[:-2]) == tuple(b.shape[:-2]):
         return OPS["matmul"](a, b)
@@ -83,8 +84,8 @@ ger = outer
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     product = matmul(mat1, mat2)
-    product = product if alpha == 1 else product * alpha  # type: ignore[operator]
-    return product + (input if beta == 1 else input * beta)  # type: ignore[operator]
+    product = product if alpha == 1 else product * alpha
+    return product + (input if beta == 1 else input * beta)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -123,7 +124,7 @@ def conv2d(
     x, edges = _padded(x, weight, padding, steps, spread)
     out = OPS["conv2d"](x, weight, steps, edges, spread, groups)
     if bias is not None:
-        out = out + reshape(bias, (1, -1, 1, 1))  # type: ignore[operator]
+        out = out + reshape(bias, (1, -1, 1, 1))
     return OPS["squeeze"](out, (0,)) if single else out
 
 
@@ -158,9 +159,10 @@ def max_pool2d(
     """The largest value of each window over the last two dimensions; with `return_indices`, also its place in the flattened plane."""
     kernel = pair(kernel_size)
     steps = kernel if stride in (None, ()) else pair(stride)
-    indices = OPS["max_pool2d_indices"](input.detach(), kernel, steps, pair(padding), pair(dilation), ceil_mode)  # type: ignore[attr-defined]
+    indices = OPS["max_pool2d_indices"](input.detach(), kernel, steps, pair(padding), pair(dilation), ceil_mode)
     lead = tuple(input.shape[:-2])
-    flat = OPS["gather"](reshape(input, (*lead, -1)), len(lead), reshape(indices, (*lead, -1)))
+    plane, windows = numel(input.shape[-2:]), numel(indices.shape[-2:])
+    flat = OPS["gather"](reshape(input, (*lead, plane)), len(lead), reshape(indices, (*lead, windows)))
     out = reshape(flat, tuple(indices.shape))
     return (out, indices) if return_indices else out
 
@@ -186,8 +188,8 @@ def avg_pool2d(
         return OPS["sum"](unfold(unfold(x, -2, kh, sh), -2, kw, sw), (input.ndim, input.ndim + 1), False)
 
     if count_include_pad or edges == (0, 0) or divisor_override:
-        return sums(input) / (divisor_override or kh * kw)  # type: ignore[operator]
-    return sums(input) / sums(OPS["full"](tuple(input.shape), 1, input.dtype))  # type: ignore[operator]
+        return sums(input) / (divisor_override or kh * kw)
+    return sums(input) / sums(OPS["full"](tuple(input.shape), 1, input.dtype))
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
@@ -205,7 +207,7 @@ def _adaptive(x: Tensor, output_size: Any, fold: Any) -> Tensor:
     rows, columns = (size if want is None else want for want, size in zip(pair(output_size), (height, width)))
     if height % rows == 0 and width % columns == 0:
         blocks = reshape(x, (*x.shape[:-2], rows, height // rows, columns, width // columns))
-        return fold(blocks.movedim(-3, -2))  # type: ignore[attr-defined]
+        return fold(blocks.movedim(-3, -2))
     lead = x.ndim - 2
     cells = []
     for i in range(rows):

@@ -19,7 +19,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import cast, dimension, dimensions, write_out
 
-ValuesIndices = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk", "median", "kthvalue", "mode")}
+ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
 
 
 def numpy_names(function: Callable) -> Callable:
@@ -56,7 +56,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     dims = dimensions(dim, x.ndim)
     total = OPS["sum"](x, dims, keepdim)
     count = _count(x, dims)
-    return write_out(out, total / count if count != 0 else total * math.nan, "mean")  # type: ignore[operator]
+    return write_out(out, total / count if count != 0 else total * math.nan, "mean")
 
 
 def _count(x: Tensor, dims: tuple) -> Any:
@@ -77,10 +77,10 @@ def var(
     center = mean(input, dims, True) if dims else input
     lost = (1 if unbiased in (None, True) else 0) if correction is None else correction
     free = _count(input, dims) - lost
-    squares = OPS["sum"](OPS["square"](input - center), dims, keepdim)  # type: ignore[operator]
+    squares = OPS["sum"](OPS["square"](input - center), dims, keepdim)
     if isinstance(free, (int, float)) and free <= 0:
-        return write_out(out, squares / 0.0, "var")  # type: ignore[operator]
-    return write_out(out, squares / free, "var")  # type: ignore[operator]
+        return write_out(out, squares / 0.0, "var")
+    return write_out(out, squares / free, "var")
 
 
 @numpy_names
@@ -175,9 +175,9 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     dims = dimensions(dim, input.ndim)
-    top = OPS["amax"](input, dims, True).detach()  # type: ignore[attr-defined]
+    top = OPS["amax"](input, dims, True).detach()
     top = OPS["where"](OPS["isfinite"](top), top, 0.0)
-    total = OPS["log"](OPS["sum"](OPS["exp"](input - top), dims, True)) + top  # type: ignore[operator]
+    total = OPS["log"](OPS["sum"](OPS["exp"](input - top), dims, True)) + top
     return total if keepdim else OPS["squeeze"](total, dims)
 
 
@@ -185,16 +185,16 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3)
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
     dims = dimensions(dim, x.ndim)
-    weights = OPS["exp"](x - OPS["amax"](x, dims, True).detach())  # type: ignore[attr-defined,operator]
-    return weights / OPS["sum"](weights, dims, True)  # type: ignore[operator]
+    weights = OPS["exp"](x - OPS["amax"](x, dims, True).detach())
+    return weights / OPS["sum"](weights, dims, True)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
     dims = dimensions(dim, x.ndim)
-    shifted = x - OPS["amax"](x, dims, True).detach()  # type: ignore[attr-defined,operator]
-    return shifted - OPS["log"](OPS["sum"](OPS["exp"](shifted), dims, True))  # type: ignore[operator]
+    shifted = x - OPS["amax"](x, dims, True).detach()
+    return shifted - OPS["log"](OPS["sum"](OPS["exp"](shifted), dims, True))
 
 
 @numpy_names
@@ -213,7 +213,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
         return cast(OPS["sum"](OPS["ne"](x, 0), dims, keepdim), x.dtype)
     if p == 1:
         return OPS["sum"](size, dims, keepdim)
-    return OPS["sum"](size**p, dims, keepdim) ** (1.0 / p)  # type: ignore[operator]
+    return OPS["sum"](size**p, dims, keepdim) ** (1.0 / p)
 
 
 @numpy_names

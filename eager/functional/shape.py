@@ -348,7 +348,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         return OPS["clone"](OPS["diagonal"](input, diagonal, 0, 1))
     ahead, behind = (diagonal, 0) if diagonal > 0 else (0, -diagonal)
     place = OPS["arange"](0, 1, input.shape[0] + ahead + behind, dtypes.int64)
-    on = OPS["eq"](OPS["unsqueeze"](place, 1) + diagonal, OPS["unsqueeze"](place, 0))  # type: ignore[operator]
+    on = OPS["eq"](OPS["unsqueeze"](place, 1) + diagonal, OPS["unsqueeze"](place, 0))
     return OPS["where"](on, OPS["unsqueeze"](pad_1d(input, (ahead, behind)), 0), 0)
 
 

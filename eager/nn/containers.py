@@ -129,7 +129,7 @@ class ParameterList(_Listed[Parameter]):
 
     def __init__(self, values: Iterable[Tensor] = ()) -> None:
         super().__init__()
-        self.extend(values)
+        self.extend(value if isinstance(value, Parameter) else Parameter(value) for value in values)
 
     def append(self, member: Tensor) -> Any:
         """Add a parameter at the end."""

@@ -57,18 +57,12 @@ class Conv2d(Module):
             self.register_parameter("bias", None)
         self.reset_parameters()
 
-    def _padding(self, padding: Pair | str) -> tuple[int, int]:
+    def _padding(self, padding: Pair | str) -> tuple[int, int] | str:
         if not isinstance(padding, str):
             return pair(padding)
-        if padding == "valid":
-            return (0, 0)
-        total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size)]
-        if padding != "same" or self.stride != (1, 1) or any(t % 2 for t in total):
-            raise ValueError(
-                f"padding={padding!r} with kernel_size {self.kernel_size}, stride {self.stride}: padding is a number, a pair, 'valid', or, "
-                "for stride 1 and odd windows, 'same'"
-            )
-        return (total[0] // 2, total[1] // 2)
+        if padding not in ("valid", "same") or (padding == "same" and self.stride != (1, 1)):
+            raise ValueError(f"padding={padding!r} with stride {self.stride}: padding is a number, a pair, 'valid', or, for stride 1, 'same'")
+        return padding
 
     def reset_parameters(self) -> None:
         """Draw the parameters anew."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.special import erfinv
 
 from ..autograd.mode import no_grad
 from ..functional.creation import tensor as make_tensor
@@ -62,7 +63,8 @@ def trunc_normal_(
 
     with no_grad():
         tensor.uniform_(2 * below(a) - 1, 2 * below(b) - 1, generator=generator)
-        return tensor.copy_(tensor.erfinv() * (std * math.sqrt(2.0)) + mean).clamp_(a, b)
+        drawn = erfinv(tensor.detach().numpy().astype(np.float64)) * (std * math.sqrt(2.0)) + mean
+        return tensor.copy_(make_tensor(drawn, dtype=tensor.dtype)).clamp_(a, b)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:

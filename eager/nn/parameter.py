@@ -33,6 +33,3 @@ class Parameter(Tensor):
         made = cls._wrap(data._data, data._storage)
         made._requires_grad = requires_grad
         return made  # type: ignore[return-value]
-
-    def __repr__(self) -> str:
-        return "Parameter containing:\n" + super().__repr__()

@@ -61,6 +61,21 @@ def all_batched(name: str, shift: Callable[..., tuple]) -> Callable[..., Any]:
     return rule
 
 
+def along_one(name: str, dim_position: int = 1) -> Callable[..., Any]:
+    """Every tensor operand gets the batch in front, and the dimension that the operator walks along moves one on; a 0-d example is one element."""
+
+    def rule(F: Any, size: Any, in_dims: Sequence[Any], *args: Any) -> Any:
+        moved = [batched(F, size, x, d) if hasattr(x, "ndim") else x for x, d in zip(args, in_dims)]
+        single = moved[0].ndim == 1
+        if single:
+            moved = [F.unsqueeze(x, 1) if hasattr(x, "ndim") else x for x in moved]
+        moved[dim_position] = moved[dim_position] + 1
+        out = OPS[name](*moved)
+        return F.squeeze(out, (1,)) if single else out
+
+    return rule
+
+
 def folded(name: str, operand: int, dim: int = 0) -> Callable[..., Any]:
     """The batch is folded into dimension `dim` of one operand (and taken out of the result again): for an operator that maps over it anyhow."""
 

@@ -54,7 +54,9 @@ define(
 )  # fmt: skip
 
 define(
-    "arange", "start, step, count, dtype", kind="creation", dtype=lambda start, step, count, dtype: dtype, shape=lambda start, step, count, dtype: (count,),
+    "arange", "start, step, count, dtype", kind="creation", dtype=lambda start, step, count, dtype: dtype, shape=lambda start, step, count,
+    dtype: (count,),
     kernel=_arange_kernel, lower=Indexed(_arange_body), tags="nondifferentiable recompute symbolic",
-    samples=lambda: calls((0, 1, 4, int64), (2, -3, 3, int64), (0.5, 0.25, 5, float32), (0, 1, 0, float64)), doc="start + step * i for i in 0 ... count - 1.",
+    samples=lambda: calls((0, 1, 4, int64), (2, -3, 3, int64), (0.5, 0.25, 5, float32), (0, 1, 0, float64)),
+    doc="start + step * i for i in 0 ... count - 1.",
 )  # fmt: skip

@@ -37,7 +37,8 @@ def check_integer(name: str, index: Any) -> None:
         raise error(DtypeError, f"{name}(): an index must be of an integer dtype, not {index.dtype}", "cast the index with .long()")
 
 
-def copying(name: str, schema: str, body: Any, *, tags: str = "recompute", dtype: Any = promotion.first, vjp: Any = None, jvp: Any = "linear", **facets: Any) -> None:
+def copying(name: str, schema: str, body: Any, *, tags: str = "recompute", dtype: Any = promotion.first, vjp: Any = None, jvp: Any = "linear",
+    **facets: Any) -> None:
     """A row that loads one element for each of the result's; linear in what it loads from."""
     lower = body if isinstance(body, (Scalar, Host)) else Indexed(body)
     define(
@@ -56,7 +57,8 @@ def _one(make: Callable[[Source], list]) -> Callable[[], list[Sample]]:
 
 copying(
     "clone", "x: Tensor", Scalar(lambda h, x: x), shape=same_shape, kernel=lambda xp, x: x.copy("C"), vjp={"x": lambda g: g},
-    batch=batching.shifted("clone", lambda x: ()), samples=_one(lambda s: [(s.floats((2, 3)),), (s.floats(()),), (s.floats((3, 2)).T,), (s.bools((0, 2)),)]),
+    batch=batching.shifted("clone", lambda x: ()),
+    samples=_one(lambda s: [(s.floats((2, 3)),), (s.floats(()),), (s.floats((3, 2)).T,), (s.bools((0, 2)),)]),
     doc="A C-contiguous copy.",
 )  # fmt: skip
 
@@ -81,7 +83,8 @@ copying(
     "roll", "x: Tensor, shifts, dims", _roll_body, shape=same_shape, kernel=lambda xp, x, shifts, dims: xp.roll(x, shifts, dims),
     vjp={"x": lambda F, g, shifts, dims: F.roll(g, tuple(-shift for shift in shifts), dims)},
     batch=batching.shifted("roll", lambda x, shifts, dims: (shifts, tuple(d + 1 for d in dims))),
-    samples=_one(lambda s: [(s.floats((2, 3)), (1,), (1,)), (s.floats((3, 4)), (-1, 5), (0, 1)), (s.floats((4,)), (0,), (0,)), (s.floats((0, 2)), (1,), (1,))]),
+    samples=_one(lambda s: [(s.floats((2, 3)), (1,), (1,)), (s.floats((3, 4)), (-1, 5), (0, 1)), (s.floats((4,)), (0,), (0,)),
+        (s.floats((0, 2)), (1,), (1,))]),
     doc="A copy shifted along `dims`; what falls off one end comes in at the other.",
 )  # fmt: skip
 
@@ -184,8 +187,10 @@ def _pad_samples(s: Source) -> list:
 copying(
     "pad", "x: Tensor, padding, value", _pad_body, shape=_pad_shape,
     kernel=lambda xp, x, padding, value: xp.pad(x, _pairs(padding, x.ndim), constant_values=value) if x.ndim else x.copy(),
-    vjp={"x": _pad_gradient}, jvp={"x": lambda F, t, padding: OPS["pad"](t, padding, 0)}, batch=batching.shifted("pad", lambda x, padding, value: (padding, value)),
-    samples=_one(_pad_samples), doc="A copy with `value` around it. `padding` is PyTorch's flat list: (before, after) of the last dimension, then of the one before it ...",
+    vjp={"x": _pad_gradient}, jvp={"x": lambda F, t, padding: OPS["pad"](t, padding, 0)},
+    batch=batching.shifted("pad", lambda x, padding, value: (padding, value)),
+    samples=_one(_pad_samples),
+    doc="A copy with `value` around it. `padding` is PyTorch's flat list: (before, after) of the last dimension, then of the one before it ...",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -206,7 +211,8 @@ def _triangle(name: str, keep: str) -> None:
     copying(
         name, "x: Tensor, diagonal", body, shape=shape, kernel=lambda xp, x, diagonal: getattr(xp, name)(x, diagonal),
         vjp={"x": lambda F, g, diagonal: getattr(F, name)(g, diagonal)}, batch=batching.shifted(name, lambda x, diagonal: (diagonal,)),
-        samples=_one(lambda s: [(s.floats((3, 3)), 0), (s.floats((2, 3, 4)), 1), (s.floats((3, 2)), -1), (s.floats((0, 2)), 0), (s.bools((2, 2)), 0)]),
+        samples=_one(lambda s: [(s.floats((3, 3)), 0), (s.floats((2, 3, 4)), 1), (s.floats((3, 2)), -1), (s.floats((0, 2)), 0),
+            (s.bools((2, 2)), 0)]),
         doc=f"The {'lower' if name == 'tril' else 'upper'} triangle of the last two dimensions up to `diagonal` above the main one, 0 elsewhere.",
     )  # fmt: skip
 
@@ -228,10 +234,12 @@ def along(xp: Any, index: Any, dim: int) -> tuple:
 def check_along(name: str, x: Any, dim: int, index: Any) -> None:
     """Raise unless `index` fits into `x` in every dimension but `dim`, and holds integers."""
     check_integer(name, index)
-    require(len(index.shape) == len(x.shape), f"{name}(): index {tuple(index.shape)} and input {tuple(x.shape)} must have the same number of dimensions")
+    require(len(index.shape) == len(x.shape),
+        f"{name}(): index {tuple(index.shape)} and input {tuple(x.shape)} must have the same number of dimensions")
     for d, (a, b) in enumerate(zip(index.shape, x.shape)):
         fits = d == dim or a is b or a == b or a <= b
-        require(fits, f"{name}(): Size does not match at dimension {d}: expected index {tuple(index.shape)} to be smaller than self {tuple(x.shape)} apart from dimension {dim}")
+        sizes = f"expected index {tuple(index.shape)} to be smaller than self {tuple(x.shape)} apart from dimension {dim}"
+        require(fits, f"{name}(): Size does not match at dimension {d}: {sizes}")
 
 
 def _gather_shape(x: Any, dim: int, index: Any) -> tuple:
@@ -261,7 +269,7 @@ def _gather_samples(s: Source) -> list:
 copying(
     "gather", "x: Tensor, dim, index: Tensor", _gather_body, shape=_gather_shape, kernel=_gather_kernel,
     vjp={"x": lambda F, g, x_shape, dim, index: F.scatter_add(zeros(F, g, x_shape), dim, index, g)},
-    batch=batching.all_batched("gather", lambda x, dim, index: (x, dim + 1, index)), samples=_one(_gather_samples),
+    batch=batching.along_one("gather"), samples=_one(_gather_samples),
     doc="out[i][j] = x[index[i][j]][j] for dim 0, and so on. Raises where the index tensor does not fit or an index is out of bounds.",
 )  # fmt: skip
 
@@ -284,15 +292,18 @@ def _index_select_batch(F: Any, size: Any, in_dims: Any, x: Any, dim: int, index
 
 
 def _index_select_samples(s: Source) -> list:
-    return [(s.floats((3, 4)), 1, s.integers((5,), 0, 4)), (s.floats((3, 2)), 0, s.integers((2,), 0, 3)), (s.floats((2, 2)), 0, s.integers((0,), 0, 1)),
+    return [(s.floats((3, 4)), 1, s.integers((5,), 0, 4)), (s.floats((3, 2)), 0, s.integers((2,), 0, 3)),
+        (s.floats((2, 2)), 0, s.integers((0,), 0, 1)),
             (s.floats((2, 3, 2)), 1, np.array([2, 2]))]  # fmt: skip
 
 
 copying(
     "index_select", "x: Tensor, dim, index: Tensor",
     lambda h, index, out_shape, x, dim, places: x.load(replaced(index, dim, h.as_index(places.load((index[dim],)), x.shape[dim]))),
-    shape=_index_select_shape, kernel=_index_select_kernel, vjp={"x": lambda F, g, x_shape, dim, index: F.index_add(zeros(F, g, x_shape), dim, index, g)},
-    batch=_index_select_batch, samples=_one(_index_select_samples), doc="The slices of x at the places of a 1-d integer tensor along `dim`. Raises for places out of bounds.",
+    shape=_index_select_shape, kernel=_index_select_kernel,
+    vjp={"x": lambda F, g, x_shape, dim, index: F.index_add(zeros(F, g, x_shape), dim, index, g)},
+    batch=_index_select_batch, samples=_one(_index_select_samples),
+    doc="The slices of x at the places of a 1-d integer tensor along `dim`. Raises for places out of bounds.",
 )  # fmt: skip
 
 
@@ -357,7 +368,7 @@ copying(
 
 
 def index_layout(indices: Sequence[Any]) -> tuple[list[int], int]:
-    """The dimensions that index tensors stand for, and where their common shape goes: in place of the first when they are neighbours, else in front."""
+    """The dimensions that index tensors stand for, and where their common shape goes: to the first when they are neighbours, else in front."""
     dims = [d for d, index in enumerate(indices) if index is not None]
     neighbours = dims == list(range(dims[0], dims[0] + len(dims))) if dims else True
     return dims, dims[0] if dims and neighbours else 0
@@ -411,7 +422,8 @@ def _index_batch(F: Any, size: Any, in_dims: Any, x: Any, indices: Sequence[Any]
 def _index_samples(s: Source) -> list:
     rows, columns = s.integers((2, 2), -3, 3), s.integers((2,), 0, 4)
     return [
-        (s.floats((3, 4)), (rows,)), (s.floats((3, 4)), (None, columns)), (s.floats((3, 4)), (rows, columns)), (s.floats((3, 2, 4)), (np.array([0, 2]), None, columns)),
+        (s.floats((3, 4)), (rows,)), (s.floats((3, 4)), (None, columns)), (s.floats((3, 4)), (rows, columns)),
+        (s.floats((3, 2, 4)), (np.array([0, 2]), None, columns)),
         (s.floats((3, 4)), (np.array(1),)), (s.floats((3, 2)), (s.integers((0,), 0, 1),)), (s.floats((3,)), (np.array([0, 0, 2]),)),
     ]  # fmt: skip
 
@@ -419,7 +431,8 @@ def _index_samples(s: Source) -> list:
 copying(
     "index", "x: Tensor, indices: Tensor[]", lambda h, index, out_shape, x, indices: x.load(index_place(h, index, x.shape, indices)),
     shape=lambda x, indices: index_shape("index", x, indices), kernel=lambda xp, x, indices: x[key(indices)],
-    vjp={"x": lambda F, g, x_shape, indices: OPS["index_put"](zeros(F, g, x_shape), indices, g, True)}, batch=_index_batch, samples=_one(_index_samples),
+    vjp={"x": lambda F, g, x_shape, indices: OPS["index_put"](zeros(F, g, x_shape), indices, g, True)}, batch=_index_batch,
+    samples=_one(_index_samples),
     doc="x[indices]: integer tensors, or None for a whole dimension, over the leading dimensions; they broadcast. Raises for places out of bounds.",
 )  # fmt: skip
 

@@ -136,7 +136,8 @@ def unary(
     """One operand. `kernel` is a function's name in the array module or a kernel; `gradient` is None where there is no derivative."""
     define(
         name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
-        vjp=gradient and {"x": gradient}, jvp=gradient and "elementwise", batch=batching.pointwise(name), lower=Scalar(body) if body else primitive(name),
+        vjp=gradient and {"x": gradient}, jvp=gradient and "elementwise", batch=batching.pointwise(name),
+        lower=Scalar(body) if body else primitive(name),
         samples=sampled or samples.unary(name, *domain), doc=doc, tags=tags if gradient else f"{tags} nondifferentiable",
     )  # fmt: skip
 
@@ -147,9 +148,11 @@ def binary(
 ) -> None:  # fmt: skip
     """Two operands `x` and `y`, with a derivative for each (or None for both)."""
     define(
-        name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name), kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
+        name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name),
+        kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
         vjp={"x": x, "y": y} if x else None, jvp="elementwise" if x else None, batch=batching.pointwise(name),
-        lower=Scalar(body) if body else primitive(name), samples=sampled or samples.binary(name), doc=doc, tags=tags if x else f"{tags} nondifferentiable",
+        lower=Scalar(body) if body else primitive(name), samples=sampled or samples.binary(name), doc=doc,
+        tags=tags if x else f"{tags} nondifferentiable",
     )  # fmt: skip
 
 
@@ -214,7 +217,8 @@ binary("clamp_max", "minimum", lambda F, g, x, y: F.where(F.le(x, y), g, 0.0), l
        sampled=samples.distinct("clamp_max"))  # fmt: skip
 
 unary("neg", "negative", lambda g: -g, "-x. Raises for bools.", dtype=promotion.not_boolean("neg"))
-unary("abs", "absolute", lambda F, g, x: g * F.sign(x), "|x|; the derivative at 0 is 0.", dtype=promotion.promoted, sampled=samples.unary("abs", 0.2, 2.0))
+unary("abs", "absolute", lambda F, g, x: g * F.sign(x), "|x|; the derivative at 0 is 0.", dtype=promotion.promoted,
+    sampled=samples.unary("abs", 0.2, 2.0))
 unary("sign", _sign, _flat, "-1, 0 or 1; 0 for NaN.", dtype=promotion.promoted)
 unary("reciprocal", "reciprocal", lambda g, out: -g * (out * out), "1 / x.", body=lambda h, x: h.div(h.constant(1), x), domain=(0.5, 2.0))
 unary("sqrt", "sqrt", lambda g, out: g / (2 * out), "The square root; NaN below 0.", domain=(0.5, 2.0))
@@ -242,7 +246,8 @@ unary("cosh", "cosh", lambda F, g, x: g * F.sinh(x), "The hyperbolic cosine.")
 unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangent.")
 unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
 unary("erf", _special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.")
-unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g), "x above 0, else 0; the derivative at 0 is 0.",
+unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
+    "x above 0, else 0; the derivative at 0 is 0.",
       dtype=promotion.not_boolean("relu"), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -257,13 +262,15 @@ unary("trunc", _whole("trunc"), _flat, "x without its fraction.", dtype=promotio
 # Comparisons and logic: bool results, no derivative
 
 for _name, _function, _sign_text in (
-    ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"), ("ge", "greater_equal", ">="),
+    ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"),
+    ("ge", "greater_equal", ">="),
 ):  # fmt: skip
     binary(_name, _predicate(_function), None, None, f"x {_sign_text} y, element by element, as bool.", dtype=promotion.compared)
 
 binary("logical_and", _predicate("logical_and"), None, None, "Both not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_and"))
 binary("logical_or", _predicate("logical_or"), None, None, "Either not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_or"))
-binary("logical_xor", _predicate("logical_xor"), None, None, "Just one not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_xor"))
+binary("logical_xor", _predicate("logical_xor"), None, None, "Just one not zero, as bool.", dtype=promotion.logical,
+    sampled=samples.whole("logical_xor"))
 unary("logical_not", _predicate("logical_not"), None, "Zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_not", 1))
 
 for _name, _function in (("bitwise_and", "bitwise_and"), ("bitwise_or", "bitwise_or"), ("bitwise_xor", "bitwise_xor")):
@@ -290,7 +297,7 @@ def _where_dtype(condition: Any, x: Any, y: Any) -> Any:
     return found
 
 
-_where_dtype.no_cast = True  # type: ignore[attr-defined]  (the condition stays bool; the public `where` casts the sides)
+_where_dtype.no_cast = True  # type: ignore[attr-defined]  # the condition stays bool; the public `where` casts the sides
 
 
 def _where_samples() -> list[samples.Sample]:
@@ -319,11 +326,13 @@ _cast_dtype.no_cast = True  # type: ignore[attr-defined]
 def _cast_samples() -> list[samples.Sample]:
     s = samples.Source("cast")
     targets = (promotion.float64, promotion.float16, promotion.bfloat16, promotion.int64, promotion.bool)
-    return [((s.floats((2, 3)), dtype), {}) for dtype in targets] + samples.calls((s.integers((0, 2)), promotion.float32), (s.bools(()), promotion.int32))
+    return [((s.floats((2, 3)), dtype), {}) for dtype in targets] + samples.calls((s.integers((0, 2)), promotion.float32),
+        (s.bools(()), promotion.int32))
 
 
 define(
-    "cast", "x: Tensor, dtype", kind="pointwise", dtype=_cast_dtype, shape=same_shape, kernel=_cast, vjp={"x": lambda F, g, x_dtype: F.cast(g, x_dtype)},
+    "cast", "x: Tensor, dtype", kind="pointwise", dtype=_cast_dtype, shape=same_shape, kernel=_cast,
+    vjp={"x": lambda F, g, x_dtype: F.cast(g, x_dtype)},
     jvp="linear", batch=batching.pointwise("cast"), lower=Scalar(lambda h, x, dtype: h.cast(x, dtype)), samples=_cast_samples, tags="recompute",
     doc="A copy in another dtype. Floating to integer cuts the fraction, to bool asks whether it is not zero.",
 )  # fmt: skip

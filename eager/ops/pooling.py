@@ -1,7 +1,7 @@
 """Pooling: which element of each window is the largest.
 
-In come images and windows, out goes a row of positions; the values are gathered by them. The one idea: as with sorting, only the choice is an operator
-of its own, and the derivative of max pooling is that of a gather.
+In come images and windows, out goes a row of positions; the values are gathered by them. The one idea: as with sorting, only the choice is an
+operator of its own, and the derivative of max pooling is that of a gather.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def _pooled(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ce
 def _shape(x: Any, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool) -> tuple:
     shape = tuple(x.shape)
     require(len(shape) == 4, f"max_pool2d(): expected x of shape (N, C, H, W), got {shape}")
-    require(all(2 * p <= k for p, k in zip(padding, kernel)), f"max_pool2d(): pad should be at most half of effective kernel size: padding {padding}, kernel {kernel}")
+    require(all(2 * p <= k for p, k in zip(padding, kernel)),
+        f"max_pool2d(): pad should be at most half of effective kernel size: padding {padding}, kernel {kernel}")
     sizes = [_pooled(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) for i in (0, 1)]
     fits = not any(type(size) is int and size < 1 for size in sizes)
     require(fits, f"max_pool2d(): the window {kernel} is larger than the padded images {shape} (padding {padding}, dilation {dilation})")
@@ -75,14 +76,16 @@ def _samples() -> list[Sample]:
     return calls(
         (s.distinct((2, 2, 4, 6)), (2, 2), (2, 2), (0, 0), (1, 1), False), (s.distinct((1, 2, 5, 5)), (3, 2), (2, 1), (1, 1), (1, 1), False),
         (s.distinct((1, 1, 6, 7)), (2, 2), (2, 3), (0, 1), (2, 1), True), (odd, (2, 2), (2, 2), (1, 1), (1, 1), False),
-        (s.floats((0, 2, 4, 4)), (2, 2), (2, 2), (0, 0), (1, 1), False), (np.full((1, 1, 3, 3), -np.inf, np.float32), (2, 2), (1, 1), (1, 1), (1, 1), False),
+        (s.floats((0, 2, 4, 4)), (2, 2), (2, 2), (0, 0), (1, 1), False),
+        (np.full((1, 1, 3, 3), -np.inf, np.float32), (2, 2), (1, 1), (1, 1), (1, 1), False),
         (s.integers((1, 2, 4, 4)), (2, 2), (2, 2), (0, 0), (1, 1), False),
     )  # fmt: skip
 
 
 define(
-    "max_pool2d_indices", "x: Tensor, kernel, stride, padding, dilation, ceil_mode", kind="extern", dtype=promotion.indices, shape=_shape, kernel=_kernel,
-    lower=Extern("max_pool2d_indices"), batch=batching.folded("max_pool2d_indices", 0), samples=_samples, tags="nondifferentiable",
-    doc="For images (N, C, H, W) the position row * W + column (int64) of the largest element of each window, (N, C, H', W'). Pairs for kernel, stride, "
-    "padding (at most half the kernel, never chosen) and dilation; with ceil_mode windows may hang over the end. Raises for windows that do not fit.",
+    "max_pool2d_indices", "x: Tensor, kernel, stride, padding, dilation, ceil_mode", kind="extern", dtype=promotion.indices, shape=_shape,
+    kernel=_kernel, lower=Extern("max_pool2d_indices"), batch=batching.folded("max_pool2d_indices", 0), samples=_samples, tags="nondifferentiable",
+    doc="For images (N, C, H, W) the position row * W + column (int64) of the largest element of each window, (N, C, H', W'). Pairs for "
+    "kernel, stride, padding (at most half the kernel, never chosen) and dilation; with ceil_mode windows may hang over the end. "
+    "Raises for windows that do not fit.",
 )  # fmt: skip

@@ -89,9 +89,10 @@ def _matmul_samples() -> list:
 
 
 define(
-    "matmul", "x: Tensor, y: Tensor", kind="extern", dtype=promotion.same("matmul"), shape=_matmul_shape, kernel=_matmul_kernel, lower=Extern("matmul"),
+    "matmul", "x: Tensor, y: Tensor", kind="extern", dtype=promotion.same("matmul"), shape=_matmul_shape, kernel=_matmul_kernel,
+    lower=Extern("matmul"),
     vjp={"x": _left_gradient, "y": _right_gradient}, jvp="linear", batch=_matmul_batch, samples=_matmul_samples,
-    doc="The matrix product of the last two dimensions, (..., m, k) by (..., k, n); those before broadcast. Raises for inner sizes or dtypes that differ.",
+    doc="The matrix product of the last two dimensions, (..., m, k) by (..., k, n); others broadcast. Raises for inner sizes or dtypes that differ.",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -106,7 +107,8 @@ def window_count(size: Any, kernel: Any, stride: Any, padding: Any, dilation: An
 def _conv_shape(x: Any, weight: Any, stride: tuple, padding: tuple, dilation: tuple, groups: int) -> tuple:
     a, b = tuple(x.shape), tuple(weight.shape)
     require(len(a) == 4 and len(b) == 4, f"conv2d(): expected x of shape (N, C, H, W) and weight (O, C/groups, h, w), got {a} and {b}")
-    require(a[1] == b[1] * groups, f"conv2d(): given groups={groups} and weight of size {b}, expected input{a} to have {b[1] * groups} channels, but got {a[1]}")
+    require(a[1] == b[1] * groups,
+        f"conv2d(): given groups={groups} and weight of size {b}, expected input{a} to have {b[1] * groups} channels, but got {a[1]}")
     require(b[0] % groups == 0, f"conv2d(): the {b[0]} output channels of weight {b} must be a multiple of groups={groups}")
     sizes = [window_count(a[2 + i], b[2 + i], stride[i], padding[i], dilation[i]) for i in (0, 1)]
     fits = not any(type(size) is int and size < 1 for size in sizes)
@@ -202,7 +204,8 @@ def _conv_samples() -> list:
     return calls(
         (s.floats((2, 2, 5, 4)), s.floats((3, 2, 3, 2)), (1, 1), (0, 0), (1, 1), 1),
         (s.floats((1, 4, 6, 6)), s.floats((2, 2, 3, 3)), (2, 1), (1, 2), (1, 1), 2),
-        (s.floats((2, 2, 5, 6)), s.floats((2, 2, 2, 2)), (2, 2), (1, 0), (2, 1), 1), (s.floats((1, 3, 4, 4)), s.floats((3, 1, 1, 1)), (1, 1), (0, 0), (1, 1), 3),
+        (s.floats((2, 2, 5, 6)), s.floats((2, 2, 2, 2)), (2, 2), (1, 0), (2, 1), 1),
+        (s.floats((1, 3, 4, 4)), s.floats((3, 1, 1, 1)), (1, 1), (0, 0), (1, 1), 3),
         (s.floats((0, 2, 3, 3)), s.floats((2, 2, 2, 2)), (1, 1), (0, 0), (1, 1), 1),
     )  # fmt: skip
 
@@ -231,8 +234,9 @@ define(
             g, x, tuple(weight_shape), stride, padding, dilation, groups),
     },
     jvp="linear", batch=_conv_batch("conv2d"), samples=_conv_samples,
-    doc="The cross-correlation of images x (N, C, H, W) with weight (O, C/groups, h, w): (N, O, H', W') with H' = (H + 2 padding - dilation (h - 1) - 1) "
-    "// stride + 1. Pairs for stride, padding and dilation. Raises for channels that do not fit and kernels larger than the image.",
+    doc="The cross-correlation of images x (N, C, H, W) with weight (O, C/groups, h, w): (N, O, H', W') with "
+    "H' = (H + 2 padding - dilation (h - 1) - 1) // stride + 1. Pairs for stride, padding and dilation. "
+    "Raises for channels that do not fit and kernels larger than the image.",
 )  # fmt: skip
 
 define(

@@ -72,7 +72,7 @@ def _state(seed: int, offset: int = 0) -> np.ndarray:
 
 def _uniform_samples() -> list[Sample]:
     state = _state(2**63 + 5, 7)
-    found = [((_state(1), 0, (2, 3), dtype), {}) for dtype in (float32, float64, float16, bfloat16)]
+    found: list[Sample] = [((_state(1), 0, (2, 3), dtype), {}) for dtype in (float32, float64, float16, bfloat16)]
     return [*found, ((state, 3, (), float32), {}), ((state, 0, (0, 2), float32), {}), ((state, 1, (5,), float64), {})]
 
 
@@ -84,7 +84,8 @@ def _randint_samples() -> list[Sample]:
 
 define(
     "uniform", "state: Tensor, call, shape, dtype", kind="random", dtype=_no_cast(lambda state, call, shape, dtype: dtype),
-    shape=lambda state, call, shape, dtype: tuple(shape), kernel=_uniform_kernel, lower=Indexed(_uniform_body), batch=_batch, samples=_uniform_samples,
+    shape=lambda state, call, shape, dtype: tuple(shape), kernel=_uniform_kernel, lower=Indexed(_uniform_body), batch=_batch,
+    samples=_uniform_samples,
     tags="random nondifferentiable symbolic",
     doc="Numbers in [0, 1) from Philox4x32-10 at draw `offset + call` of the state (seed, offset), of a floating dtype.",
 )  # fmt: skip

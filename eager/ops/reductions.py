@@ -184,7 +184,7 @@ def _position_kernel(name: str) -> Callable[..., Any]:
 
 
 def _position_batch(name: str) -> Callable[..., Any]:
-    def shift(x: Any, dim: int | None, keepdim: bool) -> tuple:
+    def shift(x: Any, dim: int, keepdim: bool) -> tuple:
         return (dim + 1, keepdim)
 
     along = batching.shifted(name, shift)
@@ -203,7 +203,8 @@ def _position_samples(name: str) -> Callable[[], list[Sample]]:
         s = Source(name)
         tied = np.array([[1.0, 3.0, 3.0], [2.0, np.nan, 5.0]], np.float32)
         return calls(
-            (s.floats((2, 3)), None, False), (s.floats((2, 3)), 1, False), (tied, 1, True), (s.integers((3, 2)), 0, False), (s.floats(()), None, False),
+            (s.floats((2, 3)), None, False), (s.floats((2, 3)), 1, False), (tied, 1, True), (s.integers((3, 2)), 0, False),
+            (s.floats(()), None, False),
             (s.floats((0, 2)), 1, False), (tied, None, True),
         )  # fmt: skip
 

@@ -51,7 +51,8 @@ def unary(name: str, low: float = -2.0, high: float = 2.0, integers: bool = True
     return samples
 
 
-def binary(name: str, low: float = -2.0, high: float = 2.0, second: tuple[float, float] | None = None, number: float = 1.5) -> Callable[[], list[Sample]]:
+def binary(name: str, low: float = -2.0, high: float = 2.0, second: tuple[float, float] | None = None, number: float = 1.5) -> Callable[[],
+    list[Sample]]:
     """Equal shapes, broadcasting both ways, a 0-d operand, a Python number, an empty operand, integers."""
 
     def samples() -> list[Sample]:
@@ -91,7 +92,8 @@ def distinct(name: str) -> Callable[[], list[Sample]]:
         s = Source(name)
         both = s.distinct((12,))
         return calls(
-            (both[:6].reshape(2, 3), both[6:].reshape(2, 3)), (both[:2].reshape(2, 1), both[2:5]), (both[:4], 0.05), (s.floats((0, 2)), s.floats((2,))),
+            (both[:6].reshape(2, 3), both[6:].reshape(2, 3)), (both[:2].reshape(2, 1), both[2:5]), (both[:4], 0.05),
+            (s.floats((0, 2)), s.floats((2,))),
             (s.integers((3,)), s.integers((2, 1))),
         )  # fmt: skip
 

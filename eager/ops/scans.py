@@ -32,12 +32,14 @@ def _cumsum_gradient(F: Any, g: Any, x_shape: Any, dim: int) -> Any:
 
 def _cumsum_samples() -> list[Sample]:
     s = Source("cumsum")
-    return calls((s.floats((2, 3)), 1), (s.floats((3, 2)), 0), (s.floats(()), 0), (s.floats((0, 2)), 0), (s.integers((4,), dtype=np.int32), 0), (s.bools((3,)), 0))
+    return calls((s.floats((2, 3)), 1), (s.floats((3, 2)), 0), (s.floats(()), 0), (s.floats((0, 2)), 0), (s.integers((4,), dtype=np.int32), 0),
+        (s.bools((3,)), 0))
 
 
 define(
-    "cumsum", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=_cumsum_kernel, lower=Extern("cumsum"),
-    vjp={"x": _cumsum_gradient}, jvp="linear", batch=batching.shifted("cumsum", lambda x, dim: (dim + 1,)), samples=_cumsum_samples,
+    "cumsum", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=_cumsum_kernel,
+    lower=Extern("cumsum"),
+    vjp={"x": _cumsum_gradient}, jvp="linear", batch=batching.along_one("cumsum"), samples=_cumsum_samples,
     doc="Running sums along `dim`. Bools and integers are summed as int64.",
 )  # fmt: skip
 
@@ -54,23 +56,18 @@ def _argsort_kernel(xp: Any, x: Any, dim: int, descending: bool) -> Any:
     return x.shape[dim] - 1 - xp.flip(mirrored, dim)
 
 
-def _argsort_batch(F: Any, size: Any, in_dims: Any, x: Any, dim: int, descending: bool) -> Any:
-    x = batching.to_front(F, x, in_dims[0])
-    if x.ndim == 1:
-        return F.cast(F.zeros_like(x), promotion.int64)
-    return F.argsort(x, dim + 1, descending)
-
-
 def _argsort_samples() -> list[Sample]:
     s = Source("argsort")
     odd = np.array([[2.0, np.nan, 1.0, 2.0], [0.0, 0.0, -np.inf, np.inf]], np.float32)
     return calls(
-        (s.floats((2, 5)), 1, False), (odd, 1, False), (odd, 1, True), (s.integers((4, 2)), 0, True), (s.floats(()), 0, False), (s.floats((0, 2)), 1, True),
+        (s.floats((2, 5)), 1, False), (odd, 1, False), (odd, 1, True), (s.integers((4, 2)), 0, True), (s.floats(()), 0, False),
+        (s.floats((0, 2)), 1, True),
     )  # fmt: skip
 
 
 define(
-    "argsort", "x: Tensor, dim, descending", kind="extern", dtype=promotion.indices, shape=same_shape, kernel=_argsort_kernel, lower=Extern("argsort"),
-    batch=_argsort_batch, samples=_argsort_samples, tags="nondifferentiable",
+    "argsort", "x: Tensor, dim, descending", kind="extern", dtype=promotion.indices, shape=same_shape, kernel=_argsort_kernel,
+    lower=Extern("argsort"),
+    batch=batching.along_one("argsort"), samples=_argsort_samples, tags="nondifferentiable",
     doc="The positions (int64) that sort along `dim`; equal elements keep their order, NaN is the largest.",
 )  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import promotion
 from ..errors import DtypeError, error
 from . import batching
 from .definition import OPS, Indexed, Scatter, define
@@ -29,7 +28,8 @@ def _same_dtype(name: str, source: str) -> Any:
     def facet(x: Any, *rest: Any) -> Any:
         found = rest[source_place]
         if hasattr(found, "dtype") and found.dtype is not x.dtype:
-            raise error(DtypeError, f"{name}(): Expected self.dtype to be equal to src.dtype: {x.dtype} and {found.dtype}", "cast the source with .to(x.dtype)")
+            raise error(DtypeError, f"{name}(): Expected self.dtype to be equal to src.dtype: {x.dtype} and {found.dtype}",
+                "cast the source with .to(x.dtype)")
         return x.dtype
 
     source_place = {"first": 0, "second": 1, "third": 2}[source]
@@ -116,8 +116,8 @@ define(
     shape=_along_shape("scatter_add"), kernel=_scatter_add_kernel, lower=Scatter("source", _along_target, "add", _along_space),
     vjp={"x": lambda g: g, "source": _padded_gather},
     jvp={"x": lambda t: t, "source": lambda F, t, x_shape, dim, index: F.scatter_add(zeros(F, t, x_shape), dim, index, t)},
-    batch=batching.all_batched("scatter_add", lambda x, dim, index, source: (x, dim + 1, index, source)), samples=_along_samples("scatter_add", True),
-    doc="A copy of x with source[i][j] added at out[index[i][j]][j] for dim 0, and so on. Raises where the shapes do not fit or an index is out of bounds.",
+    batch=batching.along_one("scatter_add"), samples=_along_samples("scatter_add", True),
+    doc="A copy of x with source[i][j] added at out[index[i][j]][j] for dim 0 and so on. Raises where shapes do not fit or an index is out of range.",
 )  # fmt: skip
 
 define(
@@ -128,8 +128,8 @@ define(
         "x": lambda F, t, dim, index: F.scatter(t, dim, index, zeros(F, t, index.shape)),
         "source": lambda F, t, x_shape, dim, index: F.scatter(zeros(F, t, x_shape), dim, index, t),
     },
-    batch=batching.all_batched("scatter", lambda x, dim, index, source: (x, dim + 1, index, source)), samples=_along_samples("scatter", False),
-    doc="A copy of x with source[i][j] put at out[index[i][j]][j] for dim 0, and so on; of several at one place the last stays. Raises as scatter_add.",
+    batch=batching.along_one("scatter"), samples=_along_samples("scatter", False),
+    doc="A copy of x with source[i][j] put at out[index[i][j]][j] for dim 0, and so on; of several at a place the last stays. Raises as scatter_add.",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -141,7 +141,8 @@ def _index_add_shape(x: Any, dim: int, index: Any, source: Any) -> tuple:
     require(len(index.shape) == 1, f"index_add(): Index is supposed to be a vector, got {tuple(index.shape)}")
     wanted = replaced(x.shape, dim, index.shape[0])
     fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits, f"index_add(): source of shape {tuple(source.shape)} does not fit {wanted} (self {tuple(x.shape)}, index {tuple(index.shape)}, dim {dim})")
+    require(fits,
+        f"index_add(): source of shape {tuple(source.shape)} does not fit {wanted} (self {tuple(x.shape)}, index {tuple(index.shape)}, dim {dim})")
     return tuple(x.shape)
 
 
@@ -177,7 +178,7 @@ define(
     vjp={"x": lambda g: g, "source": lambda F, g, dim, index: F.index_select(g, dim, index)},
     jvp={"x": lambda t: t, "source": lambda F, t, x_shape, dim, index: F.index_add(zeros(F, t, x_shape), dim, index, t)},
     batch=_index_add_batch, samples=_index_add_samples,
-    doc="A copy of x with slice i of the source added to slice index[i] along `dim`. Raises where the shapes do not fit or an index is out of bounds.",
+    doc="A copy of x with slice i of the source added to slice index[i] along `dim`. Raises where shapes do not fit or an index is out of bounds.",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -229,7 +230,8 @@ def _index_put_samples() -> list[Sample]:
     return calls(
         (s.floats((3, 4)), (np.array([2, 0]),), s.floats((2, 4)), False), (s.floats((3, 4)), (rows,), s.floats((2, 2, 4)), True),
         (s.floats((3, 4)), (rows, columns), s.floats(()), True), (s.floats((3, 4)), (None, columns), s.floats((2,)), False),
-        (s.floats((3, 2, 4)), (np.array([0, 2]), None, columns), s.floats((2, 2)), True), (s.floats((3, 2)), (s.integers((0,), 0, 1),), s.floats((0, 2)), False),
+        (s.floats((3, 2, 4)), (np.array([0, 2]), None, columns), s.floats((2, 2)), True),
+        (s.floats((3, 2)), (s.integers((0,), 0, 1),), s.floats((0, 2)), False),
         (s.integers((4,)), (np.array([1, 1, 2]),), s.integers((3,)), True),
     )  # fmt: skip
 
@@ -282,7 +284,8 @@ def _slice_scatter_body(h: Any, index: tuple, out_shape: tuple, x: Any, source: 
 def _slice_scatter_samples() -> list[Sample]:
     s = Source("slice_scatter")
     return calls(
-        (s.floats((4, 3)), s.floats((2, 3)), 0, 1, 3, 1), (s.floats((2, 7)), s.floats((2, 2)), 1, 1, 7, 3), (s.floats((3,)), s.floats((0,)), 0, 2, 2, 1),
+        (s.floats((4, 3)), s.floats((2, 3)), 0, 1, 3, 1), (s.floats((2, 7)), s.floats((2, 2)), 1, 1, 7, 3),
+        (s.floats((3,)), s.floats((0,)), 0, 2, 2, 1),
         (s.floats((0, 2)), s.floats((0, 1)), 1, 0, 1, 1),
     )  # fmt: skip
 
@@ -299,7 +302,8 @@ define(
         "source": lambda F, t, x_shape, dim, start, stop, step: F.slice_scatter(zeros(F, t, x_shape), t, dim, start, stop, step),
     },
     batch=batching.all_batched("slice_scatter", lambda x, source, dim, start, stop, step: (x, source, dim + 1, start, stop, step)),
-    samples=_slice_scatter_samples, tags="symbolic", doc="A copy of x with x[start:stop:step] along `dim` replaced by the source, which has just that shape.",
+    samples=_slice_scatter_samples, tags="symbolic",
+    doc="A copy of x with x[start:stop:step] along `dim` replaced by the source, which has just that shape.",
 )  # fmt: skip
 
 
@@ -330,7 +334,8 @@ def _select_scatter_samples() -> list[Sample]:
 
 
 define(
-    "select_scatter", "x: Tensor, source: Tensor, dim, index", kind="scatter", dtype=_same_dtype("select_scatter", "first"), shape=_select_scatter_shape,
+    "select_scatter", "x: Tensor, source: Tensor, dim, index", kind="scatter", dtype=_same_dtype("select_scatter", "first"),
+    shape=_select_scatter_shape,
     kernel=_select_scatter_kernel, lower=Indexed(_select_scatter_body),
     vjp={
         "x": lambda F, g, source_shape, dim, index: F.select_scatter(g, zeros(F, g, source_shape), dim, index),

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-
 from .. import promotion
 from ..errors import DimensionError, ShapeError, error
 from . import batching
@@ -82,7 +81,8 @@ def _view_map(index: tuple, out_shape: tuple, x_shape: tuple, shape: Any) -> tup
 
 def _view_samples() -> list:
     s = Source("view")
-    return calls((s.floats((2, 6)), (3, 4)), (s.floats((2, 3)), (6,)), (s.floats(()), (1, 1)), (s.floats((0, 3)), (3, 0)), (s.floats((2, 3, 4)), (2, 12)))
+    return calls((s.floats((2, 6)), (3, 4)), (s.floats((2, 3)), (6,)), (s.floats(()), (1, 1)), (s.floats((0, 3)), (3, 0)),
+        (s.floats((2, 3, 4)), (2, 12)))
 
 
 view_row(
@@ -102,7 +102,8 @@ def _inverse_order(dims: tuple) -> tuple:
 
 
 def _permute_shape(x: Any, dims: tuple) -> tuple:
-    require(sorted(dims) == list(range(len(x.shape))), f"permute(): dims {tuple(dims)} are no order of the {len(x.shape)} dimensions of {tuple(x.shape)}")
+    require(sorted(dims) == list(range(len(x.shape))),
+        f"permute(): dims {tuple(dims)} are no order of the {len(x.shape)} dimensions of {tuple(x.shape)}")
     return tuple(x.shape[d] for d in dims)
 
 
@@ -165,7 +166,7 @@ def _expand_samples() -> list:
 view_row(
     "expand", "x: Tensor, shape", shape=_expand_shape, kernel=_expand_kernel, index_map=_expand_map, strides=_expand_strides,
     vjp=lambda g: g, batch=_expand_batch, samples=_expand_samples,
-    doc="Sizes of 1 repeated without copying, and new dimensions in front. The result cannot be written to. Raises where a size other than 1 would change.",
+    doc="Sizes of 1 repeated without copying, and new dimensions in front. It cannot be written to. Raises where a size other than 1 would change.",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -311,14 +312,15 @@ def _diagonal_map(index: tuple, out_shape: tuple, x_shape: tuple, offset: int, d
 
 def _diagonal_samples() -> list:
     s = Source("diagonal")
-    return calls((s.floats((3, 4)), 0, 0, 1), (s.floats((2, 3, 4)), 1, 1, 2), (s.floats((3, 2)), -1, 0, 1), (s.floats((2, 2)), 5, 0, 1), (s.floats((0, 2)), 0, 1, 0))
+    return calls((s.floats((3, 4)), 0, 0, 1), (s.floats((2, 3, 4)), 1, 1, 2), (s.floats((3, 2)), -1, 0, 1), (s.floats((2, 2)), 5, 0, 1),
+        (s.floats((0, 2)), 0, 1, 0))
 
 
 view_row(
     "diagonal", "x: Tensor, offset, dim1, dim2", shape=_diagonal_shape, kernel=_diagonal_kernel, index_map=_diagonal_map, strides=_diagonal_strides,
     vjp=lambda F, g, x_shape, offset, dim1, dim2: _scattered(F, g, x_shape, lambda p: F.diagonal(p, offset, dim1, dim2)),
     batch=batching.shifted("diagonal", lambda x, offset, dim1, dim2: (offset, dim1 + 1, dim2 + 1)), samples=_diagonal_samples,
-    doc="The diagonal of the dimensions `dim1` and `dim2`, as the last dimension; `offset` columns above the main one. Raises when the two are the same.",
+    doc="The diagonal of the dimensions `dim1` and `dim2`, as the last dimension; `offset` columns above the main one. Raises when both are one.",
 )  # fmt: skip
 
 

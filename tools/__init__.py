@@ -1,0 +1,1 @@
+"""The segue command, the demo, and the checks of the house."""
