@@ -1,7 +1,7 @@
 """What type checkers see of the methods that `eager.functional` attaches to the tensor when the package is imported.
 
-Nothing comes in and nothing goes out at run time: the class is empty then. The one idea: the tensor's methods are the public functions, attached by a table, and a
-checker that only reads files must be told that they are there.
+Nothing comes in and nothing goes out at run time: the class is empty then. The one idea: the tensor's methods are the public functions, attached by a
+table, and a checker that only reads files must be told that they are there.
 """
 
 from __future__ import annotations

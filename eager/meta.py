@@ -1,6 +1,7 @@
 """The meta device: tensors with shape and dtype and no values.
 
-In come shapes, out go tensors on which every operator computes shapes only. The one idea: a meta array is a traced array whose tracer records nothing.
+In come shapes, out go tensors on which every operator computes shapes only. The one idea: a meta array is a traced array whose tracer records
+nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tensors as text, the way PyTorch prints them.
 
-In comes a tensor, out goes `tensor([[1., 2.], ...], dtype=..., requires_grad=True)`. The one idea: NumPy lays the brackets and lines out; only the form of a number
-(four decimals, a bare point after whole floats, scientific when the range is wide) is PyTorch's.
+In comes a tensor, out goes `tensor([[1., 2.], ...], dtype=..., requires_grad=True)`. The one idea: NumPy lays the brackets and lines out; only the
+form of a number (four decimals, a bare point after whole floats, scientific when the range is wide) is PyTorch's.
 """
 
 from __future__ import annotations

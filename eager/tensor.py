@@ -15,7 +15,6 @@ import numpy as np
 
 from . import dtypes
 from .attached import Attached
-from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
 from .autograd.mode import STATE
@@ -355,7 +354,7 @@ class Tensor(Attached):
             )
 
     def _write(self, name: str, value: Tensor) -> Tensor:
-        """The second half of every in-place operation: `value` (already computed) goes into this tensor's memory and takes over its place on the tape."""
+        """The second half of every in-place operation: `value` goes into this tensor's memory, and its place on the tape is taken over."""
         self._check_write(name, value._data.shape, value.dtype)
         array = self._data
         if type(array) is np.ndarray:

@@ -1,8 +1,9 @@
 """Random programs: eager, interpreted and compiled must agree, gradients too.
 
-In comes a source of random choices (a seed, or hypothesis), out goes the text of a Python function with inputs, and a verdict on it. The one idea: the program is
-written while it is run eagerly, so shapes and dtypes are always known and every statement is one that eager accepts. Values that only + - * / sqrt, comparisons,
-integer work and data movement have touched are "exact": they must agree bit for bit, and only they may be compared, rounded or ranked.
+In comes a source of random choices (a seed, or hypothesis), out goes the text of a Python function with inputs, and a verdict on it. The one idea:
+the program is written while it is run eagerly, so shapes and dtypes are always known and every statement is one that eager accepts. Values that only
++ - * / sqrt, comparisons, integer work and data movement have touched are "exact": they must agree bit for bit, and only they may be compared,
+rounded or ranked.
 """
 
 from __future__ import annotations
@@ -158,9 +159,28 @@ class Writer:
 
     def step(self) -> None:
         self.choose.choice(
-            (self.smooth, self.exact_unary, self.binary, self.binary, self.scalar, self.reduction, self.view, self.view, self.matmul, self.inplace, self.inplace_view,
-             self.cast, self.join, self.compare, self.branch, self.loop, self.index, self.ranked, self.sizes)
-        )()  # fmt: skip
+            (
+                self.smooth,
+                self.exact_unary,
+                self.binary,
+                self.binary,
+                self.scalar,
+                self.reduction,
+                self.view,
+                self.view,
+                self.matmul,
+                self.inplace,
+                self.inplace_view,
+                self.cast,
+                self.join,
+                self.compare,
+                self.branch,
+                self.loop,
+                self.index,
+                self.ranked,
+                self.sizes,
+            )
+        )()
 
     def smooth(self) -> None:
         v = self.pick(is_float)
@@ -168,10 +188,16 @@ class Writer:
             return
         x, kind = v.name, self.choose.choice(SMOOTH)
         forms = {
-            "exp_small": f"segue.exp(segue.clamp({x}, -3, 3))", "log_safe": f"segue.log({x}.abs() + 0.5)", "softmax": f"segue.softmax({x}, -1)",
-            "log_softmax": f"segue.log_softmax({x}, -1)", "gelu": f"F.gelu({x})", "silu": f"F.silu({x})", "layer_norm": f"F.layer_norm({x}, {x}.shape[-1:])",
-            "rsqrt_safe": f"segue.rsqrt({x} * {x} + 0.5)", "expm1_small": f"segue.expm1(segue.clamp({x}, -3, 3))",
-        }  # fmt: skip
+            "exp_small": f"segue.exp(segue.clamp({x}, -3, 3))",
+            "log_safe": f"segue.log({x}.abs() + 0.5)",
+            "softmax": f"segue.softmax({x}, -1)",
+            "log_softmax": f"segue.log_softmax({x}, -1)",
+            "gelu": f"F.gelu({x})",
+            "silu": f"F.silu({x})",
+            "layer_norm": f"F.layer_norm({x}, {x}.shape[-1:])",
+            "rsqrt_safe": f"segue.rsqrt({x} * {x} + 0.5)",
+            "expm1_small": f"segue.expm1(segue.clamp({x}, -3, 3))",
+        }
         if kind in ("softmax", "log_softmax", "layer_norm") and (self.values[x].ndim == 0 or self.values[x].shape[-1] == 0):
             return
         self.new(forms.get(kind, f"segue.{kind}({x})"), False)
@@ -182,9 +208,12 @@ class Writer:
             return
         x = v.name
         forms = {
-            "clamp": f"segue.clamp({x}, -1, 2)", "sqrt_abs": f"segue.sqrt({x}.abs() + 1)", "where_self": f"segue.where({x} > 0, {x}, {x} * 0.5)",
-            "double_half": f"({x} + {x}) * 0.5", "masked_fill": f"{x}.masked_fill({x} < 0, 0.25)",
-        }  # fmt: skip
+            "clamp": f"segue.clamp({x}, -1, 2)",
+            "sqrt_abs": f"segue.sqrt({x}.abs() + 1)",
+            "where_self": f"segue.where({x} > 0, {x}, {x} * 0.5)",
+            "double_half": f"({x} + {x}) * 0.5",
+            "masked_fill": f"{x}.masked_fill({x} < 0, 0.25)",
+        }
         kind = self.choose.choice(EXACT_UNARY)
         if kind in ("where_self", "masked_fill", "clamp", "relu", "abs") and not v.exact:
             return
@@ -242,12 +271,21 @@ class Writer:
         a = self.choose.randint(0, size)
         b = self.choose.randint(a, size)
         forms = {
-            "transpose": f"{x}.transpose({d}, {e})", "flatten": f"{x}.flatten()", "slice": f"{x}.narrow({d}, {a}, {b - a})",
-            "select": f"{x}.select({d}, {self.choose.randrange(size) if size else 0})", "unsqueeze": f"{x}.unsqueeze({d})",
-            "expand": f"{x}.unsqueeze(0).expand(3, {', '.join(['-1'] * value.ndim)})", "flip": f"{x}.flip({d})", "reshape": f"{x}.reshape(-1, {value.shape[-1]})",
-            "step_slice": f"{x}[::2]", "diagonal": f"{x}.diagonal(0, {d}, {e})", "split": f"{x}.split(2, {d})[-1]", "narrow": f"{x}[..., {a}:]", "roll": f"segue.roll({x}, 1, {d})",
+            "transpose": f"{x}.transpose({d}, {e})",
+            "flatten": f"{x}.flatten()",
+            "slice": f"{x}.narrow({d}, {a}, {b - a})",
+            "select": f"{x}.select({d}, {self.choose.randrange(size) if size else 0})",
+            "unsqueeze": f"{x}.unsqueeze({d})",
+            "expand": f"{x}.unsqueeze(0).expand(3, {', '.join(['-1'] * value.ndim)})",
+            "flip": f"{x}.flip({d})",
+            "reshape": f"{x}.reshape(-1, {value.shape[-1]})",
+            "step_slice": f"{x}[::2]",
+            "diagonal": f"{x}.diagonal(0, {d}, {e})",
+            "split": f"{x}.split(2, {d})[-1]",
+            "narrow": f"{x}[..., {a}:]",
+            "roll": f"segue.roll({x}, 1, {d})",
             "unfold": f"{x}.unfold({d}, 2, 1)",
-        }  # fmt: skip
+        }
         self.new(forms[self.choose.choice(VIEWS)], v.exact, owned=v.owned)
 
     def matmul(self) -> None:
@@ -280,8 +318,19 @@ class Writer:
         if self.run(f"{name} = {v.name} * 1.0"):
             self.count += 1
             self.variables.append(Variable(name, v.exact, True))
-            self.run(self.choose.choice(("{x}[0].mul_(2)", "{x}[0] = 0.5", "{x}[..., :1] += 1", "{x}.select(0, -1).zero_()", "{x}.transpose(0, -1)[0] = {y}.sum() * 0 + 3",
-                                         "{x}[1:] = {y}[:-1]", "{x}.view(-1)[::2].neg_()")).format(x=name, y=v.name))  # fmt: skip
+            self.run(
+                self.choose.choice(
+                    (
+                        "{x}[0].mul_(2)",
+                        "{x}[0] = 0.5",
+                        "{x}[..., :1] += 1",
+                        "{x}.select(0, -1).zero_()",
+                        "{x}.transpose(0, -1)[0] = {y}.sum() * 0 + 3",
+                        "{x}[1:] = {y}[:-1]",
+                        "{x}.view(-1)[::2].neg_()",
+                    )
+                ).format(x=name, y=v.name)
+            )
 
     def cast(self) -> None:
         v = self.pick()

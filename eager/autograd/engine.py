@@ -33,9 +33,14 @@ def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None =
 
 
 def grad(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False, allow_unused: bool | None = None,
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
     materialize_grads: bool = False,
-) -> tuple:  # fmt: skip
+) -> tuple:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; nothing is written to `.grad`.
 
     Raises RuntimeError when an input was not used, unless `allow_unused=True` (its gradient is then None) or `materialize_grads=True` (zeros).

@@ -1,7 +1,8 @@
 """Operations with a derivative written by the user.
 
-In comes a class with `forward(ctx, ...)` and `backward(ctx, *gradients)`, out goes a callable `apply` that stands on the tape as one step. The one idea: forward
-runs unrecorded, and one node holds the context; backward is ordinary tensor code, so it is recorded in its turn when a graph of the gradient is wanted.
+In comes a class with `forward(ctx, ...)` and `backward(ctx, *gradients)`, out goes a callable `apply` that stands on the tape as one step. The one
+idea: forward runs unrecorded, and one node holds the context; backward is ordinary tensor code, so it is recorded in its turn when a graph of the
+gradient is wanted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Context:
         """The tensors kept. Raises RuntimeError if one was overwritten since."""
         for place, (tensor, version) in enumerate(zip(self._saved, self._versions)):
             if tensor is not None and tensor._storage.version != version:
-                raise error(AutogradError, f"saved tensor {place} has been modified by an inplace operation (version {version}, now {tensor._storage.version})")
+                raise error(
+                    AutogradError, f"saved tensor {place} was modified by an inplace operation (version {version}, now {tensor._storage.version})"
+                )
         return self._saved
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -102,7 +105,9 @@ def _pull(cls: type[Function], ctx: Context, results: list[Any]) -> Any:
         while len(found) > len(ctx.needs_input_grad) and found[-1] is None:
             found.pop()
         if len(found) != len(ctx.needs_input_grad):
-            raise error(AutogradError, f"function {cls.__name__} returned an incorrect number of gradients (expected {len(ctx.needs_input_grad)}, got {len(found)})")
+            raise error(
+                AutogradError, f"{cls.__name__} returned an incorrect number of gradients (expected {len(ctx.needs_input_grad)}, got {len(found)})"
+            )
         return found
 
     return pull

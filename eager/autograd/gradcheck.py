@@ -1,7 +1,7 @@
 """Derivatives against finite differences.
 
-In come a function and float64 inputs, out goes True or a GradcheckError that shows both Jacobians. The one idea: each output element's gradient is compared
-with central differences, element by element; `gradgradcheck` does the same to the gradient function itself.
+In come a function and float64 inputs, out goes True or a GradcheckError that shows both Jacobians. The one idea: each output element's gradient is
+compared with central differences, element by element; `gradgradcheck` does the same to the gradient function itself.
 """
 
 from __future__ import annotations

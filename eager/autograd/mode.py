@@ -1,6 +1,7 @@
 """Whether operations are recorded for differentiation, per thread.
 
-`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one thread-local flag, read by the dispatcher.
+`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one thread-local flag, read by the
+dispatcher.
 """
 
 from __future__ import annotations

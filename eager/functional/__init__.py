@@ -1,14 +1,14 @@
 """The public operators on tensors: PyTorch's names and keywords over the rows of eager/ops.
 
-In come tensors, numbers and PyTorch's arguments, out go tensors. The one idea: this package is also the namespace `F` that derivative formulas are written
-over, since on traced tensors the same functions record a graph.
+In come tensors, numbers and PyTorch's arguments, out go tensors. The one idea: this package is also the namespace `F` that derivative formulas are
+written over, since on traced tensors the same functions record a graph.
 """
 
 import sys
 
 from ..autograd.tape import install_namespace
 from ..tensor import Tensor
-from . import losses, methods, neural
+from . import losses, neural
 from .arguments import cast
 from .creation import *  # noqa: F403
 from .indexing import *  # noqa: F403

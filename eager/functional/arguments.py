@@ -74,7 +74,7 @@ def fill_one(shape: tuple, count: Any, name: str) -> tuple:
     if known == 0:
         raise error(
             ShapeError,
-            f"{name}(): cannot reshape tensor of {count} elements into shape {list(shape)} because the unspecified dimension size -1 can be any value",
+            f"{name}(): cannot reshape tensor of {count} elements into shape {list(shape)}: the size -1 could be any value",
         )
     if count % known != 0:
         raise error(ShapeError, f"{name}(): shape '{list(shape)}' is invalid for input of size {count}")
@@ -132,7 +132,10 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 def _as_it_was(x: Tensor) -> Tensor:
-    """`x` at the same place of the tape with memory of its own: what a formula may still read after `x` is overwritten. A leaf is itself: it may not be."""
+    """`x` at the same place of the tape with memory of its own: what a formula may still read after `x` is overwritten.
+
+    A leaf is itself: it may not be.
+    """
     if x.requires_grad and x._edge is None:
         return x
     if type(x._data) is not np.ndarray:  # traced: a graph is differentiated by its nodes, so the copy must be one that has a derivative

@@ -35,7 +35,8 @@ def _placed(out: Tensor, where: Any, requires_grad: bool) -> Tensor:
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Tensor:
     """A new leaf tensor with a copy of `data` (numbers, nested sequences, arrays, tensors).
 
-    Python floats become the default dtype, ints int64, bools bool; arrays keep theirs. Raises TypeError or ValueError for what is not numeric or is ragged.
+    Python floats become the default dtype, ints int64, bools bool; arrays keep theirs. Raises TypeError or ValueError for what is not numeric or is
+    ragged.
 
     >>> import segue
     >>> segue.tensor([[1, 2], [3, 4]]).dtype

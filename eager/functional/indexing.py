@@ -185,6 +185,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others)."""
+    if input.ndim + index.ndim == 1:  # a 0-d tensor counts as one element
+        return reshape(gather(reshape(input, (-1,)), 0, reshape(index, (-1,))), tuple(index.shape))
     return OPS["gather"](input, dimension(dim, input.ndim), places(index, "gather"))
 
 
@@ -222,6 +224,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of `input` with the slices of `source` added at the places of `index` along `dim`."""
+    if not input.ndim:  # a 0-d tensor counts as one element
+        return reshape(index_add(reshape(input, (1,)), dim, reshape(index, (-1,)), reshape(source, (-1,)), alpha=alpha), ())
     return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)
 
 
@@ -245,7 +249,7 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 
 
 def replace_by_index(base: Tensor, op: Any, attributes: tuple, new: Tensor) -> Tensor:
-    """`base` with what the view `op(base, *attributes)` shows replaced by `new`, by scattering the places the view shows; for rows without an inverse."""
+    """`base` with what the view `op(base, *attributes)` shows replaced by `new`, by scattering indices; for rows without an inverse."""
     count = base.numel()
     shown = op(reshape(OPS["arange"](0, 1, count, dtypes.int64), tuple(base.shape)), *attributes)
     flat = OPS["scatter"](reshape(base, (count,)), 0, reshape(shown, (-1,)), reshape(new, (-1,)))

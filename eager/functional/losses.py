@@ -38,7 +38,7 @@ def nll_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """-input[target], for log-probabilities `input` (N, C, ...) and class numbers `target` (N, ...); targets equal to `ignore_index` count nothing."""
+    """-input[target], for log-probabilities `input` (N, C, ...) and class numbers `target` (N, ...); `ignore_index` counts nothing."""
     if input.ndim == 1:
         input, target = OPS["unsqueeze"](input, 0), OPS["unsqueeze"](target, 0)
         loss = nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
@@ -48,7 +48,7 @@ def nll_loss(
     if tuple(target.shape) != (input.shape[0], *input.shape[2:]):
         raise error(
             ShapeError,
-            f"nll_loss(): expected target of shape {[input.shape[0], *input.shape[2:]]} for input of shape {list(input.shape)}, got {list(target.shape)}",
+            f"nll_loss(): input of shape {list(input.shape)} needs a target of {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)}",
         )
     if target.dtype.category != dtypes.INTEGER:
         raise error(RuntimeError, f"nll_loss(): expected class numbers of an integer dtype, not {target.dtype}", "target.long()")
@@ -67,9 +67,15 @@ def nll_loss(
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None, reduction: str = "mean",
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: Any = None,
+    ignore_index: int = -100,
+    reduce: Any = None,
+    reduction: str = "mean",
     label_smoothing: float = 0.0,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """The negative log-probability of the target classes under softmax(input): class numbers, or probabilities of `input`'s shape."""
     dim = 0 if input.ndim == 1 else 1
     logs = log_softmax(input, dim)

@@ -1,7 +1,7 @@
 """The tensor's methods and operators: the public functions, attached by a table.
 
-In come the functions of this package, out goes a `Tensor` class with PyTorch's methods, Python's operators and the in-place variants. The one idea: a method
-is its function with the tensor first; nothing is written twice.
+In come the functions of this package, out goes a `Tensor` class with PyTorch's methods, Python's operators and the in-place variants. The one idea: a
+method is its function with the tensor first; nothing is written twice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from .arguments import Number, as_operand, cast, inplace
 
 MODULES = (pointwise, reduction, shape, indexing, products)
 NEURAL_METHODS = ("relu", "sigmoid", "tanh")
-NOT_METHODS = {"stack", "cat", "concat", "concatenate", "meshgrid", "broadcast_tensors", "broadcast_shapes", "getitem", "setitem", "pad", "pair", "pad_1d", "binary",
-               "abs_int", "numpy_names", "replace_by_index", "places", "conv1d", "conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"}  # fmt: skip
+NOT_METHODS = set(
+    (
+        "stack cat concat concatenate meshgrid broadcast_tensors broadcast_shapes getitem setitem pad pair pad_1d binary abs_int "
+        "numpy_names replace_by_index places conv1d conv2d max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d"
+    ).split()
+)
 INPLACE = (
     "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
     "sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh sigmoid erf erfc floor ceil trunc "
@@ -28,8 +32,18 @@ INPLACE = (
     "index_put tril triu logical_not logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not eq ne lt le gt "
     "ge cumsum nan_to_num atan2 addmm baddbmm"
 ).split()
-CASTS = {"float": dtypes.float32, "double": dtypes.float64, "half": dtypes.float16, "bfloat16": dtypes.bfloat16, "int": dtypes.int32, "long": dtypes.int64,
-         "short": dtypes.int16, "char": dtypes.int8, "byte": dtypes.uint8, "bool": dtypes.bool}  # fmt: skip
+CASTS = {
+    "float": dtypes.float32,
+    "double": dtypes.float64,
+    "half": dtypes.float16,
+    "bfloat16": dtypes.bfloat16,
+    "int": dtypes.int32,
+    "long": dtypes.int64,
+    "short": dtypes.int16,
+    "char": dtypes.int8,
+    "byte": dtypes.uint8,
+    "bool": dtypes.bool,
+}
 
 
 def _methods() -> dict[str, Callable]:
@@ -90,8 +104,18 @@ def _inplace_operator(method: Callable) -> Callable:
     return operator
 
 
-ARITHMETIC = {"add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder", "pow": "pow", "and": "bitwise_and",
-              "or": "bitwise_or", "xor": "bitwise_xor"}  # fmt: skip
+ARITHMETIC = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+}
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
@@ -104,10 +128,18 @@ def _attach_operators(methods: dict[str, Callable]) -> None:
     for name in COMPARISONS:
         setattr(Tensor, f"__{name}__", _operator(methods[name]))
     special: dict[str, Callable[..., Any]] = {
-        "__matmul__": _operator(products.matmul), "__rmatmul__": _operator(products.matmul, reverse=True), "__neg__": methods["neg"], "__abs__": methods["abs"],
-        "__pos__": methods["positive"], "__invert__": methods["bitwise_not"], "__getitem__": indexing.getitem, "__setitem__": indexing.setitem, "__iter__": _iterate,
-        "__repr__": printing.text, "__str__": printing.text,
-    }  # fmt: skip
+        "__matmul__": _operator(products.matmul),
+        "__rmatmul__": _operator(products.matmul, reverse=True),
+        "__neg__": methods["neg"],
+        "__abs__": methods["abs"],
+        "__pos__": methods["positive"],
+        "__invert__": methods["bitwise_not"],
+        "__getitem__": indexing.getitem,
+        "__setitem__": indexing.setitem,
+        "__iter__": _iterate,
+        "__repr__": printing.text,
+        "__str__": printing.text,
+    }
     for name, function in special.items():
         setattr(Tensor, name, function)
 

@@ -178,7 +178,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     if tuple(input.shape[-len(shape) :]) != shape:
         raise error(
             ShapeError,
-            f"layer_norm(): given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got {list(input.shape)}",
+            f"layer_norm(): normalized_shape={list(shape)} must be the last sizes of the input, which has shape {list(input.shape)}",
         )
     dims = tuple(range(input.ndim - len(shape), input.ndim))
     center = input - mean(input, dims, True)
@@ -201,7 +201,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
     if input.ndim < 2 or input.shape[1] % num_groups != 0:
         raise error(
             RuntimeError,
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} and num_groups={num_groups}",
+            f"group_norm(): the channels of the input {list(input.shape)} cannot be divided into num_groups={num_groups}",
         )
     x = reshape(input, (input.shape[0], num_groups, -1))
     center = x - mean(x, 2, True)
@@ -217,10 +217,17 @@ def _channels(out: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor
 
 
 def batch_norm(
-    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
-    momentum: float = 0.1, eps: float = 1e-5,
-) -> Tensor:  # fmt: skip
-    """Normalised over all dimensions but 1: by the batch when `training` (the running statistics are then updated in place), else by the running ones.
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Normalised over all dimensions but 1: by the batch when `training` (the running statistics are then updated in place), else by the running
+    ones.
 
     The running variance takes the unbiased batch variance. Raises ValueError for a single value per channel in training.
     """
@@ -279,12 +286,19 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 
 def scaled_dot_product_attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False, scale: float | None = None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
     enable_gqa: bool = False,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """softmax(query @ key^T * scale + mask) @ value over (..., length, width), `scale` 1/sqrt(width) by default.
 
-    A bool mask tells where to look, a float one is added; `is_causal` looks back only. With `enable_gqa` the heads (dimension -3) of key and value repeat.
+    A bool mask tells where to look, a float one is added; `is_causal` looks back only. With `enable_gqa` the heads (dimension -3) of key and value
+    repeat.
     """
     need_tensor(query, "scaled_dot_product_attention", "query")
     if is_causal and attn_mask is not None:

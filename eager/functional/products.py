@@ -25,7 +25,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise error(
             ShapeError,
-            f"matmul(): shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be multiplied: {a.shape[-1]} columns against {b.shape[-2 if b.ndim > 1 else 0]} rows",
+            f"matmul(): shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be multiplied: columns of the first against rows of the second",
         )
     left, right = a.ndim == 1, b.ndim == 1
     a = OPS["unsqueeze"](a, 0) if left else a
@@ -113,12 +113,12 @@ def conv2d(
     if x.ndim != 4 or weight.ndim != 4:
         raise error(
             ShapeError,
-            f"conv2d(): expected 3D (unbatched) or 4D (batched) input and 4D weight, but got shapes {tuple(input.shape)} and {tuple(weight.shape)}",
+            f"conv2d(): expected a 3D or 4D input and a 4D weight, but got shapes {tuple(input.shape)} and {tuple(weight.shape)}",
         )
     if x.shape[1] != weight.shape[1] * groups:
         raise error(
             ShapeError,
-            f"conv2d(): given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have {weight.shape[1] * groups} channels, but got {x.shape[1]} channels instead",
+            f"conv2d(): weight {list(weight.shape)} with groups={groups} needs {weight.shape[1] * groups} channels, but the input is {list(x.shape)}",
         )
     steps, spread = pair(stride), pair(dilation)
     x, edges = _padded(x, weight, padding, steps, spread)
@@ -225,4 +225,10 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> T
     widths = tuple(pad)
     if len(widths) % 2 or len(widths) > 2 * input.ndim:
         raise error(RuntimeError, f"pad(): the padding {list(widths)} must have an even length of at most {2 * input.ndim}")
-    return OPS["pad"](input, widths, 0 if value is None else value)
+    for i in range(0, len(widths), 2):
+        before, after = widths[i], widths[i + 1]
+        if before < 0 or after < 0:  # crop first, so that the row only adds
+            dim = input.ndim - 1 - i // 2
+            size = input.shape[dim]
+            input = OPS["slice"](input, dim, -before if before < 0 else 0, size + after if after < 0 else size, 1)
+    return OPS["pad"](input, tuple(0 if width < 0 else width for width in widths), 0 if value is None else value)

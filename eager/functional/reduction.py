@@ -1,7 +1,7 @@
 """The public reductions, and what is composed of them: sums, means, extremes, norms, softmax, sorting.
 
-In come tensors and dimensions (`dim`/`keepdim`, or NumPy's `axis`/`keepdims`), out go tensors. The one idea: only folds of one kind are rows; a mean, a
-variance or a softmax is written with them, and the compiler sees through it.
+In come tensors and dimensions (`dim`/`keepdim`, or NumPy's `axis`/`keepdims`), out go tensors. The one idea: only folds of one kind are rows; a mean,
+a variance or a softmax is written with them, and the compiler sees through it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,10 @@ from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, w
 
 
 def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same memory in another shape (one size may be -1). Raises RuntimeError where the strides do not allow it. With a dtype: the bits, read as that."""
+    """The same memory in another shape (one size may be -1).
+
+    Raises RuntimeError where the strides do not allow it. With a dtype: the bits, read as that.
+    """
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         raise error(NotImplementedError, "view(dtype) is not implemented", "x.to(dtype), which converts values")
     return OPS["view"](input, fill_one(as_shape(shape), input.numel(), "view"))
@@ -72,9 +75,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order."""
     order = as_shape(dims)
     if len(order) != input.ndim:
-        raise error(
-            RuntimeError, f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
-        )  # fmt: skip
+        raise error(RuntimeError, f"permute(): the order {order} has {len(order)} entries for a tensor of {input.ndim} dimensions")
     return OPS["permute"](input, dimensions(order, input.ndim) if order else ())
 
 
@@ -129,7 +130,7 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     if lead < 0:
         raise error(
             ShapeError,
-            f"expand(): the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({input.ndim})",
+            f"expand(): the number of sizes provided ({len(shape)}) must be at least the number of dimensions ({input.ndim})",
         )
     full = tuple(input.shape[i - lead] if i >= lead and isinstance(s, int) and s == -1 else s for i, s in enumerate(shape))
     return OPS["expand"](input, full)
@@ -233,7 +234,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         if total != size:
             raise error(
                 RuntimeError,
-                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension {dim}), but got split_sizes={sections}",
+                f"split(): the sizes {sections} must sum exactly to {size}, the size of dimension {dim}",
             )
     else:
         step = split_size_or_sections
@@ -393,8 +394,6 @@ def to(
             dtype = argument
         elif isinstance(argument, (str, dtypes.device)):
             device = argument
-        elif isinstance(argument, bool):
-            non_blocking = argument
     if device is not None and dtypes.device(device).type != input.device.type:
         raise error(RuntimeError, f"to(): cannot move a tensor from {input.device} to {device} here")
     if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:

@@ -1,7 +1,7 @@
 """The dispatcher: how one row is carried out on tensors, whatever their arrays are.
 
-In come a row and its arguments, out goes one tensor: promoted, computed (by the NumPy or CuPy kernel, or recorded by a tracer), wrapped and put on the
-tape. The one idea: everything above the array is the same code for real arrays and traced ones, so tracing a program is running it.
+In come a row and its arguments, out goes one tensor: promoted, computed (by the NumPy or CuPy kernel, or recorded by a tracer), wrapped and
+put on the tape. The one idea: everything above the array is the same code for real arrays and traced ones, so tracing a program is running it.
 """
 
 from __future__ import annotations
@@ -114,9 +114,8 @@ def _cast(op: OpDef, args: tuple, compute: Any) -> tuple:
         if isinstance(argument, Tensor):
             if argument.dtype is not compute:
                 break
-        elif type(argument) in (tuple, list):
-            if any(isinstance(part, Tensor) and part.dtype is not compute for part in argument):
-                break
+        elif type(argument) in (tuple, list) and any(isinstance(part, Tensor) and part.dtype is not compute for part in argument):
+            break
     else:
         return args
     casted = []

@@ -224,7 +224,8 @@ unary("reciprocal", "reciprocal", lambda g, out: -g * (out * out), "1 / x.", bod
 unary("sqrt", "sqrt", lambda g, out: g / (2 * out), "The square root; NaN below 0.", domain=(0.5, 2.0))
 unary("rsqrt", lambda xp, x: _plain("divide")(xp, 1.0, xp.sqrt(x)), lambda g, out: g * (-0.5 * (out * out * out)), "1 / sqrt(x).",
       body=lambda h, x: h.div(h.constant(1), h.sqrt(x)), domain=(0.5, 2.0))  # fmt: skip
-unary("square", lambda xp, x: x * x, lambda g, x: g * (2 * x), "x * x.", dtype=promotion.promoted, body=lambda h, x: h.mul(x, x))
+unary("square", lambda xp, x: x * x, lambda g, x: g * (2 * x), "x * x; of bools as int64.", dtype=lambda x: promotion.result_type(x, 1),
+      body=lambda h, x: h.mul(x, x))
 
 # --------------------------------------------------------------------------------------------------------------------
 # Elementary functions: integers give the default floating dtype

@@ -34,6 +34,8 @@ def _kernel(name: str) -> Callable[..., Any]:
         fold = getattr(xp, name)
         if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" and name in ("sum", "prod"):
             return fold(x, axis=dim, keepdims=keepdim, dtype=np.float32).astype(x.dtype)
+        if not x.size and name in ("amax", "amin"):  # nothing to fold, but nothing to give either: the shape facet has seen to that
+            return xp.empty(_shape(x, dim, keepdim), x.dtype)
         return fold(x, axis=dim, keepdims=keepdim)
 
     return kernel
@@ -178,6 +180,8 @@ def _position_kernel(name: str) -> Callable[..., Any]:
     def kernel(xp: Any, x: Any, dim: int | None, keepdim: bool) -> Any:
         if not x.ndim:
             return xp.zeros((), np.int64)
+        if not x.size:
+            return xp.empty(_position_shape(name)(x, dim, keepdim), np.int64)
         return getattr(xp, name)(x.astype(np.float32) if x.dtype.kind == "V" else x, axis=dim, keepdims=keepdim)
 
     return kernel

@@ -5,6 +5,7 @@ import weakref
 
 import numpy as np
 import pytest
+
 import segue.eager.functional as F
 from segue.eager.autograd.engine import backward, grad
 from segue.eager.autograd.gradcheck import gradcheck, gradgradcheck
@@ -115,7 +116,9 @@ def test_a_leaf_that_needs_a_gradient_cannot_be_overwritten():
     np.testing.assert_array_equal(x.detach().numpy(), before + 1)
 
 
-@pytest.mark.parametrize("write", [lambda h, y: h.clamp_(-0.5, 0.5), lambda h, y: h.sin_(), lambda h, y: h.mul_(y), lambda h, y: h.exp_(), lambda h, y: h.div_(y)])
+@pytest.mark.parametrize(
+    "write", [lambda h, y: h.clamp_(-0.5, 0.5), lambda h, y: h.sin_(), lambda h, y: h.mul_(y), lambda h, y: h.exp_(), lambda h, y: h.div_(y)]
+)
 def test_an_in_place_operator_may_read_what_it_overwrites(write):
     def function(x, y):
         h = x * 1

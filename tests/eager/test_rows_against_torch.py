@@ -1,0 +1,250 @@
+"""Every row beside PyTorch's operator of that name: values, dtypes, gradients, promotion, special values, errors.
+
+In come the rows' samples and some values that go wrong easily. The one idea: a table says which PyTorch call is meant by a row; everything else is a
+comparison.
+"""
+
+import numpy as np
+import pytest
+
+import segue.eager.functional as F
+from segue.eager import dtypes
+from segue.eager.autograd.engine import grad
+from segue.eager.ops import OPS
+from segue.eager.ops.samples import map_arrays
+from segue.eager.promotion import promote_types
+from segue.eager.tensor import wrap
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
+
+SAME = (
+    "add sub mul div floor_divide remainder fmod pow neg abs sign reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos "
+    "atan atan2 sinh cosh tanh sigmoid erf relu maximum minimum floor ceil round trunc where eq ne lt le gt ge logical_and logical_or logical_not "
+    "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite permute select unsqueeze diagonal clone flip roll tril triu "
+    "gather index_select scatter_add scatter index_add select_scatter cat matmul cumsum detach"
+).split()
+
+
+def _slice(x, dim, start, stop, step):
+    return x[(slice(None),) * dim + (slice(start, stop, step),)]
+
+
+def _prod(x, dim, keepdim):
+    out = x.to(torch.int64) if not x.is_floating_point() else x
+    for d in sorted(dim, reverse=True):
+        out = out.prod(d, keepdim)
+    return out
+
+
+def _pooled(x, kernel, stride, padding, dilation, ceil_mode):
+    return torch.nn.functional.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode, return_indices=True)[1]
+
+
+def _conv_gradient(which):
+    def function(first, second, shape, stride, padding, dilation, groups):
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        if which == "input":
+            return torch.nn.grad.conv2d_input(shape, second, first, **options)
+        return torch.nn.grad.conv2d_weight(second, shape, first, **options)
+
+    return function
+
+
+CALLS = {
+    **{name: getattr(torch, name) for name in SAME},
+    "clamp_min": lambda x, y: torch.clamp(x, min=y), "clamp_max": lambda x, y: torch.clamp(x, max=y), "cast": lambda x, dtype: x.to(dtype),
+    "sum": lambda x, dim, keepdim: torch.sum(x, dim, keepdim) if dim else x.clone(), "prod": _prod,
+    "amax": lambda x, dim, keepdim: torch.amax(x, dim, keepdim) if dim else x.clone(), "amin": lambda x, dim,
+    keepdim: torch.amin(x, dim, keepdim) if dim else x.clone(),
+    "any": lambda x, dim, keepdim: torch.any(x, dim, keepdim) if dim else x.bool(), "all": lambda x, dim,
+    keepdim: torch.all(x, dim, keepdim) if dim else x.bool(),
+    "argmax": lambda x, dim, keepdim: torch.argmax(x, dim, keepdim), "argmin": lambda x, dim, keepdim: torch.argmin(x, dim, keepdim),
+    "view": lambda x, shape: x.view(shape), "expand": lambda x, shape: x.expand(shape), "slice": _slice,
+    "squeeze": lambda x, dims: x.squeeze(dims), "unfold": lambda x, dim, size, step: x.unfold(dim, size, step), "alias": lambda x: x.view_as(x),
+    "pad": lambda x, padding, value: torch.nn.functional.pad(x, padding, value=value), "embedding": lambda weight,
+    index: torch.nn.functional.embedding(index, weight),
+    "one_hot": lambda index, classes: torch.nn.functional.one_hot(index, classes), "index": lambda x,
+    indices: x[tuple(slice(None) if i is None else i for i in indices)],
+    "nonzero": torch.nonzero, "index_put": lambda x, indices, values, accumulate: torch.ops.aten.index_put(x, indices, values, accumulate),
+    "slice_scatter": lambda x, source, dim, start, stop, step: torch.slice_scatter(x, source, dim, start, stop, step),
+    "conv2d": lambda x, weight, *options: torch.nn.functional.conv2d(x, weight, None, *options), "conv2d_input_gradient": _conv_gradient("input"),
+    "conv2d_weight_gradient": _conv_gradient("weight"), "max_pool2d_indices": _pooled,
+    "argsort": lambda x, dim, descending: torch.argsort(x, dim=dim, descending=descending, stable=True),
+    "full": lambda shape, value, dtype: torch.full(shape, value, dtype=dtype),
+    "arange": lambda start, step, count, dtype: torch.arange(start, start + step * count, step, dtype=dtype),
+}  # fmt: skip
+ROWS = sorted((row for row in OPS.values() if row.name in CALLS), key=lambda row: row.name)
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+def to_torch(value):
+    if isinstance(value, dtypes.dtype):
+        return getattr(torch, value.name)
+    return map_arrays(lambda a: torch.from_numpy(np.array(a)), value)
+
+
+def name_of(torch_dtype):
+    return str(torch_dtype).removeprefix("torch.")
+
+
+def as_array(x):
+    return (x.float() if x.dtype == torch.bfloat16 else x).detach().numpy()
+
+
+def assert_same(ours, theirs, what, rtol=2e-6, atol=1e-6):
+    assert ours.dtype.name == name_of(theirs.dtype), what
+    assert tuple(ours.shape) == tuple(theirs.shape), what
+    found, expected = np.asarray(ours._data), as_array(theirs)
+    assert np.allclose(found.astype(expected.dtype), expected, rtol, atol, equal_nan=True), f"{what}\n{found}\n{expected}"
+
+
+def skipped(row, args):
+    """Samples of which PyTorch has no form: its argument must be a tensor, or its dtypes are fewer."""
+    shapes = [a.shape for a in args if isinstance(a, np.ndarray)]
+    numbers = not all(isinstance(a, np.ndarray) for a in args)
+    if row.name.startswith("conv2d_") and shapes[0][0] == 0:
+        return "torch.nn.grad does not take empty batches"
+    return "takes tensors only" if numbers and row.name in ("maximum", "minimum", "atan2", "logical_and", "logical_or", "logical_xor") else ""
+
+
+def test_all_rows_are_compared():
+    assert OPS.keys() - CALLS.keys() == {"uniform", "randint"}
+
+
+@each_row
+def test_values_and_dtypes(row):
+    compared = 0
+    for args, _ in row.samples():
+        if skipped(row, args):
+            continue
+        ours, theirs = row(*[map_arrays(wrap, a) for a in args]), CALLS[row.name](*map(to_torch, args))
+        loose = row.name.startswith("conv") or row.name == "matmul"
+        assert_same(ours, theirs, row.name, *((1e-4, 1e-4) if loose else ()))
+        compared += 1
+    assert compared >= 3
+
+
+@each_row
+def test_gradients(row):
+    if row.vjp is None:
+        return
+    for args, _ in row.samples():
+        places = [i for i,
+            (p, a) in enumerate(zip(row.schema.parameters, args)) if p.name in row.vjp and isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        if not places or skipped(row, args):
+            continue
+        if row.name in ("scatter", "scatter_add") and args[2].shape != args[3].shape:
+            continue  # PyTorch's own backward refuses a source larger than the index; test_row_derivatives checks ours
+        ours = [map_arrays(wrap, a) for a in args]
+        theirs = list(map(to_torch, args))
+        for i in places:
+            ours[i].requires_grad_()
+            theirs[i].requires_grad_()
+        mine, yours = row(*ours), CALLS[row.name](*theirs)
+        if not mine.requires_grad:
+            assert not yours.requires_grad
+            continue
+        seed = np.random.default_rng(3).uniform(0.5, 1.5, tuple(mine.shape))
+        mine_found = grad(mine, [ours[i] for i in places], wrap(seed.astype(mine.dtype.numpy)), materialize_grads=True)
+        yours_found = torch.autograd.grad(yours, [theirs[i] for i in places], torch.from_numpy(np.array(seed)).to(yours.dtype),
+            materialize_grads=True)
+        for found, expected in zip(mine_found, yours_found):
+            assert_same(found, expected, row.name, 1e-4, 1e-5)
+
+
+NAMES = "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128".split()
+
+
+def test_promotion_of_dtypes():
+    for a in NAMES:
+        for b in NAMES:
+            assert promote_types(getattr(dtypes, a),
+                getattr(dtypes, b)).name == name_of(torch.promote_types(getattr(torch, a), getattr(torch, b))), (a, b)
+
+
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_promotion_of_tensors_scalars_and_numbers(shape):
+    real = NAMES[:10]
+    for a in real:
+        x, y = F.ones(shape, dtype=getattr(dtypes, a)), torch.ones(shape, dtype=getattr(torch, a))
+        for number in (True, 2, 2.5):
+            for name in ("mul", "div", "eq"):
+                assert OPS[name](x, number).dtype.name == name_of(getattr(torch, name)(y, number).dtype), (name, a, number)
+        for b in real:
+            other, partner = F.ones((), dtype=getattr(dtypes, b)), torch.ones((), dtype=getattr(torch, b))
+            for name in ("mul", "div"):
+                assert OPS[name](x, other).dtype.name == name_of(getattr(torch, name)(y, partner).dtype), (name, a, b)
+
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 100.0, -100.0, np.inf, -np.inf, np.nan, 1e-30], np.float32)
+
+
+@pytest.mark.parametrize("row",
+    [row for row in ROWS if row.kind == "pointwise" and len(row.schema.parameters) == 1 and row.name not in ("bitwise_not",)],
+                         ids=lambda row: row.name)  # fmt: skip
+def test_special_values(row):
+    theirs = CALLS[row.name](torch.from_numpy(SPECIAL.copy()))
+    assert_same(row(wrap(SPECIAL.copy())), theirs, row.name, 1e-5, 1e-35)
+
+
+@pytest.mark.parametrize("name",
+    "add sub mul div floor_divide remainder fmod pow atan2 maximum minimum clamp_min clamp_max eq ne lt le gt ge".split())
+def test_special_pairs(name):
+    x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(SPECIAL[:, None], SPECIAL[None, :]))
+    theirs = CALLS[name](torch.from_numpy(x.copy()), torch.from_numpy(y.copy()))
+    assert_same(OPS[name](wrap(x.copy()), wrap(y.copy())), theirs, name, 1e-5, 1e-35)
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
+def test_integer_division(name):
+    x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(np.arange(-7, 8)[:, None], np.array([-3, -1, 1, 2, 5])[None, :]))
+    assert_same(OPS[name](wrap(x.copy()), wrap(y.copy())), CALLS[name](torch.from_numpy(x.copy()), torch.from_numpy(y.copy())), name)
+    for zero in (wrap(np.zeros(1, np.int64)), 0):
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            OPS[name](wrap(x.copy()), zero)
+
+
+HALF = "add mul div sqrt exp log tanh sigmoid erf relu maximum floor_divide remainder sum prod amax argmax cumsum argsort matmul conv2d".split()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", HALF)
+def test_half_precision(name, dtype):
+    """Values within a rounding of the last place; matmul and convolution within a few, since the order of their sums differs."""
+    row, target = OPS[name], getattr(dtypes, dtype)
+    for args, _ in row.samples():
+        if skipped(row, args) or not any(isinstance(a, np.ndarray) and a.dtype == np.float32 for a in args):
+            continue
+        ours = [map_arrays(lambda a: wrap(a.astype(target.numpy)) if a.dtype.kind == "f" else wrap(a), a) for a in args]
+        theirs = [a.to(getattr(torch, dtype)) if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in map(to_torch, args)]
+        eps = 2.0**-10 if dtype == "float16" else 2.0**-7
+        assert_same(row(*ours), CALLS[name](*theirs), name, eps * 1.01, eps * (4 if name in ("matmul", "conv2d") else 0.01))
+
+
+@pytest.mark.parametrize("call", [
+    lambda f, t: f["matmul"](t((2, 3)), t((2, 3))), lambda f, t: f["add"](t((2, 3)), t((4,))), lambda f, t: f["view"](t((2, 3)), (4, 2)),
+    lambda f, t: f["expand"](t((2, 3)), (2, 4)), lambda f, t: f["cat"]((t((2, 3)), t((2, 4))), 0), lambda f, t: f["amax"](t((0, 3)), (0,), False),
+    lambda f, t: f["conv2d"](t((1, 2, 4, 4)), t((2, 3, 2, 2)), (1, 1), (0, 0), (1, 1), 1), lambda f, t: f["select"](t((2, 3)), 0, 5),
+    lambda f, t: f["sub"](f["gt"](t((2,)), 0), f["gt"](t((2,)), 0)), lambda f, t: f["bitwise_and"](t((2,)), t((2,))), lambda f,
+    t: f["unfold"](t((3,)), 0, 5, 1),
+    lambda f, t: f["tril"](t((3,)), 0), lambda f, t: f["diagonal"](t((3, 3)), 0, 1, 1),
+])  # fmt: skip
+def test_errors_are_raised_where_pytorch_raises(call):
+    with pytest.raises((RuntimeError, IndexError)) as theirs:
+        call(CALLS, lambda shape: torch.ones(shape))
+    with pytest.raises(type(theirs.value) if type(theirs.value) in (RuntimeError, IndexError) else RuntimeError):
+        call(OPS, lambda shape: F.ones(shape))
+
+
+def test_indices_out_of_bounds_raise():
+    x, far = F.ones((3, 2)), wrap(np.array([[0, 3]]))
+    for call in (
+        lambda: OPS["gather"](x, 0, far), lambda: OPS["index_select"](x, 0, wrap(np.array([3]))), lambda: OPS["embedding"](x, far),
+        lambda: OPS["index"](x, (far,)),
+        lambda: OPS["scatter_add"](x, 0, far, F.ones((1, 2))), lambda: OPS["index_add"](x, 0, wrap(np.array([-1])), F.ones((1, 2))),
+        lambda: OPS["index_put"](x, (far,), F.ones((1, 2, 2)), True), lambda: OPS["one_hot"](far, 3),
+    ):  # fmt: skip
+        with pytest.raises(IndexError):
+            call()
+
