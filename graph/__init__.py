@@ -1,0 +1,4 @@
+"""The graph IR and all that is done to a graph.
+
+
+"""

@@ -1,0 +1,121 @@
+"""Backends: who turns a graph into something that runs, by name.
+
+In comes a name, or a callable as PyTorch's backends are; out goes a function from a `Graph` to a runner. A runner takes the list of input arrays
+(ints for sizes), carries out the graph's writes, and returns its raw outputs; it has `kernels`, `source`, `arena_bytes` and `cache_hit`. The one
+idea: the graph room knows no backend but the interpreter; others register themselves, or are found through the entry-point group
+`segue.backends`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Protocol
+
+from ..eager.errors import BackendError
+from ..eager.tensor import Storage, Tensor
+from .interpreter import Interpreter
+from .ir import Graph
+from .module import GraphModule
+from .printer import print_graph
+
+GROUP = "segue.backends"
+
+
+class Runner(Protocol):
+    """What a backend makes of a graph."""
+
+    kernels: int
+    source: str
+    arena_bytes: int
+    cache_hit: bool
+
+    def __call__(self, inputs: list) -> list: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A name and `compile(graph) -> runner`."""
+
+    name: str
+    compile: Callable[[Graph], Runner]
+
+
+_backends: dict[str, Backend] = {}
+
+
+def register_backend(name: str, compile_fn: Callable[[Graph], Runner]) -> None:
+    """Make `compile_fn` known as `name`; a later registration takes the place of an earlier one."""
+    _backends[name] = Backend(name, compile_fn)
+
+
+def lookup_backend(backend: str | Callable | Backend) -> Backend:
+    """The backend of a name, or a PyTorch-style callable `(graph_module, example_inputs) -> callable` made into one.
+
+    Raises BackendError for a name that nobody registered, and when loading its entry point fails.
+    """
+    if isinstance(backend, Backend):
+        return backend
+    if callable(backend):
+        return Backend(getattr(backend, "__name__", type(backend).__name__), lambda graph: CallableRunner(graph, backend))
+    if backend not in _backends:
+        found = next(iter(metadata.entry_points(group=GROUP, name=backend)), None)
+        if found is None:
+            known = ", ".join(list_backends())
+            raise BackendError(f"no backend is called '{backend}'; there are {known}, and any callable (graph_module, example_inputs)")
+        try:
+            register_backend(backend, found.load())
+        except Exception as problem:
+            raise BackendError(f"the backend '{backend}' ({found.value}) cannot be loaded: {type(problem).__name__}: {problem}") from problem
+    return _backends[backend]
+
+
+def list_backends() -> list[str]:
+    """All names that `lookup_backend` knows."""
+    return sorted({*_backends, *(point.name for point in metadata.entry_points(group=GROUP))})
+
+
+class InterpreterRunner:
+    """The graph run node by node with the eager kernels."""
+
+    kernels = 0
+    arena_bytes = 0
+    cache_hit = False
+
+    def __init__(self, graph: Graph) -> None:
+        self.source = print_graph(graph)
+        self._interpreter = Interpreter(graph)
+
+    def __call__(self, inputs: list) -> list:
+        return self._interpreter(inputs)
+
+
+class CallableRunner:
+    """A PyTorch-style backend's result. The backend is called at the first run, since it wants to see example inputs."""
+
+    kernels = 0
+    arena_bytes = 0
+    cache_hit = False
+
+    def __init__(self, graph: Graph, backend: Callable) -> None:
+        self.module = GraphModule(graph)
+        self.source = self.module.code
+        self._backend = backend
+        self._compiled: Callable | None = None
+
+    def __call__(self, inputs: list) -> list:
+        tensors = [value if isinstance(value, int) else Tensor._wrap(value, Storage()) for value in inputs]
+        if self._compiled is None:
+            self._compiled = self._backend(self.module, tensors)
+            if not callable(self._compiled):
+                raise BackendError(f"the backend {self._backend!r} returned {self._compiled!r}, which is not callable")
+        results = self._compiled(*tensors)
+        return [value._data if isinstance(value, Tensor) else value for value in _sequence(results)]
+
+
+def _sequence(results: Any) -> Sequence[Any]:
+    return results if isinstance(results, (tuple, list)) else (results,)
+
+
+register_backend("eager", InterpreterRunner)

@@ -1,0 +1,342 @@
+"""Compiled graphs: a graph and its backend as one callable on tensors, with derivatives of every order.
+
+In comes a graph from a tracer, out goes a `CompiledGraph`, which rewritten bytecode calls with the inputs and which returns the user's results:
+new tensors, the very inputs, or views of either. The one idea: derivatives stay on the ordinary tape. A call leaves one tape node, whose backward
+runs the compiled backward graph; when that backward is itself to be differentiated, it runs as another `CompiledGraph` of the inputs and
+tangents, and so on.
+
+Everything that can be known before a call is worked out in the constructors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..eager.autograd.mode import STATE
+from ..eager.autograd.tape import CallbackNode, MultipleNode, Part
+from ..eager.errors import AutogradError
+from ..eager.random import default_generator
+from ..eager.tensor import Storage, Tensor
+from .backends import Backend, Runner, lookup_backend
+from .derivative import Joint, joint_graph, roots_of
+from .ir import FakeValue, Graph, OutputSpec
+from .partition import Partition, partition
+from .passes import BEFORE_DERIVATIVE, FOR_BACKEND, run_passes
+from .printer import log_graph
+from .symbolic import SymInt
+
+
+def compile_graph(
+    graph: Graph, backend: str | Callable | Backend = "inductor", *, title: str = "captured", state: str = "generator"
+) -> CompiledGraph:  # fmt: skip
+    """Compile a graph for a backend.
+
+    The result is called with the graph's inputs (tensors, and ints for sizes) in order. With `state="generator"` the input `random_state` is left out
+    by the caller: it comes from the default generator, which then advances by `graph.random_calls`; with "argument" it is passed like any other.
+
+    >>> import segue
+    >>> from segue.graph.trace import Tracer
+    >>> tracer = Tracer()
+    >>> x = tracer.input(segue.ones(2, requires_grad=True), "x")
+    >>> compiled = compile_graph(tracer.finish([(x * x).sum()]), "eager")
+    >>> w = segue.tensor([1.0, 2.0], requires_grad=True)
+    >>> (loss,) = compiled(w)
+    >>> loss.backward()
+    >>> w.grad
+    tensor([2., 4.])
+    """
+    log_graph(graph, title)
+    return CompiledGraph(graph, lookup_backend(backend), title, state)
+
+
+class CompiledGraph:
+    """A callable made of a graph. `stats` tells graphs, kernels and bytes; `graph` is what was captured, `source` what was generated."""
+
+    def __init__(self, graph: Graph, backend: Backend, title: str = "captured", state: str = "generator") -> None:
+        self.graph = graph
+        self.backend = backend
+        self.title = title
+        self._prepare_inputs(state)
+        self._specs = tuple(graph.output_specs or ())
+        self._plain = self._specs == tuple(OutputSpec("fresh", index) for index in range(len(graph.outputs)))
+        self._written = tuple(position for position, _ in graph.writes)
+        self._infer: Runner | None = None
+        self._training: Training | None = None
+        if graph.differentiable_inputs and roots_of(graph):
+            joint = joint_graph(run_passes(graph, BEFORE_DERIVATIVE))
+            if joint is not None:
+                self._training = Training(joint, backend, title)
+        if self._training is None:
+            self._runner()
+
+    def _prepare_inputs(self, state: str) -> None:
+        nodes = self.graph.inputs
+        random = self.graph.random_state
+        self._draws = random is not None and state == "generator"
+        if self._draws and nodes[-1] is not random:
+            raise ValueError("random_state must be the last input of a graph that takes it from the generator")
+        passed = nodes[:-1] if self._draws else nodes
+        self._is_tensor = tuple(isinstance(node.value, FakeValue) for node in passed)
+        self._all_tensors = all(self._is_tensor)
+        self.input_count = len(passed)
+
+    def _runner(self) -> Runner:
+        """The runner without derivatives; compiled when it is first needed."""
+        if self._infer is None:
+            ready = run_passes(self.graph, FOR_BACKEND)
+            self._infer = self.backend.compile(ready)
+        return self._infer
+
+    # ------------------------------------------------------------------------------------------------ calls
+
+    def __call__(self, *inputs: Any) -> tuple:
+        """Run on tensors and ints. Raises TypeError when the number of inputs is wrong."""
+        if len(inputs) != self.input_count:
+            raise TypeError(f"the compiled graph '{self.title}' takes {self.input_count} inputs but {len(inputs)} were given")
+        if self._all_tensors:
+            arrays = [value._data for value in inputs]
+        else:
+            arrays = [value._data if tensor else value for value, tensor in zip(inputs, self._is_tensor)]
+        state = None
+        if self._draws:
+            state = default_generator.state_array()
+            arrays.append(state)
+            default_generator.offset += self.graph.random_calls
+        training = self._training
+        if training is not None and STATE.enabled:
+            return self._call_training(training, inputs, arrays, state)
+        raw = (self._infer or self._runner())(arrays)
+        for position in self._written:
+            inputs[position]._storage.version += 1
+        if self._plain:
+            return tuple([_wrapped(value) for value in raw])
+        fresh = [_wrapped(value) for value in raw]
+        return self._results(fresh, inputs)
+
+    def _call_training(self, training: Training, inputs: tuple, arrays: list, state: Any) -> tuple:
+        edges = training.edges(inputs)
+        snapshots = training.snapshots(inputs)
+        raw = training.forward(arrays)
+        for position in self._written:
+            inputs[position]._storage.version += 1
+        fresh = [_wrapped(value) for value in raw[: training.results]]
+        if any(edge is not None for edge in edges):
+            training.attach(edges, inputs, snapshots, state, arrays, raw, fresh)
+        return self._results(fresh, inputs)
+
+    def _results(self, fresh: list, inputs: tuple) -> tuple:
+        """The user's results from the raw outputs and the inputs, as the specs say."""
+        return tuple([self._result(spec, fresh, inputs) for spec in self._specs])
+
+    def _result(self, spec: OutputSpec, fresh: list, inputs: tuple) -> Any:
+        if spec.kind == "input":
+            return inputs[spec.index]
+        value = inputs[spec.index] if spec.kind == "alias_of_input" else fresh[spec.index]
+        if spec.chain:
+            value = self._replayed(value, spec, inputs)
+        if spec.requires_grad and not value._requires_grad and STATE.enabled:
+            if spec.released:
+                value._edge = CallbackNode((), _nothing, "CapturedBackward")
+                value._edge.release()
+                value._requires_grad = True
+            elif spec.leaf:
+                value._requires_grad = True
+        return value
+
+    def _replayed(self, value: Tensor, spec: OutputSpec, inputs: tuple) -> Tensor:
+        """The views of a chain on a real tensor, recorded on the tape where eager mode would have."""
+        bindings: dict | None = None
+        enabled = STATE.enabled
+        try:
+            for step in spec.chain:
+                STATE.enabled = enabled and step.differentiable and spec.requires_grad
+                attributes = step.attributes
+                if any(isinstance(a, (SymInt, tuple)) for a in attributes):
+                    bindings = bindings or self.graph.bindings(inputs)
+                    attributes = tuple(self._concrete(a, bindings) for a in attributes)
+                value = step.op(value, *attributes)
+        finally:
+            STATE.enabled = enabled
+        return value
+
+    def _concrete(self, attribute: Any, bindings: dict) -> Any:
+        if isinstance(attribute, SymInt):
+            return attribute.env.evaluate(attribute, bindings)
+        if isinstance(attribute, tuple):
+            return tuple(self._concrete(item, bindings) for item in attribute)
+        return attribute
+
+    # ------------------------------------------------------------------------------------------------ what there is to see
+
+    def runners(self) -> dict[str, Runner]:
+        """The runners compiled so far, by role: "inference", "forward", "backward"."""
+        found = {"inference": self._infer}
+        if self._training is not None:
+            found.update(forward=self._training.forward, backward=self._training.compiled_backward)
+        return {role: runner for role, runner in found.items() if runner is not None}
+
+    @property
+    def source(self) -> str:
+        """The generated code of all runners."""
+        return "\n\n".join(runner.source for runner in self.runners().values())
+
+    @property
+    def stats(self) -> dict[str, int]:
+        """graphs (compiled so far), kernels, arena_bytes, saved_bytes (kept between forward and backward), cache_hits."""
+        runners = self.runners().values()
+        return {
+            "graphs": len(runners),
+            "operations": len(self.graph.operations),
+            "kernels": sum(runner.kernels for runner in runners),
+            "arena_bytes": sum(runner.arena_bytes for runner in runners),
+            "saved_bytes": 0 if self._training is None else self._training.partition.saved_bytes,
+            "cache_hits": sum(bool(runner.cache_hit) for runner in runners),
+        }
+
+    def __repr__(self) -> str:
+        return f"<CompiledGraph '{self.title}' by {self.backend.name}: {len(self.graph.operations)} operations>"
+
+
+class Training:
+    """The forward and backward runners of a graph that is differentiable, and the tape node of each call."""
+
+    def __init__(self, joint: Joint, backend: Backend, title: str) -> None:
+        self.backend = backend
+        self.title = title
+        self.joint = Joint(run_passes(joint.graph, BEFORE_DERIVATIVE), joint.results, joint.roots, joint.targets)
+        self.partition: Partition = partition(self.joint)
+        log_graph(self.partition.forward, f"{title}, forward")
+        log_graph(self.partition.backward, f"{title}, backward")
+        self.results = joint.results
+        self.forward: Runner = backend.compile(run_passes(self.partition.forward, FOR_BACKEND))
+        self.compiled_backward: Runner | None = None
+        self._gradients: CompiledGraph | None = None
+        graph = self.joint.graph
+        self.count = len(graph.inputs) - len(joint.roots)
+        self.names = tuple(node.name for node in graph.inputs)
+        self.tangents = tuple(node.value for node in graph.inputs[self.count :])
+        self.gradient_graph = self.joint.gradients()
+        written = {position for position, _ in graph.writes}
+        used = {position for position, node in enumerate(self.gradient_graph.inputs) if node.users}
+        self._copied_first = tuple(sorted(written & used))  # inputs that a second derivative reads and the forward overwrites
+
+    def edges(self, inputs: Sequence[Any]) -> list:
+        """For each gradient, the place on the tape that it goes to, or None."""
+        found = []
+        for position in self.joint.targets:
+            tensor = inputs[position]
+            if tensor.requires_grad:
+                found.append(tensor if tensor._edge is None else tensor._edge)
+            else:
+                found.append(None)
+        return found
+
+    def snapshots(self, inputs: Sequence[Any]) -> dict[int, Tensor]:
+        return {position: Tensor._wrap(inputs[position]._data.copy(), Storage()) for position in self._copied_first}
+
+    def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
+        """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
+        call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
+        node = MultipleNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.joint.roots))
+        for index, (kind, position) in enumerate(self.joint.roots):
+            if kind == "output":
+                value = fresh[position]
+                value._edge = Part(node, index)
+                value._requires_grad = True
+            else:
+                target = inputs[position]
+                value = Tensor._wrap(target._data, Storage())
+                value._edge = Part(node, index)
+                value._requires_grad = True
+                target._rebase(value)
+
+    def backward(self) -> Runner:
+        """The backward runner; compiled at the first backward."""
+        if self.compiled_backward is None:
+            self.compiled_backward = self.backend.compile(run_passes(self.partition.backward, FOR_BACKEND))
+        return self.compiled_backward
+
+    def gradients(self) -> CompiledGraph:
+        """The gradients as a differentiable function of inputs and tangents; compiled at the first derivative of a derivative."""
+        if self._gradients is None:
+            self._gradients = CompiledGraph(self.gradient_graph, self.backend, f"{self.title}, gradients", state="argument")
+        return self._gradients
+
+
+class Call:
+    """What one call keeps for its backward."""
+
+    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "sizes", "wanted")
+
+    def __init__(self, training: Training, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list, wanted: tuple) -> None:
+        self.training = training
+        self.wanted = wanted
+        kept = list(inputs)
+        for position, copy in snapshots.items():
+            kept[position] = copy
+        if state is not None:
+            kept.append(Tensor._wrap(state, Storage()))
+        self.inputs = kept
+        self.versions = [value._storage.version if isinstance(value, Tensor) else 0 for value in kept]
+        self.saved: list[Any] = []
+        self.checks: list[tuple[Storage, int, str]] = []
+        names = training.names
+        for saved in training.partition.saved:
+            if saved.kind == "input":
+                self.saved.append(arrays[saved.index])
+                if saved.index < len(inputs):
+                    storage = inputs[saved.index]._storage
+                    self.checks.append((storage, storage.version, names[saved.index]))
+            elif saved.kind == "output":
+                self.saved.append(raw[saved.index])
+                if saved.index < len(fresh):
+                    storage = fresh[saved.index]._storage
+                    self.checks.append((storage, storage.version, f"result {saved.index}"))
+            else:
+                self.saved.append(arrays[saved.index] if saved.dim is None else arrays[saved.index].shape[saved.dim])
+        self.sizes = {s.symbol: (arrays[s.position] if s.dim is None else arrays[s.position].shape[s.dim]) for s in training.joint.graph.symbols}
+
+    def pull(self, gradients: list) -> list:
+        """The gradients of the inputs from those of the results: by the backward runner, or, under create_graph, differentiably."""
+        if STATE.enabled:
+            return self._pull_differentiably(gradients)
+        for storage, version, name in self.checks:
+            if storage.version != version:
+                self._overwritten(name, version, storage.version)
+        tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
+        raw = self.training.backward()([*self.saved, *tangents])
+        return [_wrapped(value) if on else None for value, on in zip(raw, self.wanted)]
+
+    def _pull_differentiably(self, gradients: list) -> list:
+        for value, version, name in zip(self.inputs, self.versions, self.training.names):
+            if isinstance(value, Tensor) and value._storage.version != version:
+                self._overwritten(name, version, value._storage.version)
+        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else g for i, g in enumerate(gradients)]
+        results = self.training.gradients()(*self.inputs, *tangents)
+        return [value if on else None for value, on in zip(results, self.wanted)]
+
+    def _tangent(self, index: int, array: Any) -> np.ndarray:
+        """A gradient as the backward takes it: contiguous, of the result's dtype; zeros where none arrived."""
+        value = self.training.tangents[index]
+        if array is None:
+            shape = tuple(size.env.evaluate(size, self.sizes) if isinstance(size, SymInt) else size for size in value.shape)
+            return np.zeros(shape, value.dtype.numpy)
+        return np.ascontiguousarray(array, value.dtype.numpy) if array.ndim else np.asarray(array, value.dtype.numpy)
+
+    def _overwritten(self, name: str, saved: int, now: int) -> None:
+        raise AutogradError(
+            f"one of the variables needed for gradient computation has been modified by an inplace operation: {name} was at version {saved} when the "
+            f"compiled graph '{self.training.title}' ran, it is now at version {now}; use the operation that returns a new tensor, "
+            "or clone() before it"
+        )
+
+
+def _wrapped(value: Any) -> Any:
+    return Tensor._wrap(value, Storage()) if type(value) is np.ndarray else value
+
+
+def _nothing(g: Any) -> Sequence[Any]:
+    return ()

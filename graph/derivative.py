@@ -1,0 +1,146 @@
+"""Derivatives of graphs: from a graph, the joint graph that computes its results and the gradients of its inputs.
+
+In comes a functional graph, out goes a `Joint`: a graph of the same inputs followed by one tangent for each differentiable result, whose outputs
+are the old outputs, the written values, and the gradients. The one idea: the graph is interpreted on traced tensors that require grad, and then
+the eager tape engine is asked for the gradients; it records what it does. So one formula serves eager and compiled code, and the derivative,
+being recorded with `create_graph=True`, is a graph that can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..eager.autograd import engine
+from ..eager.autograd.mode import STATE
+from ..eager.ops.definition import OPS
+from ..eager.tensor import Storage, Tensor
+from .functionalise import TracedArray
+from .interpreter import run_node
+from .ir import FakeValue, Graph, Node, OutputSpec, contiguous_strides
+from .passes import dead_code
+from .symbolic import SymInt
+from .trace import COPY, Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """A graph and its derivative in one.
+
+    graph        inputs: those of the original, then the tangents; outputs: the original's, then the gradients. It has the original's writes
+    results      number of outputs of the original
+    roots        for each tangent, what it is the gradient of: ("output", index) or ("write", position of the input)
+    targets      for each gradient, the position of the input
+    """
+
+    graph: Graph
+    results: int
+    roots: tuple[tuple[str, int], ...]
+    targets: tuple[int, ...]
+
+    def gradients(self) -> Graph:
+        """The part that computes the gradients only, as a graph of inputs and tangents that is differentiable itself."""
+        graph = self.graph
+        count = len(graph.inputs) - len(self.roots)
+        outputs = graph.outputs[self.results :]
+        specs = tuple(OutputSpec("fresh", i, requires_grad=output is not None) for i, output in enumerate(outputs))
+        tangents = frozenset(range(count, len(graph.inputs)))
+        wanted = graph.differentiable_inputs | tangents
+        made = graph.rewrite(
+            outputs=outputs, writes=(), output_specs=specs, differentiable_inputs=wanted, differentiable_writes=frozenset(), name="gradients"
+        )  # fmt: skip
+        return dead_code(made)
+
+
+def roots_of(graph: Graph) -> list[tuple[str, int]]:
+    """What may receive a gradient: raw outputs behind results that require grad, and differentiable writes. Leaves and released results do not."""
+    wanted = set()
+    for spec in graph.output_specs or ():
+        if spec.requires_grad and not spec.released and spec.kind in ("fresh", "alias_of_output") and isinstance(graph.outputs[spec.index], Node):
+            wanted.add(spec.index)
+    writes = [("write", position) for position, _ in graph.writes if position in graph.differentiable_writes]
+    return [("output", index) for index in sorted(wanted)] + writes
+
+
+def joint_graph(graph: Graph) -> Joint | None:
+    """The joint graph, or None when no result depends differentiably on an input that requires grad."""
+    tracer = Tracer(graph.shape_env)
+    values: dict[Node, Any] = {}
+    leaves: dict[int, Tensor] = {}
+    for position, node in enumerate(graph.inputs):
+        if isinstance(node.value, SymInt):
+            tracer.add_size_input(node.value)
+            values[node] = node.value
+        else:
+            values[node] = tracer.fake_input(node.value, node.name, position in graph.differentiable_inputs)
+            if position in graph.differentiable_inputs:
+                leaves[position] = values[node]
+    with tracer.active():
+        _replay(graph, values, tracer)
+        written = dict(graph.writes)
+        roots = [(kind, i) for kind, i in roots_of(graph) if values[graph.outputs[i] if kind == "output" else written[i]].requires_grad]
+        if not roots or not leaves:
+            return None
+        sources = [values[graph.outputs[i] if kind == "output" else written[i]] for kind, i in roots]
+        tracer.line, tracer.module = "", None
+        tangents = [tracer.fake_input(_tangent(source), f"tangent_{i}") for i, source in enumerate(sources)]
+        gradients = engine.grad(sources, list(leaves.values()), tangents, create_graph=True, allow_unused=True)
+        primals = [values[output] if isinstance(output, Node) else output for output in graph.outputs]
+        return _assemble(graph, tracer, primals, [values[node] for _, node in graph.writes], list(gradients), roots, list(leaves))
+
+
+def _replay(graph: Graph, values: dict[Node, Any], tracer: Tracer) -> None:
+    """Interpret the graph on traced tensors; sizes stay symbolic, nodes keep their lines and their gradient mode."""
+    enabled = STATE.enabled
+    try:
+        for node in graph.nodes:
+            if node.kind == "op":
+                tracer.line, tracer.module = node.line or "", node.module
+                STATE.enabled = node.differentiable
+                values[node] = run_node(node, values)
+            elif node.kind == "constant":
+                values[node] = Tensor._wrap(tracer.constant(node.args[0]), Storage())
+    finally:
+        STATE.enabled = enabled
+
+
+def _tangent(source: Tensor) -> FakeValue:
+    array = source._data
+    return FakeValue(tuple(array.shape), source.dtype, contiguous_strides(array.shape), source.device)
+
+
+def _assemble(
+    graph: Graph, tracer: Tracer, primals: list, written: list[Tensor], gradients: list, roots: list[tuple[str, int]], targets: list[int]
+) -> Joint:
+    """Finish the trace: results, written values and gradients as raw outputs, each in memory of its own."""
+    with tracer.recording(True):
+        taken = {id(value._data.storage) for value in (*primals, *written) if isinstance(value, Tensor)}
+        gradients = [_materialised(value, taken) for value in gradients]
+    made = tracer.finish([*primals, *written, *gradients], name="joint")
+    assert made.output_specs is not None
+    raw = [made.outputs[spec.index] for spec in made.output_specs]
+    results, values, found = raw[: len(primals)], raw[len(primals) : len(primals) + len(written)], raw[len(primals) + len(written) :]
+    joint = Graph(
+        made.nodes[:-1],
+        made.inputs,
+        [*results, *found],
+        [(position, value) for (position, _), value in zip(graph.writes, values)],
+        graph.shape_env,
+        graph.random_calls,
+        None,
+        graph.differentiable_inputs,
+        graph.differentiable_writes,
+        "joint",
+    )
+    return Joint(joint, len(results), tuple(roots), tuple(targets))
+
+
+def _materialised(gradient: Tensor | None, taken: set[int]) -> Tensor | None:
+    """A gradient in memory of its own, C-contiguous: a copy where it is a view, an input, or given out already."""
+    if gradient is None:
+        return None
+    array: TracedArray = gradient._data
+    if array.chain or array.storage.input is not None or id(array.storage) in taken:
+        gradient = OPS[COPY](gradient)
+    taken.add(id(gradient._data.storage))
+    return gradient

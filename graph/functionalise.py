@@ -1,0 +1,196 @@
+"""Functionalisation: traced memory, its views, and what a write to any of them means for all.
+
+In come reads and in-place writes of traced arrays; out go functional nodes only. The one idea: a `TracedStorage` holds the node that is its
+memory's value now. A write through a view replaces the viewed part of that value (by the view rows' inverses) and moves the storage on to the new
+node; every other view sees it because a view is a chain of steps, replayed on the storage's node when the view is next read.
+
+Writes and derivatives: eager lets a write under `no_grad()`, or through `detach()`, change a tensor's data but not its place on the tape. The row
+`assign` says just that (value of the one, history of the other), so that the derivative of a graph is that of the program.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..eager.autograd.mode import STATE
+from ..eager.dtypes import from_numpy_dtype
+from ..eager.errors import InplaceError, error
+from ..eager.ops.definition import OPS, Scalar, define
+from ..eager.tensor import Storage, Tensor, replace_view
+from .ir import FakeValue, Node, ViewStep, contiguous_strides
+from .symbolic import hint_of
+
+
+class TracedStorage:
+    """The memory behind traced arrays: the node that is its value now, and how often it was written."""
+
+    __slots__ = ("node", "version", "strides", "input", "views")
+
+    def __init__(self, node: Node, strides: tuple, is_input: bool = False) -> None:
+        self.node = node
+        self.version = 0
+        self.strides = strides
+        self.input = node if is_input else None
+        self.views: dict[tuple[int, ...], Node] = {}  # chain -> its node at this version
+
+
+class TracedArray:
+    """What stands in a tensor's `_data` while a graph is traced: a shape (ints or SymInts), NumPy dtype, strides in elements, and a node."""
+
+    __slots__ = ("tracer", "shape", "dtype", "element_strides", "storage", "chain", "__weakref__")
+    is_traced = True
+
+    def __init__(self, tracer: Any, shape: tuple, dtype: np.dtype, strides: tuple, storage: TracedStorage, chain: tuple[ViewStep, ...] = ()) -> None:
+        self.tracer = tracer
+        self.shape = shape
+        self.dtype = dtype
+        self.element_strides = strides
+        self.storage = storage
+        self.chain = chain
+
+    @property
+    def node(self) -> Node:
+        """The node that computes this array's value as it is now."""
+        return current_node(self)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def strides_in_elements(self) -> tuple:
+        return self.element_strides
+
+    @property
+    def segue_device(self) -> Any:
+        return self.storage.node.value.device
+
+    def stride(self, dim: int | None = None) -> Any:
+        return self.element_strides if dim is None else self.element_strides[dim]
+
+    def __repr__(self) -> str:
+        return f"<TracedArray {self.storage.node.name}{''.join(f'.{step}' for step in self.chain)} {self.dtype}{list(self.shape)}>"
+
+
+class Layout:
+    """What a view row's `strides` facet reads of its input."""
+
+    __slots__ = ("shape", "strides_in_elements", "dtype")
+
+    def __init__(self, shape: tuple, strides: tuple, dtype: Any = None) -> None:
+        self.shape = shape
+        self.strides_in_elements = strides
+        self.dtype = dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def stride(self, dim: int | None = None) -> Any:
+        return self.strides_in_elements if dim is None else self.strides_in_elements[dim]
+
+
+def view_strides(op: Any, shape: tuple, strides: tuple, attributes: tuple) -> tuple | None:
+    """Strides of a view of a memory of this layout, or None where it would need a copy."""
+    if op.strides is None:
+        return strides
+    found = op.strides(Layout(shape, strides), *attributes)
+    return None if found is None else tuple(found)
+
+
+def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple) -> Node:
+    """The node of one view step on a node. A value whose layout does not allow the view is copied first."""
+    value: FakeValue = source.value
+    strides = view_strides(step.op, value.shape, value.strides, step.attributes)
+    if strides is None:
+        source = tracer.add_copy(source)
+        strides = view_strides(step.op, value.shape, source.value.strides, step.attributes)
+        assert strides is not None, f"{step} is not possible on a contiguous value"
+    made = FakeValue(shape, value.dtype, strides, value.device)
+    return tracer.add(step.op, (source, *step.attributes), made, differentiable=step.differentiable and step.op.name != "detach")
+
+
+def current_node(array: TracedArray) -> Node:
+    """The node of an array now: its storage's, with the chain of views replayed where a write made the old one stale."""
+    storage = array.storage
+    node = storage.node
+    key: tuple[int, ...] = ()
+    for step in array.chain:
+        key = (*key, id(step))
+        found = storage.views.get(key)
+        if found is None:
+            fake = Tensor._wrap(TracedArray(array.tracer, node.value.shape, node.value.dtype.numpy, node.value.strides, storage), Storage())
+            found = storage.views[key] = view_node(array.tracer, step, node, tuple(step.op.shape(fake, *step.attributes)))
+        node = found
+    return node
+
+
+def overlaps_itself(array: TracedArray) -> bool:
+    """Whether two indices of the array name one place in memory (as in an expanded or overlapping unfolded view), by the sizes seen while tracing."""
+    dims = sorted((hint_of(stride), hint_of(size)) for size, stride in zip(array.shape, array.element_strides) if hint_of(size) > 1)
+    reach = 0
+    for stride, size in dims:
+        if stride <= reach:
+            return True
+        reach += stride * (size - 1)
+    return False
+
+
+def write(tracer: Any, array: TracedArray, new: Any) -> None:
+    """Put `new` (a traced or real array of the same shape) into the memory behind `array`. Raises InplaceError where memory overlaps."""
+    if overlaps_itself(array):
+        raise error(
+            InplaceError,
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location",
+            "clone() the tensor before writing to it",
+        )
+    storage = array.storage
+    tracer.before_write(storage)
+    old = storage.node
+    tracked = STATE.enabled and not any(step.op.name == "detach" or not step.differentiable for step in array.chain)
+    source = new if isinstance(new, TracedArray) else tracer.constant(new)
+    with tracer.recording(tracked):
+        value = Tensor._wrap(_detached(tracer, source), Storage())
+        if source.dtype != array.dtype:
+            value = OPS["cast"](value, from_numpy_dtype(array.dtype))
+        if array.chain:
+            base = Tensor._wrap(_memory(tracer, old, storage.strides), Storage())
+            value = replace_view(base, tuple((step.op, step.attributes) for step in array.chain), value)
+    node = current_node(value._data)
+    if not tracked and old in tracer.carries_gradient:
+        with tracer.recording(True):
+            value_now: FakeValue = node.value
+            dense = FakeValue(value_now.shape, value_now.dtype, contiguous_strides(value_now.shape), value_now.device)
+            node = tracer.add(ASSIGN, (old, node), dense)
+    storage.node = node
+    storage.version += 1
+    storage.views = {}
+
+
+def _memory(tracer: Any, node: Node, strides: tuple) -> TracedArray:
+    """A traced array whose value is `node`, with memory of its own in the layout that eager mode gives it (the node's may differ)."""
+    value = node.value
+    return TracedArray(tracer, value.shape, value.dtype.numpy, strides, TracedStorage(node, strides))
+
+
+def _detached(tracer: Any, array: TracedArray) -> TracedArray:
+    """The value of an array now, apart from its memory (which may be the one that is about to be written)."""
+    return _memory(tracer, current_node(array), array.element_strides)
+
+
+ASSIGN = define(
+    "assign",
+    "history: Tensor, value: Tensor",
+    kind="pointwise",
+    dtype=lambda history, value: value.dtype,
+    shape=lambda history, value: value.shape,
+    kernel=lambda xp, history, value: xp.array(value),
+    lower=Scalar(lambda h, history, value: value),
+    samples=lambda: [((np.ones((2, 3), np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)), {})],
+    doc="`value`, with the derivative of `history`: what a write under no_grad() leaves in a tensor that requires grad. Graphs only.",
+    vjp={"history": lambda g: g},
+    jvp={"history": lambda t: t},
+    batch=lambda F, size, in_dims, history, value: value if in_dims[1] == 0 else F.movedim(value, in_dims[1], 0),
+)

@@ -1,0 +1,196 @@
+"""The partitioner: a joint graph split into a forward and a backward graph.
+
+In comes a `Joint`, out goes a `Partition`: the forward gives the results and the values to keep, the backward takes those and the tangents. The
+one idea: what to keep is a minimum cut. Each value that can be kept is an edge as heavy as its bytes; a value that the backward may compute again
+from others lets the flow through; products, convolutions, random draws and whatever is compared for equality are never computed again, so the cut
+lies behind them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx
+
+from ..eager.ops.definition import OPS
+from .derivative import Joint
+from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, nodes_in, symbols_of
+from .symbolic import SymInt
+from .trace import COPY
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where the forward finds one input of the backward: "input" `index`, its own "output" `index`, or the "size" of input `index` at `dim`."""
+
+    kind: str
+    index: int
+    dim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """forward: inputs of the joint without tangents -> results, then what is kept. backward: `saved`, then tangents -> gradients.
+
+    saved_bytes counts (at the sizes seen while tracing) what is kept beyond inputs; keep_all_bytes what a tape would keep that saves all operands.
+    """
+
+    forward: Graph
+    backward: Graph
+    saved: tuple[Saved, ...]
+    saved_bytes: int
+    keep_all_bytes: int
+
+
+def partition(joint: Joint) -> Partition:
+    """Split a joint graph so that as few bytes as possible are kept between forward and backward."""
+    graph, copies = _copy_written_inputs(joint.graph)
+    results, gradients = graph.outputs[: joint.results], graph.outputs[joint.results :]
+    count = len(graph.inputs) - len(joint.roots)
+    primals, tangents = graph.inputs[:count], graph.inputs[count:]
+    after = _descendants(graph, tangents)
+    backward_roots = [node for node in gradients if isinstance(node, Node)]
+    needed = _ancestors(backward_roots)
+    forward = _ancestors([*nodes_in(tuple(results)), *(node for _, node in graph.writes)])
+    kept = _minimum_cut(graph, needed, after, forward, copies)
+    keep_all = {node for late in needed if late in after for node in late.inputs if node not in after}
+    kept_inputs = [node for node in primals if node in kept]
+    kept_values = [node for node in graph.nodes if node in kept and node.kind == "op"]
+    positions = {node: position for position, node in enumerate(primals)}
+    places = {node: index for index, node in enumerate(results) if isinstance(node, Node)}
+    outputs = list(results)
+    saved = [Saved("input", positions[node]) for node in kept_inputs]
+    for node in kept_values:
+        if node not in places:
+            places[node] = len(outputs)
+            outputs.append(node)
+        saved.append(Saved("output", places[node]))
+    backward_inputs = [*kept_inputs, *kept_values]
+    sizes = _missing_sizes(graph, backward_roots, [*backward_inputs, *tangents])
+    sources = {source.symbol: source for source in graph.symbols}
+    saved.extend(Saved("size", sources[size.expr].position, sources[size.expr].dim) for size in sizes)
+    return Partition(
+        extract(graph, primals, outputs, graph.writes, "forward"),
+        extract(graph, [*backward_inputs, *sizes, *tangents], gradients, (), "backward"),
+        tuple(saved),
+        sum(node.value.nbytes_hint for node in kept_values if node not in results),
+        sum(node.value.nbytes_hint for node in keep_all if node.kind == "op"),
+    )
+
+
+def may_recompute(node: Node) -> bool:
+    """Whether the backward may compute an op's value again: its row says so, and nothing depends on its being the very same bits."""
+    tags = node.target.tags
+    return "alias" in tags or ("recompute" in tags and "random" not in tags and "compared" not in tags)
+
+
+def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node]) -> set[Node]:
+    """The nodes to keep: the lightest set without which the backward (`after`) cannot be reached from the inputs. `copies` are never made again."""
+    flow = networkx.DiGraph()
+    flow.add_node("source")
+    flow.add_node("sink")
+    for node in graph.nodes:
+        if node not in needed or node in after:
+            continue
+        weight = _weight(node)
+        flow.add_edge((node, "in"), (node, "out"), **({} if weight is None else {"capacity": weight}))
+        fixed = node in copies or (node.kind == "op" and node in forward and not may_recompute(node))
+        if node.kind == "input" or fixed:
+            flow.add_edge("source", (node, "in"))
+        for user in node.users:
+            if user in needed:
+                flow.add_edge((node, "out"), "sink" if user in after else (user, "in"))
+        if node in graph.outputs:  # a gradient that does not depend on tangents
+            flow.add_edge((node, "out"), "sink")
+    if not flow.pred["sink"]:
+        return set()
+    _, (reached, _) = networkx.minimum_cut(flow, "source", "sink", flow_func=networkx.algorithms.flow.boykov_kolmogorov)
+    return {node for node in needed if (node, "in") in reached and (node, "out") not in reached and flow.has_node((node, "in"))}
+
+
+def _weight(node: Node) -> int | None:
+    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs)."""
+    if node.kind == "input":
+        return 0
+    if node.kind == "constant" or "alias" in node.target.tags:
+        return None
+    return max(1, node.value.nbytes_hint)
+
+
+def _copy_written_inputs(graph: Graph) -> tuple[Graph, set[Node]]:
+    """Let everything read a copy of an input that the graph overwrites, so that keeping it for the backward means keeping the copy."""
+    written = {graph.inputs[position] for position, _ in graph.writes}
+    copies: set[Node] = set()
+    if not written:
+        return graph, copies
+    rewriter = Rewriter(graph)
+    for node in graph.nodes[:-1]:
+        made = rewriter.place[node] = rewriter.copy(node)
+        if node in written:
+            dense = FakeValue(node.value.shape, node.value.dtype, contiguous_strides(node.value.shape), node.value.device)
+            rewriter.place[node] = rewriter.op(OPS[COPY], (made,), dense, node)
+            copies.add(rewriter.place[node])
+    inputs = {node.name: node for node in rewriter.nodes if node.kind == "input"}
+    outputs, writes = rewriter.map(graph.outputs), [(position, rewriter.place[node]) for position, node in graph.writes]
+    ordered = [inputs[node.name] for node in graph.inputs]
+    return Graph(rewriter.nodes, ordered, outputs, writes, graph.shape_env, graph.random_calls, graph.output_specs, name=graph.name), copies
+
+
+def _descendants(graph: Graph, roots: Iterable[Node]) -> set[Node]:
+    found = set(roots)
+    for node in graph.nodes:
+        if node.kind == "op" and not found.isdisjoint(node.inputs):
+            found.add(node)
+    return found
+
+
+def _ancestors(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
+    """The roots and all they depend on, not looking behind `stop`."""
+    stops = set(stop)
+    found: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in found:
+            found.add(node)
+            if node not in stops:
+                stack.extend(node.inputs)
+    return found
+
+
+def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) -> list[SymInt]:
+    """The symbols that nodes between `inputs` and `roots` hold, and that no input has as its size."""
+    bound = set()
+    for node in inputs:
+        bare = (node.value,) if isinstance(node.value, SymInt) else node.value.shape
+        bound |= {size.expr for size in bare if isinstance(size, SymInt) and size.expr.is_Symbol}
+    held: set[Any] = set().union(*(symbols_of(node.value) for node in inputs), set())
+    for node in _ancestors(roots, inputs):
+        held |= symbols_of(node.value).union(*(symbols_of(argument) for argument in node.args), set())
+    env = graph.shape_env
+    return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)] if env is not None else []
+
+
+def extract(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str) -> Graph:
+    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`."""
+    roots = [*nodes_in(tuple(outputs)), *(node for _, node in writes)]
+    cut = [node for node in inputs if isinstance(node, Node)]
+    needed = _ancestors(roots, cut)
+    rewriter = Rewriter(graph)
+    made: list[Node] = []
+    for item in inputs:
+        if isinstance(item, SymInt):
+            made.append(rewriter.add(Node("input", None, (), item, rewriter.names.fresh(str(item)))))
+        else:
+            value: FakeValue | SymInt = item.value
+            made.append(rewriter.add(Node("input", None, (), value, item.name, item.line, item.module)))
+            rewriter.place[item] = made[-1]
+    for node in graph.nodes[:-1]:
+        if node in needed and node not in rewriter.place:
+            rewriter.place[node] = rewriter.copy(node)
+    new_writes = [(position, rewriter.place[node]) for position, node in writes]
+    new_outputs = rewriter.map(tuple(outputs))
+    specs = tuple(OutputSpec("fresh", index) for index in range(len(new_outputs)))
+    return Graph(rewriter.nodes, made, new_outputs, new_writes, graph.shape_env, graph.random_calls, specs, name=name)

@@ -1,0 +1,334 @@
+"""Passes: a graph in, a smaller graph out that computes the same bits.
+
+The pipelines stand on one page, at the end. The one idea: since graphs are functional, each pass is one walk in order that gives every node its
+place in the new graph (`Graph.rewrite`); simplifications are named rules in one table. Before a derivative is taken only such passes run as keep
+the history of values (`BEFORE_DERIVATIVE`); what goes to a backend needs none (`FOR_BACKEND`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..eager.autograd.mode import no_grad
+from ..eager.config import config
+from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
+from ..eager.tensor import Storage, Tensor
+from .functionalise import view_strides
+from .ir import FakeValue, Graph, Node, Rewriter, contiguous_strides
+from .symbolic import SymInt, same_shape, same_size, structural_key
+from .verifier import verify
+
+FOLD_LIMIT = 4096  # elements of a constant that folding may make
+
+Pass = Callable[[Graph], Graph]
+
+# --------------------------------------------------------------------------------------------------------------------
+# Dead code
+
+
+def dead_code(graph: Graph) -> Graph:
+    """Drop what neither results nor writes need. Inputs stay, since callers pass them."""
+    needed: set[Node] = set(graph.output_node.inputs)
+    for node in reversed(graph.nodes[:-1]):
+        if node in needed:
+            needed.update(node.inputs)
+    rewriter = Rewriter(graph)
+    for node in graph.nodes[:-1]:
+        if node in needed or node.kind == "input":
+            rewriter.place[node] = rewriter.copy(node)
+    return rewriter.finish()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Common subexpressions
+
+
+def common_subexpressions(graph: Graph) -> Graph:
+    """Compute once what is computed twice from the same values. Results and written values keep memory of their own.
+
+    Draws of random numbers are functions of (state, call), so equal draws are shared as well.
+    """
+    known: dict[Any, Node] = {}
+    owned = set(graph.output_node.inputs)
+
+    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+        if node.kind == "input" or node in owned:
+            return None
+        if node.kind == "constant":
+            array = node.args[0]
+            key: Any = ("constant", array.dtype.str, array.shape, array.tobytes()) if array.size <= FOLD_LIMIT else ("constant", id(array))
+        else:
+            key = (node.target.name, tuple(map(argument_key, args)), node.differentiable)
+        found = known.get(key)
+        if found is None:
+            found = known[key] = rewriter.copy(node, args)
+        return found
+
+    return graph.rewrite(visit)
+
+
+def argument_key(argument: Any) -> Any:
+    """A hashable key: equal only for arguments that no operator can tell apart. 1, 1.0 and True differ, as do 0.0 and -0.0; NaN equals itself."""
+    if isinstance(argument, Node):
+        return ("node", id(argument))
+    if isinstance(argument, tuple):
+        return ("tuple", *map(argument_key, argument))
+    if isinstance(argument, (float, complex)):
+        return (type(argument).__name__, repr(argument))
+    if isinstance(argument, SymInt):
+        return structural_key(argument)
+    if isinstance(argument, dtype):
+        return ("dtype", argument.name)
+    return (type(argument).__name__, repr(argument))
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Constants
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Run now what depends on constants only, while the result is small."""
+    owned = set(graph.output_node.inputs)
+
+    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+        if node.kind != "op" or node in owned or not _foldable(node, args):
+            return None
+        values = tuple(Tensor._wrap(a.args[0], Storage()) if isinstance(a, Node) else a for a in args)
+        with no_grad():
+            result = node.target(*values)._data  # type: ignore[misc]
+        array = np.array(result, order="C", copy=True)
+        array.flags.writeable = False
+        return rewriter.constant(array, _contiguous(node.value), node)
+
+    return graph.rewrite(visit)
+
+
+def _foldable(node: Node, args: tuple) -> bool:
+    used = node.inputs
+    if not used or any(isinstance(size, SymInt) for size in node.value.shape) or math.prod(node.value.shape) > FOLD_LIMIT:
+        return False
+    if any(isinstance(item, SymInt) for item in args):
+        return False
+    if any(isinstance(item, (Node, SymInt)) for argument in args if isinstance(argument, tuple) for item in argument):
+        return False
+    # a view of a constant folds to a contiguous constant; a view of that view keeps the strides that its fake value names
+    dense = node.value.strides == _contiguous(node.value).strides or not any("alias" in user.target.tags for user in node.users if user.kind == "op")
+    return dense and "pure" in node.target.tags and all(a.kind == "constant" for a in args if isinstance(a, Node))
+
+
+def _contiguous(value: FakeValue) -> FakeValue:
+    return FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Simplification: named rules. A rule sees a node and its new arguments, and returns the node that does as well, or None.
+
+Rule = Callable[[Node, tuple, Rewriter], Node | None]
+
+
+def _same_layout(a: Node, node: Node) -> bool:
+    """Whether node `a` has the very type and layout of `node`."""
+    x, y = a.value, node.value
+    return x.dtype is y.dtype and same_shape(x.shape, y.shape) and len(x.strides) == len(y.strides) and all(map(same_size, x.strides, y.strides))
+
+
+def view_of_nothing(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """A view with the shape and strides of its source, element for element, is the source: expand, view, permute, slice ... to the same."""
+    source = args[0]
+    if "alias" not in node.target.tags or node.target.name in _HISTORY or not _same_layout(source, node):
+        return None
+    return None if _moves_start(node) else source
+
+
+def _moves_start(node: Node) -> bool:
+    """A view of equal shape and strides may still swap dimensions of equal size and stride, or start elsewhere; only these rows cannot."""
+    return node.target.name not in ("view", "expand", "slice", "squeeze", "unsqueeze", "alias") and not _is_identity_permute(node)
+
+
+def _is_identity_permute(node: Node) -> bool:
+    return node.target.name == "permute" and tuple(node.args[1]) == tuple(range(len(node.args[1])))
+
+
+def view_of_view(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """view(view(x, a), b) is view(x, b), where x allows it."""
+    source = args[0]
+    if node.target.name != "view" or source.kind != "op" or source.target.name != "view":
+        return None
+    return _view_on(source.args[0], args[1:], node, rewriter)
+
+
+def permute_of_permute(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """permute(permute(x, a), b) is permute(x, a[b])."""
+    source = args[0]
+    if node.target.name != "permute" or source.kind != "op" or source.target.name != "permute":
+        return None
+    return _view_on(source.args[0], (tuple(source.args[1][dim] for dim in args[1]),), node, rewriter)
+
+
+def expand_of_expand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """expand(expand(x, a), b) is expand(x, b)."""
+    source = args[0]
+    if node.target.name != "expand" or source.kind != "op" or source.target.name != "expand":
+        return None
+    return _view_on(source.args[0], args[1:], node, rewriter)
+
+
+def _view_on(base: Node, attributes: tuple, node: Node, rewriter: Rewriter) -> Node | None:
+    strides = view_strides(node.target, base.value.shape, base.value.strides, attributes)
+    if strides is None or structural_key(strides) != structural_key(node.value.strides):
+        return None
+    return rewriter.op(node.target, (base, *attributes), node.value, node)  # type: ignore[arg-type]
+
+
+def cast_to_same(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """cast(x, the dtype of x) is x."""
+    return args[0] if node.target.name == "cast" and _same_layout(args[0], node) else None
+
+
+def cast_there_and_back(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """cast(cast(x, wider), the dtype of x) is x, when every value of x is a value of the wider type."""
+    source = args[0]
+    if node.target.name != "cast" or source.kind != "op" or source.target.name != "cast":
+        return None
+    x = source.args[0]
+    return x if _same_layout(x, node) and (x.value.dtype.name, source.value.dtype.name) in _EXACT_CASTS else None
+
+
+_EXACT_CASTS = {
+    (narrow, wide)
+    for narrow, wides in {
+        "bool": "uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64",
+        "uint8": "int16 int32 int64 float16 float32 float64",
+        "int8": "int16 int32 int64 float16 float32 float64",
+        "int16": "int32 int64 float32 float64",
+        "int32": "int64 float64",
+        "float16": "float32 float64",
+        "bfloat16": "float32 float64",
+        "float32": "float64",
+        "complex64": "complex128",
+    }.items()
+    for wide in wides.split()
+}
+
+
+def copy_of_own(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """A copy in the layout of its source is the source: nothing in a graph is overwritten."""
+    return args[0] if node.target.name in _COPIES and _same_layout(args[0], node) else None
+
+
+_COPIES = frozenset({"clone", "contiguous"})
+
+
+def neutral_operand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """x * 1, x / 1 and x - 0 are x bit for bit; x + 0 only for integers, since -0.0 + 0 is 0.0."""
+    neutral = _NEUTRAL.get(node.target.name)
+    if neutral is None or not isinstance(args[0], Node) or isinstance(args[1], (Node, SymInt)) or len(args) > 2:
+        return None
+    number, categories = neutral
+    value = args[1]
+    if isinstance(value, bool) or value != number or math.copysign(1, value) < 0 or not _same_layout(args[0], node):
+        return None
+    return args[0] if node.value.dtype.category in categories else None
+
+
+_NEUTRAL: dict[str, tuple[int, tuple[int, ...]]] = {
+    "mul": (1, (INTEGER, FLOAT)),
+    "div": (1, (FLOAT,)),
+    "sub": (0, (INTEGER, FLOAT)),
+    "add": (0, (INTEGER,)),
+}
+
+
+def not_of_not(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """neg(neg(x)) is x; so is logical_not twice on booleans."""
+    source = args[0]
+    name = node.target.name
+    if name not in ("neg", "logical_not", "bitwise_not") or source.kind != "op" or source.target.name != name:
+        return None
+    x = source.args[0]
+    if not isinstance(x, Node) or not _same_layout(x, node) or (name == "logical_not" and x.value.dtype.category != BOOL):
+        return None
+    return x
+
+
+RULES: dict[str, Rule] = {
+    rule.__name__: rule
+    for rule in (
+        view_of_nothing, view_of_view, permute_of_permute, expand_of_expand, cast_to_same, cast_there_and_back, copy_of_own, neutral_operand,
+        not_of_not,
+    )
+}  # fmt: skip
+
+
+class Owners:
+    """Which nodes of the new graph give results or written values, each in memory of its own."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.old = set(graph.output_node.inputs)
+        self.new: set[Node] = set()
+
+    def settle(self, node: Node, args: tuple, found: Node | None, rewriter: Rewriter) -> Node:
+        """The place of a node that `found` could stand for: where memory is owned, only an operation's own, and only once."""
+        if node not in self.old:
+            return found if found is not None else rewriter.copy(node, args)
+        if found is None or found.kind != "op" or "alias" in found.target.tags or found in self.new:
+            found = rewriter.copy(node, args)
+        self.new.add(found)
+        return found
+
+
+def simplify(graph: Graph) -> Graph:
+    """Apply the first rule of `RULES` that fits, at each node."""
+    owners = Owners(graph)
+
+    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+        if node.kind != "op":
+            return None
+        found = None
+        if node.differentiable and (node not in owners.old or node.target.name in _COPIES):
+            found = next((made for rule in RULES.values() if (made := rule(node, args, rewriter)) is not None), None)
+        return owners.settle(node, args, found, rewriter)
+
+    return graph.rewrite(visit)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# History
+
+_HISTORY = {"detach": 0, "assign": 1}  # rows that only steer derivatives -> the argument whose value they pass on
+
+
+def forget_history(graph: Graph) -> Graph:
+    """For a graph that nobody will differentiate any more: drop `detach` and `assign`, which only steer derivatives, and all marks."""
+    owners = Owners(graph)
+
+    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node:
+        found = None
+        if node.kind == "op" and node.target.name in _HISTORY:
+            value = args[_HISTORY[node.target.name]]
+            found = value if _same_layout(value, node) else None
+        made = owners.settle(node, args, found, rewriter)
+        made.differentiable = True
+        return made
+
+    return graph.rewrite(visit, differentiable_inputs=frozenset(), differentiable_writes=frozenset())
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# The pipelines
+
+BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, common_subexpressions, dead_code)
+FOR_BACKEND: tuple[Pass, ...] = (forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, dead_code)
+
+
+def run_passes(graph: Graph, pipeline: tuple[Pass, ...]) -> Graph:
+    """Run a pipeline in order; with `config.verify` every invariant is checked after each pass."""
+    for step in pipeline:
+        graph = step(graph)
+        if config.verify:
+            verify(graph)
+    return graph

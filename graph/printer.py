@@ -1,0 +1,125 @@
+"""The printer: a graph as Python that runs, and as a log that a newcomer can follow.
+
+In comes a `Graph`, out goes text. `print_graph` gives a function `forward` whose statements are the nodes, each with its fake value and, where
+they change, the user's line and the module path; `namespace` gives the names under which the text runs. The one idea: the text is the graph, so
+executing it must give what the interpreter gives.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ..eager import dtypes
+from ..eager.autograd.mode import no_grad
+from ..eager.dtypes import dtype
+from ..eager.log import log
+from ..eager.ops.definition import OPS
+from ..eager.tensor import Storage, Tensor
+from .ir import Graph, Node
+from .symbolic import SymInt, print_python
+
+
+def print_graph(graph: Graph) -> str:
+    """The graph as the text of a function `forward`.
+
+    >>> import segue
+    >>> from segue.graph.trace import Tracer
+    >>> tracer = Tracer()
+    >>> x = tracer.input(segue.ones(3), "x")
+    >>> with tracer.active(line="train.py:7"):
+    ...     y = x * 2
+    >>> print(print_graph(tracer.finish([y])))
+    def forward(x):
+        # train.py:7
+        mul = ops.mul(x, 2)  # float32[3]
+        return (mul,)
+    """
+    lines = [f"def {graph.name}({', '.join(node.name for node in graph.inputs)}):"]
+    for source in graph.symbols:
+        name = graph.inputs[source.position].name
+        lines.append(f"    {source.symbol.name} = {name}" + ("" if source.dim is None else f".shape[{source.dim}]"))
+    place: tuple = (None, None)
+    for node in graph.nodes:
+        if node.kind == "op":
+            here = (node.line, node.module)
+            if here != place and any(here):
+                lines.append("    # " + ", in ".join(str(part) for part in (_short(node.line), node.module) if part))
+            place = here
+            arguments = ", ".join(show(argument) for argument in node.args)
+            lines.append(f"    {node.name} = ops.{node.target.name}({arguments})  # {node.value}")
+    for position, value in graph.writes:
+        lines.append(f"    write({graph.inputs[position].name}, {value.name})")
+    lines.append(f"    return {show(graph.outputs)}")
+    return "\n".join(lines)
+
+
+def show(value: Any) -> str:
+    """One argument as Python text."""
+    if isinstance(value, Node):
+        return value.name
+    if isinstance(value, SymInt):
+        return print_python(value.expr)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(show, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    if isinstance(value, dtype):
+        return f"segue.{value.name}"
+    return repr(value)
+
+
+def namespace(graph: Graph) -> dict[str, Any]:
+    """The globals under which the printed text runs: `ops`, `segue` (the dtypes), `write`, and the graph's constants by name."""
+    names: dict[str, Any] = {
+        "ops": SimpleNamespace(**OPS),
+        "segue": SimpleNamespace(**{d.name: d for d in dtypes.ALL}),
+        "write": _write,
+    }
+    names.update({node.name: Tensor._wrap(node.args[0], Storage()) for node in graph.nodes if node.kind == "constant"})
+    return names
+
+
+def _write(target: Tensor, value: Tensor) -> None:
+    with no_grad():
+        target._write("write", value)
+
+
+def describe(graph: Graph) -> str:
+    """The graph's text with its inputs, guards, writes and results in words above it."""
+    lines = [f"# {len(graph.operations)} operations, {len(graph.inputs)} inputs, {len(graph.outputs)} results"]
+    for position, node in enumerate(graph.inputs):
+        marks = ["needs a gradient"] if position in graph.differentiable_inputs else []
+        marks += ["written at the end"] if any(position == written for written, _ in graph.writes) else []
+        lines.append(f"#   {node.name}: {_value(node)}" + (f"  ({', '.join(marks)})" if marks else ""))
+    for node in graph.nodes:
+        if node.kind == "constant":
+            lines.append(f"#   {node.name}: {_value(node)}  (a constant)")
+    for index, spec in enumerate(graph.output_specs or ()):
+        if spec.kind != "fresh":
+            of = graph.inputs[spec.index].name if spec.kind != "alias_of_output" else show(graph.outputs[spec.index])
+            lines.append(f"# result {index} is {of}" + "".join(f".{step}" for step in spec.chain))
+    if graph.random_calls:
+        lines.append(f"# draws {graph.random_calls} times from the random generator")
+    if graph.shape_env is not None:
+        lines.extend(f"# holds while {guard}" for guard in graph.shape_env.guards)
+    return "\n".join([*lines, print_graph(graph)])
+
+
+def log_graph(graph: Graph, title: str) -> None:
+    """Send the graph to whoever reads SEGUE_LOGS=graph."""
+    log("graph", lambda: describe(graph), title)
+
+
+def _value(node: Node) -> str:
+    return "int, a size" if isinstance(node.value, SymInt) else str(node.value)
+
+
+def _short(line: str | None) -> str | None:
+    """A user's line without the folders above the file."""
+    if line is None:
+        return None
+    file, _, number = line.rpartition(":")
+    return f"{Path(file).name}:{number}" if file else line

@@ -1,0 +1,411 @@
+"""Tracing: a `Tracer` stands in for the kernels and writes down what they would have computed.
+
+In come real input tensors (each gives a twin, whose array is a `TracedArray`) and then whatever the eager dispatcher wants carried out on twins;
+out goes a `Graph`. The one idea: tracing a program is running it with arrays that have no data, so views, in-place operators, the tape,
+`backward()` and optimisers need no second implementation.
+
+Random numbers: `random_state` becomes the last input of the graph (the caller does not pass it, the compiled graph takes it from the generator),
+and each draw has the number of the call within the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..eager.autograd.mode import STATE
+from ..eager.autograd.tape import CallbackNode, OperatorNode, Part
+from ..eager.dtypes import CPU, from_numpy_dtype
+from ..eager.errors import CaptureError, InplaceError, error, user_location
+from ..eager.ops.definition import OPS, OpDef
+from ..eager.ops.dispatch import Tracers
+from ..eager.tensor import LAZY, Storage, Tensor
+from . import functionalise
+from .functionalise import TracedArray, TracedStorage, view_node, view_strides
+from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides
+from .symbolic import ShapeEnv, SymInt
+
+COPY = "clone"  # the row that copies
+_MAX_WORK: Any = 10_000  # steps that NumPy may take to find out whether two arrays share memory
+
+
+@dataclass(slots=True)
+class InputRecord:
+    """One input of the graph in the making: its node, the real tensor (None for sizes), its twin, and the twin's first place on the tape."""
+
+    node: Node
+    tensor: Tensor | None = None
+    twin: Tensor | None = None
+    edge: Any = None
+    bounds: tuple[int, int] = (0, 0)
+    storage: TracedStorage | None = None
+
+    @property
+    def moved_on_tape(self) -> bool:
+        """Whether the twin's place on the tape changed: it was written with a value that has a history."""
+        return self.twin is not None and self.twin._edge is not self.edge
+
+
+class Tracer:
+    """Records one graph.
+
+    >>> import segue
+    >>> tracer = Tracer()
+    >>> x = tracer.input(segue.ones(3), "x")
+    >>> graph = tracer.finish([x * 2 + 1])
+    >>> [node.target.name for node in graph.operations]
+    ['mul', 'add']
+    """
+
+    def __init__(self, shape_env: ShapeEnv | None = None) -> None:
+        self.shape_env = shape_env if shape_env is not None else ShapeEnv()
+        self.nodes: list[Node] = []
+        self.records: list[InputRecord] = []
+        self.names = Names()
+        self.random_calls = 0
+        self.random_twin: Tensor | None = None
+        self.on_grad_read: Callable[[Tensor], Tensor | None] | None = None
+        self.carries_gradient: set[Node] = set()
+        self.line: str | None = None
+        self.module: str | None = None
+        self._differentiable: bool | None = None
+        self._constants: dict[int, tuple[Any, Any, Node]] = {}
+        self._written: list[InputRecord] = []
+
+    # ------------------------------------------------------------------------------------------------ inputs
+
+    def input(self, tensor: Tensor, name: str | None = None, dynamic: Iterable[int] | Mapping[int, Any] = ()) -> Tensor:
+        """The twin of a real tensor: same class and attributes, same requires_grad and leafness, traced array.
+
+        `dynamic` names dimensions whose size becomes a symbol; as a mapping it gives the `SymInt` (or the symbol's name) for each. The gradient
+        of a twin is read lazily: see `load_grad`.
+        """
+        array = tensor._data
+        shape = list(array.shape)
+        wanted = name or f"x{len(self.records)}"
+        for dim in dynamic:
+            given = dynamic[dim] if isinstance(dynamic, Mapping) else None
+            dim = dim % len(shape)
+            shape[dim] = given if isinstance(given, SymInt) else self.shape_env.new_symbol(shape[dim], given or f"s{len(self.shape_env.hints)}")
+        strides = _symbolic_strides(array, tuple(shape))
+        twin = self._input(tuple(shape), array.dtype, strides, tensor.device, wanted, tensor.requires_grad, tensor)
+        twin._grad = LAZY
+        if tensor._edge is not None:
+            twin._edge = self.records[-1].edge = CallbackNode((), _leaves_the_graph, "OutsideOfTheGraph")
+        return twin
+
+    def fake_input(self, value: FakeValue, name: str, requires_grad: bool = False) -> Tensor:
+        """A leaf input that has no real tensor behind it: for graphs that are derived from graphs."""
+        return self._input(value.shape, value.dtype.numpy, value.strides, value.device, name, requires_grad, None)
+
+    def _input(self, shape: tuple, dtype: np.dtype, strides: tuple, device: Any, name: str, requires_grad: bool, tensor: Tensor | None) -> Tensor:
+        value = FakeValue(shape, from_numpy_dtype(dtype), strides, device)
+        node = self._append(Node("input", None, (), value, self.names.fresh(name), self._place(), self.module))
+        storage = TracedStorage(node, strides, is_input=True)
+        array = TracedArray(self, shape, dtype, strides, storage)
+        twin = Tensor._wrap(array, Storage()) if tensor is None else tensor._like(array)
+        twin._requires_grad = requires_grad
+        if requires_grad:
+            self.carries_gradient.add(node)
+        record = InputRecord(node, tensor, twin, None, (0, 0) if tensor is None else _byte_bounds(tensor._data), storage)
+        for written in self._written:
+            self._refuse_overlap(written, record)
+        self.records.append(record)
+        return twin
+
+    def size_input(self, hint: int, name: str | None = None) -> SymInt:
+        """A symbol that the caller passes as an int."""
+        symbol = self.shape_env.new_symbol(hint, name)
+        self.add_size_input(symbol)
+        return symbol
+
+    def add_size_input(self, symbol: SymInt) -> None:
+        """Let the caller pass the value of a symbol that stands already."""
+        node = self._append(Node("input", None, (), symbol, self.names.fresh(str(symbol)), self._place(), self.module))
+        self.records.append(InputRecord(node))
+
+    def random_state(self) -> Tensor:
+        """The twin of the generator's state (int64[2]), made at the first call. It is the graph's last input; callers do not pass it."""
+        if self.random_twin is None:
+            value = FakeValue((2,), from_numpy_dtype(np.dtype(np.int64)), (1,), CPU)
+            self.random_twin = self.fake_input(value, "random_state")
+        return self.random_twin
+
+    def random_call(self) -> tuple[Tensor, int]:
+        """State and call number for one draw of random numbers."""
+        state = self.random_state()
+        self.random_calls += 1
+        return state, self.random_calls - 1
+
+    def load_grad(self, tensor: Tensor) -> Tensor | None:
+        """Called by `tensor.grad` of a twin when it is first read. `on_grad_read` decides (and makes guard and twin); without one it is None."""
+        return None if self.on_grad_read is None else self.on_grad_read(tensor)
+
+    # ------------------------------------------------------------------------------------------------ recording
+
+    @contextmanager
+    def active(self, line: Any = None, module: str | None = None) -> Iterator[Tracer]:
+        """Within the block creation operators are recorded here, and nodes carry this line ("file:line") and module path."""
+        before = self.line, self.module
+        self.line = self.line if line is None else str(line)
+        self.module = self.module if module is None else module
+        Tracers.active.append(self)
+        try:
+            yield self
+        finally:
+            Tracers.active.pop()
+            self.line, self.module = before
+
+    @contextmanager
+    def recording(self, differentiable: bool) -> Iterator[None]:
+        """Within the block nothing goes on the tape, and the recorded nodes are marked as differentiable or not."""
+        before, enabled = self._differentiable, STATE.enabled
+        self._differentiable = differentiable
+        STATE.enabled = False
+        try:
+            yield
+        finally:
+            self._differentiable, STATE.enabled = before, enabled
+
+    def record(self, op: OpDef, args: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
+        """What the dispatcher calls in place of a kernel: the traced array of the result."""
+        shape = tuple(shape)
+        if "alias" in op.tags and isinstance(args[0], TracedArray):
+            return self._record_view(op, args[0], args[1:], shape, dtype)
+        node_args = tuple(self._argument(argument) for argument in args)
+        strides = contiguous_strides(shape)
+        value = FakeValue(shape, from_numpy_dtype(dtype), strides, _device_of(node_args))
+        node = self.add(op, node_args, value)
+        return TracedArray(self, shape, dtype, strides, TracedStorage(node, strides))
+
+    def _record_view(self, op: OpDef, source: TracedArray, attributes: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
+        strides = view_strides(op, source.shape, source.element_strides, attributes)
+        if strides is None:
+            raise RuntimeError(f"{op.name}(): a view of shape {list(shape)} is not possible on strides {list(source.element_strides)}; use reshape()")
+        differentiable = STATE.enabled if self._differentiable is None else self._differentiable
+        step = ViewStep(op, attributes, differentiable)
+        before = functionalise.current_node(source)
+        chain = (*source.chain, step)
+        source.storage.views[tuple(map(id, chain))] = view_node(self, step, before, shape)
+        return TracedArray(self, shape, dtype, strides, source.storage, chain)
+
+    def add(self, op: OpDef, args: tuple, value: FakeValue, differentiable: bool = True) -> Node:
+        """Append an op node with ready arguments."""
+        mode = STATE.enabled if self._differentiable is None else self._differentiable
+        differentiable = mode and differentiable
+        node = self._append(Node("op", op, args, value, self.names.fresh(op.name), self._place(), self.module, differentiable))
+        if differentiable and op.vjp is not None and not self.carries_gradient.isdisjoint(node.inputs):
+            self.carries_gradient.add(node)
+        return node
+
+    def add_copy(self, source: Node) -> Node:
+        """Append a copy of a node's value, in memory of its own, C-contiguous."""
+        value: FakeValue = source.value
+        copied = FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
+        return self.add(OPS[COPY], (source,), copied)
+
+    def constant(self, array: Any) -> TracedArray:
+        """A real array as a constant of the graph: kept once while it does not change, copied so that later writes do not reach the graph."""
+        array = np.asarray(array)
+        known = self._constants.get(id(array))
+        if known is not None and known[1].tobytes() == array.tobytes():
+            node = known[2]
+        else:
+            kept = np.array(array, order="C", copy=True)
+            kept.flags.writeable = False
+            value = FakeValue(kept.shape, from_numpy_dtype(kept.dtype), contiguous_strides(kept.shape), CPU)
+            node = self._append(Node("constant", None, (kept,), value, self.names.fresh("constant"), self._place(), self.module))
+            self._constants[id(array)] = array, kept, node
+        return TracedArray(self, node.value.shape, array.dtype, node.value.strides, TracedStorage(node, node.value.strides))
+
+    def write(self, array: TracedArray, new: Any) -> None:
+        """An in-place write: the memory behind `array` holds `new` from now on. Raises InplaceError for memory that overlaps."""
+        functionalise.write(self, array, new)
+
+    def before_write(self, storage: TracedStorage) -> None:
+        """Refuse a write to an input whose memory another input shares: the graph could not say what that other one holds."""
+        if storage.input is None or storage.version:
+            return
+        record = next(r for r in self.records if r.node is storage.input)
+        for other in self.records:
+            if other is not record:
+                self._refuse_overlap(record, other)
+        self._written.append(record)
+
+    def _refuse_overlap(self, written: InputRecord, other: InputRecord) -> None:
+        if written.tensor is None or other.tensor is None or written.tensor is other.tensor:
+            return
+        if written.bounds[0] < other.bounds[1] and other.bounds[0] < written.bounds[1] and _share_memory(written.tensor._data, other.tensor._data):
+            raise error(
+                InplaceError,
+                f"'{written.node.name}' is written in place while '{other.node.name}', another input of the graph, shares its memory",
+                "clone() one of them, or make the views inside of the compiled function",
+            )
+
+    def _append(self, node: Node) -> Node:
+        self.nodes.append(node)
+        return node
+
+    def _place(self) -> str | None:
+        if self.line is not None:
+            return self.line
+        location = user_location()
+        return None if location is None else str(location)
+
+    def _argument(self, argument: Any) -> Any:
+        if isinstance(argument, TracedArray):
+            if argument.tracer is not self:
+                raise CaptureError("a tensor of one graph is used while another is traced")
+            return functionalise.current_node(argument)
+        if isinstance(argument, np.ndarray):
+            return self.constant(argument).storage.node
+        if isinstance(argument, (tuple, list)):
+            return tuple(self._argument(item) for item in argument)
+        if isinstance(argument, np.generic):
+            return argument.item()
+        return argument
+
+    # ------------------------------------------------------------------------------------------------ the end
+
+    def written_inputs(self) -> list[int]:
+        """Positions of the inputs whose memory has been written so far."""
+        return [position for position, record in enumerate(self.records) if record.storage is not None and record.storage.node is not record.node]
+
+    def _storage_of(self, position: int) -> TracedStorage:
+        storage = self.records[position].storage
+        assert storage is not None
+        return storage
+
+    def finish(self, outputs: Sequence[Any], name: str = "forward") -> Graph:
+        """The graph whose results are `outputs`: twins and results (tensors), SymInts, numbers, None.
+
+        Inputs keep the order in which they were made, `random_state` last. `Graph.output_specs` says how each result comes about: what is an
+        input, or a view of one, or a view of another result, is rebuilt from that, so that memory is shared as it is in eager mode.
+        """
+        self._random_state_last()
+        positions = {record.node: position for position, record in enumerate(self.records)}
+        raw: list[Any] = []
+        place: dict[int, int] = {}  # id of a fresh storage -> its index among the raw outputs
+        used: set[Node] = set()
+        with self.recording(True):
+            specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
+            writes = [(position, self._own(self._storage_of(position).node, set())) for position in self.written_inputs()]
+        differentiable_writes = frozenset(position for position, _ in writes if self.records[position].moved_on_tape)
+        return Graph(
+            self.nodes,
+            [record.node for record in self.records],
+            raw,
+            writes,
+            self.shape_env,
+            self.random_calls,
+            specs,
+            frozenset(p for p, record in enumerate(self.records) if record.node in self.carries_gradient),
+            differentiable_writes,
+            name,
+        )
+
+    def _output(self, output: Any, positions: dict[Node, int], raw: list, place: dict[int, int], used: set[Node]) -> OutputSpec:
+        if not isinstance(output, Tensor):
+            raw.append(output)
+            return OutputSpec("fresh", len(raw) - 1)
+        requires_grad = output.requires_grad
+        released = requires_grad and _is_released(output._edge)
+        leaf = requires_grad and output._edge is None
+        array = output._data if isinstance(output._data, TracedArray) else self.constant(output._data)
+        storage = array.storage
+        if storage.input is not None:
+            kind = "alias_of_input" if array.chain else "input"
+            return OutputSpec(kind, positions[storage.input], array.chain, requires_grad, released, leaf)
+        index = place.get(id(storage))
+        if index is None:
+            index = place[id(storage)] = len(raw)
+            raw.append(self._own(storage.node, used))
+            if not array.chain:
+                return OutputSpec("fresh", index, (), requires_grad, released, leaf)
+        return OutputSpec("alias_of_output", index, array.chain, requires_grad, released, leaf)
+
+    def _own(self, node: Node, used: set[Node]) -> Node:
+        """A node whose value is in memory of its own: the node itself, or a copy where it is an input, a constant, a view, or taken already."""
+        if node.kind != "op" or "alias" in node.target.tags or node in used:
+            node = self.add_copy(node)
+        used.add(node)
+        return node
+
+    def _random_state_last(self) -> None:
+        for position, record in enumerate(self.records[:-1]):
+            if record.twin is not None and record.twin is self.random_twin:
+                self.records.append(self.records.pop(position))
+                return
+
+
+def _device_of(args: Any) -> Any:
+    for argument in args:
+        if isinstance(argument, Node):
+            return argument.value.device if isinstance(argument.value, FakeValue) else CPU
+        if isinstance(argument, tuple) and any(isinstance(item, Node) for item in argument):
+            return _device_of(argument)
+    return CPU
+
+
+def _byte_bounds(array: Any) -> tuple[int, int]:
+    return np.lib.array_utils.byte_bounds(array) if isinstance(array, np.ndarray) else (0, 0)
+
+
+def _share_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays share an element; when that is too hard to tell, yes."""
+    try:
+        return bool(np.shares_memory(a, b, max_work=_MAX_WORK))
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _symbolic_strides(array: Any, shape: tuple) -> tuple:
+    """Strides in elements that hold for other values of the symbols, if the array is dense in some order of its dimensions; else the real ones."""
+    real = tuple(stride // array.dtype.itemsize for stride in array.strides)
+    if not any(isinstance(size, SymInt) for size in shape):
+        return real
+    strides: list[Any] = list(real)
+    expected_real, expected = 1, 1
+    for dim in sorted(range(len(shape)), key=lambda d: (real[d], array.shape[d] != 1, -d)):
+        if array.shape[dim] == 1 and not isinstance(shape[dim], SymInt):
+            continue  # nothing depends on this stride
+        if real[dim] != expected_real and array.shape[dim] != 1:
+            return real
+        strides[dim] = expected
+        expected_real *= array.shape[dim]
+        expected = shape[dim] * expected
+    return tuple(strides)
+
+
+def _leaves_the_graph(g: Any) -> Sequence[Any]:
+    raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")
+
+
+def _is_released(edge: Any) -> bool:
+    """Whether the saved values of a place on the tape were freed by a backward."""
+    node = edge.node if isinstance(edge, Part) else edge
+    if isinstance(node, OperatorNode):
+        return node.args is None
+    return isinstance(node, CallbackNode) and node.function is None
+
+
+def trace_function(function: Callable, inputs: Sequence[Any], dynamic: Mapping[int, Iterable[int] | Mapping[int, Any]] | None = None) -> Graph:
+    """The graph of `function(*inputs)`: each tensor becomes an input, each int stays a number. `dynamic` names symbolic dimensions by position.
+
+    Other tensors that the function reads become constants. Python control flow is followed as it runs; `segue.compile` guards it, this does not.
+
+    >>> import segue
+    >>> graph = trace_function(lambda x: x.exp().sum(), [segue.ones(3)])
+    >>> [node.target.name for node in graph.operations]
+    ['exp', 'sum']
+    """
+    tracer = Tracer()
+    sizes = dynamic or {}
+    twins = [tracer.input(value, f"x{i}", sizes.get(i, ())) if isinstance(value, Tensor) else value for i, value in enumerate(inputs)]
+    with tracer.active():
+        results = function(*twins)
+    return tracer.finish(results if isinstance(results, (tuple, list)) else [results])
