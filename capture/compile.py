@@ -1,0 +1,168 @@
+"""`segue.compile` and `segue.compiler`: what the user calls.
+
+In comes a function or module and the options, out goes an object that behaves as it did and runs compiled. The one idea: a compiled object is the original plus a
+cache; it holds its configuration from its creation on, and everything else (name, signature, attributes, parameters, `state_dict`, type) is the original's.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from ..eager.config import config
+from ..eager.nn.module import Module, install_compiler
+from ..eager.stats import stats as counters
+from ..graph.backends import lookup_backend
+from ..graph.compiled import CompiledGraph
+from . import frame
+from .interp.builtins import FUNCTIONS
+from .interp.capture import Settings, compile_frame
+from .interp.outcome import Break
+from .interp.values.constants import constant
+
+NUMERICS = ("eager", "fast")
+_live: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def compile(  # noqa: A001  (the public name)
+    model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, shapes: dict | None = None, backend: Any = None, mode: str | None = None,
+    numerics: str = "eager", check: bool | None = None, wait: bool = True,
+) -> Any:  # fmt: skip
+    """Compile a function or a module; usable as a decorator, with and without arguments.
+
+    `fullgraph=True` raises CaptureError where the graph would break. `dynamic`: None makes a size symbolic at its second value, True at once, False never. `shapes`
+    names symbolic sizes of parameters: `{"x": ("B", 16)}`. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
+    `(graph_module, example_inputs) -> callable`. Raises TypeError for what cannot be called, ValueError for an unknown option.
+
+    >>> import segue
+    >>> @segue.compile(backend="eager")
+    ... def f(x):
+    ...     return (x * 2).sum()
+    >>> f(segue.ones(3))
+    tensor(6.)
+    """
+    options = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait}
+    if model is None:
+        return functools.partial(compile, **options)
+    if not callable(model):
+        raise TypeError(f"segue.compile takes a function or a module, not {type(model).__name__}")
+    if numerics not in NUMERICS:
+        raise ValueError(f"numerics is one of {', '.join(NUMERICS)}; got {numerics!r}")
+    if config.disable:
+        return model
+    if isinstance(model, Module):
+        return _compiled_module(model, options)
+    return _compiled_function(model, options)
+
+
+def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
+    if isinstance(function, frame.Compiled):
+        function = function.__wrapped__
+    settings = Settings(
+        backend=lookup_backend(options["backend"] or config.backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
+        recompile_limit=config.recompile_limit, shapes=options["shapes"] or {}, numerics=options["numerics"],
+    )  # fmt: skip
+    compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
+    _live.add(compiled)
+    return compiled
+
+
+def _code_of(function: Any) -> types.CodeType | None:
+    while isinstance(function, (functools.partial, types.MethodType)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    return getattr(function, "__code__", None)
+
+
+def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
+    """The same module in every respect that users see: an instance of a subclass that shares the module's own dict and differs only in its call."""
+    call = _compiled_function(type(module).__call__, options)
+    cls = type(module)
+
+    def run(self: Module, *args: Any, **kwargs: Any) -> Any:
+        return call(module, *args, **kwargs)
+
+    body = {"__call__": frame.skip(run), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    twin = object.__new__(type(cls.__name__, (cls,), body))
+    object.__setattr__(twin, "__dict__", module.__dict__)
+    return twin
+
+
+# -- segue.compiler ----------------------------------------------------------------------------------------------------------
+
+
+def reset() -> None:
+    """Forget everything that was compiled, and the counts of compilations; compiled objects stay valid and compile again."""
+    for compiled in list(_live):
+        settings = compiled.cache.settings
+        compiled.cache.clear()
+        settings.states.clear()
+        settings.captured.clear()
+        settings.skipped.clear()
+    counters.reset()
+
+
+class disable:  # noqa: N801  (used like a function)
+    """Keep a function out of graphs: it and all that it calls run eagerly. A decorator, with or without arguments, and a context manager.
+
+    >>> @disable
+    ... def shown(x):
+    ...     return x
+    >>> shown(3)
+    3
+    """
+
+    def __new__(cls, function: Callable | None = None, *, reason: str = "") -> Any:
+        if function is None:
+            made = object.__new__(cls)
+            made.reason = reason  # type: ignore[attr-defined]
+            return made
+        return _disabled(function, reason)
+
+    def __call__(self, function: Callable) -> Any:
+        return _disabled(function, self.reason)  # type: ignore[attr-defined]
+
+    def __enter__(self) -> None:
+        self.before = config.disable
+        config.disable = True
+
+    def __exit__(self, *exception: Any) -> None:
+        config.disable = self.before
+
+
+def _disabled(function: Callable, reason: str) -> Any:
+    if isinstance(function, Module):
+        function.__dict__["_compiled_call"] = frame.Disabled(function._call)
+        return function
+    return frame.Disabled(function)
+
+
+def is_compiling() -> bool:
+    """True in code that is being captured into a graph, False when it runs eagerly.
+
+    >>> is_compiling()
+    False
+    """
+    return False
+
+
+def graph_break(reason: str = "segue.compiler.graph_break() was called") -> None:
+    """End the graph here; eagerly it does nothing."""
+
+
+def stats() -> dict[str, float]:
+    """Counters of what the compiler did: graphs, breaks, recompiles, kernels, compile seconds ...; see segue.eager.stats."""
+    guards = sum(len(captured.guards) for compiled in list(_live) for captured in compiled.cache.settings.captured)
+    return {**counters.read(), "guards": guards}
+
+
+def _capture_graph_break(run: Any, reason: Any = None) -> Any:
+    raise Break(graph_break.__defaults__[0] if reason is None else run.text(reason))  # type: ignore[index]
+
+
+FUNCTIONS[is_compiling] = lambda run: constant(True)
+FUNCTIONS[graph_break] = _capture_graph_break
+install_compiler(compile)
+frame.leaf(CompiledGraph.__call__)  # what runs below a compiled graph is not looked at

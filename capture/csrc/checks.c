@@ -1,0 +1,482 @@
+/* The tests at the nodes: each kind of Guard as one C function, by the name that guards.py gives it. */
+#include "program.h"
+
+/* ---- constants --------------------------------------------------------------------------------------------------------- */
+
+static int same_float(double a, double b)
+{
+    return (a == b && signbit(a) == signbit(b)) || (a != a && b != b);
+}
+
+static int same_members(PyObject *a, PyObject *b, const char *const *names, int count)
+{
+    int same = 1;
+    for (int i = 0; same > 0 && i < count; i++) {
+        PyObject *left = PyObject_GetAttrString(a, names[i]), *right = PyObject_GetAttrString(b, names[i]);
+        same = left == NULL || right == NULL ? -1 : same_constant(left, right);
+        Py_XDECREF(left);
+        Py_XDECREF(right);
+    }
+    return same;
+}
+
+int same_constant(PyObject *a, PyObject *b)
+{
+    static const char *const bounds[] = {"start", "stop", "step"};
+    PyTypeObject *type = Py_TYPE(a);
+    if (a == b) {
+        return 1;
+    }
+    if (type != Py_TYPE(b)) {
+        return 0;
+    }
+    if (type == &PyLong_Type || type == &PyUnicode_Type || type == &PyBytes_Type) {
+        return PyObject_RichCompareBool(a, b, Py_EQ);
+    }
+    if (type == &PyFloat_Type) {
+        return same_float(PyFloat_AS_DOUBLE(a), PyFloat_AS_DOUBLE(b));
+    }
+    if (type == &PyComplex_Type) {
+        Py_complex x = PyComplex_AsCComplex(a), y = PyComplex_AsCComplex(b);
+        return same_float(x.real, y.real) && same_float(x.imag, y.imag);
+    }
+    if (type == &PyTuple_Type) {
+        int same = PyTuple_GET_SIZE(a) == PyTuple_GET_SIZE(b);
+        for (Py_ssize_t i = 0; same > 0 && i < PyTuple_GET_SIZE(a); i++) {
+            same = same_constant(PyTuple_GET_ITEM(a, i), PyTuple_GET_ITEM(b, i));
+        }
+        return same;
+    }
+    if (type == &PyRange_Type || type == &PySlice_Type) {
+        return same_members(a, b, bounds, 3);
+    }
+    return 0;
+}
+
+static int settle(int answer) { return answer < 0 ? swallow() : answer; }
+
+/* ---- tests of one value ---------------------------------------------------------------------------------------------------- */
+
+#define FETCH(value)                                              \
+    PyObject *value;                                              \
+    {                                                             \
+        int found_ = walk_fetch(walk, check->nodes[0], &value);   \
+        if (found_ <= 0) {                                        \
+            return found_;                                        \
+        }                                                         \
+    }
+
+TEST(test_type_is)
+{
+    FETCH(value)
+    return (PyObject *)Py_TYPE(value) == check->object;
+}
+
+TEST(test_is)
+{
+    FETCH(value)
+    if (value != check->object) {
+        return 0;
+    }
+    if (check->weak == NULL) {
+        return 1;
+    }
+    return weak_target_is(check->weak, value); /* another object may stand at the address of a dead one */
+}
+
+TEST(test_equals)
+{
+    FETCH(value)
+    return settle(same_constant(value, check->argument));
+}
+
+TEST(test_is_none)
+{
+    FETCH(value)
+    return (value == Py_None) == check->flag;
+}
+
+TEST(test_length_is)
+{
+    Py_ssize_t length, node = check->nodes[0];
+    int found = walk_integer(walk, (int)node, &length);
+    return found <= 0 ? (found == -1 ? -1 : 0) : length == check->length;
+}
+
+TEST(test_dict_keys)
+{
+    PyObject *key;
+    Py_ssize_t position = 0, index = 0;
+    FETCH(value)
+    if (!PyDict_Check(value) || PyDict_Size(value) != PyTuple_GET_SIZE(check->argument)) {
+        return 0;
+    }
+    while (PyDict_Next(value, &position, &key, NULL)) {
+        if (index >= PyTuple_GET_SIZE(check->argument)) {
+            return 0;
+        }
+        int same = same_constant(key, PyTuple_GET_ITEM(check->argument, index++));
+        if (same <= 0) {
+            return settle(same);
+        }
+    }
+    return index == PyTuple_GET_SIZE(check->argument);
+}
+
+TEST(test_has_key)
+{
+    FETCH(value)
+    if (!PyDict_Check(value)) {
+        return 0;
+    }
+    int present = PyDict_Contains(value, check->object);
+    return present < 0 ? swallow() : present == check->flag;
+}
+
+TEST(test_has_attribute)
+{
+    PyObject *found = NULL;
+    FETCH(value)
+    int present = lookup_attribute(value, check->object, &found);
+    Py_XDECREF(found);
+    if (present < 0) {
+        if (swallow() < 0) {
+            return -1;
+        }
+        present = 0;
+    }
+    return present == check->flag;
+}
+
+TEST(test_cell_is_empty)
+{
+    FETCH(value)
+    return PyCell_Check(value) && PyCell_GET(value) == NULL;
+}
+
+/* ---- tensors ------------------------------------------------------------------------------------------------------------------ */
+
+static int ask_python(Check *check, PyObject *value) /* TensorMatch.holds(value) */
+{
+    PyObject *said = PyObject_CallMethod(check->guard, "holds", "O", value);
+    int answer = said == NULL ? swallow() : PyObject_IsTrue(said);
+    Py_XDECREF(said);
+    return settle(answer);
+}
+
+TEST(test_tensor)
+{
+    const TensorFacts *facts = check->tensor;
+    PyObject *array;
+    FETCH(value)
+    if (Py_TYPE(value) != facts->type) {
+        return 0;
+    }
+    if (facts->generic) {
+        return ask_python(check, value);
+    }
+    int holds = array_of(value, &array);
+    if (holds <= 0) {
+        return holds;
+    }
+    holds = is_ndarray(array) ? array_facts_hold(array, facts) : 0;
+    Py_DECREF(array);
+    if (holds > 0 && facts->requires_grad >= 0) {
+        int requires_grad = tensor_requires_grad(value);
+        holds = requires_grad < 0 ? -1 : requires_grad == facts->requires_grad;
+    }
+    return holds;
+}
+
+/* ---- partitions ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    uintptr_t low, high;
+    int group;
+} Span;
+
+/* Sort the positions by address, starting from the order of the last time, which is nearly right; then number the components and compare. */
+static void number_groups(Check *check, Span *spans)
+{
+    int *order = check->order, count = check->count;
+    for (int i = 1; i < count; i++) {
+        int moving = order[i], k = i;
+        for (; k > 0 && spans[order[k - 1]].low > spans[moving].low; k--) {
+            order[k] = order[k - 1];
+        }
+        order[k] = moving;
+    }
+    uintptr_t end = 0;
+    int component = -1;
+    for (int i = 0; i < count; i++) {
+        Span *span = &spans[order[i]];
+        if (span->low == span->high) { /* empty: for itself */
+            span->group = -1;
+            continue;
+        }
+        if (component < 0 || span->low >= end) {
+            component++;
+            end = span->high;
+        } else if (span->high > end) {
+            end = span->high;
+        }
+        span->group = component;
+    }
+}
+
+static int groups_agree(Check *check, const Span *spans, int *names)
+{
+    int next = 0;
+    for (int i = 0; i < check->count; i++) {
+        names[i] = -1;
+    }
+    for (int i = 0; i < check->count; i++) {
+        int group = spans[i].group, name;
+        if (group < 0) {
+            name = next++;
+        } else {
+            name = names[group] < 0 ? (names[group] = next++) : names[group];
+        }
+        if (name != check->code[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int test_partition(Check *check, Walk *walk, int by_memory)
+{
+    Span *spans = PyMem_Malloc((size_t)(check->count + 1) * (sizeof(Span) + sizeof(int)));
+    int holds = 1;
+    if (spans == NULL) {
+        return 0;
+    }
+    for (int i = 0; holds > 0 && i < check->count; i++) {
+        PyObject *value, *array;
+        holds = walk_fetch(walk, check->nodes[i], &value);
+        if (holds > 0 && by_memory) {
+            holds = array_of(value, &array);
+            if (holds > 0) {
+                holds = array_span(array, &spans[i].low, &spans[i].high);
+                Py_DECREF(array);
+            }
+        } else if (holds > 0) {
+            spans[i].low = (uintptr_t)value;
+            spans[i].high = spans[i].low + 1;
+        }
+    }
+    if (holds > 0) {
+        number_groups(check, spans);
+        holds = groups_agree(check, spans, (int *)(spans + check->count));
+    }
+    PyMem_Free(spans);
+    return holds;
+}
+
+TEST(test_aliasing) { return test_partition(check, walk, 1); }
+TEST(test_same_objects) { return test_partition(check, walk, 0); }
+
+/* ---- predicates ------------------------------------------------------------------------------------------------------------- */
+
+int call_with_values(Check *check, Walk *walk, PyObject *function)
+{
+    PyObject *arguments = PyTuple_New(check->count), *value;
+    int found = arguments == NULL ? swallow() : 1;
+    for (int i = 0; found > 0 && i < check->count; i++) {
+        found = walk_fetch(walk, check->nodes[i], &value);
+        if (found > 0) {
+            PyTuple_SET_ITEM(arguments, i, Py_NewRef(value));
+        }
+    }
+    if (found > 0) {
+        PyObject *said = PyObject_CallObject(function, arguments);
+        found = said == NULL ? swallow() : settle(PyObject_IsTrue(said));
+        Py_XDECREF(said);
+    }
+    Py_XDECREF(arguments);
+    return found;
+}
+
+TEST(test_predicate) { return call_with_values(check, walk, check->argument); }
+
+/* ---- building ------------------------------------------------------------------------------------------------------------------- */
+
+static int number_in(PyObject *item, Py_ssize_t *result)
+{
+    *result = PyNumber_AsSsize_t(item, PyExc_OverflowError);
+    return *result == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static int tristate(PyObject *value) { return value == Py_None ? -1 : PyObject_IsTrue(value); }
+
+/* Sizes or strides: a tuple with None where anything goes. */
+static Py_ssize_t *numbers(PyObject *tuple, Py_ssize_t free_value, Py_ssize_t scale)
+{
+    Py_ssize_t count = PyTuple_GET_SIZE(tuple), *result = PyMem_Calloc((size_t)count + 1, sizeof(Py_ssize_t));
+    for (Py_ssize_t i = 0; result != NULL && i < count; i++) {
+        PyObject *item = PyTuple_GET_ITEM(tuple, i);
+        if (item == Py_None) {
+            result[i] = free_value;
+        } else if (number_in(item, &result[i]) < 0) {
+            PyMem_Free(result);
+            return NULL;
+        } else {
+            result[i] *= scale;
+        }
+    }
+    if (result == NULL) {
+        PyErr_NoMemory();
+    }
+    return result;
+}
+
+static int build_tensor(Check *check)
+{
+    PyObject *type, *dtype, *shape, *strides, *contiguous, *requires_grad, *writeable, *array_type;
+    const char *device;
+    if (!PyArg_ParseTuple(check->argument, "O!OO!OOOOO!s", &PyType_Type, &type, &dtype, &PyTuple_Type, &shape, &strides, &contiguous, &requires_grad,
+                          &writeable, &PyType_Type, &array_type, &device)) {
+        return -1;
+    }
+    TensorFacts *facts = check->tensor = PyMem_Calloc(1, sizeof(TensorFacts));
+    PyObject *itemsize = facts == NULL ? PyErr_NoMemory() : PyObject_GetAttrString(dtype, "itemsize");
+    Py_ssize_t width;
+    if (itemsize == NULL) {
+        return -1;
+    }
+    int failed = number_in(itemsize, &width);
+    Py_DECREF(itemsize);
+    if (failed || (strides != Py_None && (!PyTuple_Check(strides) || PyTuple_GET_SIZE(strides) != PyTuple_GET_SIZE(shape)))) {
+        if (!failed) {
+            PyErr_SetString(PyExc_ValueError, "a tensor guard has as many strides as sizes");
+        }
+        return -1;
+    }
+    facts->type = (PyTypeObject *)type;
+    facts->array_type = (PyTypeObject *)array_type;
+    facts->dtype = dtype;
+    facts->dimensions = PyTuple_GET_SIZE(shape);
+    facts->sizes = numbers(shape, -1, 1);
+    facts->strides = strides == Py_None ? NULL : numbers(strides, FREE_STRIDE, width);
+    facts->contiguous = PyObject_IsTrue(contiguous);
+    facts->requires_grad = tristate(requires_grad);
+    facts->writeable = tristate(writeable);
+    facts->generic = strcmp(device, "cpu") != 0 || strcmp(facts->array_type->tp_name, "numpy.ndarray") != 0;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int build_partition(Check *check)
+{
+    if (!PyTuple_Check(check->argument) || PyTuple_GET_SIZE(check->argument) != check->count) {
+        PyErr_SetString(PyExc_ValueError, "a partition has one group number for each source");
+        return -1;
+    }
+    check->order = PyMem_Calloc((size_t)check->count + 1, sizeof(int));
+    check->code = numbers(check->argument, 0, 1);
+    if (check->order == NULL || check->code == NULL) {
+        return -1;
+    }
+    for (int i = 0; i < check->count; i++) {
+        check->order[i] = i;
+    }
+    return 0;
+}
+
+static int build_flag(Check *check) /* the argument is a bool */
+{
+    check->flag = PyObject_IsTrue(check->argument);
+    return check->flag < 0 ? -1 : 0;
+}
+
+static int build_membership(Check *check) /* (key or name, present) */
+{
+    return PyArg_ParseTuple(check->argument, "Op", &check->object, &check->flag) ? 0 : -1;
+}
+
+static int build_type(Check *check)
+{
+    check->object = check->argument;
+    return 0;
+}
+
+static int build_length(Check *check) { return number_in(check->argument, &check->length); }
+
+static int build_keys(Check *check)
+{
+    if (!PyTuple_Check(check->argument)) {
+        PyErr_SetString(PyExc_TypeError, "the keys of a dict guard are a tuple");
+        return -1;
+    }
+    return 0;
+}
+
+/* The argument has a `target`: a weak reference, or a function that gives the object. */
+static int build_is(Check *check)
+{
+    PyObject *target = PyObject_GetAttrString(check->argument, "target");
+    PyObject *object = target == NULL ? NULL : PyObject_CallNoArgs(target);
+    if (object == NULL) {
+        Py_XDECREF(target);
+        return -1;
+    }
+    if (PyWeakref_Check(target)) {
+        check->weak = target;
+        check->object = object; /* only its address */
+        Py_DECREF(object);
+    } else {
+        Py_DECREF(target); /* the argument keeps it, and it keeps the object */
+        check->object = object;
+        Py_DECREF(object);
+    }
+    return 0;
+}
+
+static int build_nothing(Check *check) { return 0; }
+
+static const struct {
+    const char *name;
+    Test test;
+    int (*build)(Check *check);
+} kinds[] = {
+    {"type_is", test_type_is, build_type},
+    {"is", test_is, build_is},
+    {"equals", test_equals, build_nothing},
+    {"is_none", test_is_none, build_flag},
+    {"length_is", test_length_is, build_length},
+    {"dict_keys", test_dict_keys, build_keys},
+    {"has_key", test_has_key, build_membership},
+    {"has_attribute", test_has_attribute, build_membership},
+    {"cell_is_empty", test_cell_is_empty, build_nothing},
+    {"tensor", test_tensor, build_tensor},
+    {"aliasing", test_aliasing, build_partition},
+    {"same_objects", test_same_objects, build_partition},
+    {"relation", NULL, build_relation} /* which chooses the test */,
+    {"predicate", test_predicate, build_nothing},
+};
+
+int check_build(Check *check, PyObject *kind)
+{
+    for (size_t i = 0; PyUnicode_Check(kind) && i < sizeof kinds / sizeof *kinds; i++) {
+        if (PyUnicode_CompareWithASCIIString(kind, kinds[i].name) == 0) {
+            check->test = kinds[i].test;
+            return kinds[i].build(check);
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "the guard engine knows no guard of kind %R", kind);
+    return -1;
+}
+
+void check_free(Check *check)
+{
+    if (check->tensor != NULL) {
+        PyMem_Free(check->tensor->sizes);
+        PyMem_Free(check->tensor->strides);
+        PyMem_Free(check->tensor);
+    }
+    PyMem_Free(check->order);
+    PyMem_Free(check->code);
+    PyMem_Free(check->nodes);
+    Py_CLEAR(check->weak);
+    Py_CLEAR(check->argument);
+    Py_CLEAR(check->guard);
+}

@@ -1,0 +1,327 @@
+"""One attempt at capturing a frame: everything that the Values and handlers share while they run.
+
+In come the frame's view, what earlier attempts learned (`Knowledge`), and the decoded body; while it runs, guards, graph inputs, twins and side effects gather
+here. Out goes the root frame in the state at which it returned or must break. The one idea: an attempt is thrown away as a whole; nothing in it is ever undone.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...eager import dtypes, errors
+from ...eager.autograd.mode import STATE
+from ...eager.config import config
+from ...eager.nn.module import Module
+from ...eager.tensor import Size, Tensor
+from ...graph.trace import Tracer
+from .. import guards, sources
+from ..bytecode import Body
+from ..bytecode.breaks import entry_of
+from ..bytecode.decode import decode
+from ..sources import MISSING
+from . import handlers_data, handlers_flow  # noqa: F401  (they fill the table of handlers)
+from .calls import Calls
+from .frame import Frame
+from .journal import Journal
+from .lookup import Lookup, is_own
+from .operators import Operators
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import Constant, SymIntValue, constant
+from .values.containers import Sequence, TupleValue, Unread
+from .values.functions import CallableValue, FunctionValue, Namespace
+from .values.instance import IdentityNumber, InstanceDictValue
+from .values.mappings import DictValue, hashes_by_identity
+from .values.objects import ExceptionValue, ObjectValue, OpaqueValue
+from .values.tensors import TensorValue
+from .wrapping import Wrapping
+
+
+@dataclass
+class Knowledge:
+    """What attempts at one frame learned, for the next one."""
+
+    break_step: int | None = None
+    reason: str = ""
+    suggestion: str = ""
+    location: Any = None
+    dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
+    dynamic_ints: set[Any] = field(default_factory=set)
+    all_dynamic: bool | None = None
+
+
+EXCEPTION_TEXTS = (BaseException.__str__, KeyError.__str__)
+
+
+class ReachedBreak(Exception):  # noqa: N818
+    """The root frame stands before the instruction at which the graph must end."""
+
+
+class Attempt(Operators, Lookup, Calls, Wrapping):
+    """See the module's opening."""
+
+    module_class = Module
+    plain_classes = frozenset({dtypes.device, dtypes.dtype, Size})
+    send_keeps_receiver = sys.version_info >= (3, 12)
+
+    def __init__(self, view: Any, code: types.CodeType, knowledge: Knowledge) -> None:
+        self.view = view
+        self.knowledge = knowledge
+        self.tracer = Tracer()
+        self.tracer.on_grad_read = self.read_gradient
+        self.guards: list[guards.Guard] = []
+        self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
+        self.tensor_inputs: list[TensorValue] = []
+        self.symbols: dict[Any, SymIntValue] = {}
+        self.bindings: dict[str, Any] = {}  # name of a size symbol -> source of an int
+        self.wrapped: dict[int, Value] = {}
+        self.twins: dict[int, Value] = {}
+        self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
+        self.namespaces: dict[int, Namespace] = {}
+        self.journal = Journal()
+        self.frames: list[Frame] = []
+        self.handled: Value = constant(None)
+        self.depth = 0
+        self.step = 0  # instructions of the root frame so far
+        self.root_index = 0
+        self.failed_at: errors.Location | None = None
+        self.turns = 0
+        self.inlined: dict[types.CodeType, None] = {}
+        self.grad_mode_before = self.grad_mode_after = STATE.enabled
+        self.active = False
+        self.root = self.root_frame(code)
+        self.guard(guards.Equals(sources.Attribute(sources.Constant(STATE, "grad mode"), "enabled"), STATE.enabled))
+        self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
+
+    def root_frame(self, code: types.CodeType) -> Frame:
+        slots: dict[str, Any] = {}
+        for name, value in self.view.locals.items():
+            if name in code.co_cellvars and isinstance(value, types.CellType) and entry_of(code) is not None:
+                slots[name] = self.cell(value, sources.Local(name))  # a resume function is handed the cells themselves
+            elif name not in code.co_freevars or name in code.co_varnames:
+                slots[name] = Unread(value, sources.Local(name))
+        cells = [self.cell(cell, sources.FreeCell(name)) for name, cell in zip(code.co_freevars, self.view.function.__closure__ or ())]
+        frame = Frame(self, self.body(code), self.view.globals, slots, cells)
+        frame.is_root = True
+        return frame
+
+    def execute(self) -> tuple[str, Value] | None:
+        """Run the root frame. The outcome of its return, or None where it stands before the instruction that must break."""
+        before = STATE.enabled
+        try:
+            return self.root.resume(None, None)
+        except ReachedBreak:
+            return None
+        finally:
+            self.grad_mode_after = STATE.enabled
+            STATE.enabled = before
+
+    def begin_step(self, frame: Frame) -> None:
+        """Called before each instruction of the root frame."""
+        self.step += 1
+        self.root_index = frame.index
+        if self.step == self.knowledge.break_step:
+            raise ReachedBreak
+
+    def count_turn(self) -> None:
+        self.turns += 1
+        if self.turns > config.unroll_limit:
+            raise Break(f"loops with more than {config.unroll_limit} turns are not captured", "raise config.unroll_limit")
+
+    def body(self, code: types.CodeType) -> Body:
+        self.inlined[code] = None
+        return decode(code)
+
+    def namespace(self, globals: dict) -> Namespace:
+        found = self.namespaces.get(id(globals))
+        if found is None:
+            name = globals.get("__name__", "?")
+            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_own(name) and not name.startswith("segue.tools"))
+        return found
+
+    def module_namespace(self, module: types.ModuleType) -> Namespace:
+        return self.namespace(vars(module))
+
+    # -- tracing ------------------------------------------------------------------------------------------------------
+
+    def location(self) -> errors.Location:
+        """The innermost line of the user's code."""
+        for frame in reversed(self.frames):
+            if not is_own(frame.globals.get("__name__")):
+                return frame.location()
+        return (self.frames or [self.root])[-1].location()
+
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Within the block eager code on twins is recorded at the user's line."""
+        place = self.location()
+        module = next((frame.module for frame in reversed(self.frames) if frame.module), None)
+        with errors.at(place), self.tracer.active(str(place), module):
+            yield
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Within the block code runs for real."""
+        mode, STATE.enabled = STATE.enabled, self.grad_mode_before
+        try:
+            yield
+        finally:
+            STATE.enabled = mode
+
+    def read_gradient(self, twin: Tensor) -> Tensor | None:
+        """`p.grad` of an input, read for the first time."""
+        owner: Any = self.twins[id(twin)]
+        found = self.wrap(owner.real.grad, sources.Attribute(owner.source, "grad"))
+        gradient = found.python(self)
+        self.gradients[id(twin)] = gradient
+        return gradient
+
+    def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
+        dims = set(self.knowledge.dynamic.get(source, ()))
+        marked = tensor.__dict__.get("_segue_dynamic_dims", ())
+        dims.update(marked)
+        if self.knowledge.all_dynamic and isinstance(source, sources.Local):
+            dims.update(range(tensor.ndim))
+        return sorted(dims)
+
+    # -- guards -------------------------------------------------------------------------------------------------------
+
+    def guard(self, guard: guards.Guard) -> None:
+        self.guards.append(guard)
+
+    def guard_is(self, source: Any, obj: Any) -> None:
+        if not isinstance(source, sources.Constant):
+            self.guard(guards.Is(source, obj))
+
+    def guard_same(self, first: Any, second: Any) -> None:
+        self.guard(guards.SameObjects((first, second), (0, 0)))
+
+    def guard_different(self, left: Value, right: Value) -> None:
+        self.guard(guards.SameObjects((left.source, right.source), (0, 1)))
+
+    def guard_code(self, function: FunctionValue) -> None:
+        if not is_own(function.real.__module__):
+            self.guard(guards.Is(sources.FunctionCode(function.path()), function.real.__code__))
+
+    def guard_class(self, cls: type) -> None:
+        """The order of a class's bases is taken as fixed; its entries are guarded where they are read."""
+
+    def guard_keys(self, value: DictValue) -> None:
+        if value.real is not MISSING:
+            self.guard(guards.DictKeys(value.source, tuple(value.real)))
+
+    def guard_length(self, value: Any) -> None:
+        self.guard(guards.LengthIs(value.source, len(value.real)))
+
+    def guard_present_key(self, value: DictValue, place: Any) -> None:
+        self.guard(guards.HasKey(value.source, real_key(place), True))
+
+    def guard_absent_key(self, value: DictValue, place: Any) -> None:
+        self.guard(guards.HasKey(value.source, real_key(place), False))
+
+    def guard_absent_global(self, namespace: Namespace, name: str) -> None:
+        if not namespace.trusted:
+            self.guard(guards.HasKey(sources.Constant(namespace.real, f"globals of {namespace.label}"), name, False))
+
+    def guard_absent_attribute(self, owner: ObjectValue, name: str) -> None:
+        self.guard(guards.HasKey(sources.InstanceDict(owner.source), name, False))
+
+    # -- small services -----------------------------------------------------------------------------------------------
+
+    def raised(self, cls: type, *args: Any) -> Observed:
+        """An exception of the user's program, to be raised: `raise run.raised(KeyError, "x")`."""
+        return Observed(ExceptionValue(cls, [constant(arg) for arg in args]))
+
+    def raised_with(self, cls: type, *args: Value) -> Observed:
+        return Observed(ExceptionValue(cls, list(args)))
+
+    def as_exception(self, value: Value) -> Value:
+        """What `raise value` raises."""
+        if isinstance(value, ExceptionValue):
+            return value
+        if isinstance(value.real, type) and issubclass(value.real, BaseException):
+            return self.call(value, [], {})
+        if isinstance(value, OpaqueValue):
+            raise Break("raising an exception object from outside is not captured")
+        raise self.raised(TypeError, "exceptions must derive from BaseException")
+
+    def concrete(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Run a pure function of plain data; an exception in it is one of the user's program."""
+        try:
+            return function(*args, **kwargs)
+        except (Break, Observed):
+            raise
+        except Exception as error:
+            raise Observed(ExceptionValue(type(error), [self.make(arg) for arg in error.args])) from None
+
+    def text(self, value: Value) -> str:
+        if isinstance(value, Constant) and isinstance(value.value, str):
+            return value.value
+        raise Break(f"a {value.describe()} where a name must be known is not captured")
+
+    def printable(self, value: Value) -> Any:
+        """What str.format and % may print."""
+        if isinstance(value, TensorValue):
+            raise value.needs_data("__format__")
+        if isinstance(value, Sequence):
+            return value.cls(self.printable(item) for item in value.items_of(self)) if value.cls in (list, tuple) else self.python(value)
+        if isinstance(value, ObjectValue):
+            return self.text(self.formatted(value, "str", ""))
+        found = self.python(value)
+        return int(found) if isinstance(value, SymIntValue) else found
+
+    def formatted(self, value: Value, conversion: str | None, spec: str) -> Value:
+        """`format(conversion(value), spec)`."""
+        if isinstance(value, ObjectValue):
+            return self.format_object(value, conversion, spec)
+        plain = self.printable(value)
+        converted = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}[conversion](plain)
+        return self.make(self.concrete(format, converted, spec))
+
+    def format_object(self, value: ObjectValue, conversion: str | None, spec: str) -> Value:
+        names = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}[conversion]
+        if isinstance(value, ExceptionValue) and "__str__" in names and self.class_entry(value.type(), "__str__") in EXCEPTION_TEXTS:
+            whole = value.args[0] if len(value.args) == 1 else TupleValue(value.args) if value.args else constant("")
+            kind = "repr" if issubclass(value.cls, KeyError) and len(value.args) == 1 else "str"
+            return self.formatted(whole, kind, spec)
+        for name in names:
+            found = self.class_entry(value.type(), name)
+            if isinstance(found, types.FunctionType):
+                args = [Constant(spec)] if name == "__format__" else []
+                result = self.call(self.bind_entry(found, value, value.type()), args, {})
+                return result if name == "__format__" else self.make(self.concrete(format, self.text(result), spec))
+        raise Break(f"printing a {value.describe()} by its address is not captured", "give the class a __repr__")
+
+    def identity_number(self, value: Value) -> Value:
+        """id(value): as a key in a set of what was seen it works on Values; the number itself is never the object's."""
+        if value.real is not MISSING and not isinstance(value, Constant):
+            return IdentityNumber(value)
+        if isinstance(value, TensorValue):
+            return IdentityNumber(value)
+        raise Break("id() is not captured")
+
+    def is_identity_key(self, value: Value) -> bool:
+        if isinstance(value, (TensorValue, CallableValue)):
+            return True
+        return isinstance(value, (ObjectValue, OpaqueValue, IdentityNumber)) and (isinstance(value, IdentityNumber) or hashes_by_identity(value.type()))
+
+    def is_identity_class(self, cls: type) -> bool:
+        return issubclass(cls, (Tensor, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)) or hashes_by_identity(cls)
+
+    def instance_dict(self, owner: ObjectValue) -> Value:
+        return InstanceDictValue(owner)
+
+    def function_dict(self, function: Any) -> Value:
+        raise Break("the __dict__ of a function made inside of the compiled function is not captured")
+
+
+def real_key(place: Any) -> Any:
+    """The real key behind our stand-in for it."""
+    if type(place) is tuple:
+        return tuple(map(real_key, place))
+    return getattr(place, "object", place)

@@ -1,0 +1,402 @@
+"""The output: from the state in which an attempt ended to the code that runs in its place.
+
+In comes an attempt whose root frame returned or must break; out goes a code object: reload what is needed by its source, run the compiled graph, replay the side effects,
+build the live values, and return or break. The one idea: the second half is written first, because only it knows which results and sources are needed; all
+sources are then read in one place before anything is stored, so no store can change what a later load sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CodeType
+from typing import Any
+
+from ...eager.tensor import LAZY
+from ...graph.compiled import CompiledGraph, compile_graph
+from ...graph.ir import Graph
+from .. import sources
+from ..bytecode.assembler import Assembler
+from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
+from ..bytecode.breaks import NULL as EMPTY
+from ..sources import MISSING
+from .attempt import Attempt
+from .frame import NULL, PreviousException
+from .rebuild import HELPERS
+from .values.base import Value
+from .values.constants import Constant
+from .values.containers import Unread
+from .values.functions import CellValue
+from .values.tensors import TensorValue
+
+
+class Cyclic(Exception):  # noqa: N818
+    """A fresh object holds itself: it must be made empty first, then filled."""
+
+    def __init__(self, value: Value) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+class Output:
+    """What Values see while they rebuild themselves: the stack machine, the memory of what stands in which temporary, and the graph's results."""
+
+    def __init__(self, attempt: Attempt, assembler: Assembler, cyclic: set[int], breaking: bool) -> None:
+        self.attempt = attempt
+        self.assembler = assembler
+        self.cyclic = cyclic
+        self.breaking = breaking
+        self.places: dict[int, str] = {}  # id of a Value -> its temporary
+        self.kept: list[Any] = []  # the Values whose ids these are
+        self.building: set[int] = set()
+        self.sources: dict[Any, str] = {}  # source -> the temporary that it is loaded into
+        self.results: list[Any] = []  # the graph's outputs
+        self.result_places: list[str] = []
+        self.deferred: list[CellValue] = []
+
+    # -- the stack machine --------------------------------------------------------------------------------------------
+
+    def emit(self, opcode: str, argument: Any = None) -> None:
+        self.assembler.emit(opcode, argument)
+
+    def constant(self, value: Any) -> None:
+        self.assembler.load_const(value)
+
+    def call(self, function: Any, *args: Any) -> None:
+        """Push function(*args)."""
+        self.constant(function)
+        self.assembler.prepare_call()
+        for arg in args:
+            self.value(arg)
+        self.assembler.call(len(args))
+
+    def helper(self, name: str, *args: Any) -> None:
+        """Push the result of a helper of rebuild.py."""
+        self.call(HELPERS[name], *args)
+
+    def statement(self, name: str, *args: Any) -> None:
+        """Call a helper for its effect."""
+        self.helper(name, *args)
+        self.emit("POP_TOP")
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    def value(self, value: Any) -> None:
+        """Push a Value: a constant, what its source leads to, what was built already, or built anew."""
+        if isinstance(value, Unread):
+            self.load(value.source)
+        elif isinstance(value, Constant):
+            self.constant(value.value)
+        elif value.source is not None:
+            self.load(value.source)
+        elif id(value) in self.places:
+            self.emit("LOAD_FAST", self.places[id(value)])
+        else:
+            if id(value) in self.building:
+                raise Cyclic(value)
+            self.building.add(id(value))
+            value.build(self)
+            self.building.discard(id(value))
+            self.remember(value)
+
+    def remember(self, value: Value) -> None:
+        """Keep the top under this Value."""
+        if id(value) not in self.places:
+            self.kept.append(value)
+            self.emit("COPY", 1)
+            self.places[id(value)] = self.assembler.store_temporary()
+
+    def is_cyclic(self, value: Value) -> bool:
+        return id(value) in self.cyclic
+
+    def load(self, source: Any) -> None:
+        """Push what a source led to when the frame began."""
+        if isinstance(source, sources.Constant):
+            self.constant(source.value)
+            return
+        if source not in self.sources:
+            self.sources[source] = self.assembler.temporary()
+        self.emit("LOAD_FAST", self.sources[source])
+
+    def graph_result(self, value: Any) -> None:
+        """Push a result of the graph."""
+        self.results.append(value.twin if isinstance(value, TensorValue) else value.symbol)
+        self.result_places.append(self.assembler.temporary())
+        self.places[id(value)] = self.result_places[-1]
+        self.kept.append(value)
+        self.emit("LOAD_FAST", self.result_places[-1])
+
+    # -- cells --------------------------------------------------------------------------------------------------------
+
+    def load_cell(self, name: str) -> None:
+        self.assembler.load_cell(name)
+
+    def defer_cell(self, cell: CellValue) -> None:
+        """Fill a cell when all else is built: its content may need the function that holds the cell."""
+        if not (cell.name and self.breaking):
+            self.deferred.append(cell)
+
+    def fill_cell(self, cell: CellValue) -> None:
+        if cell.content is None:
+            self.statement("empty_cell", cell)
+        else:
+            self.statement("store_cell", cell, cell.content)
+
+    def fill_deferred(self) -> None:
+        while self.deferred:
+            cell = self.deferred.pop()
+            if cell.content is not None:
+                self.fill_cell(cell)
+
+
+# -- reloading by source -----------------------------------------------------------------------------------------------------
+
+
+class Loader:
+    """Writes the loads of sources; a path that several sources share is followed once."""
+
+    def __init__(self, assembler: Assembler, wanted: dict[Any, str]) -> None:
+        self.out = assembler
+        self.places = {}
+        self.uses: dict[Any, int] = {}
+        for source in wanted:
+            self.count(source)
+
+    def count(self, source: Any) -> None:
+        self.uses[source] = self.uses.get(source, 0) + 1
+        if self.uses[source] == 1 and source.parent is not None:
+            self.count(source.parent)
+
+    def load(self, source: Any) -> None:
+        place = self.places.get(source)
+        if place is not None:
+            self.out.emit("LOAD_FAST", place)
+            return
+        LOADS[type(source)](self, source)
+        if self.uses.get(source, 0) > 1 and source.parent is not None:
+            self.out.copy()
+            self.places[source] = self.out.store_temporary()
+
+    def attribute(self, base: Any, name: str) -> None:
+        self.load(base)
+        self.out.load_attr(name)
+
+    def item(self, base: Any, key: Any) -> None:
+        self.load(base)
+        self.out.load_item(key)
+
+    def by_step(self, source: Any) -> None:
+        """The path's own step, run in Python."""
+        self.out.load_const(source.step)
+        self.out.prepare_call()
+        self.out.load_const(None)
+        self.load(source.base)
+        self.out.call(2)
+
+
+def _load_local(loader: Loader, source: Any) -> None:
+    name = source.name
+    code = loader.out.code
+    if name in code.co_cellvars:
+        if entry_of(code) is not None:
+            loader.out.load_cell(name)
+        else:
+            loader.out.load_deref(name)
+    else:
+        loader.out.emit("LOAD_FAST_CHECK", name)
+
+
+def _load_dict_value(loader: Loader, source: Any) -> None:
+    if isinstance(source.base, sources.InstanceDict) and isinstance(source.key, str):
+        loader.attribute(source.base.base, source.key)
+    else:
+        loader.item(source.base, source.key)
+
+
+LOADS: dict[type, Callable[[Loader, Any], None]] = {
+    sources.Local: _load_local,
+    sources.FreeCell: lambda loader, source: loader.out.load_cell(source.name),
+    sources.Cell: lambda loader, source: loader.out.load_deref(source.name),
+    sources.Global: lambda loader, source: loader.out.load_global(source.name),
+    sources.Builtin: lambda loader, source: loader.out.load_global(source.name),
+    sources.Constant: lambda loader, source: loader.out.load_const(source.value),
+    sources.Attribute: lambda loader, source: loader.attribute(source.base, source.name),
+    sources.InstanceDict: lambda loader, source: loader.attribute(source.base, "__dict__"),
+    sources.Item: lambda loader, source: loader.item(source.base, source.index),
+    sources.DictValue: _load_dict_value,
+    sources.DictKey: Loader.by_step,
+    sources.TypeEntry: Loader.by_step,
+    sources.TypeOf: lambda loader, source: loader.attribute(source.base, "__class__"),
+    sources.Length: Loader.by_step,
+    sources.Size: Loader.by_step,
+    sources.Stride: Loader.by_step,
+    sources.FunctionCode: lambda loader, source: loader.attribute(source.base, "__code__"),
+    sources.FunctionDefaults: lambda loader, source: loader.attribute(source.base, "__defaults__"),
+    sources.FunctionKwDefaults: lambda loader, source: loader.attribute(source.base, "__kwdefaults__"),
+    sources.FunctionGlobals: lambda loader, source: loader.attribute(source.base, "__globals__"),
+    sources.Closure: lambda loader, source: loader.attribute(source.base, "__closure__"),
+    sources.CellContents: lambda loader, source: loader.attribute(source.base, "cell_contents"),
+}
+
+
+# -- the two kinds of output ---------------------------------------------------------------------------------------------------
+
+
+class Built:
+    """The finished output of an attempt."""
+
+    def __init__(self, code: CodeType, graph: Graph | None, compiled: CompiledGraph | None) -> None:
+        self.code = code
+        self.graph = graph
+        self.compiled = compiled
+
+
+class Builder:
+    """Builds the code for one attempt; started anew when a fresh object turns out to hold itself."""
+
+    def __init__(self, attempt: Attempt, outcome: tuple[str, Value] | None, backend: Any) -> None:
+        self.attempt = attempt
+        self.outcome = outcome
+        self.backend = backend
+        self.graph: Graph | None = None
+        self.compiled: CompiledGraph | None = None
+        self.operations = 0
+
+    def build(self) -> Built:
+        code = self.attempt.root.code
+        cyclic: set[int] = set()
+        while True:
+            try:
+                if self.outcome is not None:
+                    made = whole_frame(code, lambda assembler: self.prologue(assembler, cyclic))
+                else:
+                    made = self.broken(code, cyclic)
+                return Built(made, self.graph, self.compiled)
+            except Cyclic as found:
+                cyclic.add(id(found.value))
+
+    def broken(self, code: CodeType, cyclic: set[int]) -> CodeType:
+        root = self.attempt.root
+        state = FrameState({}, [], {})
+
+        def prologue(assembler: Assembler) -> None:
+            places = self.prologue(assembler, cyclic)
+            state.locals = self.locals(places)
+            state.stack = [self.slot(value, places) for value in root.stack]
+            state.cells = {name: places[id(cell)] for name, cell in self.changed_cells().items() if cell.content is not None}
+            state.cells |= {name: None for name, cell in self.changed_cells().items() if cell.content is None}
+
+        return break_frame(code, root.index, state, prologue)
+
+    # -- what is alive at a break -------------------------------------------------------------------------------------
+
+    def bound(self) -> list[str]:
+        root = self.attempt.root
+        return [name for name, value in root.slots.items() if value is not None and name not in root.code.co_cellvars]
+
+    def changed_cells(self) -> dict[str, CellValue]:
+        """Cells of the root frame itself whose content is not the parameter that MAKE_CELL put there."""
+        found = {}
+        for name, value in self.attempt.root.slots.items():
+            if isinstance(value, CellValue) and value.name:
+                first = value.first
+                if value.content is not first and not (isinstance(first, Unread) and getattr(value.content, "source", None) == first.source):
+                    found[name] = value
+        return found
+
+    def unchanged(self, name: str) -> bool:
+        """Whether a slot still holds the parameter that the frame began with."""
+        value = self.attempt.root.slots[name]
+        return isinstance(getattr(value, "source", None), sources.Local) and value.source.name == name  # type: ignore[union-attr]
+
+    def locals(self, places: dict[int, Callable]) -> dict[str, Any]:
+        slots = self.attempt.root.slots
+        return {name: None if self.unchanged(name) else places[id(slots[name])] for name in self.bound()}
+
+    def slot(self, value: Value, places: dict[int, Callable]) -> Any:
+        if value is NULL:
+            return EMPTY
+        if isinstance(value, PreviousException):
+            return Handled(places[id(value.handled)])
+        return places[id(value)]
+
+    def live(self) -> list[Any]:
+        """The Values that a break hands on."""
+        root = self.attempt.root
+        found = [value.handled if isinstance(value, PreviousException) else value for value in root.stack if value is not NULL]
+        found += [root.slots[name] for name in self.bound() if not self.unchanged(name)]
+        return found
+
+    # -- the prologue -------------------------------------------------------------------------------------------------
+
+    def prologue(self, assembler: Assembler, cyclic: set[int]) -> dict[int, Callable]:
+        """Everything up to the return value on the stack, or up to emitters for the live Values."""
+        attempt = self.attempt
+        before, assembler.items = assembler.items, []
+        out = Output(attempt, assembler, cyclic, self.outcome is None)
+        attempt.journal.replay(out)
+        self.store_gradients(out)
+        places: dict[int, Callable] = {}
+        if self.outcome is not None:
+            out.value(self.outcome[1])
+        else:
+            for value in self.live():
+                places[id(value)] = self.kept(out, value)
+            for cell in self.changed_cells().values():
+                if cell.content is not None:
+                    places[id(cell)] = self.kept(out, cell.content)
+        out.fill_deferred()
+        rest, assembler.items = assembler.items, before
+        self.beginning(out)
+        assembler.items += rest
+        return places
+
+    def kept(self, out: Output, value: Any) -> Callable:
+        """Build a Value now; an emitter that pushes it later."""
+        if isinstance(value, Constant):
+            return lambda assembler: assembler.load_const(value.value)
+        out.value(value)
+        place = out.assembler.store_temporary()
+        return lambda assembler: assembler.emit("LOAD_FAST", place)
+
+    def store_gradients(self, out: Output) -> None:
+        """`p.grad` of inputs that another gradient, or None, was given."""
+        attempt = self.attempt
+        for value in attempt.tensor_inputs:
+            gradient = value.twin._grad
+            if gradient is LAZY or gradient is attempt.gradients.get(id(value.twin), MISSING):
+                continue
+            out.statement("store_attribute", value, Constant("grad"), Constant(None) if gradient is None else attempt.tensor_value(gradient))
+
+    def beginning(self, out: Output) -> None:
+        """Load all sources, then call the graph."""
+        assembler = out.assembler
+        self.finish_graph(out)
+        wanted = dict(out.sources)
+        if self.compiled is not None:
+            wanted.update(dict.fromkeys(self.attempt.graph_inputs, ""))
+        loader = Loader(assembler, wanted)
+        for source, place in out.sources.items():
+            loader.load(source)
+            assembler.emit("STORE_FAST", place)
+            loader.places[source] = place
+        if self.compiled is None:
+            return
+        assembler.load_const(self.compiled)
+        assembler.prepare_call()
+        for source in self.attempt.graph_inputs:
+            loader.load(source)
+        assembler.call(len(self.attempt.graph_inputs))
+        if not out.result_places:
+            assembler.pop_top()
+            return
+        assembler.unpack_sequence(len(out.result_places))
+        for place in out.result_places:
+            assembler.emit("STORE_FAST", place)
+
+    def finish_graph(self, out: Output) -> None:
+        if self.graph is None:
+            self.graph = self.attempt.tracer.finish(out.results)
+            self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
+            if self.operations or out.results or self.graph.writes:
+                self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname)
+

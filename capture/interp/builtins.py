@@ -1,0 +1,507 @@
+"""What builtin functions and types do, over Values.
+
+Four tables: BUILTINS (builtin functions by identity), CONSTRUCTORS (builtin types as callables), METHODS (methods of builtin types that are called through the
+type, as `super().__setattr__` does), and FUNCTIONS (Python functions that are answered here in place of being followed). An entry takes the attempt and Values.
+Pure functions of plain data (`math`, `operator`, `len` of a string ...) are simply run.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import copy
+import functools
+import math
+import operator
+import sys
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from ...eager.tensor import Tensor
+from ...graph.symbolic import SymInt, sym_max, sym_min
+from ..sources import MISSING
+from .operators import BINARY, COMPARISONS
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import Constant, SymIntValue, constant, index_of
+from .values.containers import ListValue, RangeValue, Sequence, SliceValue, TupleValue
+from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
+from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, SequenceIterator, ZipValue, make_reversed
+from .values.mappings import DictValue, SetValue, key_of
+from .values.objects import ExceptionValue, ObjectValue, SuperValue
+from .values.tensors import TensorValue
+
+BUILTINS: dict[Any, Callable] = {}
+CONSTRUCTORS: dict[type, Callable] = {}
+METHODS: dict[tuple[type, str], Callable] = {}
+FUNCTIONS: dict[Any, Callable] = {}
+
+
+def builtin(*names: Any) -> Callable[[Callable], Callable]:
+    def enter(function: Callable) -> Callable:
+        for name in names:
+            BUILTINS[name] = function
+        return function
+
+    return enter
+
+
+# -- pure functions of plain data ----------------------------------------------------------------------------------------------
+
+
+def _pure(function: Callable) -> Callable:
+    def run_it(run: Any, *args: Value, **kwargs: Value) -> Value:
+        plain = [run.python(arg) for arg in args]
+        if any(_holds_tensor(value) for value in plain):
+            raise Break(f"{function.__module__}.{function.__name__} of a tensor is not captured", f"segue.{function.__name__}, if there is one")
+        plain = [int(value) if isinstance(value, SymInt) else value for value in plain]
+        return run.make(run.concrete(function, *plain, **{name: run.python(value) for name, value in kwargs.items()}))
+
+    return run_it
+
+
+def _holds_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) or (isinstance(value, (list, tuple)) and any(map(_holds_tensor, value)))
+
+
+for _function in (
+    *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
+    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans, builtins.hash,
+):  # fmt: skip
+    BUILTINS[_function] = _pure(_function)
+
+for _symbol, _operator in BINARY.items():
+    BUILTINS[_operator.function] = lambda run, a, b, s=_symbol: run.binary(s, a, b)
+    BUILTINS[_operator.inplace] = lambda run, a, b, s=_symbol: run.inplace(s, a, b)
+for _symbol, _operator in COMPARISONS.items():
+    BUILTINS[_operator.function] = lambda run, a, b, s=_symbol: run.compare(s, a, b)
+BUILTINS.update({
+    operator.neg: lambda run, a: run.unary("-", a),
+    operator.pos: lambda run, a: run.unary("+", a),
+    operator.invert: lambda run, a: run.unary("~", a),
+    operator.not_: lambda run, a: constant(not run.truth(a)),
+    operator.truth: lambda run, a: constant(run.truth(a)),
+    operator.is_: lambda run, a, b: constant(run.same(a, b)),
+    operator.is_not: lambda run, a, b: constant(not run.same(a, b)),
+    operator.contains: lambda run, a, b: constant(run.contains(a, b)),
+    operator.getitem: lambda run, a, b: a.item(run, b),
+    operator.setitem: lambda run, a, b, c: a.set_item(run, b, c) or constant(None),
+    operator.delitem: lambda run, a, b: a.delete_item(run, b) or constant(None),
+    operator.index: lambda run, a: constant(index_of(run, a)),
+    math.prod: lambda run, items, start=Constant(1): functools.reduce(lambda a, b: run.binary("*", a, b), run.unpack(items), start),
+})  # fmt: skip
+
+
+# -- builtin functions -----------------------------------------------------------------------------------------------------------
+
+
+@builtin(len)
+def _len(run: Any, value: Value) -> Value:
+    return value.length(run)
+
+
+@builtin(abs, operator.abs)
+def _abs(run: Any, value: Value) -> Value:
+    return run.unary("abs", value)
+
+
+@builtin(isinstance)
+def _isinstance(run: Any, value: Value, of: Value) -> Value:
+    return constant(run.is_instance(value, of))
+
+
+@builtin(issubclass)
+def _issubclass(run: Any, value: Value, of: Value) -> Value:
+    return constant(run.concrete(issubclass, value.real, run.class_tuple(of)))
+
+
+@builtin(callable)
+def _callable(run: Any, value: Value) -> Value:
+    return constant(run.is_callable(value))
+
+
+@builtin(getattr)
+def _getattr(run: Any, owner: Value, name: Value, *default: Value) -> Value:
+    if not default:
+        return owner.attribute(run, run.text(name))
+    found = run.attribute_or_none(owner, run.text(name))
+    return default[0] if found is None else found
+
+
+@builtin(hasattr)
+def _hasattr(run: Any, owner: Value, name: Value) -> Value:
+    return constant(owner.has_attribute(run, run.text(name)))
+
+
+@builtin(setattr)
+def _setattr(run: Any, owner: Value, name: Value, value: Value) -> Value:
+    owner.set_attribute(run, run.text(name), value)
+    return constant(None)
+
+
+@builtin(delattr)
+def _delattr(run: Any, owner: Value, name: Value) -> Value:
+    owner.delete_attribute(run, run.text(name))
+    return constant(None)
+
+
+@builtin(iter)
+def _iter(run: Any, value: Value) -> Value:
+    return run.iterate(value)
+
+
+@builtin(next)
+def _next(run: Any, iterator: Value, *default: Value) -> Value:
+    found = run.next(iterator)
+    if found is not None:
+        return found
+    if default:
+        return default[0]
+    if isinstance(iterator, GeneratorValue):
+        return iterator.yielded(run, None)
+    raise run.raised(StopIteration)
+
+
+@builtin(sum)
+def _sum(run: Any, items: Value, start: Value = Constant(0)) -> Value:
+    total = start
+    for item in run.unpack(items):
+        total = run.binary("+", total, item)
+    return total
+
+
+@builtin(any)
+def _any(run: Any, items: Value) -> Value:
+    return constant(any(run.truth(item) for item in run.each(items)))
+
+
+@builtin(all)
+def _all(run: Any, items: Value) -> Value:
+    return constant(all(run.truth(item) for item in run.each(items)))
+
+
+def _extreme(symbol: str, choose: Callable) -> Callable:
+    def pick(run: Any, *args: Value, key: Value = Constant(None), default: Value | None = None) -> Value:
+        items = run.unpack(args[0]) if len(args) == 1 else list(args)
+        if not items:
+            if default is not None:
+                return default
+            raise run.raised(ValueError, "iterable argument is empty")
+        plain = isinstance(key, Constant) and key.value is None
+        if plain and any(isinstance(item, SymIntValue) for item in items) and all(item.type() is int for item in items):
+            return run.make(functools.reduce(choose, [run.python(item) for item in items]))
+        best, best_key = items[0], items[0] if plain else run.call(key, [items[0]], {})
+        for item in items[1:]:
+            item_key = item if plain else run.call(key, [item], {})
+            if run.truth(run.compare(symbol, item_key, best_key)):
+                best, best_key = item, item_key
+        return best
+
+    return pick
+
+
+BUILTINS[max] = _extreme(">", sym_max)
+BUILTINS[min] = _extreme("<", sym_min)
+
+
+@builtin(sorted)
+def _sorted(run: Any, items: Value, *, key: Value = Constant(None), reverse: Value = Constant(False)) -> Value:
+    return ListValue(run.sorted(run.unpack(items), key, reverse))
+
+
+@builtin(repr)
+def _repr(run: Any, value: Value) -> Value:
+    return run.formatted(value, "repr", "")
+
+
+@builtin(format)
+def _format(run: Any, value: Value, spec: Value = Constant("")) -> Value:
+    return run.formatted(value, None, run.text(spec))
+
+
+@builtin(round)
+def _round(run: Any, value: Value, digits: Value = Constant(None)) -> Value:
+    if isinstance(value, TensorValue):
+        return run.leaf(round, [value] if digits.python(run) is None else [value, digits], {}, "round")
+    return run.make(run.concrete(round, run.python(value), run.python(digits)))
+
+
+@builtin(id)
+def _id(run: Any, value: Value) -> Value:
+    return run.identity_number(value)
+
+
+@builtin(functools.reduce)
+def _reduce(run: Any, function: Value, items: Value, *start: Value) -> Value:
+    found = [*start, *run.unpack(items)]
+    if not found:
+        raise run.raised(TypeError, "reduce() of empty iterable with no initial value")
+    total = found[0]
+    for item in found[1:]:
+        total = run.call(function, [total, item], {})
+    return total
+
+
+@builtin(vars)
+def _vars(run: Any, owner: Value) -> Value:
+    return owner.attribute(run, "__dict__")
+
+
+# -- builtin types as callables --------------------------------------------------------------------------------------------------
+
+
+def constructor(*classes: type) -> Callable[[Callable], Callable]:
+    def enter(function: Callable) -> Callable:
+        for cls in classes:
+            CONSTRUCTORS[cls] = lambda run, cls, args, kwargs: function(run, *args, **kwargs)
+        return function
+
+    return enter
+
+
+@constructor(bool)
+def _bool(run: Any, value: Value = Constant(False)) -> Value:
+    return constant(run.truth(value))
+
+
+def _number(cls: type) -> Callable:
+    def make(run: Any, of: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if args and isinstance(args[0], TensorValue):
+            raise args[0].needs_data(f"__{cls.__name__}__")
+        if args and isinstance(args[0], SymIntValue) and cls is int:
+            return args[0]
+        if args and isinstance(args[0], ObjectValue):
+            return args[0].dunder(run, f"__{cls.__name__}__")
+        return run.make(run.concrete(cls, *[run.python(arg) for arg in args], **{name: run.python(value) for name, value in kwargs.items()}))
+
+    return make
+
+
+for _cls in (int, float, complex, bytes):
+    CONSTRUCTORS[_cls] = _number(_cls)
+
+
+@constructor(str)
+def _str(run: Any, value: Value = Constant("")) -> Value:
+    return run.formatted(value, "str", "")
+
+
+@constructor(list)
+def _list(run: Any, items: Value | None = None) -> Value:
+    return ListValue([] if items is None else run.unpack(items))
+
+
+@constructor(tuple)
+def _tuple(run: Any, items: Value | None = None) -> Value:
+    if isinstance(items, TupleValue) and items.cls is tuple:
+        return items
+    return TupleValue([] if items is None else run.unpack(items))
+
+
+@constructor(set)
+def _set(run: Any, items: Value | None = None) -> Value:
+    return SetValue(run, [] if items is None else run.unpack(items))
+
+
+@constructor(frozenset)
+def _frozenset(run: Any, items: Value | None = None) -> Value:
+    return SetValue(run, [] if items is None else run.unpack(items), frozenset)
+
+
+def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    made = DictValue((), cls)
+    if cls is collections.defaultdict:
+        made.factory = args[0] if args else constant(None)
+        args = args[1:]
+    made.call_method(run, "update", args, kwargs)
+    return made
+
+
+for _cls in (dict, collections.OrderedDict, collections.defaultdict):
+    CONSTRUCTORS[_cls] = _make_dict
+
+
+@constructor(range)
+def _range(run: Any, *bounds: Value) -> Value:
+    return RangeValue(run.concrete(range, *[index_of(run, bound) for bound in bounds]))
+
+
+@constructor(slice)
+def _slice(run: Any, *parts: Value) -> Value:
+    none = constant(None)
+    if len(parts) == 1:
+        return SliceValue(none, parts[0], none)
+    return SliceValue(parts[0], parts[1], parts[2] if len(parts) == 3 else none)
+
+
+@constructor(enumerate)
+def _enumerate(run: Any, iterable: Value, start: Value = Constant(0)) -> Value:
+    return EnumerateValue(run.iterate(iterable), index_of(run, start))
+
+
+@constructor(zip)
+def _zip(run: Any, *iterables: Value, strict: Value = Constant(False)) -> Value:
+    return ZipValue([run.iterate(iterable) for iterable in iterables], run.truth(strict))
+
+
+@constructor(map)
+def _map(run: Any, function: Value, *iterables: Value) -> Value:
+    return MapValue(function, [run.iterate(iterable) for iterable in iterables])
+
+
+@constructor(filter)
+def _filter(run: Any, function: Value, iterable: Value) -> Value:
+    return FilterValue(function, run.iterate(iterable))
+
+
+@constructor(reversed)
+def _reversed(run: Any, value: Value) -> Value:
+    return make_reversed(run, value)
+
+
+def _type(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    if len(args) != 1:
+        raise Break("making a class is not captured", "define the class outside of the compiled function")
+    return run.wrap_known(args[0].type())
+
+
+CONSTRUCTORS[type] = _type
+
+
+@constructor(object)
+def _object(run: Any) -> Value:
+    return ObjectValue(object)
+
+
+@constructor(super)
+def _super(run: Any, cls: Value, owner: Value) -> Value:
+    return SuperValue(cls.real, owner)
+
+
+@constructor(functools.partial)
+def _partial(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
+    return PartialValue(function, list(args), dict(kwargs))
+
+
+@constructor(types.MethodType)
+def _method_type(run: Any, function: Value, owner: Value) -> Value:
+    return MethodValue(function, owner)
+
+
+@constructor(types.CellType)
+def _cell_type(run: Any, content: Value | None = None) -> Value:
+    return CellValue(content)
+
+
+class _Getter(Value):
+    """operator.itemgetter and attrgetter: callables made of plain data."""
+
+    def __init__(self, cls: type, names: list[Value]) -> None:
+        self.cls = cls
+        self.names = names
+
+    def type(self) -> type:
+        return self.cls
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        found = [self.fetch(run, args[0], name) for name in self.names]
+        return found[0] if len(found) == 1 else TupleValue(found)
+
+    def fetch(self, run: Any, owner: Value, name: Value) -> Value:
+        if self.cls is operator.itemgetter:
+            return owner.item(run, name)
+        for part in run.text(name).split("."):
+            owner = owner.attribute(run, part)
+        return owner
+
+    def build(self, out: Any) -> None:
+        out.call(self.cls, *self.names)
+
+
+for _cls in (operator.itemgetter, operator.attrgetter):
+    CONSTRUCTORS[_cls] = lambda run, cls, args, kwargs: _Getter(cls, args)
+
+
+# -- methods of builtin types, called through the type -----------------------------------------------------------------------------
+
+
+def _plain(owner: Value) -> Any:
+    if not isinstance(owner, ObjectValue):
+        raise Break(f"object's own method of a {owner.describe()} is not captured")
+    return owner
+
+
+def _object_setattr(run: Any, owner: Value, name: Value, value: Value) -> Value:
+    _plain(owner).plain_store(run, run.text(name), value)
+    return constant(None)
+
+
+def _object_delattr(run: Any, owner: Value, name: Value) -> Value:
+    _plain(owner).plain_delete(run, run.text(name))
+    return constant(None)
+
+
+def _object_getattribute(run: Any, owner: Value, name: Value) -> Value:
+    return run.instance_attribute(_plain(owner), run.text(name))
+
+
+def _exception_init(run: Any, owner: Value, *args: Value) -> Value:
+    owner.args = list(args)  # type: ignore[attr-defined]
+    return constant(None)
+
+
+METHODS.update({
+    (object, "__setattr__"): _object_setattr,
+    (object, "__delattr__"): _object_delattr,
+    (object, "__getattribute__"): _object_getattribute,
+    (object, "__init__"): lambda run, owner, *args, **kwargs: constant(None),
+    (object, "__eq__"): lambda run, a, b: constant(True) if run.same(a, b) else constant(NotImplemented),
+    (object, "__ne__"): lambda run, a, b: constant(False) if run.same(a, b) else constant(NotImplemented),
+    (BaseException, "__init__"): _exception_init,
+    (Exception, "__init__"): _exception_init,
+})  # fmt: skip
+
+
+@builtin(object.__new__)
+def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
+    return run.new_object(cls.real)
+
+
+@builtin(tuple.__new__)
+def _tuple_new(run: Any, cls: Value, items: Value | None = None) -> Value:
+    return TupleValue([] if items is None else run.unpack(items), cls.real)
+
+
+@builtin(dict.fromkeys)
+def _fromkeys(run: Any, keys: Value, value: Value = Constant(None)) -> Value:
+    return DictValue([(key_of(run, key), key, value) for key in run.unpack(keys)])
+
+
+# -- Python functions that are answered here ---------------------------------------------------------------------------------------
+
+
+def _shallow_copy(run: Any, value: Value) -> Value:
+    if isinstance(value, (Constant, TupleValue, FunctionValue, ClassValue, BuiltinValue)):
+        return value
+    if isinstance(value, (ListValue, DictValue, SetValue)):
+        return value.call_method(run, "copy", [], {})
+    raise Break(f"copy.copy of a {value.describe()} is not captured")
+
+
+def _deep_copy(run: Any, value: Value, *memo: Value) -> Value:
+    if isinstance(value, (Constant, FunctionValue, ClassValue, BuiltinValue)):
+        return value
+    if isinstance(value, Sequence):
+        copied = [_deep_copy(run, item) for item in value.items_of(run)]
+        return ListValue(copied) if isinstance(value, ListValue) else TupleValue(copied, value.cls)
+    raise Break(f"copy.deepcopy of a {value.describe()} is not captured")
+
+
+FUNCTIONS.update({
+    copy.copy: _shallow_copy,
+    copy.deepcopy: _deep_copy,
+    typing.cast: lambda run, cls, value: value,
+})  # fmt: skip
+

@@ -1,0 +1,276 @@
+"""Calls: which way a call goes, how arguments meet parameters, and how a class makes an object.
+
+A Python function is, by the first rule that holds: an entry of the table in builtins.py; run for real on the real objects (`__segue_capture_time__`); left
+to run eagerly (`compiler.disable`); executed on twins (segue's own operations); or followed instruction by instruction. The one idea: the rules are few
+and each looks only at the function itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from typing import Any
+
+from ...eager.config import config
+from ...eager.errors import SegueError
+from ..sources import MISSING
+from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
+from .frame import Frame
+from .lookup import entry_of, is_own
+from .outcome import Break, NotPython, Observed, Skip, Unbuildable
+from .values.base import Value
+from .values.constants import Constant, SymIntValue, constant, is_constant_type
+from .values.containers import TupleValue, Unread
+from .values.functions import CellValue, ClassValue, FunctionValue, MadeFunction
+from .values.iterators import ITERTOOLS, GeneratorValue
+from .values.mappings import DictValue
+from .values.objects import ExceptionValue, ObjectValue
+from .values.tensors import TensorValue
+
+FOLLOWED = ("nn", "optim", "data", "func")  # packages of eager/ whose functions are followed as users' code is
+FOLLOWED_MODULES = ("autograd.mode", "autocast")
+GENERATOR = inspect.CO_GENERATOR
+ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
+OWN_EAGER = __name__.partition(".")[0] + ".eager."
+
+
+def is_leaf(function: Any) -> bool:
+    """Whether a function is one of segue's own operations, which run on twins as they are."""
+    module = getattr(function, "__module__", None) or ""
+    if not module.startswith(OWN_EAGER):
+        return False
+    inner = module.removeprefix(OWN_EAGER)
+    if inner.startswith("nn.functional"):
+        return True
+    return inner.partition(".")[0] not in FOLLOWED and not inner.startswith(FOLLOWED_MODULES)
+
+
+class Calls:
+    """The part of an attempt that calls."""
+
+    def call(self: Any, function: Value, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return function.call(self, args, kwargs)
+
+    def call_checked(self: Any, thunk: Callable[[], Value], what: str) -> Value:
+        """A table entry called with the user's arguments: one that does not fit them breaks the graph, so that Python itself raises."""
+        try:
+            return thunk()
+        except TypeError as error:
+            raise Break(f"{what} with these arguments is not captured ({error})") from None
+
+    # -- Python functions ---------------------------------------------------------------------------------------------
+
+    def call_function(self: Any, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if isinstance(function, FunctionValue):
+            real = function.real
+            handler = FUNCTIONS.get(real)
+            if handler is not None:
+                return self.call_checked(lambda: handler(self, *args, **kwargs), function.describe())
+            marks = real.__dict__
+            if marks.get("__segue_capture_time__"):
+                return self.call_for_real(real, args, kwargs)
+            if marks.get("__segue_disabled__"):
+                raise Break(f"{real.__qualname__} is disabled for capture", marks.get("__segue_disabled_reason__") or "")
+            if is_leaf(real):
+                return self.leaf(real, args, kwargs, real.__qualname__)
+        return self.follow(function, args, kwargs)
+
+    def follow(self: Any, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Inline a function: run its bytecode over Values."""
+        code = function.code
+        if code.co_flags & ASYNCHRONOUS:
+            raise Break(f"the coroutine {code.co_qualname} is not captured")
+        if self.depth >= config.inline_limit:
+            raise Break(f"calls nested deeper than {config.inline_limit} are not captured", "raise config.inline_limit")
+        if isinstance(function, FunctionValue):
+            self.guard_code(function)
+        module = args[0].module_path() if args and isinstance(args[0], ModuleObject) else None
+        frame = Frame(self, self.body(code), function.globals, self.bind(function, args, kwargs), function.cells(self), module)
+        if code.co_flags & GENERATOR:
+            made = GeneratorValue(frame)
+            made.born = self.step  # type: ignore[attr-defined]
+            return made
+        self.depth += 1
+        try:
+            return frame.run()
+        finally:
+            self.depth -= 1
+
+    def bind(self: Any, function: Any, args: list[Value], kwargs: dict[str, Value]) -> dict[str, Any]:
+        """Parameters by name, as Python binds them; what does not fit raises TypeError in the user's program."""
+        code = function.code
+        count, keyword_count = code.co_argcount, code.co_kwonlyargcount
+        names = code.co_varnames[: count + keyword_count]
+        bound: dict[str, Any] = dict(zip(names[:count], args))
+        rest = dict(kwargs)
+        for name in names[code.co_posonlyargcount :]:
+            if name in rest:
+                if name in bound:
+                    raise self.raised(TypeError, f"{code.co_qualname}() got multiple values for argument '{name}'")
+                bound[name] = rest.pop(name)
+        self.bind_rest(code, names, bound, args[count:], rest)
+        defaults = function.defaults(self)
+        for name, value in zip(names[count - len(defaults) : count], defaults):
+            if name not in bound:
+                bound[name] = self.read(value)
+        keyword_defaults = function.keyword_defaults(self)
+        for name in names:
+            if name not in bound:
+                if name not in keyword_defaults or name in names[:count]:
+                    raise self.raised(TypeError, f"{code.co_qualname}() missing a required argument: '{name}'")
+                bound[name] = self.read(keyword_defaults[name])
+        return bound
+
+    def bind_rest(self: Any, code: types.CodeType, names: tuple, bound: dict[str, Any], more: list[Value], rest: dict[str, Value]) -> None:
+        place = len(names)
+        if code.co_flags & inspect.CO_VARARGS:
+            bound[code.co_varnames[place]] = TupleValue(more)
+            place += 1
+        elif more:
+            raise self.raised(TypeError, f"{code.co_qualname}() takes {code.co_argcount} positional arguments but {code.co_argcount + len(more)} were given")
+        if code.co_flags & inspect.CO_VARKEYWORDS:
+            bound[code.co_varnames[place]] = DictValue([(name, Constant(name), value) for name, value in rest.items()])
+        elif rest:
+            raise self.raised(TypeError, f"{code.co_qualname}() got an unexpected keyword argument '{next(iter(rest))}'")
+
+    # -- segue's own operations ---------------------------------------------------------------------------------------
+
+    def leaf(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value], name: str) -> Value:
+        """Run eager code on twins; whatever it computes is recorded. An error in it breaks the graph, and is then raised for real."""
+        plain = [self.python(arg) for arg in args]
+        named = {key: self.python(value) for key, value in kwargs.items()}
+        with self.tracing():
+            try:
+                result = function(*plain, **named)
+            except (Break, Observed, Skip, Unbuildable, RecursionError):
+                raise
+            except NotPython as error:
+                raise Break(str(error)) from None
+            except Exception as error:
+                raise Break(f"{name} raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
+        return self.make(result)
+
+    def python(self: Any, value: Value) -> Any:
+        """The object that real code gets for a Value."""
+        try:
+            return value.python(self)
+        except NotPython as error:
+            raise Break(f"a {error} is handed to code that is not captured") from None
+
+    def call_for_real(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """A function marked `__segue_capture_time__`: it is idempotent, and runs on the real objects."""
+        real = [self.real_of(arg) for arg in args]
+        named = {name: self.real_of(value) for name, value in kwargs.items()}
+        with self.outside():
+            function(*real, **named)
+        for arg in args:
+            if isinstance(arg, ObjectValue) and not arg.stored:
+                arg.attributes.clear()  # what it changed is read anew
+        return constant(None)
+
+    def real_of(self: Any, value: Value) -> Any:
+        if value.real is MISSING:
+            raise Break(f"a {value.describe()} made inside of the compiled function is handed to code that runs during capture")
+        return value.real
+
+    # -- builtins -----------------------------------------------------------------------------------------------------
+
+    def call_builtin(self: Any, real: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        try:
+            handler = BUILTINS.get(real)
+        except TypeError:
+            handler = None
+        if handler is not None:
+            return self.call_checked(lambda: handler(self, *args, **kwargs), getattr(real, "__qualname__", "a builtin"))
+        if isinstance(real, (types.MethodDescriptorType, types.WrapperDescriptorType)) and args:
+            return self.call_unbound(real, args, kwargs)
+        if isinstance(real, types.BuiltinMethodType) and is_constant_type(type(real.__self__)):
+            return Constant(real.__self__).call_method(self, real.__name__, args, kwargs)
+        name = getattr(real, "__qualname__", repr(real))
+        module = getattr(real, "__module__", None)
+        raise Break(f"a call of {module + '.' if module and module != 'builtins' else ''}{name} is not captured", SUGGESTIONS.get(name, ""))
+
+    def call_unbound(self: Any, descriptor: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """A method of a builtin type called through the type, or by super(): `list.append(xs, x)`, `object.__setattr__(self, name, value)`."""
+        handler = METHODS.get((descriptor.__objclass__, descriptor.__name__))
+        if handler is not None:
+            return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
+        owner = args[0]
+        if isinstance(owner, ObjectValue):
+            raise Break(f"{descriptor.__qualname__} of a {owner.describe()} is not captured")
+        bound = owner.attribute(self, descriptor.__name__)
+        return self.call(bound, args[1:], kwargs)
+
+    # -- classes ------------------------------------------------------------------------------------------------------
+
+    def call_class(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        handler = CONSTRUCTORS.get(cls) or ITERTOOLS.get(cls)
+        if handler is not None:
+            made = self.call_checked(lambda: handler(self, cls, args, kwargs), cls.__qualname__)
+            if cls in ITERTOOLS:
+                made.born = self.step  # type: ignore[attr-defined]
+            return made
+        if issubclass(cls, BaseException) and entry_of(cls, "__init__")[1].__flags__ & (1 << 9) == 0:  # type: ignore[union-attr]
+            if kwargs:
+                raise Break(f"{cls.__qualname__} with keyword arguments is not captured")
+            return ExceptionValue(cls, args)
+        meta_call = entry_of(type(cls), "__call__")[0]
+        if meta_call is not type.__call__ and not is_constant_type(cls):
+            raise Break(f"the class {cls.__qualname__} has a metaclass with a __call__ of its own, which is not captured")
+        if is_constant_type(cls) or self.is_plain_class(cls):
+            return self.make(self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()}))
+        return self.instantiate(cls, args, kwargs)
+
+    def is_plain_class(self: Any, cls: type) -> bool:
+        """Segue's own small immutable classes (dtypes, devices, sizes): made for real."""
+        return cls in self.plain_classes
+
+    def instantiate(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        maker = self.class_entry(cls, "__new__")
+        if isinstance(maker, staticmethod):
+            made = self.call(self.wrap_known(maker.__func__), [self.wrap_known(cls), *args], kwargs)
+            if not issubclass(made.type(), cls) or not isinstance(made, ObjectValue):
+                return made
+        else:
+            made = self.new_object(cls)
+        initialiser = self.class_entry(cls, "__init__")
+        if isinstance(initialiser, types.FunctionType):
+            self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
+        elif initialiser is object.__init__:
+            if (args or kwargs) and maker is object.__new__:
+                raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
+        elif issubclass(cls, BaseException):
+            made.args = args  # type: ignore[attr-defined]
+        else:
+            raise Break(f"making a {cls.__qualname__} is not captured")
+        return made
+
+    def new_object(self: Any, cls: type) -> Value:
+        """What `object.__new__(cls)` gives."""
+        if issubclass(cls, BaseException):
+            return ExceptionValue(cls, [])
+        if not self.is_python_class(cls):
+            raise Break(f"making a {cls.__qualname__} is not captured", "make it outside of the compiled function, and pass it in")
+        if getattr(cls, "__abstractmethods__", None):
+            raise self.raised(TypeError, f"Can't instantiate abstract class {cls.__name__}")
+        return ModuleObject(cls) if issubclass(cls, self.module_class) else ObjectValue(cls)
+
+
+class ModuleObject(ObjectValue):
+    """An nn.Module: an object that knows its path in the model, for the graph's nodes."""
+
+    def module_path(self) -> str | None:
+        if self.source is None:
+            return None
+        return self.source.text().replace("._modules['", ".").replace("']", "")
+
+
+SUGGESTIONS = {
+    "print": "print outside of the compiled function; the graph goes on behind it",
+    "input": "read input outside of the compiled function",
+    "open": "read files outside of the compiled function",
+    "time": "measure time outside of the compiled function",
+    "perf_counter": "measure time outside of the compiled function",
+}
+

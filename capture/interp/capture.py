@@ -1,0 +1,264 @@
+"""Capturing a frame: attempt after attempt until one ends, then its code.
+
+In comes what the frame hook found on a miss: the code object, a view of the frame, the entries that exist already. Out goes a `CacheEntry` (guards and new code), or SKIP.
+The one idea: each failed attempt teaches one thing (where the graph must end, which size varies), and the next one starts from the beginning; attempts
+only ever move the end of the graph towards the start, so there is an end to them.
+"""
+
+from __future__ import annotations
+
+import dis
+import io
+import time
+import traceback
+import types
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...eager import errors
+from ...eager.log import log
+from ...eager.stats import stats
+from .. import guards, sources
+from .._capture import SKIP, CacheEntry
+from ..bytecode.breaks import CannotBreak, can_break, family_of
+from ..bytecode.decode import UnknownOpcode
+from ..sources import MISSING
+from .attempt import Attempt, Knowledge
+from .builder import Builder
+from .outcome import Break, Observed, Skip, Unbuildable
+from .values.constants import Constant
+from .values.mappings import DictValue, SetValue
+from .values.containers import ListValue
+from .values.objects import ObjectValue
+
+MAX_ATTEMPTS = 64
+
+
+@dataclass(frozen=True)
+class BreakRecord:
+    """One graph break: where, why, and what to write instead."""
+
+    reason: str
+    suggestion: str
+    location: Any
+    function: str
+
+    def __str__(self) -> str:
+        text = f"{self.location}: {self.reason}"
+        return f"{text}\n    instead: {self.suggestion}" if self.suggestion else text
+
+
+@dataclass
+class Captured:
+    """What stands behind one entry: the graph, the guards, and the break that ended it, if any."""
+
+    function: str
+    location: str
+    graph: Any
+    compiled: Any
+    guards: guards.GuardSet
+    ended: BreakRecord | None
+    seconds: float
+    attempts: int
+
+
+@dataclass
+class CodeState:
+    """What is known about one code object under one configuration."""
+
+    compilations: int = 0
+    dynamic: dict[Any, set[int]] = field(default_factory=dict)
+    dynamic_ints: set[Any] = field(default_factory=set)
+    warned: bool = False
+
+
+@dataclass
+class Settings:
+    """The configuration of one compiled object, frozen at its creation, and what was captured under it."""
+
+    backend: Any
+    fullgraph: bool = False
+    dynamic: bool | None = None
+    root: types.CodeType | None = None
+    recompile_limit: int = 16
+    shapes: dict[str, Any] = field(default_factory=dict)
+    numerics: str = "eager"
+    strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
+    states: dict[types.CodeType, CodeState] = field(default_factory=dict)
+    captured: list[Captured] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def state(self, code: types.CodeType) -> CodeState:
+        return self.states.setdefault(code, CodeState())
+
+
+def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
+    """The callback of the frame hook."""
+    state = settings.state(code)
+    if state.compilations >= settings.recompile_limit:
+        return over_the_limit(settings, state, code, view, entries)
+    state.compilations += 1
+    stats.count("captures")
+    if entries:
+        stats.count("recompiles")
+        generalise(settings, state, code, view, entries)
+    with stats.timed("compile_seconds"):
+        try:
+            return capture(settings, state, code, view)
+        except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
+            raise
+        except (Skip, CannotBreak, UnknownOpcode) as reason:
+            return skip(settings, code, str(reason) or type(reason).__name__)
+        except Exception as problem:
+            if settings.strict:
+                raise
+            return skip(settings, code, f"internal: {type(problem).__name__}: {problem}\n{traceback.format_exc()}")
+
+
+def skip(settings: Settings, code: types.CodeType, reason: str) -> Any:
+    """Leave the frames of this code to run eagerly, visibly."""
+    stats.count("skipped_frames")
+    settings.skipped.append((code.co_qualname, reason))
+    log("breaks", f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname} runs eagerly: {reason}")
+    if settings.fullgraph:
+        raise errors.CaptureError(f"fullgraph=True, but {code.co_qualname} cannot be captured: {reason}")
+    return SKIP
+
+
+def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> Any:
+    if not state.warned:
+        state.warned = True
+        why = entries[0].guards.explain_failure(view) if entries else None
+        warnings.warn(
+            f"segue: {code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) was compiled {state.compilations} times and runs eagerly from now on"
+            f"; last failed guard: {why}. config.recompile_limit is the limit",
+            RuntimeWarning, stacklevel=3,
+        )  # fmt: skip
+    stats.count("skipped_frames")
+    return None
+
+
+# -- recompiling ------------------------------------------------------------------------------------------------------------
+
+
+def generalise(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> None:
+    """What differs from the frames that were compiled before becomes symbolic: sizes of tensors, and ints."""
+    why = [entry.guards.explain_failure(view) for entry in entries]
+    log("recompiles", lambda: f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) is compiled again:\n" + "\n".join(f"    {text}" for text in why))
+    if settings.dynamic is False:
+        return
+    for entry in entries:
+        for guard in entry.guards:
+            if isinstance(guard, guards.TensorMatch):
+                generalise_tensor(state, guard, view)
+            elif isinstance(guard, guards.Equals) and type(guard.value) is int and not isinstance(guard.source, sources.Constant):
+                now = guard.source.fetch(view)
+                if type(now) is int and now != guard.value:
+                    state.dynamic_ints.add(guard.source)
+
+
+def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) -> None:
+    now = guard.source.fetch(view)
+    if now is MISSING or type(now) is not guard.type:
+        return
+    shape = guards.array_of(now).shape
+    if len(shape) == len(guard.shape):
+        changed = {dim for dim, (before, after) in enumerate(zip(guard.shape, shape)) if before is not None and before != after}
+        if changed:
+            state.dynamic.setdefault(guard.source, set()).update(changed)
+
+
+# -- attempts ---------------------------------------------------------------------------------------------------------------
+
+
+def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
+    start = time.perf_counter()
+    knowledge = Knowledge(dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, all_dynamic=settings.dynamic)
+    for number in range(1, MAX_ATTEMPTS + 1):
+        attempt = Attempt(view, code, knowledge)
+        try:
+            outcome = attempt.execute()
+        except Break as problem:
+            learn(settings, attempt, knowledge, problem.reason, problem.suggestion)
+            continue
+        except Observed as observed:
+            learn(settings, attempt, knowledge, f"{observed.value.describe()} is raised", "")
+            continue
+        except Unbuildable as problem:
+            learn(settings, attempt, knowledge, problem.reason, "")
+            continue
+        except RecursionError:
+            raise Skip("the recursion of the user's program is too deep for capture") from None
+        try:
+            return finish(settings, attempt, outcome, code, time.perf_counter() - start, number)
+        except Unbuildable as problem:
+            born = getattr(problem.value, "born", None)
+            if born is None or (knowledge.break_step is not None and born >= knowledge.break_step):
+                raise Skip(problem.reason) from None
+            knowledge.break_step = born
+            knowledge.reason, knowledge.suggestion = problem.reason, ""
+    raise Skip(f"no end after {MAX_ATTEMPTS} attempts")
+
+
+def learn(settings: Settings, attempt: Attempt, knowledge: Knowledge, reason: str, suggestion: str) -> None:
+    """The graph must end before the instruction of the root frame that ran."""
+    location = attempt.failed_at or attempt.location()
+    if settings.fullgraph:
+        hint = f"\nInstead: {suggestion}" if suggestion else ""
+        raise errors.CaptureError(f"fullgraph=True, but the graph would break here: {reason}\n{location.show()}{hint}")
+    why_not = can_break(attempt.root.code, attempt.root_index)
+    if why_not is not None:
+        raise Skip(f"{reason} ({why_not})")
+    if knowledge.break_step is not None and attempt.step >= knowledge.break_step:
+        raise Skip(reason)
+    knowledge.break_step = attempt.step
+    knowledge.reason, knowledge.suggestion, knowledge.location = reason, suggestion, location
+
+
+def finish(settings: Settings, attempt: Attempt, outcome: Any, code: types.CodeType, seconds: float, attempts: int) -> Any:
+    name = family_of(code).signature.qualname
+    builder = Builder(attempt, outcome, settings.backend)
+    built = builder.build()
+    if outcome is not None and built.compiled is None and code is not settings.root:
+        return SKIP  # a frame without tensor operations gains nothing
+    relational_guards(attempt, built.graph)
+    checks = guards.GuardSet(attempt.guards)
+    knowledge = attempt.knowledge
+    ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location, name)
+    graph = built.graph if built.compiled is not None else None
+    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", graph, built.compiled, checks, ended, seconds, attempts)
+    settings.captured.append(captured)
+    report(captured, built)
+    return CacheEntry(checks, built.code, captured)
+
+
+def report(captured: Captured, built: Any) -> None:
+    if captured.graph is not None:
+        stats.count("graphs")
+    if captured.ended is not None:
+        stats.count("breaks")
+        log("breaks", lambda: f"the graph of {captured.function} ends here: {captured.ended}\n{captured.ended.location.show()}")
+    log("guards", captured.guards.text, title=captured.function)
+    log("bytecode", lambda: disassembled(built.code), title=captured.function)
+
+
+def disassembled(code: types.CodeType) -> str:
+    out = io.StringIO()
+    dis.dis(code, file=out)
+    return out.getvalue()
+
+
+def relational_guards(attempt: Attempt, graph: Any) -> None:
+    """When something was changed, what the changes could also have reached must be as apart as it was."""
+    for size_guard in graph.shape_env.guards:
+        bindings = attempt.bindings
+        attempt.guard(guards.SizeRelation.from_sympy(size_guard.relation, bindings, size_guard.line or ""))
+    tensors = attempt.tensor_inputs
+    changed = bool(graph.writes) or any(value.twin._grad is not None for value in tensors)
+    if changed and len(tensors) > 1:
+        attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
+    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}
+    others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
+    if len(others) > 1:
+        attempt.guard(guards.SameObjects.of([value.source for value in others], [value.real for value in others]))

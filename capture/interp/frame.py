@@ -1,0 +1,148 @@
+"""A symbolic frame: the state of one running function over Values, and the loop that executes its canonical instructions.
+
+In comes a decoded body with the parameters bound; out goes what the function returns (or yields). The one idea: an instruction either completes, or raises
+`Observed`, an exception of the user's program, which is sent to the instruction's handler as CPython does it; everything else that goes wrong leaves all frames at
+once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...eager.errors import Location
+from ..bytecode import Body, Instruction
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import Constant
+from .values.containers import Unread
+from .values.functions import CellValue
+
+HANDLERS: dict[str, Any] = {}  # opcode -> function(frame, instruction); filled by the handlers_*.py
+
+
+class Null(Value):
+    """The NULL of CPython's stack."""
+
+    def type(self) -> type:
+        return type(None)
+
+    def describe(self) -> str:
+        return "NULL"
+
+    def build(self, out: Any) -> None:
+        out.emit("PUSH_NULL")
+
+
+NULL = Null()
+
+
+class PreviousException(Value):
+    """The slot that PUSH_EXC_INFO leaves: the exception that was handled before; `handled` is the one that it made the handled one."""
+
+    def __init__(self, previous: Value, handled: Value) -> None:
+        self.previous = previous
+        self.handled = handled
+
+    def type(self) -> type:
+        return type(None)
+
+
+class Frame:
+    """One function that runs symbolically."""
+
+    def __init__(self, run: Any, body: Body, globals: dict, slots: dict[str, Any], cells: list[CellValue], module: str | None = None) -> None:
+        self.run_state = run
+        self.body = body
+        self.code = body.code
+        self.globals = globals
+        self.namespace = run.namespace(globals)
+        self.slots = slots
+        self.free = dict(zip(self.code.co_freevars, cells))
+        self.stack: list[Any] = []
+        self.index = 0
+        self.module = module
+        self.is_root = False
+        self.handled: list[Value] = []
+        self.current: Instruction = body[0]
+
+    # -- stack and slots ----------------------------------------------------------------------------------------------
+
+    def push(self, value: Value) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Value:
+        return self.stack.pop()
+
+    def pop_many(self, count: int) -> list[Value]:
+        if not count:
+            return []
+        found = self.stack[-count:]
+        del self.stack[-count:]
+        return found
+
+    def load(self, name: str) -> Value:
+        found = self.slots.get(name)
+        if found is None:
+            raise self.run_state.raised(UnboundLocalError, f"cannot access local variable '{name}' where it is not associated with a value")
+        if isinstance(found, Unread):
+            found = self.slots[name] = self.run_state.wrap(found.real, found.source)
+        return found
+
+    def cell(self, name: str) -> CellValue:
+        return self.free[name] if name in self.free else self.slots[name]
+
+    # -- where it is --------------------------------------------------------------------------------------------------
+
+    def location(self) -> Location:
+        line, end_line, start, end = self.current.positions
+        columns = (start, end) if start is not None and end is not None and line == end_line else None
+        return Location(self.code.co_filename, line or self.code.co_firstlineno, self.code.co_name, columns)
+
+    # -- execution ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Value:
+        """Run a plain function to its end."""
+        return self.resume(None, None)[1]
+
+    def resume(self, sent: Value | None, error: Value | None) -> tuple[str, Value]:
+        """Run until the function returns or yields. `sent` is the value of the yield where it stands, `error` is raised there."""
+        run = self.run_state
+        run.frames.append(self)
+        try:
+            if sent is not None:
+                self.push(sent)
+            if error is not None:
+                self.unwind(self.current, Observed(error))
+            instructions = self.body.instructions
+            while True:
+                instruction = self.current = instructions[self.index]
+                if self.is_root:
+                    run.begin_step(self)
+                self.index += 1
+                try:
+                    handler = HANDLERS.get(instruction.opcode)
+                    if handler is None:
+                        raise Break(f"the instruction {instruction.opcode} is not captured")
+                    outcome = handler(self, instruction)
+                except Observed as observed:
+                    self.unwind(instruction, observed)
+                    continue
+                except Break:
+                    if run.failed_at is None:
+                        run.failed_at = run.location()
+                    raise
+                if outcome is not None:
+                    return outcome
+        finally:
+            run.frames.pop()
+
+    def unwind(self, instruction: Instruction, observed: Observed) -> None:
+        """Send an exception to the handler of an instruction, or out of the frame."""
+        handler = instruction.handler
+        if handler is None:
+            raise observed
+        del self.stack[handler.depth :]
+        if handler.lasti:
+            self.push(Constant(instruction.offset // 2))
+        self.push(observed.value)
+        self.index = handler.target

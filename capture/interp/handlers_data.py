@@ -1,0 +1,410 @@
+"""Handlers of the instructions that move data: constants, locals, cells, globals, attributes, items, containers, strings, operators, imports.
+
+Each takes a frame and a canonical instruction; capture/bytecode/opcodes.py says what it must do to the stack.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from .frame import HANDLERS, NULL, Frame
+from .outcome import Break
+from .values.base import Value
+from .values.constants import Constant, constant
+from .values.containers import ListValue, SliceValue, TupleValue
+from .values.functions import CellValue, MadeFunction
+from .values.mappings import DictValue, SetValue, key_of
+from .values.objects import SuperValue
+
+
+def handles(*opcodes: str) -> Callable[[Callable], Callable]:
+    def enter(function: Callable) -> Callable:
+        for opcode in opcodes:
+            HANDLERS[opcode] = function
+        return function
+
+    return enter
+
+
+# -- constants, locals, cells, globals ---------------------------------------------------------------------------------
+
+
+@handles("LOAD_CONST")
+def load_const(frame: Frame, i: Any) -> None:
+    frame.push(frame.run_state.code_constant(i.argument))
+
+
+@handles("LOAD_FAST", "LOAD_FAST_CHECK")
+def load_fast(frame: Frame, i: Any) -> None:
+    frame.push(frame.load(i.argument))
+
+
+@handles("LOAD_FAST_AND_CLEAR")
+def load_fast_and_clear(frame: Frame, i: Any) -> None:
+    frame.push(NULL if frame.slots.get(i.argument) is None else frame.load(i.argument))
+    frame.slots[i.argument] = None
+
+
+@handles("STORE_FAST")
+def store_fast(frame: Frame, i: Any) -> None:
+    value = frame.pop()
+    frame.slots[i.argument] = None if value is NULL else value
+
+
+@handles("DELETE_FAST")
+def delete_fast(frame: Frame, i: Any) -> None:
+    frame.load(i.argument)
+    frame.slots[i.argument] = None
+
+
+@handles("MAKE_CELL")
+def make_cell(frame: Frame, i: Any) -> None:
+    frame.slots[i.argument] = CellValue(frame.slots.get(i.argument), name=i.argument if frame.is_root else "")
+
+
+@handles("COPY_FREE_VARS", "NOP", "RESUME")
+def nothing(frame: Frame, i: Any) -> None:
+    """No effect on Values."""
+
+
+@handles("LOAD_CLOSURE")
+def load_closure(frame: Frame, i: Any) -> None:
+    frame.push(frame.cell(i.argument))
+
+
+@handles("LOAD_DEREF")
+def load_deref(frame: Frame, i: Any) -> None:
+    found = frame.cell(i.argument).get(frame.run_state)
+    if found is None:
+        raise frame.run_state.raised(NameError, f"cannot access free variable '{i.argument}' where it is not associated with a value in enclosing scope")
+    frame.push(found)
+
+
+@handles("STORE_DEREF")
+def store_deref(frame: Frame, i: Any) -> None:
+    frame.cell(i.argument).set(frame.run_state, frame.pop())
+
+
+@handles("DELETE_DEREF")
+def delete_deref(frame: Frame, i: Any) -> None:
+    frame.cell(i.argument).set(frame.run_state, None)
+
+
+@handles("LOAD_GLOBAL")
+def load_global(frame: Frame, i: Any) -> None:
+    run, name = frame.run_state, i.argument
+    found = frame.namespace.get(run, name)
+    if found is None:
+        known = frame.globals.get("__builtins__", builtins)
+        known = known if isinstance(known, dict) else vars(known)
+        if name not in known:
+            raise run.raised(NameError, f"name '{name}' is not defined")
+        found = run.wrap_known(known[name])
+    frame.push(found)
+
+
+@handles("STORE_GLOBAL")
+def store_global(frame: Frame, i: Any) -> None:
+    frame.namespace.store(frame.run_state, i.argument, frame.pop())
+
+
+@handles("DELETE_GLOBAL")
+def delete_global(frame: Frame, i: Any) -> None:
+    if frame.namespace.get(frame.run_state, i.argument) is None:
+        raise frame.run_state.raised(NameError, f"name '{i.argument}' is not defined")
+    frame.namespace.store(frame.run_state, i.argument, None)
+
+
+# -- stack ----------------------------------------------------------------------------------------------------------------
+
+
+@handles("POP_TOP")
+def pop_top(frame: Frame, i: Any) -> None:
+    frame.pop()
+
+
+@handles("PUSH_NULL")
+def push_null(frame: Frame, i: Any) -> None:
+    frame.push(NULL)
+
+
+@handles("COPY")
+def copy_slot(frame: Frame, i: Any) -> None:
+    frame.push(frame.stack[-i.argument])
+
+
+@handles("SWAP")
+def swap(frame: Frame, i: Any) -> None:
+    stack = frame.stack
+    stack[-1], stack[-i.argument] = stack[-i.argument], stack[-1]
+
+
+# -- operators ------------------------------------------------------------------------------------------------------------
+
+
+@handles("UNARY_NEGATIVE", "UNARY_POSITIVE", "UNARY_INVERT")
+def unary(frame: Frame, i: Any) -> None:
+    symbol = {"UNARY_NEGATIVE": "-", "UNARY_POSITIVE": "+", "UNARY_INVERT": "~"}[i.opcode]
+    frame.push(frame.run_state.unary(symbol, frame.pop()))
+
+
+@handles("UNARY_NOT")
+def unary_not(frame: Frame, i: Any) -> None:
+    frame.push(constant(not frame.run_state.truth(frame.pop())))
+
+
+@handles("TO_BOOL")
+def to_bool(frame: Frame, i: Any) -> None:
+    frame.push(constant(frame.run_state.truth(frame.pop())))
+
+
+@handles("BINARY_OP")
+def binary_op(frame: Frame, i: Any) -> None:
+    right, left = frame.pop(), frame.pop()
+    symbol = i.argument
+    if symbol.endswith("="):
+        frame.push(frame.run_state.inplace(symbol[:-1], left, right))
+    else:
+        frame.push(frame.run_state.binary(symbol, left, right))
+
+
+@handles("COMPARE_OP")
+def compare_op(frame: Frame, i: Any) -> None:
+    right, left = frame.pop(), frame.pop()
+    frame.push(frame.run_state.compare(i.argument, left, right))
+
+
+@handles("IS_OP")
+def is_op(frame: Frame, i: Any) -> None:
+    right, left = frame.pop(), frame.pop()
+    frame.push(constant(frame.run_state.same(left, right) != bool(i.argument)))
+
+
+@handles("CONTAINS_OP")
+def contains_op(frame: Frame, i: Any) -> None:
+    container, item = frame.pop(), frame.pop()
+    frame.push(constant(frame.run_state.contains(container, item) != bool(i.argument)))
+
+
+@handles("BINARY_SUBSCR")
+def binary_subscr(frame: Frame, i: Any) -> None:
+    key, container = frame.pop(), frame.pop()
+    frame.push(container.item(frame.run_state, key))
+
+
+@handles("STORE_SUBSCR")
+def store_subscr(frame: Frame, i: Any) -> None:
+    key, container, value = frame.pop(), frame.pop(), frame.pop()
+    container.set_item(frame.run_state, key, value)
+
+
+@handles("DELETE_SUBSCR")
+def delete_subscr(frame: Frame, i: Any) -> None:
+    key, container = frame.pop(), frame.pop()
+    container.delete_item(frame.run_state, key)
+
+
+@handles("LOAD_ATTR")
+def load_attr(frame: Frame, i: Any) -> None:
+    frame.push(frame.pop().attribute(frame.run_state, i.argument))
+
+
+@handles("STORE_ATTR")
+def store_attr(frame: Frame, i: Any) -> None:
+    owner, value = frame.pop(), frame.pop()
+    owner.set_attribute(frame.run_state, i.argument, value)
+
+
+@handles("DELETE_ATTR")
+def delete_attr(frame: Frame, i: Any) -> None:
+    frame.pop().delete_attribute(frame.run_state, i.argument)
+
+
+@handles("LOAD_SUPER_ATTR")
+def load_super_attr(frame: Frame, i: Any) -> None:
+    owner, cls, _ = frame.pop(), frame.pop(), frame.pop()
+    frame.push(SuperValue(cls.real, owner).attribute(frame.run_state, i.argument[0]))
+
+
+# -- containers -----------------------------------------------------------------------------------------------------------
+
+
+@handles("BUILD_TUPLE")
+def build_tuple(frame: Frame, i: Any) -> None:
+    frame.push(TupleValue(frame.pop_many(i.argument)))
+
+
+@handles("BUILD_LIST")
+def build_list(frame: Frame, i: Any) -> None:
+    frame.push(ListValue(frame.pop_many(i.argument)))
+
+
+@handles("BUILD_SET")
+def build_set(frame: Frame, i: Any) -> None:
+    frame.push(SetValue(frame.run_state, frame.pop_many(i.argument)))
+
+
+@handles("BUILD_MAP")
+def build_map(frame: Frame, i: Any) -> None:
+    flat = frame.pop_many(2 * i.argument)
+    _new_dict(frame, flat[::2], flat[1::2])
+
+
+@handles("BUILD_CONST_KEY_MAP")
+def build_const_key_map(frame: Frame, i: Any) -> None:
+    keys = frame.pop().items_of(frame.run_state)
+    assert keys is not None
+    _new_dict(frame, keys, frame.pop_many(i.argument))
+
+
+def _new_dict(frame: Frame, keys: list[Value], values: list[Value]) -> None:
+    made = DictValue()
+    for key, value in zip(keys, values):
+        made.set_item(frame.run_state, key, value)
+    frame.push(made)
+
+
+@handles("BUILD_STRING")
+def build_string(frame: Frame, i: Any) -> None:
+    frame.push(Constant("".join(frame.run_state.text(part) for part in frame.pop_many(i.argument))))
+
+
+@handles("BUILD_SLICE")
+def build_slice(frame: Frame, i: Any) -> None:
+    parts = frame.pop_many(i.argument)
+    frame.push(SliceValue(parts[0], parts[1], parts[2] if i.argument == 3 else constant(None)))
+
+
+@handles("LIST_APPEND")
+def list_append(frame: Frame, i: Any) -> None:
+    value = frame.pop()
+    frame.stack[-i.argument].call_method(frame.run_state, "append", [value], {})
+
+
+@handles("SET_ADD")
+def set_add(frame: Frame, i: Any) -> None:
+    value = frame.pop()
+    frame.stack[-i.argument].call_method(frame.run_state, "add", [value], {})
+
+
+@handles("MAP_ADD")
+def map_add(frame: Frame, i: Any) -> None:
+    value, key = frame.pop(), frame.pop()
+    frame.stack[-i.argument].set_item(frame.run_state, key, value)
+
+
+@handles("LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE")
+def extend(frame: Frame, i: Any) -> None:
+    more = frame.pop()
+    name = "extend" if i.opcode == "LIST_EXTEND" else "update"
+    frame.stack[-i.argument].call_method(frame.run_state, name, [more], {})
+
+
+@handles("DICT_MERGE")
+def dict_merge(frame: Frame, i: Any) -> None:
+    run, more = frame.run_state, frame.pop()
+    target = frame.stack[-i.argument]
+    for key, value in run.pairs(more):
+        if key_of(run, key) in target.entries:
+            raise run.raised(TypeError, f"got multiple values for keyword argument {key.describe()}")
+        target.set_item(run, key, value)
+
+
+@handles("LIST_TO_TUPLE")
+def list_to_tuple(frame: Frame, i: Any) -> None:
+    frame.push(TupleValue(frame.pop().items_of(frame.run_state) or []))
+
+
+@handles("UNPACK_SEQUENCE")
+def unpack_sequence(frame: Frame, i: Any) -> None:
+    items = frame.run_state.unpack(frame.pop())
+    if len(items) != i.argument:
+        problem = f"too many values to unpack (expected {i.argument})" if len(items) > i.argument else (
+            f"not enough values to unpack (expected {i.argument}, got {len(items)})")
+        raise frame.run_state.raised(ValueError, problem)
+    frame.stack.extend(reversed(items))
+
+
+@handles("UNPACK_EX")
+def unpack_ex(frame: Frame, i: Any) -> None:
+    before, after = i.argument
+    items = frame.run_state.unpack(frame.pop())
+    if len(items) < before + after:
+        raise frame.run_state.raised(ValueError, f"not enough values to unpack (expected at least {before + after}, got {len(items)})")
+    middle = ListValue(items[before : len(items) - after])
+    frame.stack.extend(reversed([*items[:before], middle, *items[len(items) - after :]]))
+
+
+@handles("GET_LEN")
+def get_len(frame: Frame, i: Any) -> None:
+    frame.push(frame.stack[-1].length(frame.run_state))
+
+
+# -- strings and imports -----------------------------------------------------------------------------------------------------
+
+
+@handles("CONVERT_VALUE")
+def convert_value(frame: Frame, i: Any) -> None:
+    frame.push(frame.run_state.formatted(frame.pop(), i.argument, ""))
+
+
+@handles("FORMAT_VALUE")
+def format_value(frame: Frame, i: Any) -> None:
+    conversion, has_spec = i.argument
+    spec = frame.run_state.text(frame.pop()) if has_spec else ""
+    frame.push(frame.run_state.formatted(frame.pop(), conversion, spec))
+
+
+@handles("IMPORT_NAME")
+def import_name(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    fromlist, level = run.python(frame.pop()), run.python(frame.pop())
+    package = frame.globals.get("__package__") or frame.globals.get("__name__", "").rpartition(".")[0]
+    full = importlib.util.resolve_name("." * level + i.argument, package) if level else i.argument
+    if full not in sys.modules:
+        raise Break(f"importing {full} inside of a compiled function is not captured", "import it at the top of the file")
+    frame.push(run.wrap_known(run.concrete(__import__, i.argument, frame.globals, None, fromlist, level)))
+
+
+@handles("IMPORT_FROM")
+def import_from(frame: Frame, i: Any) -> None:
+    frame.push(frame.stack[-1].attribute(frame.run_state, i.argument))
+
+
+# -- functions ----------------------------------------------------------------------------------------------------------------
+
+
+@handles("MAKE_FUNCTION")
+def make_function(frame: Frame, i: Any) -> None:
+    code = frame.pop().python(frame.run_state)
+    parts = frame.pop_many(len(i.argument))
+    made = MadeFunction(code, frame.globals, [], [], {})
+    for kind, value in zip(i.argument, parts):
+        _set_part(frame, made, kind, value)
+    frame.push(made)
+
+
+@handles("SET_FUNCTION_ATTRIBUTE")
+def set_function_attribute(frame: Frame, i: Any) -> None:
+    made, value = frame.pop(), frame.pop()
+    _set_part(frame, made, i.argument, value)
+    frame.push(made)
+
+
+def _set_part(frame: Frame, made: Any, kind: str, value: Any) -> None:
+    run = frame.run_state
+    if kind == "defaults":
+        made.default_values = value.items_of(run)
+    elif kind == "kwdefaults":
+        made.keyword_values = {run.text(key): item for key, item in run.pairs(value)}
+    elif kind == "closure":
+        made.closure = value.items_of(run)
+
+
+@handles("LOAD_BUILD_CLASS")
+def load_build_class(frame: Frame, i: Any) -> None:
+    raise Break("defining a class inside of a compiled function is not captured", "define it outside")

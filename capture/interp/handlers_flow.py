@@ -1,0 +1,317 @@
+"""Handlers of the instructions that move control: jumps, loops, calls, return, exceptions, `with`, `match`, generators.
+
+Each takes a frame and a canonical instruction; one that ends the frame's run returns ("return", value) or ("yield", value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as AbstractSequence
+from typing import Any
+
+from .frame import NULL, Frame, PreviousException
+from .handlers_data import handles
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import Constant, constant
+from .values.containers import ListValue, TupleValue
+from .values.functions import MethodValue
+from .values.iterators import GeneratorValue
+from .values.mappings import DictValue
+from .values.objects import ExceptionValue, ObjectValue
+
+# -- jumps and loops ------------------------------------------------------------------------------------------------------
+
+
+@handles("JUMP")
+def jump(frame: Frame, i: Any) -> None:
+    if i.target < frame.index:
+        frame.run_state.count_turn()
+    frame.index = i.target
+
+
+@handles("POP_JUMP_IF_TRUE")
+def pop_jump_if_true(frame: Frame, i: Any) -> None:
+    if frame.run_state.truth(frame.pop()):
+        jump(frame, i)
+
+
+@handles("POP_JUMP_IF_FALSE")
+def pop_jump_if_false(frame: Frame, i: Any) -> None:
+    if not frame.run_state.truth(frame.pop()):
+        jump(frame, i)
+
+
+@handles("POP_JUMP_IF_NONE")
+def pop_jump_if_none(frame: Frame, i: Any) -> None:
+    if frame.run_state.same(frame.pop(), constant(None)):
+        jump(frame, i)
+
+
+@handles("POP_JUMP_IF_NOT_NONE")
+def pop_jump_if_not_none(frame: Frame, i: Any) -> None:
+    if not frame.run_state.same(frame.pop(), constant(None)):
+        jump(frame, i)
+
+
+@handles("GET_ITER")
+def get_iter(frame: Frame, i: Any) -> None:
+    frame.push(frame.run_state.iterate(frame.pop()))
+
+
+@handles("FOR_ITER")
+def for_iter(frame: Frame, i: Any) -> None:
+    found = frame.run_state.next(frame.stack[-1])
+    if found is None:
+        frame.pop()
+        frame.index = i.target
+    else:
+        frame.push(found)
+
+
+@handles("RETURN_VALUE")
+def return_value(frame: Frame, i: Any) -> tuple[str, Value]:
+    return "return", frame.pop()
+
+
+# -- calls -----------------------------------------------------------------------------------------------------------------
+
+
+def _callee(a: Value, b: Value, args: list[Value]) -> tuple[Value, list[Value]]:
+    """The callable and all arguments, from the two slots below the arguments."""
+    if a is NULL:
+        return b, args
+    if b is NULL:
+        return a, args
+    return a, [b, *args]
+
+
+@handles("CALL")
+def call(frame: Frame, i: Any) -> None:
+    count, names = i.argument
+    args = frame.pop_many(count)
+    b, a = frame.pop(), frame.pop()
+    kwargs = dict(zip(names, args[count - len(names) :]))
+    function, args = _callee(a, b, args[: count - len(names)])
+    run = frame.run_state
+    if not args and function.real is super:
+        frame.push(_zero_argument_super(frame))
+        return
+    frame.push(run.call(function, args, kwargs))
+
+
+def _zero_argument_super(frame: Frame) -> Value:
+    run = frame.run_state
+    cls = frame.cell("__class__").get(run)
+    first = frame.slots.get(frame.code.co_varnames[0])
+    owner = first.get(run) if type(first).__name__ == "CellValue" else frame.load(frame.code.co_varnames[0])
+    return run.call(run.wrap_known(super), [cls, owner], {})
+
+
+@handles("CALL_FUNCTION_EX")
+def call_function_ex(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    kwargs = {run.text(key): value for key, value in run.pairs(frame.pop())} if i.argument else {}
+    args = run.unpack(frame.pop())
+    b, a = frame.pop(), frame.pop()
+    function, args = _callee(a, b, args)
+    frame.push(run.call(function, args, kwargs))
+
+
+# -- exceptions and with ------------------------------------------------------------------------------------------------------
+
+
+@handles("RAISE_VARARGS")
+def raise_varargs(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    if i.argument == 0:
+        if isinstance(run.handled, ExceptionValue):
+            raise Observed(run.handled)
+        raise Break("raise without an exception is not captured here")
+    cause = frame.pop() if i.argument == 2 else None
+    error = run.as_exception(frame.pop())
+    if cause is not None:
+        error.linked["__cause__"] = cause if isinstance(cause, Constant) else run.as_exception(cause)
+        error.linked["__suppress_context__"] = constant(True)
+    if isinstance(run.handled, ExceptionValue) and run.handled is not error:
+        error.linked.setdefault("__context__", run.handled)
+    raise Observed(error)
+
+
+@handles("RERAISE")
+def reraise(frame: Frame, i: Any) -> None:
+    error = frame.pop()
+    if i.argument:
+        frame.pop()
+    raise Observed(error)
+
+
+@handles("PUSH_EXC_INFO")
+def push_exc_info(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    error = frame.pop()
+    frame.push(PreviousException(run.handled, error))
+    frame.push(error)
+    run.handled = error
+
+
+@handles("POP_EXCEPT")
+def pop_except(frame: Frame, i: Any) -> None:
+    frame.run_state.handled = frame.pop().previous  # type: ignore[attr-defined]
+
+
+@handles("CHECK_EXC_MATCH")
+def check_exc_match(frame: Frame, i: Any) -> None:
+    classes = frame.run_state.class_tuple(frame.pop())
+    frame.push(constant(issubclass(frame.stack[-1].type(), classes)))
+
+
+@handles("BEFORE_WITH")
+def before_with(frame: Frame, i: Any) -> None:
+    run, manager = frame.run_state, frame.pop()
+    if not isinstance(manager, ObjectValue):
+        raise Break(f"'with' over a {manager.describe()} is not captured")
+    leave, enter = run.special_method(manager, "__exit__"), run.special_method(manager, "__enter__")
+    if leave is None or enter is None:
+        raise run.raised(TypeError, f"'{manager.type().__name__}' object does not support the context manager protocol")
+    frame.push(leave)
+    frame.push(run.call(enter, [], {}))
+
+
+@handles("WITH_EXCEPT_START")
+def with_except_start(frame: Frame, i: Any) -> None:
+    run, error = frame.run_state, frame.stack[-1]
+    leave = frame.stack[-4]
+    frame.push(run.call(leave, [run.wrap_known(error.type()), error, constant(None)], {}))
+
+
+# -- match -----------------------------------------------------------------------------------------------------------------
+
+
+@handles("MATCH_SEQUENCE")
+def match_sequence(frame: Frame, i: Any) -> None:
+    cls = frame.stack[-1].type()
+    frame.push(constant(issubclass(cls, AbstractSequence) and not issubclass(cls, (str, bytes, bytearray))))
+
+
+@handles("MATCH_MAPPING")
+def match_mapping(frame: Frame, i: Any) -> None:
+    frame.push(constant(issubclass(frame.stack[-1].type(), Mapping)))
+
+
+@handles("MATCH_KEYS")
+def match_keys(frame: Frame, i: Any) -> None:
+    run, keys, subject = frame.run_state, frame.stack[-1].items_of(frame.run_state), frame.stack[-2]
+    if not isinstance(subject, DictValue):
+        raise Break(f"matching the keys of a {subject.describe()} is not captured")
+    found = []
+    for key in keys:
+        item = subject.lookup(run, key)
+        if item is None:
+            frame.push(constant(None))
+            return
+        found.append(item)
+    frame.push(TupleValue(found))
+
+
+@handles("MATCH_CLASS")
+def match_class(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    names = [run.text(name) for name in run.unpack(frame.pop())]
+    cls, subject = frame.pop(), frame.pop()
+    if not run.is_instance(subject, cls):
+        frame.push(constant(None))
+        return
+    if i.argument and cls.real in (bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple):
+        found: list[Value] = [subject]
+    else:
+        positional = getattr(cls.real, "__match_args__", ())[: i.argument]
+        if len(positional) < i.argument:
+            raise run.raised(TypeError, f"{cls.real.__name__}() accepts {len(positional)} positional sub-patterns ({i.argument} given)")
+        names, found = [*positional, *names], []
+    for name in names:
+        value = run.attribute_or_none(subject, name)
+        if value is None:
+            frame.push(constant(None))
+            return
+        found.append(value)
+    frame.push(TupleValue(found))
+
+
+# -- helpers of the interpreter ------------------------------------------------------------------------------------------------
+
+
+def _stop_iteration_error(frame: Frame, value: Value) -> Value:
+    if issubclass(value.type(), StopIteration):
+        made = frame.run_state.raised(RuntimeError, "generator raised StopIteration").value
+        made.linked["__cause__"] = value
+        return made
+    return value
+
+
+INTRINSICS_1 = {
+    "INTRINSIC_STOPITERATION_ERROR": _stop_iteration_error,
+    "INTRINSIC_UNARY_POSITIVE": lambda frame, value: frame.run_state.unary("+", value),
+    "INTRINSIC_LIST_TO_TUPLE": lambda frame, value: TupleValue(value.items_of(frame.run_state)),
+}
+
+
+@handles("CALL_INTRINSIC_1")
+def call_intrinsic_1(frame: Frame, i: Any) -> None:
+    handler = INTRINSICS_1.get(i.argument)
+    if handler is None:
+        raise Break(f"{i.argument} is not captured")
+    frame.push(handler(frame, frame.pop()))
+
+
+# -- generators ------------------------------------------------------------------------------------------------------------------
+
+
+@handles("RETURN_GENERATOR")
+def return_generator(frame: Frame, i: Any) -> None:
+    frame.push(constant(None))
+
+
+@handles("YIELD_VALUE")
+def yield_value(frame: Frame, i: Any) -> tuple[str, Value]:
+    return "yield", frame.pop()
+
+
+@handles("GET_YIELD_FROM_ITER")
+def get_yield_from_iter(frame: Frame, i: Any) -> None:
+    value = frame.pop()
+    frame.push(value if isinstance(value, GeneratorValue) else frame.run_state.iterate(value))
+
+
+@handles("SEND")
+def send(frame: Frame, i: Any) -> None:
+    run = frame.run_state
+    value = frame.pop()
+    receiver = frame.stack[-1]
+    if isinstance(receiver, GeneratorValue):
+        found = receiver.send(run, value)
+        result = constant(None) if found is not None else receiver.result
+    else:
+        if not (isinstance(value, Constant) and value.value is None):
+            raise Break("sending a value through 'yield from' an iterator is not captured")
+        found, result = run.next(receiver), constant(None)
+    if found is not None:
+        frame.push(found)
+        return
+    if run.send_keeps_receiver:
+        frame.push(result)
+    else:
+        frame.stack[-1] = result
+    frame.index = i.target
+
+
+@handles("END_SEND")
+def end_send(frame: Frame, i: Any) -> None:
+    del frame.stack[-2]
+
+
+@handles("GET_AWAITABLE", "GET_AITER", "GET_ANEXT", "END_ASYNC_FOR", "BEFORE_ASYNC_WITH")
+def asynchronous(frame: Frame, i: Any) -> None:
+    raise Break("asynchronous code is not captured")
+
+

@@ -1,0 +1,30 @@
+"""Side effects: which existing objects changed during capture, in the order of their first change.
+
+In come Values that were written to; out goes, at the end of the graph, one pass in which each replays its own stores. The one idea: a Value knows how its object stood
+before and how it stands now, so the journal needs no entries of its own, and an effect that was undone leaves no trace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..sources import MISSING
+
+
+class Journal:
+    """Values whose real objects changed."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Any] = {}
+
+    def note(self, value: Any) -> None:
+        """A Value was written to. What was made during capture needs no entry: it is built in its last state."""
+        if value.real is not MISSING:
+            self.entries.setdefault(id(value), value)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def replay(self, out: Any) -> None:
+        for value in self.entries.values():
+            value.replay(out)

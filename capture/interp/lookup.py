@@ -1,0 +1,238 @@
+"""How an attribute is found: on an instance, on a class, through descriptors, and special methods.
+
+In come Values and names, out go Values. Every entry of a class that decided something is guarded, as it stands in the class, so that a method or class
+attribute that is replaced later is noticed. The one idea: these are the rules of `object.__getattribute__` and `type.__getattribute__`, written once over Values.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import functools
+import types
+from typing import Any
+
+from .. import guards, sources
+from ..sources import MISSING
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import LITERALS, Constant
+from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
+from .values.objects import SLOT_WRAPPERS, ObjectValue
+
+OWN_PACKAGE = __name__.partition(".")[0]
+COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of these types are guarded by value
+REGISTRIES = ("_parameters", "_buffers", "_modules")
+
+
+def is_own(module: str | None) -> bool:
+    """Whether a module of this name is part of segue itself."""
+    return module is not None and (module == OWN_PACKAGE or module.startswith(OWN_PACKAGE + "."))
+
+
+def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
+    """What stands under a name in the first class of the order that has it, and that class; descriptors are not run."""
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            return base.__dict__[name], base
+    return MISSING, None
+
+
+class Lookup:
+    """The part of an attempt that finds attributes."""
+
+    def class_entry(self: Any, cls: type, name: str) -> Any:
+        """The entry of a class, or MISSING; guarded for users' classes."""
+        found, owner = entry_of(cls, name)
+        self.guard_entry(cls, name, found, owner)
+        return found
+
+    def guard_entry(self: Any, cls: type, name: str, found: Any, owner: type | None) -> None:
+        if not cls.__flags__ & (1 << 9) or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
+            return  # a class written in C does not change; segue's own inner workings are trusted
+        path = sources.Constant(cls, cls.__qualname__)
+        if found is MISSING:
+            self.guard(guards.Predicate((path,), functools.partial(_lacks, name), f"{cls.__qualname__} has no '{name}'"))
+        elif type(found) in COMPARED:
+            self.guard(guards.Equals(sources.TypeEntry(path, name), found))
+        else:
+            self.guard(guards.Is(sources.TypeEntry(path, name), found))
+
+    # -- instances ----------------------------------------------------------------------------------------------------
+
+    def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
+        cls = owner.cls
+        if name == "__class__":
+            return self.wrap_known(cls)
+        if name == "__dict__":
+            return self.instance_dict(owner)
+        found, _ = entry_of(cls, name)
+        if found is not MISSING and hasattr(type(found), "__get__") and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
+            self.class_entry(cls, name)
+            return self.bind_entry(found, owner, cls)
+        registered = self.registered(owner, name)
+        if registered is not None:
+            return registered
+        if found is MISSING or not self.is_trusted_method(cls, name):
+            own = owner.own(self, name)
+            if own is not None:
+                return own
+        elif owner.real is not MISSING and name in getattr(owner.real, "__dict__", {}):
+            raise Break(f"'{name}' set on an instance of {cls.__qualname__} is not captured")
+        if found is not MISSING:
+            self.class_entry(cls, name)
+            return self.bind_entry(found, owner, cls)
+        return self.missing_attribute(owner, name)
+
+    def is_trusted_method(self: Any, cls: type, name: str) -> bool:
+        """Private methods of segue's own classes are not looked for in the instance."""
+        found, base = entry_of(cls, name)
+        return base is not None and is_own(base.__module__) and name.startswith("_") and isinstance(found, types.FunctionType)
+
+    def registered(self: Any, owner: ObjectValue, name: str) -> Value | None:
+        """A parameter, buffer or submodule of an nn.Module, without the walk through its `__getattr__`: a name means one thing in a module."""
+        if not issubclass(owner.cls, self.module_class) or owner.real is MISSING or name.startswith("__"):
+            return None
+        if entry_of(owner.cls, "__getattr__")[0] is not self.module_class.__dict__["__getattr__"]:
+            return None
+        if name in owner.attributes or name in owner.real.__dict__:
+            return None
+        for registry in REGISTRIES:
+            if name in owner.real.__dict__.get(registry, ()):
+                held = owner.own(self, registry)
+                return held.item(self, Constant(name)) if held is not None else None
+        return None
+
+    def missing_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
+        fallback = self.class_entry(owner.cls, "__getattr__")
+        if fallback is not MISSING:
+            return self.call(self.bind_entry(fallback, owner, owner.cls), [Constant(name)], {})
+        raise self.raised(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
+
+    def bind_entry(self: Any, found: Any, owner: Value, cls: type) -> Value:
+        """What an entry of a class gives when it is read from `owner`, an instance (or the class itself, then as `cls`)."""
+        if isinstance(found, types.FunctionType):
+            return MethodValue(self.wrap_known(found), owner)
+        if isinstance(found, staticmethod):
+            return self.wrap_known(found.__func__)
+        if isinstance(found, classmethod):
+            return MethodValue(self.wrap_known(found.__func__), self.wrap_known(cls))
+        if isinstance(found, property):
+            if found.fget is None:
+                raise self.raised(AttributeError, "property has no getter")
+            return self.call(self.wrap_known(found.fget), [owner], {})
+        if isinstance(found, functools.cached_property):
+            value = self.call(self.wrap_known(found.func), [owner], {})
+            owner.store_own(self, found.attrname, value)  # type: ignore[attr-defined]
+            return value
+        if isinstance(found, types.MemberDescriptorType):
+            return self.slot(found, owner)
+        if isinstance(found, types.GetSetDescriptorType):
+            raise Break(f"attribute '{found.__name__}' of a {owner.describe()} is not captured")
+        if isinstance(found, SLOT_WRAPPERS):
+            return MethodValue(BuiltinValue(found), owner)
+        getter = entry_of(type(found), "__get__")[0]
+        if getter is MISSING or isinstance(found, type):
+            return self.wrap(found, sources.Constant(found, "class attribute"))
+        if isinstance(getter, types.FunctionType):
+            described = self.wrap(found, sources.Constant(found, "descriptor"))
+            return self.call(MethodValue(self.wrap_known(getter), described), [owner, self.wrap_known(cls)], {})
+        if isinstance(found, TUPLE_FIELD):  # a field of a namedtuple
+            return owner.item(self, Constant(owner.type()._fields.index(_field_name(owner.type(), found))))
+        raise Break(f"a descriptor of class {type(found).__name__} is not captured")
+
+    def slot(self: Any, member: types.MemberDescriptorType, owner: Value) -> Value:
+        name = member.__name__
+        if not isinstance(owner, ObjectValue):
+            raise Break(f"attribute '{name}' of a {owner.describe()} is not captured")
+        if name in owner.attributes and owner.attributes[name] is not None:
+            return owner.attributes[name]
+        if owner.real is not MISSING and name not in owner.attributes:
+            try:
+                real = member.__get__(owner.real)
+            except AttributeError:
+                self.guard(guards.HasAttribute(owner.source, name, False))
+            else:
+                found = owner.attributes[name] = self.wrap(real, sources.Attribute(owner.source, name))
+                return found
+        raise self.raised(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
+
+    def special_method(self: Any, owner: Value, name: str) -> Value | None:
+        """A dunder method as Python finds it: on the class only. None where the class has none, or only object's own."""
+        found = self.class_entry(owner.type(), name)
+        if found is MISSING or found is None:
+            return None
+        return self.bind_entry(found, owner, owner.type())
+
+    # -- classes ------------------------------------------------------------------------------------------------------
+
+    def attribute_of_class(self: Any, owner: ClassValue, name: str) -> Value:
+        cls = owner.real
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return self.make(getattr(cls, name))
+        if name == "__class__":
+            return self.wrap_known(type(cls))
+        if name in ("__mro__", "__bases__"):
+            return self.make(getattr(cls, name))
+        if name == "__dict__":
+            raise Break("the __dict__ of a class is not captured")
+        if issubclass(cls, enum.Enum) and name in cls.__members__:
+            return Constant(cls.__members__[name])
+        found = self.class_entry(cls, name)
+        if found is MISSING:
+            meta = entry_of(type(cls), name)[0]
+            if isinstance(meta, types.FunctionType):
+                return MethodValue(self.wrap_known(meta), owner)
+            if meta is MISSING:
+                raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
+            return BuiltinMethod(owner, name)
+        return self.class_member(owner, found, name)
+
+    def class_member(self: Any, owner: ClassValue, found: Any, name: str) -> Value:
+        if isinstance(found, types.FunctionType):
+            return self.wrap_known(found)
+        if isinstance(found, (staticmethod, classmethod)):
+            return self.bind_entry(found, owner, owner.real)
+        if isinstance(found, (property, types.MemberDescriptorType, types.GetSetDescriptorType, *SLOT_WRAPPERS)):
+            if isinstance(found, types.ClassMethodDescriptorType):
+                return self.wrap_known(getattr(owner.real, name))
+            return self.wrap_known(found)
+        if hasattr(type(found), "__get__") and not isinstance(found, type) and not callable(found):
+            raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
+        if isinstance(found, (list, dict, set)):
+            return self.wrap(found, sources.TypeEntry(sources.Constant(owner.real, owner.real.__qualname__), name))
+        return self.wrap(found, sources.Constant(found, f"{owner.real.__qualname__}.{name}"))
+
+    def class_attribute(self: Any, owner: Value, cls: type, name: str) -> Value:
+        """An attribute that only the class of a Value can have."""
+        found = self.class_entry(cls, name)
+        if found is MISSING:
+            raise self.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
+        return self.bind_entry(found, owner, cls)
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def attribute_or_none(self: Any, owner: Value, name: str) -> Value | None:
+        """The attribute, or None where reading it raises AttributeError."""
+        try:
+            return owner.attribute(self, name)
+        except Observed as observed:
+            if issubclass(observed.value.type(), AttributeError):
+                return None
+            raise
+
+    def is_callable(self: Any, value: Value) -> bool:
+        if isinstance(value, (CallableValue, FunctionValue)):
+            return True
+        return entry_of(value.type(), "__call__")[0] is not MISSING
+
+
+def _lacks(name: str, cls: type) -> bool:
+    return entry_of(cls, name)[0] is MISSING
+
+
+TUPLE_FIELD = type(collections.namedtuple("TUPLE_FIELD", "a").__dict__["a"])
+
+
+def _field_name(cls: type, field: Any) -> str:
+    return next(name for name in cls._fields if entry_of(cls, name)[0] is field)  # type: ignore[attr-defined]

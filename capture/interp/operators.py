@@ -1,0 +1,319 @@
+"""Operators over Values: binary, in-place, unary, comparisons, identity, `in`, truth, iteration, unpacking.
+
+Dispatch is by table: an operator's symbol gives the function that real code would run and the names of its special methods; the kinds of the operands give the
+way: constants are computed, tensors and symbolic sizes are handed to eager code, containers have rules of their own, and users' objects are asked by
+their special methods in Python's order.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from ..sources import MISSING
+from .outcome import Break, Observed
+from .values.base import Value
+from .values.constants import Constant, SymIntValue, constant
+from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
+from .values.functions import BuiltinMethod, CallableValue, MethodValue
+from .values.iterators import DictIterator, SequenceIterator
+from .values.mappings import DictValue, DictView, SetValue
+from .values.objects import ExceptionValue, ObjectValue
+from .values.tensors import TensorValue
+
+
+class Operator(NamedTuple):
+    """A binary operator: the function, its special methods, and the in-place form."""
+
+    function: Callable
+    name: str
+    reflected: str
+    inplace: Callable | None = None
+    inplace_name: str = ""
+
+
+def _row(name: str, function: str) -> Operator:
+    plain = getattr(operator, function)
+    return Operator(plain, f"__{name}__", f"__r{name}__", getattr(operator, f"i{name}"), f"__i{name}__")
+
+
+BINARY: dict[str, Operator] = {
+    "+": _row("add", "add"), "-": _row("sub", "sub"), "*": _row("mul", "mul"), "/": _row("truediv", "truediv"), "//": _row("floordiv", "floordiv"),
+    "%": _row("mod", "mod"), "**": _row("pow", "pow"), "@": _row("matmul", "matmul"), "<<": _row("lshift", "lshift"), ">>": _row("rshift", "rshift"),
+    "&": _row("and", "and_"), "|": _row("or", "or_"), "^": _row("xor", "xor"),
+}  # fmt: skip
+COMPARISONS: dict[str, Operator] = {
+    "==": Operator(operator.eq, "__eq__", "__eq__"), "!=": Operator(operator.ne, "__ne__", "__ne__"), "<": Operator(operator.lt, "__lt__", "__gt__"),
+    "<=": Operator(operator.le, "__le__", "__ge__"), ">": Operator(operator.gt, "__gt__", "__lt__"), ">=": Operator(operator.ge, "__ge__", "__le__"),
+}  # fmt: skip
+UNARY: dict[str, tuple[Callable, str]] = {
+    "-": (operator.neg, "__neg__"), "+": (operator.pos, "__pos__"), "~": (operator.invert, "__invert__"), "abs": (operator.abs, "__abs__"),
+}  # fmt: skip
+NUMERIC = (TensorValue, SymIntValue)
+PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
+SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
+SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
+
+
+class Operators:
+    """The part of an attempt that applies operators."""
+
+    def binary(self: Any, symbol: str, left: Value, right: Value) -> Value:
+        row = BINARY[symbol]
+        if type(left) is Constant and type(right) is Constant:
+            return self.make(self.concrete(row.function, left.value, right.value))
+        if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
+            if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
+                return self.leaf(row.function, [left, right], {}, row.name)
+            if isinstance(left, Sequence) and isinstance(right, TensorValue) and symbol != "+":
+                return self.leaf(row.function, [left, right], {}, row.name)
+        special = self.container_binary(symbol, left, right)
+        return special if special is not None else self.by_special_methods(row, symbol, left, right)
+
+    def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
+        if isinstance(left, Sequence) and isinstance(right, Sequence) and symbol == "+" and issubclass(right.cls, left.cls.__mro__[-2]):
+            joined = left.fresh([*left.items, *right.items])
+            return TupleValue(joined.items, left.cls) if left.cls.__name__ == "Size" else joined
+        for one, other in ((left, right), (right, left)):
+            if symbol == "*" and isinstance(one, Sequence) and isinstance(other, (Constant, SymIntValue)) and hasattr(other.type(), "__index__"):
+                return one.fresh(one.items * int(self.python(other)))
+        if isinstance(left, DictValue) and isinstance(right, DictValue) and symbol == "|":
+            merged = left.call_method(self, "copy", [], {})
+            merged.call_method(self, "update", [right], {})
+            return merged
+        if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)) and symbol in SET_OPERATORS:
+            start = left if isinstance(left, SetValue) else SetValue(self, left.items_of(self))
+            return start.call_method(self, SET_OPERATORS[symbol], [right], {})
+        if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
+            return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
+        return None
+
+    def by_special_methods(self: Any, row: Operator, symbol: str, left: Value, right: Value) -> Value:
+        tries = [(left, right, row.name)]
+        if right.type() is not left.type():
+            reflected = (right, left, row.reflected)
+            tries.insert(0 if issubclass(right.type(), left.type()) else 1, reflected)
+        for owner, other, name in tries:
+            if not isinstance(owner, ObjectValue):
+                continue
+            method = self.special_method(owner, name)
+            if method is None:
+                continue
+            found = self.call(method, [other], {})
+            if not (isinstance(found, Constant) and found.value is NotImplemented):
+                return found
+        if all(isinstance(value, (*PLAIN, ObjectValue, CallableValue)) for value in (left, right)):
+            if any(isinstance(value, TensorValue) for value in (left, right)):
+                raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+            raise self.raised(TypeError, f"unsupported operand type(s) for {symbol}: '{left.type().__name__}' and '{right.type().__name__}'")
+        raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+
+    def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
+        row = BINARY[symbol]
+        if isinstance(left, TensorValue) and isinstance(right, PLAIN):
+            return self.leaf(row.inplace, [left, right], {}, row.inplace_name)
+        if isinstance(left, ListValue):
+            if symbol == "+":
+                left.call_method(self, "extend", [right], {})
+                return left
+            if symbol == "*":
+                left.items[:] = left.items * int(self.python(right))
+                left.changed(self)
+                return left
+        if isinstance(left, DictValue) and symbol == "|":
+            left.call_method(self, "update", [right], {})
+            return left
+        if isinstance(left, SetValue) and left.cls is set and symbol in SET_OPERATORS:
+            made = left.call_method(self, SET_OPERATORS[symbol], [right], {})
+            left.entries, left.shadow = made.entries, made.shadow
+            left.changed(self)
+            return left
+        if isinstance(left, ObjectValue):
+            method = self.special_method(left, row.inplace_name)
+            if method is not None:
+                found = self.call(method, [right], {})
+                if not (isinstance(found, Constant) and found.value is NotImplemented):
+                    return found
+        return self.binary(symbol, left, right)
+
+    def unary(self: Any, symbol: str, value: Value) -> Value:
+        function, name = UNARY[symbol]
+        if isinstance(value, Constant):
+            return self.make(self.concrete(function, value.value))
+        if isinstance(value, NUMERIC):
+            return self.leaf(function, [value], {}, name)
+        if isinstance(value, ObjectValue):
+            return value.dunder(self, name)
+        raise self.raised(TypeError, f"bad operand type for unary {symbol}: '{value.type().__name__}'")
+
+    # -- comparisons --------------------------------------------------------------------------------------------------
+
+    def compare(self: Any, symbol: str, left: Value, right: Value) -> Value:
+        row = COMPARISONS[symbol]
+        if type(left) is Constant and type(right) is Constant:
+            return self.make(self.concrete(row.function, left.value, right.value))
+        if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
+            if symbol in ("==", "!=") and any(isinstance(v, Constant) and v.value is None for v in (left, right)):
+                return constant(symbol == "!=")
+            if all(isinstance(v, (Constant, *NUMERIC)) for v in (left, right)):
+                return self.leaf(row.function, [left, right], {}, row.name)
+        found = self.container_compare(symbol, left, right)
+        if found is not None:
+            return constant(found)
+        return self.compare_objects(row, symbol, left, right)
+
+    def container_compare(self: Any, symbol: str, left: Value, right: Value) -> bool | None:
+        if isinstance(left, Sequence) and isinstance(right, Sequence) and (left.cls is list) == (right.cls is list):
+            return self.compare_sequences(symbol, left, right)
+        if symbol not in ("==", "!="):
+            if isinstance(left, SetValue) and isinstance(right, SetValue) and symbol in SET_COMPARISONS:
+                return self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
+            return None
+        if isinstance(left, DictValue) and isinstance(right, DictValue):
+            left.guard_keys(self), right.guard_keys(self)
+            same = left.entries.keys() == right.entries.keys() and all(
+                self.same(left.get(self, key), right.get(self, key)) or self.equal(left.get(self, key), right.get(self, key)) for key in list(left.entries))
+            return same == (symbol == "==")
+        if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)):
+            keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in (left, right)]
+            return (keys[0] == keys[1]) == (symbol == "==")
+        if isinstance(left, SliceValue) and isinstance(right, SliceValue):
+            return all(self.equal(a, b) for a, b in zip(left.parts, right.parts)) == (symbol == "==")
+        if type(left) is type(right) and hasattr(left, "value") and not isinstance(left, Constant):
+            return (left.value == right.value) == (symbol == "==")  # type: ignore[attr-defined]
+        return None
+
+    def compare_sequences(self: Any, symbol: str, left: Sequence, right: Sequence) -> bool:
+        a, b = left.items_of(self), right.items_of(self)
+        if symbol in ("==", "!=") and len(a) != len(b):
+            return symbol == "!="
+        for one, other in zip(a, b):
+            if not self.same(one, other) and not self.equal(one, other):
+                if symbol in ("==", "!="):
+                    return symbol == "!="
+                return self.truth(self.compare(symbol, one, other))
+        return COMPARISONS[symbol].function(len(a), len(b))
+
+    def compare_objects(self: Any, row: Operator, symbol: str, left: Value, right: Value) -> Value:
+        tries = [(left, right, row.name), (right, left, row.reflected)]
+        if right.type() is not left.type() and issubclass(right.type(), left.type()):
+            tries.reverse()
+        for owner, other, name in tries:
+            if isinstance(owner, ObjectValue) and not isinstance(owner, ExceptionValue):
+                found, known = self.class_entry(owner.type(), name), getattr(object, name, MISSING)
+                if found is known or found is MISSING:
+                    if symbol == "!=" and self.class_entry(owner.type(), "__eq__") is not object.__eq__:
+                        return constant(not self.equal(owner, other))
+                    continue
+                result = self.call(self.bind_entry(found, owner, owner.type()), [other], {})
+                if not (isinstance(result, Constant) and result.value is NotImplemented):
+                    return result
+        if symbol in ("==", "!="):
+            if isinstance(left, MethodValue) and isinstance(right, MethodValue):
+                same = self.same(left.function, right.function) and self.same(left.owner, right.owner)
+            else:
+                for value, other in ((left, right), (right, left)):
+                    if not isinstance(value, (*PLAIN, CallableValue, ObjectValue)) and value.type().__eq__ is not object.__eq__:
+                        raise Break(f"'{symbol}' of a {value.describe()} and a {other.describe()} is not captured")
+                same = self.same(left, right)
+            return constant(same == (symbol == "=="))
+        if isinstance(left, PLAIN) or isinstance(right, PLAIN) or isinstance(left, ObjectValue):
+            raise self.raised(TypeError, f"'{symbol}' not supported between instances of '{left.type().__name__}' and '{right.type().__name__}'")
+        raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+
+    def equal(self: Any, left: Value, right: Value) -> bool:
+        """`left == right` as a Python bool."""
+        return self.truth(self.compare("==", left, right))
+
+    def same(self: Any, left: Value, right: Value) -> bool:
+        """`left is right`. Two different existing objects of one type are guarded to stay different."""
+        if left is right:
+            return True
+        a, b = left.identity(), right.identity()
+        if a is b:
+            return True
+        if left.source is not None and right.source is not None and left.type() is right.type() and not isinstance(left, (Constant, CallableValue)):
+            self.guard_different(left, right)
+        if isinstance(left, Constant) and isinstance(right, Constant) and type(left.value) is type(right.value) and left.value == right.value:
+            if isinstance(left.value, (int, str, bytes)):
+                raise Break(f"'is' between two equal {type(left.value).__name__} objects is not captured", "compare with ==")
+        return False
+
+    # -- truth, length, iteration -------------------------------------------------------------------------------------
+
+    def truth(self: Any, value: Value) -> bool:
+        return value.truth(self)
+
+    def iterate(self: Any, value: Value) -> Value:
+        return value.iterate(self)
+
+    def next(self: Any, iterator: Value) -> Value | None:
+        self.count_turn()
+        return iterator.next(self)
+
+    def sequence_iterator(self: Any, sequence: Value) -> Value:
+        return SequenceIterator(sequence)
+
+    def dict_iterator(self: Any, view: Value) -> Value:
+        return DictIterator(view)
+
+    def each(self: Any, value: Value) -> Iterator[Value]:
+        iterator = self.iterate(value)
+        while (item := self.next(iterator)) is not None:
+            yield item
+
+    def unpack(self: Any, value: Value) -> list[Value]:
+        """All items of an iterable."""
+        items = value.items_of(self)
+        return list(self.each(value)) if items is None else items
+
+    def pairs(self: Any, value: Value) -> list[tuple[Value, Value]]:
+        """The (key, value) pairs that dict(value) or update(value) would take."""
+        if isinstance(value, DictValue):
+            return [(pair.items[0], pair.items[1]) for pair in value.view(self, "items").items_of(self)]
+        if isinstance(value, ObjectValue):
+            keys = self.attribute_or_none(value, "keys")
+            if keys is not None:
+                return [(key, value.item(self, key)) for key in self.unpack(self.call(keys, [], {}))]
+        found = []
+        for item in self.unpack(value):
+            pair = self.unpack(item)
+            if len(pair) != 2:
+                raise self.raised(ValueError, f"dictionary update sequence element has length {len(pair)}; 2 is required")
+            found.append((pair[0], pair[1]))
+        return found
+
+    def sorted(self: Any, items: list[Value], key: Value, reverse: Value) -> list[Value]:
+        return sorted_items(self, items, key, reverse)
+
+    def builtin_method(self: Any, owner: Value, name: str) -> Value:
+        return BuiltinMethod(owner, name)
+
+    def contains(self: Any, container: Value, item: Value) -> bool:
+        return container.contains(self, item)
+
+    def is_instance(self: Any, value: Value, of: Value) -> bool:
+        """isinstance(value, of)."""
+        classes = self.class_tuple(of)
+        cls = value.type()
+        if any(cls is one or one in cls.__mro__ for one in classes):
+            return True
+        for one in classes:
+            if type(one).__instancecheck__ is not type.__instancecheck__ and self.concrete(issubclass, cls, one):
+                return True
+        return False
+
+    def class_tuple(self: Any, of: Value) -> tuple:
+        if isinstance(of, TupleValue):
+            return tuple(one for item in of.items_of(self) for one in self.class_tuple(item))
+        real = of.real
+        if isinstance(real, type):
+            return (real,)
+        if hasattr(real, "__args__"):  # int | str
+            return tuple(real.__args__)
+        raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
+
+
+def stop_iteration(observed: Observed) -> bool:
+    return issubclass(observed.value.type(), StopIteration)

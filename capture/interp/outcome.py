@@ -1,0 +1,43 @@
+"""How an attempt at capture leaves the straight path: the exceptions that the symbolic interpreter raises to itself.
+
+They come from values, handlers and calls, and are caught in frame.py (a Python exception of the user's program) and in capture.py (everything else). The one
+idea: nothing is undone. A wrong guess ends the attempt, and the next attempt starts afresh knowing one thing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Break(Exception):  # noqa: N818  (an outcome, not an error)
+    """The instruction that runs now cannot be captured; the graph ends before it. `suggestion` says what to write instead."""
+
+    def __init__(self, reason: str, suggestion: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.suggestion = suggestion
+
+
+class Observed(Exception):  # noqa: N818
+    """The user's program raised an exception while it was followed; `value` is the Value of the exception object."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value)
+        self.value = value
+
+
+class Skip(Exception):  # noqa: N818
+    """This frame cannot be captured at all; it runs eagerly."""
+
+
+class Unbuildable(Exception):  # noqa: N818
+    """A Value that is alive where the graph ends cannot be rebuilt in bytecode; the graph must end before `value` is made."""
+
+    def __init__(self, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
+        self.reason = reason
+
+
+class NotPython(Exception):  # noqa: N818
+    """A Value has no plain Python object that could be handed to real code during capture."""

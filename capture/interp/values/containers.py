@@ -1,0 +1,370 @@
+"""Values of lists, tuples, slices and ranges.
+
+Items are Values, or `Unread` places of an existing container that nobody has looked at (and that therefore need no guard). A list that exists outside enters the
+journal when it changes, and its stores are replayed at the end: appended items by `extend`, anything else by a slice store.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...sources import MISSING
+from .base import Value, method
+from .constants import Constant, SymIntValue, constant, index_of
+
+
+class Unread:
+    """An object inside an existing container, and how to reach it; it becomes a Value, with a guard, when it is read."""
+
+    __slots__ = ("real", "source")
+
+    def __init__(self, real: Any, source: Any) -> None:
+        self.real = real
+        self.source = source
+
+
+class SliceValue(Value):
+    """slice(start, stop, step)."""
+
+    def __init__(self, start: Value, stop: Value, step: Value) -> None:
+        self.parts = (start, stop, step)
+
+    def type(self) -> type:
+        return slice
+
+    def python(self, run: Any) -> slice:
+        return slice(*(part.python(run) for part in self.parts))
+
+    def indices(self, run: Any) -> slice:
+        """With plain ints, for indexing Python sequences."""
+        return slice(*(None if isinstance(p, Constant) and p.value is None else index_of(run, p) for p in self.parts))
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("start", "stop", "step"):
+            return self.parts[("start", "stop", "step").index(name)]
+        return super().attribute(run, name)
+
+    def truth(self, run: Any) -> bool:
+        return True
+
+    def build(self, out: Any) -> None:
+        out.call(slice, *self.parts)
+
+
+class Sequence(Value):
+    """What lists and tuples share."""
+
+    cls: type
+    items: list[Any]
+
+    def type(self) -> type:
+        return self.cls
+
+    def get(self, run: Any, index: int) -> Value:
+        found = self.items[index]
+        if isinstance(found, Unread):
+            found = self.items[index] = run.wrap(found.real, found.source)
+        return found
+
+    def items_of(self, run: Any) -> list[Value]:
+        return [self.get(run, index) for index in range(len(self.items))]
+
+    def python(self, run: Any) -> Any:
+        items = [item.python(run) for item in self.items_of(run)]
+        if self.cls in (list, tuple):
+            return self.cls(items)
+        if hasattr(self.cls, "_fields"):
+            return self.cls(*items)
+        return tuple.__new__(self.cls, items)
+
+    def describe(self) -> str:
+        return f"{self.cls.__name__} of {len(self.items)}"
+
+    def item(self, run: Any, key: Value) -> Value:
+        if isinstance(key, SliceValue):
+            return self.fresh(run.concrete(self.items.__getitem__, key.indices(run)))
+        index = self.position(run, key)
+        return self.get(run, index)
+
+    def position(self, run: Any, key: Value) -> int:
+        if not isinstance(key, (Constant, SymIntValue)) or not hasattr(key.type(), "__index__"):
+            raise run.raised(TypeError, f"{self.cls.__name__} indices must be integers or slices, not {key.type().__name__}")
+        index = index_of(run, key)
+        if not -len(self.items) <= index < len(self.items):
+            raise run.raised(IndexError, f"{self.cls.__name__} index out of range")
+        return index % len(self.items)
+
+    def fresh(self, items: list[Any]) -> Sequence:
+        raise NotImplementedError
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return any(run.same(own, item) or run.equal(own, item) for own in self.items_of(run))
+
+    def iterate(self, run: Any) -> Value:
+        return run.sequence_iterator(self)
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.items)
+
+    def length(self, run: Any) -> Value:
+        return Constant(len(self.items))
+
+
+SEQUENCE_METHODS: dict[str, Callable] = {}
+
+
+@method(SEQUENCE_METHODS, "index")
+def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
+    start, stop, _ = slice(*[index_of(run, b) for b in bounds] or [0], *([None] if len(bounds) == 1 else [])).indices(len(self.items))
+    for position in range(0 if not bounds else start, len(self.items) if len(bounds) < 2 else stop):
+        if run.equal(self.get(run, position), item):
+            return Constant(position)
+    raise run.raised(ValueError, f"{item.describe()} is not in {self.cls.__name__}")
+
+
+@method(SEQUENCE_METHODS, "count")
+def _count(self: Sequence, run: Any, item: Value) -> Value:
+    return Constant(sum(run.equal(own, item) for own in self.items_of(run)))
+
+
+class TupleValue(Sequence):
+    """A tuple, or an object of a class made by namedtuple or of a plain tuple subclass such as Size."""
+
+    methods = {**SEQUENCE_METHODS}
+
+    def __init__(self, items: Iterable[Any], cls: type = tuple, source: Any = None, real: Any = MISSING) -> None:
+        self.items = list(items)
+        self.cls = cls
+        self.source = source
+        self.real = real
+
+    def fresh(self, items: list[Any]) -> Sequence:
+        return TupleValue(items)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        fields = getattr(self.cls, "_fields", ())
+        if name in fields:
+            return self.get(run, fields.index(name))
+        if name in self.methods:
+            return run.builtin_method(self, name)
+        if self.cls is not tuple:
+            return run.class_attribute(self, self.cls, name)
+        return super().attribute(run, name)
+
+    def build(self, out: Any) -> None:
+        if self.cls is not tuple:
+            out.helper("tuple_of_class", TupleValue(self.items), Constant(self.cls))
+            return
+        for item in self.items:
+            out.value(item)
+        out.emit("BUILD_TUPLE", len(self.items))
+
+
+class ListValue(Sequence):
+    """A list."""
+
+    cls = list
+
+    def __init__(self, items: Iterable[Any], source: Any = None, real: Any = MISSING) -> None:
+        self.items = list(items)
+        self.source = source
+        self.real = real
+        self.original = list(self.items) if real is not MISSING else None
+
+    methods = {**SEQUENCE_METHODS}
+
+    def fresh(self, items: list[Any]) -> Sequence:
+        return ListValue(items)
+
+    def changed(self, run: Any) -> None:
+        run.journal.note(self)
+
+    def set_item(self, run: Any, key: Value, value: Value) -> None:
+        if isinstance(key, SliceValue):
+            items = run.unpack(value)
+            run.concrete(self.items.__setitem__, key.indices(run), items)
+        else:
+            self.items[self.position(run, key)] = value
+        self.changed(run)
+
+    def delete_item(self, run: Any, key: Value) -> None:
+        if isinstance(key, SliceValue):
+            del self.items[key.indices(run)]
+        else:
+            del self.items[self.position(run, key)]
+        self.changed(run)
+
+    def build(self, out: Any) -> None:
+        if out.is_cyclic(self):
+            out.emit("BUILD_LIST", 0)
+            out.remember(self)
+            for item in self.items:
+                out.statement("append_item", self, item)
+            return
+        for item in self.items:
+            out.value(item)
+        out.emit("BUILD_LIST", len(self.items))
+
+    def replay(self, out: Any) -> None:
+        before = self.original or []
+        kept = len(before) <= len(self.items) and all(_place(a) is _place(b) for a, b in zip(before, self.items))
+        if kept and len(before) == len(self.items):
+            return
+        out.statement("extend_list" if kept else "replace_list", self, ListValue(self.items[len(before) :] if kept else self.items))
+
+
+def _place(item: Any) -> Any:
+    """What stands at a place of a list, the same before and after it was read."""
+    return item.real if isinstance(item, Unread) or item.real is not MISSING else item
+
+
+LIST_METHODS = ListValue.methods
+
+
+@method(LIST_METHODS, "append")
+def _append(self: ListValue, run: Any, item: Value) -> Value:
+    self.items.append(item)
+    self.changed(run)
+    return constant(None)
+
+
+@method(LIST_METHODS, "extend")
+def _extend(self: ListValue, run: Any, items: Value) -> Value:
+    self.items.extend(run.unpack(items))
+    self.changed(run)
+    return constant(None)
+
+
+@method(LIST_METHODS, "insert")
+def _insert(self: ListValue, run: Any, position: Value, item: Value) -> Value:
+    self.items.insert(index_of(run, position), item)
+    self.changed(run)
+    return constant(None)
+
+
+@method(LIST_METHODS, "pop")
+def _pop(self: ListValue, run: Any, position: Value = Constant(-1)) -> Value:
+    if not self.items:
+        raise run.raised(IndexError, "pop from empty list")
+    index = index_of(run, position)
+    if not -len(self.items) <= index < len(self.items):
+        raise run.raised(IndexError, "pop index out of range")
+    found = self.get(run, index % len(self.items))
+    del self.items[index]
+    self.changed(run)
+    return found
+
+
+@method(LIST_METHODS, "remove")
+def _remove(self: ListValue, run: Any, item: Value) -> Value:
+    for position, own in enumerate(self.items_of(run)):
+        if run.same(own, item) or run.equal(own, item):
+            del self.items[position]
+            self.changed(run)
+            return constant(None)
+    raise run.raised(ValueError, "list.remove(x): x not in list")
+
+
+@method(LIST_METHODS, "clear")
+def _clear(self: ListValue, run: Any) -> Value:
+    self.items.clear()
+    self.changed(run)
+    return constant(None)
+
+
+@method(LIST_METHODS, "copy")
+def _copy(self: ListValue, run: Any) -> Value:
+    return ListValue(self.items)
+
+
+@method(LIST_METHODS, "reverse")
+def _reverse(self: ListValue, run: Any) -> Value:
+    self.items.reverse()
+    self.changed(run)
+    return constant(None)
+
+
+@method(LIST_METHODS, "sort")
+def _sort(self: ListValue, run: Any, key: Value = Constant(None), reverse: Value = Constant(False)) -> Value:
+    self.items = sorted_items(run, self.items_of(run), key, reverse)
+    self.changed(run)
+    return constant(None)
+
+
+def sorted_items(run: Any, items: list[Value], key: Value, reverse: Value) -> list[Value]:
+    """The items in the order of their keys, which must be Python data. Stable, as Python's."""
+    keys = items if isinstance(key, Constant) and key.value is None else [run.call(key, [item], {}) for item in items]
+    if all(map(_plain, keys)):
+        plain = [int(k.symbol) if isinstance(k, SymIntValue) else k.python(run) for k in keys]
+        by = plain.__getitem__
+    else:
+        by = functools.cmp_to_key(lambda a, b: _order(run, keys[a], keys[b]))
+    order = run.concrete(functools.partial(sorted, range(len(items)), key=by, reverse=run.truth(reverse)))
+    return [items[position] for position in order]
+
+
+def _order(run: Any, a: Value, b: Value) -> int:
+    """-1, 0 or 1 from the objects' own `<`, the only comparison that Python's sort uses."""
+    if run.truth(run.compare("<", a, b)):
+        return -1
+    return 1 if run.truth(run.compare("<", b, a)) else 0
+
+
+def _plain(value: Value) -> bool:
+    """Nested tuples and lists of constants."""
+    if isinstance(value, Sequence):
+        return all(not isinstance(item, Unread) and _plain(item) for item in value.items)
+    return isinstance(value, (Constant, SymIntValue))
+
+
+class RangeValue(Value):
+    """range(start, stop, step) over known ints; symbolic bounds are specialised, since each turn of a loop is captured."""
+
+    def __init__(self, value: range, source: Any = None, real: Any = MISSING) -> None:
+        self.value = value
+        self.source = source
+        self.real = real
+
+    def type(self) -> type:
+        return range
+
+    def python(self, run: Any) -> range:
+        return self.value
+
+    def describe(self) -> str:
+        return repr(self.value)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("start", "stop", "step"):
+            return Constant(getattr(self.value, name))
+        if name in ("index", "count"):
+            return run.builtin_method(self, name)
+        return super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return Constant(run.concrete(getattr(self.value, name), *[run.python(arg) for arg in args]))
+
+    def item(self, run: Any, key: Value) -> Value:
+        if isinstance(key, SliceValue):
+            return RangeValue(self.value[key.indices(run)])
+        return Constant(run.concrete(self.value.__getitem__, index_of(run, key)))
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return run.python(item) in self.value
+
+    def iterate(self, run: Any) -> Value:
+        return run.sequence_iterator(self)
+
+    def items_of(self, run: Any) -> list[Value]:
+        return [Constant(number) for number in self.value]
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.value)
+
+    def length(self, run: Any) -> Value:
+        return Constant(len(self.value))
+
+    def build(self, out: Any) -> None:
+        out.constant(self.value)

@@ -1,0 +1,424 @@
+"""Values of things that are called: functions, cells, bound methods, builtins, partials, classes, and Python modules.
+
+A function is followed (calls.py) when it has Python bytecode; a builtin is carried out by an entry of the tables in builtins.py. A function made during
+capture shares its cells with the frame that made it, as in Python.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+from ... import sources
+from ...sources import MISSING
+from ..outcome import Break
+from .base import Value
+from .constants import Constant, constant
+from .containers import TupleValue, Unread
+from .mappings import DictValue
+
+
+class CellValue(Value):
+    """A cell. `content` is a Value, Unread or None (empty); `name` is set for a cell of the root frame itself, which the new code has under that name."""
+
+    def __init__(self, content: Any = None, real: Any = MISSING, source: Any = None, name: str = "") -> None:
+        self.content = self.first = content
+        self.real = real
+        self.source = source
+        self.name = name
+
+    def type(self) -> type:
+        return types.CellType
+
+    def get(self, run: Any) -> Value | None:
+        if isinstance(self.content, Unread):
+            self.content = run.wrap(self.content.real, self.content.source)
+        return self.content
+
+    def set(self, run: Any, value: Value | None) -> None:
+        self.content = value
+        run.journal.note(self)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "cell_contents":
+            found = self.get(run)
+            if found is None:
+                raise run.raised(ValueError, "Cell is empty")
+            return found
+        return super().attribute(run, name)
+
+    def build(self, out: Any) -> None:
+        if self.name:
+            out.load_cell(self.name)
+        else:
+            out.call(types.CellType)
+        out.defer_cell(self)
+
+    def replay(self, out: Any) -> None:
+        out.fill_cell(self)
+
+
+class CallableValue(Value):
+    """What functions and builtins share: they are true, hash by identity, and have plain attributes."""
+
+    def truth(self, run: Any) -> bool:
+        return True
+
+
+class FunctionValue(CallableValue):
+    """An existing Python function."""
+
+    def __init__(self, real: Any, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return types.FunctionType
+
+    def describe(self) -> str:
+        return f"function {self.real.__qualname__}"
+
+    def path(self) -> Any:
+        return self.source if self.source is not None else sources.Constant(self.real, self.real.__qualname__)
+
+    @property
+    def code(self) -> types.CodeType:
+        return self.real.__code__
+
+    @property
+    def globals(self) -> dict:
+        return self.real.__globals__
+
+    def defaults(self, run: Any) -> list[Any]:
+        source = sources.FunctionDefaults(self.path())
+        return [Unread(value, sources.Item(source, index)) for index, value in enumerate(self.real.__defaults__ or ())]
+
+    def keyword_defaults(self, run: Any) -> dict[str, Any]:
+        source = sources.FunctionKwDefaults(self.path())
+        return {name: Unread(value, sources.DictValue(source, name)) for name, value in (self.real.__kwdefaults__ or {}).items()}
+
+    def cells(self, run: Any) -> list[CellValue]:
+        source = sources.Closure(self.path())
+        return [run.cell(cell, sources.Item(source, index)) for index, cell in enumerate(self.real.__closure__ or ())]
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return run.make(getattr(self.real, name))
+        if name == "__get__":
+            return run.builtin_method(self, name)
+        if name == "__wrapped__" or name in self.real.__dict__:
+            found = self.real.__dict__.get(name, MISSING)
+            if found is not MISSING:
+                return run.wrap(found, sources.DictValue(sources.InstanceDict(self.path()), name))
+        if name == "__dict__":
+            return run.wrap(self.real.__dict__, sources.InstanceDict(self.path()))
+        if name == "__defaults__":
+            return run.wrap(self.real.__defaults__, sources.FunctionDefaults(self.path()))
+        if not hasattr(self.real, name):
+            raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
+        return super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return MethodValue(self, args[0])  # __get__
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_function(self, args, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class MadeFunction(CallableValue):
+    """A function that the captured code makes: a lambda, a def, a comprehension."""
+
+    def __init__(self, code: types.CodeType, globals: dict, cells: list[CellValue], defaults: list[Value], kwdefaults: dict[str, Value]) -> None:
+        self.code = code
+        self.globals = globals
+        self.closure = cells
+        self.default_values = defaults
+        self.keyword_values = kwdefaults
+        self.attributes: dict[str, Value] = {}
+
+    def type(self) -> type:
+        return types.FunctionType
+
+    def describe(self) -> str:
+        return f"function {self.code.co_qualname}"
+
+    def defaults(self, run: Any) -> list[Any]:
+        return self.default_values
+
+    def keyword_defaults(self, run: Any) -> dict[str, Any]:
+        return self.keyword_values
+
+    def cells(self, run: Any) -> list[CellValue]:
+        return self.closure
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in self.attributes:
+            return self.attributes[name]
+        plain = {"__name__": self.code.co_name, "__qualname__": self.code.co_qualname, "__module__": self.globals.get("__name__"),
+                 "__doc__": self.code.co_consts[0] if self.code.co_consts and isinstance(self.code.co_consts[0], str) else None}
+        if name in plain:
+            return constant(plain[name])
+        if name == "__get__":
+            return run.builtin_method(self, name)
+        if name == "__defaults__":
+            return TupleValue(self.default_values) if self.default_values else constant(None)
+        if name == "__dict__":
+            return run.function_dict(self)
+        return super().attribute(run, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        self.attributes[name] = value
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return MethodValue(self, args[0])
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_function(self, args, kwargs)
+
+    def build(self, out: Any) -> None:
+        keywords = DictValue([(name, Constant(name), value) for name, value in self.keyword_values.items()])
+        out.helper("make_function", Constant(self.code), Constant(self.globals), TupleValue(self.default_values), keywords,
+                         TupleValue(self.closure))
+        out.remember(self)
+        for name, value in self.attributes.items():
+            out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+class MethodValue(CallableValue):
+    """A function bound to an object."""
+
+    def __init__(self, function: Value, owner: Value, source: Any = None, real: Any = MISSING) -> None:
+        self.function = function
+        self.owner = owner
+        self.source = source
+        self.real = real
+
+    def type(self) -> type:
+        return types.MethodType
+
+    def describe(self) -> str:
+        return f"method {self.function.describe()}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "__self__":
+            return self.owner
+        if name == "__func__":
+            return self.function
+        return self.function.attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call(self.function, [self.owner, *args], kwargs)
+
+    def build(self, out: Any) -> None:
+        out.call(types.MethodType, self.function, self.owner)
+
+
+class BuiltinValue(CallableValue):
+    """A callable without Python bytecode, known by identity."""
+
+    def __init__(self, real: Any, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def describe(self) -> str:
+        return f"builtin {getattr(self.real, '__qualname__', repr(self.real))}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return run.make(getattr(self.real, name))
+        if not hasattr(self.real, name):
+            raise run.raised(AttributeError, f"'{self.type().__name__}' object has no attribute '{name}'")
+        return super().attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_builtin(self.real, args, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class BuiltinMethod(CallableValue):
+    """A method of a Value's own table, bound: `xs.append`."""
+
+    def __init__(self, owner: Value, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def type(self) -> type:
+        return types.BuiltinMethodType
+
+    def describe(self) -> str:
+        return f"method {self.owner.type().__name__}.{self.name}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "__self__":
+            return self.owner
+        if name == "__name__":
+            return Constant(self.name)
+        return super().attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_checked(lambda: self.owner.call_method(run, self.name, args, kwargs), self.describe())
+
+    def build(self, out: Any) -> None:
+        out.value(self.owner)
+        out.emit("LOAD_ATTR", self.name)
+
+
+class PartialValue(CallableValue):
+    """functools.partial."""
+
+    def __init__(self, function: Value, args: list[Any], kwargs: dict[str, Any], source: Any = None, real: Any = MISSING) -> None:
+        self.function = function
+        self.args = args
+        self.kwargs = kwargs
+        self.source = source
+        self.real = real
+
+    def type(self) -> type:
+        return functools.partial
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "func":
+            return self.function
+        if name == "args":
+            return TupleValue(self.args)
+        if name == "keywords":
+            return DictValue([(key, Constant(key), value) for key, value in self.kwargs.items()])
+        return super().attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        before = [run.read(item) for item in self.args]
+        named = {name: run.read(item) for name, item in self.kwargs.items()}
+        return run.call(self.function, [*before, *args], {**named, **kwargs})
+
+    def build(self, out: Any) -> None:
+        keywords = DictValue([(name, Constant(name), value) for name, value in self.kwargs.items()])
+        out.helper("make_partial", self.function, TupleValue(self.args), keywords)
+
+
+class ClassValue(CallableValue):
+    """A class."""
+
+    def __init__(self, real: type, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def python(self, run: Any) -> Any:
+        return self.real
+
+    def describe(self) -> str:
+        return f"class {self.real.__qualname__}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.attribute_of_class(self, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        raise Break(f"storing attribute '{name}' of class {self.real.__qualname__} is not captured")
+
+    def item(self, run: Any, key: Value) -> Value:
+        if hasattr(type(self.real), "__getitem__"):  # an Enum
+            return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
+        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))  # type: ignore[attr-defined]
+
+    def iterate(self, run: Any) -> Value:
+        return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_class(self.real, args, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class ModuleValue(CallableValue):
+    """A Python module."""
+
+    def __init__(self, real: types.ModuleType, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return types.ModuleType
+
+    def describe(self) -> str:
+        return f"module {self.real.__name__}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.module_namespace(self.real).load(run, name, self)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        run.module_namespace(self.real).store(run, name, value)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class Namespace(Value):
+    """The globals of a module: read name by name, each with its guard; stores go to the journal."""
+
+    def __init__(self, real: dict, label: str, root: bool, trusted: bool) -> None:
+        self.real = real
+        self.label = label
+        self.root = root  # the globals of the frame that is captured
+        self.trusted = trusted  # segue's own module: its functions and classes need no guard
+        self.values: dict[str, Value | None] = {}
+        self.stored: dict[str, Value | None] = {}
+
+    def type(self) -> type:
+        return dict
+
+    def path(self, name: str) -> Any:
+        if self.root:
+            return sources.Global(name)
+        return sources.DictValue(sources.Constant(self.real, self.label), name)
+
+    def get(self, run: Any, name: str) -> Value | None:
+        """The value of a name, or None where there is none (then guarded as absent)."""
+        if name in self.stored:
+            return self.stored[name]
+        if name not in self.values:
+            found = self.real.get(name, MISSING)
+            if found is MISSING:
+                run.guard_absent_global(self, name)
+                self.values[name] = None
+            elif self.trusted and isinstance(found, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)):
+                self.values[name] = run.wrap_known(found)
+            else:
+                self.values[name] = run.wrap(found, self.path(name))
+        return self.values[name]
+
+    def load(self, run: Any, name: str, module: ModuleValue) -> Value:
+        found = self.get(run, name)
+        if found is not None:
+            return found
+        real = getattr(module.real, name, MISSING)
+        if real is MISSING:
+            raise run.raised(AttributeError, f"module '{module.real.__name__}' has no attribute '{name}'")
+        if isinstance(real, types.ModuleType):
+            return run.wrap_known(real)
+        raise Break(f"attribute '{name}' that module {module.real.__name__} computes is not captured")
+
+    def store(self, run: Any, name: str, value: Value | None) -> None:
+        self.stored[name] = value
+        run.journal.note(self)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+    def replay(self, out: Any) -> None:
+        for name, value in self.stored.items():
+            if value is None:
+                out.statement("delete_item", Constant(self.real), Constant(name))
+            else:
+                out.statement("store_item", Constant(self.real), Constant(name), value)

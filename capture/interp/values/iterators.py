@@ -1,0 +1,409 @@
+"""Values of iterators: over sequences, dicts, zip, enumerate, map, filter, reversed, itertools, and generators.
+
+An iterator Value steps as Python's does, one `next` at a time, so that whoever consumes it part of the way leaves the right rest. Those over sequences can be
+rebuilt behind a graph break at the place where they stand; a generator that is still alive there cannot, and so the graph ends before it is made.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from ..outcome import Break, Observed
+from .base import Value
+from .constants import Constant, constant, index_of
+from .containers import ListValue, RangeValue, Sequence, TupleValue
+
+
+class IteratorValue(Value):
+    """What iterators share: they iterate over themselves."""
+
+    python_type: type = type(iter([]))
+
+    def type(self) -> type:
+        return self.python_type
+
+    def iterate(self, run: Any) -> Value:
+        return self
+
+    def truth(self, run: Any) -> bool:
+        return True
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__next__", "__iter__"):
+            return run.builtin_method(self, name)
+        return super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "__iter__":
+            return self
+        found = self.next(run)
+        if found is None:
+            raise run.raised(StopIteration)
+        return found
+
+
+class SequenceIterator(IteratorValue):
+    """Over a list (seen live, as Python does), tuple, range or string."""
+
+    def __init__(self, sequence: Value) -> None:
+        self.sequence = sequence
+        self.index = 0
+
+    def type(self) -> type:
+        return type(iter(self.sequence.type()()) if self.sequence.type() in (list, tuple, str, bytes) else iter(range(0)))
+
+    def next(self, run: Any) -> Value | None:
+        sequence = self.sequence
+        if isinstance(sequence, Sequence):
+            if self.index >= len(sequence.items):
+                self.sequence = TupleValue([])
+                return None
+            found = sequence.get(run, self.index)
+        else:
+            known = sequence.value  # type: ignore[attr-defined]
+            if self.index >= len(known):
+                return None
+            found = Constant(known[self.index])
+        self.index += 1
+        return found
+
+    def build(self, out: Any) -> None:
+        out.helper("sequence_iterator", self.sequence, Constant(self.index))
+
+
+class DictIterator(IteratorValue):
+    """Over a dict's keys, values or items."""
+
+    def __init__(self, view: Any) -> None:
+        self.view = view
+        self.keys = list(view.owner.entries)
+        self.index = 0
+
+    def type(self) -> type:
+        return type(iter(getattr({}, self.view.kind)()))
+
+    def next(self, run: Any) -> Value | None:
+        if len(self.view.owner.entries) != len(self.keys):
+            raise run.raised(RuntimeError, "dictionary changed size during iteration")
+        if self.index >= len(self.keys):
+            return None
+        key = self.keys[self.index]
+        if key not in self.view.owner.entries:
+            raise run.raised(RuntimeError, "dictionary keys changed during iteration")
+        self.index += 1
+        return self.view.entry(run, key)
+
+    def build(self, out: Any) -> None:
+        out.helper("advanced_iterator", self.view, Constant(self.index))
+
+
+class EnumerateValue(IteratorValue):
+    """enumerate(iterator, start)."""
+
+    python_type = enumerate
+
+    def __init__(self, iterator: Value, start: int = 0) -> None:
+        self.iterator = iterator
+        self.count = start
+
+    def next(self, run: Any) -> Value | None:
+        found = self.iterator.next(run)
+        if found is None:
+            return None
+        self.count += 1
+        return TupleValue([Constant(self.count - 1), found])
+
+    def build(self, out: Any) -> None:
+        out.call(enumerate, self.iterator, Constant(self.count))
+
+
+class ZipValue(IteratorValue):
+    """zip(*iterators, strict=...)."""
+
+    python_type = zip
+
+    def __init__(self, iterators: list[Value], strict: bool = False) -> None:
+        self.iterators = iterators
+        self.strict = strict
+
+    def next(self, run: Any) -> Value | None:
+        found: list[Value] = []
+        for iterator in self.iterators:
+            item = iterator.next(run)
+            if item is None:
+                if self.strict and (found or any(other.next(run) is not None for other in self.iterators[1:])):
+                    raise run.raised(ValueError, "zip() arguments have different lengths")
+                return None
+            found.append(item)
+        return TupleValue(found) if found else None
+
+    def build(self, out: Any) -> None:
+        if self.strict:
+            out.helper("strict_zip", TupleValue(self.iterators))
+        else:
+            out.call(zip, *self.iterators)
+
+
+class MapValue(IteratorValue):
+    """map(function, *iterators)."""
+
+    python_type = map
+
+    def __init__(self, function: Value, iterators: list[Value]) -> None:
+        self.function = function
+        self.iterators = iterators
+
+    def next(self, run: Any) -> Value | None:
+        found: list[Value] = []
+        for iterator in self.iterators:
+            item = iterator.next(run)
+            if item is None:
+                return None
+            found.append(item)
+        return run.call(self.function, found, {})
+
+    def build(self, out: Any) -> None:
+        out.call(map, self.function, *self.iterators)
+
+
+class FilterValue(IteratorValue):
+    """filter(function, iterator)."""
+
+    python_type = filter
+
+    def __init__(self, function: Value, iterator: Value) -> None:
+        self.function = function
+        self.iterator = iterator
+
+    def next(self, run: Any) -> Value | None:
+        while (item := self.iterator.next(run)) is not None:
+            plain = isinstance(self.function, Constant) and self.function.value is None
+            if run.truth(item if plain else run.call(self.function, [item], {})):
+                return item
+        return None
+
+    def build(self, out: Any) -> None:
+        out.call(filter, self.function, self.iterator)
+
+
+class StepIterator(IteratorValue):
+    """An iterator of itertools, stepped by a Python generator over Values; consumed inside, it never needs to be rebuilt."""
+
+    def __init__(self, cls: type, steps: Any) -> None:
+        self.python_type = cls
+        self.steps = steps
+
+    def next(self, run: Any) -> Value | None:
+        return next(self.steps, None)
+
+
+class GeneratorValue(IteratorValue):
+    """A generator: a symbolic frame that stands still between two `next`."""
+
+    python_type = type(_ for _ in ())
+
+    def __init__(self, frame: Any) -> None:
+        self.frame = frame
+        self.finished = False
+        self.started = False
+        self.running = False
+
+    def next(self, run: Any) -> Value | None:
+        found = self.send(run, constant(None))
+        return found
+
+    def send(self, run: Any, value: Value, error: Value | None = None) -> Value | None:
+        """Go on to the next yield; None when the generator returns. The returned value is kept in `result`."""
+        if self.finished:
+            if error is not None:
+                raise Observed(error)
+            self.result: Value = constant(None)
+            return None
+        if self.running:
+            raise run.raised(ValueError, "generator already executing")
+        self.running = True
+        try:
+            outcome = self.frame.resume(value if self.started else None, error)
+        except Observed as observed:
+            self.finished = True
+            if observed.value.type() is StopIteration:
+                raise run.raised(RuntimeError, "generator raised StopIteration") from None
+            raise
+        finally:
+            self.running = False
+            self.started = True
+        kind, result = outcome
+        if kind == "yield":
+            return result
+        self.finished = True
+        self.result = result
+        return None
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("send", "throw", "close"):
+            return run.builtin_method(self, name)
+        return super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "send":
+            return self.yielded(run, self.send(run, args[0]))
+        if name == "throw":
+            return self.yielded(run, self.send(run, constant(None), run.as_exception(args[0])))
+        if name == "close":
+            if self.started and not self.finished:
+                self.close(run)
+            self.finished = True
+            return constant(None)
+        return super().call_method(run, name, args, kwargs)
+
+    def close(self, run: Any) -> None:
+        try:
+            if self.send(run, constant(None), run.as_exception(run.wrap_known(GeneratorExit))) is not None:
+                raise run.raised(RuntimeError, "generator ignored GeneratorExit")
+        except Observed as observed:
+            if observed.value.type() not in (GeneratorExit, StopIteration):
+                raise
+
+    def yielded(self, run: Any, found: Value | None) -> Value:
+        if found is None:
+            raise run.raised_with(StopIteration, *([] if isinstance(self.result, Constant) and self.result.value is None else [self.result]))
+        return found
+
+
+def _steps(function: Callable) -> Callable:
+    """A maker of an itertools iterator from a generator function over Values."""
+    def make(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return StepIterator(cls, function(run, *args, **kwargs))
+
+    return make
+
+
+def _chain(run: Any, *parts: Value) -> Any:
+    for part in parts:
+        iterator = run.iterate(part)
+        while (item := iterator.next(run)) is not None:
+            yield item
+
+
+def _islice(run: Any, source: Value, *bounds: Value) -> Any:
+    plain = slice(*(None if isinstance(b, Constant) and b.value is None else index_of(run, b) for b in bounds))
+    start, stop, step = plain.start or 0, plain.stop, plain.step or 1
+    iterator = run.iterate(source)
+    wanted = itertools.count(start, step) if stop is None else iter(range(start, stop, step))
+    position = -1
+    for target in wanted:
+        while position < target:
+            item = iterator.next(run)
+            if item is None:
+                return
+            position += 1
+        yield item
+    while stop is not None and position + 1 < stop and iterator.next(run) is not None:
+        position += 1
+
+
+def _count(run: Any, start: Value = Constant(0), step: Value = Constant(1)) -> Any:
+    for number in itertools.count(run.python(start), run.python(step)):
+        yield Constant(number)
+
+
+def _repeat(run: Any, item: Value, times: Value | None = None) -> Any:
+    for _ in itertools.count() if times is None else range(index_of(run, times)):
+        yield item
+
+
+def _cycle(run: Any, source: Value) -> Any:
+    items = run.unpack(source)
+    while items:
+        yield from items
+
+
+def _combinations(function: Callable) -> Callable:
+    def steps(run: Any, source: Value, *rest: Value) -> Any:
+        for found in function(run.unpack(source), *(index_of(run, r) for r in rest)):
+            yield TupleValue(found)
+
+    return steps
+
+
+def _product(run: Any, *sources: Value, repeat: Value = Constant(1)) -> Any:
+    for found in itertools.product(*[run.unpack(source) for source in sources], repeat=index_of(run, repeat)):
+        yield TupleValue(found)
+
+
+def _zip_longest(run: Any, *sources: Value, fillvalue: Value = Constant(None)) -> Any:
+    for found in itertools.zip_longest(*[run.unpack(source) for source in sources], fillvalue=fillvalue):
+        yield TupleValue(found)
+
+
+def _accumulate(run: Any, source: Value, function: Value | None = None, *, initial: Value = Constant(None), func: Value | None = None) -> Any:
+    function = function or func
+    iterator = run.iterate(source)
+    total = iterator.next(run) if isinstance(initial, Constant) and initial.value is None else initial
+    while total is not None:
+        yield total
+        item = iterator.next(run)
+        if item is None:
+            return
+        total = run.binary("+", total, item) if function is None else run.call(function, [total, item], {})
+
+
+def _takewhile(run: Any, condition: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    while (item := iterator.next(run)) is not None and run.truth(run.call(condition, [item], {})):
+        yield item
+
+
+def _dropwhile(run: Any, condition: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    dropping = True
+    while (item := iterator.next(run)) is not None:
+        dropping = dropping and run.truth(run.call(condition, [item], {}))
+        if not dropping:
+            yield item
+
+
+def _starmap(run: Any, function: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    while (item := iterator.next(run)) is not None:
+        yield run.call(function, run.unpack(item), {})
+
+
+def _pairwise(run: Any, source: Value) -> Any:
+    iterator = run.iterate(source)
+    before = iterator.next(run)
+    while before is not None and (item := iterator.next(run)) is not None:
+        yield TupleValue([before, item])
+        before = item
+
+
+ITERTOOLS: dict[type, Callable] = {
+    itertools.chain: _steps(_chain),
+    itertools.islice: _steps(_islice),
+    itertools.count: _steps(_count),
+    itertools.repeat: _steps(_repeat),
+    itertools.cycle: _steps(_cycle),
+    itertools.product: _steps(_product),
+    itertools.combinations: _steps(_combinations(itertools.combinations)),
+    itertools.permutations: _steps(_combinations(itertools.permutations)),
+    itertools.zip_longest: _steps(_zip_longest),
+    itertools.accumulate: _steps(_accumulate),
+    itertools.takewhile: _steps(_takewhile),
+    itertools.dropwhile: _steps(_dropwhile),
+    itertools.starmap: _steps(_starmap),
+    itertools.pairwise: _steps(_pairwise),
+}
+
+
+def make_reversed(run: Any, value: Value) -> Value:
+    """reversed(x) of a sequence or dict of known length."""
+    if isinstance(value, RangeValue):
+        return SequenceIterator(RangeValue(value.value[::-1]))
+    items = value.items_of(run)
+    if items is None:
+        raise Break(f"reversed() of a {value.describe()} is not captured")
+    return SequenceIterator(TupleValue(items[::-1]) if not isinstance(value, ListValue) else ListValue(items[::-1]))
+
+

@@ -1,0 +1,470 @@
+"""Values of dicts and sets.
+
+Keys are compared as Python does where that needs no user code: constants by value, objects whose class keeps the default `__hash__` by identity, tuples of these item by
+item. Any other key breaks the graph. Of an existing dict only what is looked up is guarded: an entry by its value, an absent key by its absence, and the keys
+as a whole only where somebody iterates or asks for the length.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..outcome import Break, NotPython
+from ...sources import MISSING
+from .base import Value, method
+from .constants import Constant, SymIntValue, constant, is_constant_type
+from .containers import ListValue, TupleValue, Unread
+
+
+class Identity:
+    """A key that is compared by identity; it keeps its object alive."""
+
+    __slots__ = ("object",)
+
+    def __init__(self, value: Any) -> None:
+        self.object = value
+
+    def __hash__(self) -> int:
+        return id(self.object)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and other.object is self.object
+
+
+def hashes_by_identity(cls: type) -> bool:
+    """Whether objects of the class are dict keys by identity, without user code."""
+    return cls.__hash__ is object.__hash__ and cls.__eq__ is object.__eq__ or getattr(cls, "_segue_identity_hash", False)
+
+
+def key_of(run: Any, value: Value) -> Any:
+    """What stands for a Value as a key of our own dicts."""
+    if isinstance(value, Constant):
+        run.concrete(hash, value.value)
+        return value.value
+    if isinstance(value, SymIntValue):
+        return int(value.symbol)
+    if isinstance(value, TupleValue):
+        return tuple(key_of(run, item) for item in value.items_of(run))
+    if run.is_identity_key(value):
+        return Identity(value.identity())
+    if value.type().__hash__ is None:
+        raise run.raised(TypeError, f"unhashable type: '{value.type().__name__}'")
+    raise Break(f"a {value.describe()} as a key is not captured", "use strings, numbers or tuples of these as keys")
+
+
+def key_of_real(run: Any, key: Any) -> Any:
+    """The same for a key of an existing dict."""
+    if is_constant_type(type(key)):
+        return key
+    if type(key) is tuple:
+        return tuple(key_of_real(run, item) for item in key)
+    if run.is_identity_class(type(key)):
+        return Identity(key)
+    raise Break(f"a dict with a key of class {type(key).__name__} is not captured")
+
+
+class DictValue(Value):
+    """A dict, OrderedDict or defaultdict."""
+
+    def __init__(self, entries: Iterable[tuple[Any, Any, Any]] = (), cls: type = dict, source: Any = None, real: Any = MISSING) -> None:
+        self.entries: dict[Any, tuple[Any, Any]] = {key: (key_value, value) for key, key_value, value in entries}
+        self.cls = cls
+        self.source = source
+        self.real = real
+        self.factory: Value | None = None
+        self.original = dict(self.entries) if real is not MISSING else None
+        self.deleted: dict[Any, Any] = {}  # keys that were deleted at some time, so that a later store puts them at the end again
+
+    def type(self) -> type:
+        return self.cls
+
+    def describe(self) -> str:
+        return f"{self.cls.__name__} of {len(self.entries)}"
+
+    def python(self, run: Any) -> Any:
+        if self.cls not in (dict, collections.OrderedDict):
+            raise NotPython(self.describe())
+        self.guard_keys(run)
+        return self.cls((self.key_value(run, key).python(run), self.get(run, key).python(run)) for key in list(self.entries))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, run: Any, key: Any) -> Value:
+        key_value, found = self.entries[key]
+        if isinstance(found, Unread):
+            found = run.wrap(found.real, found.source)
+            self.entries[key] = (key_value, found)
+        return found
+
+    def key_value(self, run: Any, key: Any) -> Value:
+        key_value, found = self.entries[key]
+        if isinstance(key_value, Unread):
+            key_value = run.wrap(key_value.real, key_value.source)
+            self.entries[key] = (key_value, found)
+        return key_value
+
+    def guard_keys(self, run: Any) -> None:
+        if self.source is not None:
+            run.guard_keys(self)
+
+    def lookup(self, run: Any, key: Value) -> Value | None:
+        """The value under a key, or None; the absence is guarded."""
+        place = key_of(run, key)
+        if place in self.entries:
+            return self.get(run, place)
+        self.guard_absent(run, place)
+        return None
+
+    def guard_absent(self, run: Any, place: Any) -> None:
+        if self.source is not None and self.original is not None and place not in self.original:
+            run.guard_absent_key(self, place)
+
+    def item(self, run: Any, key: Value) -> Value:
+        found = self.lookup(run, key)
+        if found is not None:
+            return found
+        if self.factory is not None and not (isinstance(self.factory, Constant) and self.factory.value is None):
+            found = run.call(self.factory, [], {})
+            self.set_item(run, key, found)
+            return found
+        raise run.raised_with(KeyError, key)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        place = key_of(run, item)
+        if place not in self.entries:
+            self.guard_absent(run, place)
+            return False
+        if self.source is not None and self.original is not None and place in self.original:
+            run.guard_present_key(self, place)
+        return True
+
+    def length(self, run: Any) -> Value:
+        if self.source is not None:
+            run.guard_length(self)
+        return Constant(len(self.entries))
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.length(run).value)
+
+    def iterate(self, run: Any) -> Value:
+        return self.view(run, "keys").iterate(run)
+
+    def items_of(self, run: Any) -> list[Value]:
+        self.guard_keys(run)
+        return [self.key_value(run, key) for key in list(self.entries)]
+
+    def view(self, run: Any, kind: str) -> Value:
+        return DictView(self, kind)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "default_factory" and self.factory is not None:
+            return self.factory
+        if name == "move_to_end" and self.cls is not collections.OrderedDict:
+            raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        return super().attribute(run, name)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def changed(self, run: Any) -> None:
+        run.journal.note(self)
+
+    def set_item(self, run: Any, key: Value, value: Value) -> None:
+        place = key_of(run, key)
+        known = self.entries.get(place)
+        self.entries[place] = (key if known is None else known[0], value)
+        self.changed(run)
+
+    def delete_item(self, run: Any, key: Value) -> None:
+        place = key_of(run, key)
+        if place not in self.entries:
+            self.guard_absent(run, place)
+            raise run.raised_with(KeyError, key)
+        if self.source is not None and self.original is not None and place in self.original:
+            run.guard_present_key(self, place)
+        self.remove(run, place)
+
+    def remove(self, run: Any, place: Any) -> None:
+        self.deleted[place] = self.entries.pop(place)[0]
+        self.changed(run)
+
+    # -- output -------------------------------------------------------------------------------------------------------
+
+    def build(self, out: Any) -> None:
+        if self.cls is dict and not out.is_cyclic(self):
+            for key_value, value in self.entries.values():
+                out.value(key_value)
+                out.value(value)
+            out.emit("BUILD_MAP", len(self.entries))
+            return
+        if self.cls is collections.defaultdict:
+            out.call(collections.defaultdict, self.factory or constant(None))
+        else:
+            out.call(self.cls)
+        out.remember(self)
+        for key_value, value in self.entries.values():
+            out.statement("store_item", self, key_value, value)
+
+    def replay(self, out: Any) -> None:
+        before = self.original or {}
+        for place, key_value in self.deleted.items():
+            if place in before:
+                out.statement("delete_item", self, key_value)
+        for place, (key_value, value) in self.entries.items():
+            if place in self.deleted or place not in before or not _same_place(before[place][1], value):
+                out.statement("store_item", self, key_value, value)
+
+
+def _same_place(before: Any, now: Any) -> bool:
+    if before is now:
+        return True
+    return isinstance(before, Unread) and not isinstance(now, Unread) and now.source is not None and now.source == before.source
+
+
+class DictView(Value):
+    """d.keys(), d.values() or d.items()."""
+
+    CLASSES = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
+
+    def __init__(self, owner: DictValue, kind: str) -> None:
+        self.owner = owner
+        self.kind = kind
+
+    def type(self) -> type:
+        return self.CLASSES[self.kind]
+
+    def items_of(self, run: Any) -> list[Value]:
+        self.owner.guard_keys(run)
+        return [self.entry(run, key) for key in list(self.owner.entries)]
+
+    def entry(self, run: Any, key: Any) -> Value:
+        if self.kind == "keys":
+            return self.owner.key_value(run, key)
+        if self.kind == "values":
+            return self.owner.get(run, key)
+        return TupleValue([self.owner.key_value(run, key), self.owner.get(run, key)])
+
+    def iterate(self, run: Any) -> Value:
+        self.owner.guard_keys(run)
+        return run.dict_iterator(self)
+
+    def length(self, run: Any) -> Value:
+        return self.owner.length(run)
+
+    def truth(self, run: Any) -> bool:
+        return self.owner.truth(run)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        if self.kind == "keys":
+            return self.owner.contains(run, item)
+        return any(run.same(own, item) or run.equal(own, item) for own in self.items_of(run))
+
+    def build(self, out: Any) -> None:
+        out.helper("call_method", self.owner, Constant(self.kind))
+
+
+DICT_METHODS: dict[str, Callable] = {}
+DictValue.methods = DICT_METHODS
+for _kind in ("keys", "values", "items"):
+    DICT_METHODS[_kind] = lambda self, run, kind=_kind: self.view(run, kind)
+
+
+@method(DICT_METHODS, "get")
+def _get(self: DictValue, run: Any, key: Value, default: Value = Constant(None)) -> Value:
+    found = self.lookup(run, key)
+    return default if found is None else found
+
+
+@method(DICT_METHODS, "setdefault")
+def _setdefault(self: DictValue, run: Any, key: Value, default: Value = Constant(None)) -> Value:
+    found = self.lookup(run, key)
+    if found is None:
+        self.set_item(run, key, default)
+        return default
+    return found
+
+
+@method(DICT_METHODS, "pop")
+def _pop(self: DictValue, run: Any, key: Value, *default: Value) -> Value:
+    found = self.lookup(run, key)
+    if found is None:
+        if default:
+            return default[0]
+        raise run.raised_with(KeyError, key)
+    self.remove(run, key_of(run, key))
+    return found
+
+
+@method(DICT_METHODS, "popitem")
+def _popitem(self: DictValue, run: Any) -> Value:
+    self.guard_keys(run)
+    if not self.entries:
+        raise run.raised(KeyError, "popitem(): dictionary is empty")
+    place = next(reversed(self.entries))
+    pair = TupleValue([self.key_value(run, place), self.get(run, place)])
+    self.remove(run, place)
+    return pair
+
+
+@method(DICT_METHODS, "update")
+def _update(self: DictValue, run: Any, *others: Value, **named: Value) -> Value:
+    for other in others:
+        for key, value in run.pairs(other):
+            self.set_item(run, key, value)
+    for name, value in named.items():
+        self.set_item(run, Constant(name), value)
+    return constant(None)
+
+
+@method(DICT_METHODS, "clear")
+def _clear(self: DictValue, run: Any) -> Value:
+    self.guard_keys(run)
+    for place in list(self.entries):
+        self.remove(run, place)
+    return constant(None)
+
+
+@method(DICT_METHODS, "copy")
+def _copy(self: DictValue, run: Any) -> Value:
+    self.guard_keys(run)
+    made = DictValue([(key, *entry) for key, entry in self.entries.items()], self.cls)
+    made.factory = self.factory
+    return made
+
+
+@method(DICT_METHODS, "move_to_end")
+def _move_to_end(self: DictValue, run: Any, key: Value, last: Value = Constant(True)) -> Value:
+    place = key_of(run, key)
+    if not last.truth(run):
+        raise Break("OrderedDict.move_to_end(last=False) is not captured")
+    found = self.lookup(run, key)
+    if found is None:
+        raise run.raised_with(KeyError, key)
+    key_value = self.key_value(run, place)
+    self.remove(run, place)
+    self.set_item(run, key_value, found)
+    return constant(None)
+
+
+class SetValue(Value):
+    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
+
+    def __init__(self, run: Any, items: Iterable[Value] = (), cls: type = set, source: Any = None, real: Any = MISSING) -> None:
+        self.cls = cls
+        self.source = source
+        self.real = real
+        self.entries: dict[Any, Value] = {}
+        self.shadow: set = set()
+        for item in items:
+            self.put(run, item)
+
+    def put(self, run: Any, item: Value) -> None:
+        place = key_of(run, item)
+        self.entries.setdefault(place, item)
+        self.shadow.add(place)
+
+    def type(self) -> type:
+        return self.cls
+
+    def describe(self) -> str:
+        return f"{self.cls.__name__} of {len(self.entries)}"
+
+    def python(self, run: Any) -> Any:
+        return self.cls(item.python(run) for item in self.items_of(run))
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return key_of(run, item) in self.entries
+
+    def length(self, run: Any) -> Value:
+        return Constant(len(self.entries))
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.entries)
+
+    def items_of(self, run: Any) -> list[Value]:
+        if len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
+            raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
+        return [self.entries[place] for place in self.shadow]
+
+    def iterate(self, run: Any) -> Value:
+        return run.sequence_iterator(TupleValue(self.items_of(run)))
+
+    def changed(self, run: Any) -> None:
+        run.journal.note(self)
+
+    def build(self, out: Any) -> None:
+        if self.cls is not set:
+            out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
+            return
+        for place in self.shadow:
+            out.value(self.entries[place])
+        out.emit("BUILD_SET", len(self.entries))
+
+    def replay(self, out: Any) -> None:
+        out.statement("replace_set", self, ListValue([self.entries[place] for place in self.shadow]))
+
+
+SET_METHODS: dict[str, Callable] = {}
+SetValue.methods = SET_METHODS
+
+
+def make_set(run: Any, items: Iterable[Value], cls: type = set) -> SetValue:
+    return SetValue(run, items, cls)
+
+
+@method(SET_METHODS, "add")
+def _add(self: SetValue, run: Any, item: Value) -> Value:
+    self.put(run, item)
+    self.changed(run)
+    return constant(None)
+
+
+@method(SET_METHODS, "discard", "remove")
+def _discard(self: SetValue, run: Any, item: Value) -> Value:
+    place = key_of(run, item)
+    if place not in self.entries:
+        raise Break("removing an item that a set does not have is not captured")
+    del self.entries[place]
+    self.shadow.discard(place)
+    self.changed(run)
+    return constant(None)
+
+
+@method(SET_METHODS, "update")
+def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
+    for other in others:
+        for item in run.unpack(other):
+            self.put(run, item)
+    self.changed(run)
+    return constant(None)
+
+
+def _combined(name: str) -> Callable:
+    def combine(self: SetValue, run: Any, *others: Value) -> Value:
+        made: set = set(self.shadow)
+        entries = dict(self.entries)
+        for other in others:
+            more = {key_of(run, item): item for item in run.unpack(other)}
+            entries = {**more, **entries}
+            made = getattr(made, name)(more)
+        result = SetValue(run, (), self.cls)
+        result.shadow = made
+        result.entries = {place: entries[place] for place in made}
+        return result
+
+    return combine
+
+
+def _asked(name: str) -> Callable:
+    def ask(self: SetValue, run: Any, other: Value) -> Value:
+        return constant(getattr(self.shadow, name)({key_of(run, item) for item in run.unpack(other)}))
+
+    return ask
+
+
+for _name in ("union", "intersection", "difference", "symmetric_difference"):
+    SET_METHODS[_name] = _combined(_name)
+for _name in ("issubset", "issuperset", "isdisjoint"):
+    SET_METHODS[_name] = _asked(_name)
+SET_METHODS["copy"] = _combined("union")

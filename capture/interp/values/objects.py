@@ -1,0 +1,277 @@
+"""Values of instances: of users' classes, nn.Modules, exceptions, and objects that capture does not know.
+
+Attributes are found as `object.__getattribute__` finds them: data descriptors of the class, the instance's dict, the rest of the class, `__getattr__`; properties,
+descriptors and users' dunder methods are followed like any function. An object made during capture is rebuilt at the end without running its
+`__init__` again.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from ... import sources
+from ...sources import MISSING
+from ..outcome import Break, Observed
+from .base import Value
+from .constants import Constant, SymIntValue, constant
+from .containers import TupleValue, Unread
+from .functions import BuiltinValue, MethodValue
+
+SLOT_WRAPPERS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType, types.BuiltinFunctionType)
+
+
+class ObjectValue(Value):
+    """An instance of a class written in Python. `attributes` holds its dict and its slots; None stands for a deleted one."""
+
+    def __init__(self, cls: type, real: Any = MISSING, source: Any = None) -> None:
+        self.cls = cls
+        self.real = real
+        self.source = source
+        self.attributes: dict[str, Any] = {}
+        self.stored: dict[str, None] = {}  # names written during capture, in order
+
+    def type(self) -> type:
+        return self.cls
+
+    def describe(self) -> str:
+        return f"{self.cls.__qualname__} object"
+
+    # -- instance state -----------------------------------------------------------------------------------------------
+
+    def own(self, run: Any, name: str) -> Value | None:
+        """The entry of the instance's dict, or None. Presence of an existing one is guarded through its value, absence by itself."""
+        if name in self.attributes:
+            found = self.attributes[name]
+            if isinstance(found, Unread):
+                found = self.attributes[name] = run.wrap(found.real, found.source)
+            return found
+        if self.real is MISSING:
+            return None
+        state = getattr(self.real, "__dict__", None)
+        if state is None:
+            return None
+        if name in state:
+            found = self.attributes[name] = run.wrap(state[name], sources.DictValue(sources.InstanceDict(self.source), name))
+            return found
+        run.guard_absent_attribute(self, name)
+        return None
+
+    def store_own(self, run: Any, name: str, value: Value | None) -> None:
+        self.attributes[name] = value
+        self.stored.pop(name, None)
+        self.stored[name] = None
+        run.journal.note(self)
+
+    # -- attributes ---------------------------------------------------------------------------------------------------
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.instance_attribute(self, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        custom = run.class_entry(self.cls, "__setattr__")
+        if custom is not object.__setattr__ and custom is not BaseException.__setattr__:
+            run.call(run.bind_entry(custom, self, self.cls), [Constant(name), value], {})
+            return
+        self.plain_store(run, name, value)
+
+    def plain_store(self, run: Any, name: str, value: Value) -> None:
+        """What `object.__setattr__` does."""
+        found = run.class_entry(self.cls, name)
+        if found is not MISSING:
+            if isinstance(found, property):
+                if found.fset is None:
+                    raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__name__}' object has no setter")
+                run.call(run.wrap_known(found.fset), [self, value], {})
+                return
+            if not isinstance(found, types.MemberDescriptorType) and hasattr(type(found), "__set__"):
+                run.call(run.bind_entry(run.class_entry(type(found), "__set__"), run.wrap_known(found), type(found)), [self, value], {})
+                return
+        elif not self.has_dict():
+            raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        self.store_own(run, name, value)
+
+    def has_dict(self) -> bool:
+        return self.cls.__dictoffset__ != 0
+
+    def delete_attribute(self, run: Any, name: str) -> None:
+        custom = run.class_entry(self.cls, "__delattr__")
+        if custom is not object.__delattr__:
+            run.call(run.bind_entry(custom, self, self.cls), [Constant(name)], {})
+            return
+        self.plain_delete(run, name)
+
+    def plain_delete(self, run: Any, name: str) -> None:
+        found = run.class_entry(self.cls, name)
+        if found is not MISSING and hasattr(type(found), "__delete__") and not isinstance(found, types.MemberDescriptorType):
+            raise Break(f"deleting attribute '{name}' through a descriptor is not captured")
+        if self.own(run, name) is None:
+            raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        self.store_own(run, name, None)
+
+    # -- slots through the class's dunder methods -----------------------------------------------------------------------
+
+    def dunder(self, run: Any, name: str, *args: Value) -> Value:
+        """Call a special method, looked up on the class as Python does. Raises Break where the class has none written in Python."""
+        method = run.special_method(self, name)
+        if method is None:
+            raise run.raised(TypeError, f"'{self.cls.__name__}' object does not support {name}")
+        return run.call(method, list(args), {})
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        method = run.special_method(self, "__call__")
+        if method is None:
+            raise run.raised(TypeError, f"'{self.cls.__name__}' object is not callable")
+        return run.call(method, args, kwargs)
+
+    def item(self, run: Any, key: Value) -> Value:
+        return self.dunder(run, "__getitem__", key)
+
+    def set_item(self, run: Any, key: Value, value: Value) -> None:
+        self.dunder(run, "__setitem__", key, value)
+
+    def delete_item(self, run: Any, key: Value) -> None:
+        self.dunder(run, "__delitem__", key)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        if run.special_method(self, "__contains__") is not None:
+            return run.truth(self.dunder(run, "__contains__", item))
+        iterator = self.iterate(run)
+        while (own := run.next(iterator)) is not None:
+            if run.same(own, item) or run.equal(own, item):
+                return True
+        return False
+
+    def iterate(self, run: Any) -> Value:
+        if run.special_method(self, "__iter__") is not None:
+            return self.dunder(run, "__iter__")
+        if run.special_method(self, "__getitem__") is not None:
+            raise Break(f"iterating over a {self.describe()} by its __getitem__ is not captured", "give the class an __iter__")
+        raise run.raised(TypeError, f"'{self.cls.__name__}' object is not iterable")
+
+    def next(self, run: Any) -> Value | None:
+        try:
+            return self.dunder(run, "__next__")
+        except Observed as observed:
+            if observed.value.type() is StopIteration:
+                return None
+            raise
+
+    def truth(self, run: Any) -> bool:
+        if run.special_method(self, "__bool__") is not None:
+            return run.truth(self.dunder(run, "__bool__"))
+        if run.special_method(self, "__len__") is not None:
+            return run.truth(self.dunder(run, "__len__"))
+        return True
+
+    def length(self, run: Any) -> Value:
+        return self.dunder(run, "__len__")
+
+    # -- output -------------------------------------------------------------------------------------------------------
+
+    def build(self, out: Any) -> None:
+        out.helper("new_object", Constant(self.cls))
+        out.remember(self)
+        for name, value in self.attributes.items():
+            if value is not None:
+                out.statement("store_plain_attribute", self, Constant(name), value)
+
+    def replay(self, out: Any) -> None:
+        for name in self.stored:
+            value = self.attributes[name]
+            existed = self.real is not MISSING and name in getattr(self.real, "__dict__", {})
+            if value is None and not existed:
+                continue
+            if value is None:
+                out.statement("delete_plain_attribute", self, Constant(name))
+            else:
+                out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+class ExceptionValue(ObjectValue):
+    """An exception object."""
+
+    def __init__(self, cls: type, args: list[Value], real: Any = MISSING, source: Any = None) -> None:
+        super().__init__(cls, real, source)
+        self.args = args
+        self.linked: dict[str, Value] = {}
+
+    def describe(self) -> str:
+        shown = ", ".join(str(arg.value) if isinstance(arg, Constant) else "..." for arg in self.args)
+        return f"{self.cls.__name__}({shown})"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name == "args":
+            return TupleValue(self.args)
+        if name in ("__cause__", "__context__"):
+            return self.linked.get(name, constant(None))
+        if name == "__traceback__":
+            raise Break("the traceback of an exception is not captured")
+        if name == "value" and issubclass(self.cls, StopIteration):
+            return self.args[0] if self.args else constant(None)
+        if name == "with_traceback":
+            raise Break("with_traceback() is not captured")
+        return super().attribute(run, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name in ("__cause__", "__context__", "__suppress_context__", "__traceback__"):
+            self.linked[name] = value
+            return
+        super().set_attribute(run, name, value)
+
+    def build(self, out: Any) -> None:
+        out.helper("new_exception", Constant(self.cls), TupleValue(self.args))
+        out.remember(self)
+        for name, value in (*self.attributes.items(), *self.linked.items()):
+            if value is not None and name != "__traceback__":
+                out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+class OpaqueValue(Value):
+    """An existing object that capture knows nothing about but its class. It can be passed on, stored and compared by identity."""
+
+    def __init__(self, real: Any, source: Any) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        raise self.unsupported(f"attribute '{name}'")
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class SuperValue(Value):
+    """super(cls, owner)."""
+
+    def __init__(self, cls: type, owner: Value) -> None:
+        self.cls = cls
+        self.owner = owner
+
+    def type(self) -> type:
+        return super
+
+    def attribute(self, run: Any, name: str) -> Value:
+        is_class = isinstance(self.owner.real, type) and issubclass(self.owner.real, self.cls)
+        start = self.owner.real if is_class else self.owner.type()
+        run.guard_class(start)
+        order = start.__mro__
+        for base in order[order.index(self.cls) + 1 :]:
+            if name in base.__dict__:
+                found = base.__dict__[name]
+                if is_class and isinstance(found, types.FunctionType):
+                    return run.wrap_known(found)
+                if isinstance(found, SLOT_WRAPPERS) and not is_class:
+                    return MethodValue(BuiltinValue(found), self.owner)
+                return run.bind_entry(found, self.owner, start)
+        raise run.raised(AttributeError, f"'super' object has no attribute '{name}'")
+
+    def build(self, out: Any) -> None:
+        out.call(super, Constant(self.cls), self.owner)
+
+
+def is_plain_number(value: Value) -> bool:
+    return isinstance(value, SymIntValue) or (isinstance(value, Constant) and isinstance(value.value, (int, float, complex)))

@@ -1,0 +1,131 @@
+"""Values of tensors: each wraps a twin, a real `Tensor` whose array is traced.
+
+Operators, methods and attributes are carried out on the twin by the same eager code that would run on real tensors, and so are recorded. What needs the
+tensor's data, such as `item()` or a branch on a tensor, breaks the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import sources
+from ...sources import MISSING
+from ..outcome import Break
+from .base import Value
+from .constants import Constant, constant
+from .containers import TupleValue
+
+NEEDS_DATA = {  # methods that leave the graph -> what to write instead
+    "item": "keep the value as a 0-d tensor, and call item() outside of the compiled function",
+    "tolist": "keep the tensor, and call tolist() outside of the compiled function",
+    "numpy": "use segue's own operations, or call numpy() outside of the compiled function",
+    "__array__": "use segue's own operations in place of NumPy's",
+    "__float__": "keep the value as a 0-d tensor",
+    "__int__": "keep the value as a 0-d tensor",
+    "__bool__": "segue.where, or cond",
+    "__index__": "index with the tensor itself, or use gather",
+    "__complex__": "keep the value as a 0-d tensor",
+    "__repr__": "print outside of the compiled function",
+    "__str__": "print outside of the compiled function",
+    "__format__": "format outside of the compiled function",
+    "__deepcopy__": "clone()",
+    "__reduce__": "pickle outside of the compiled function",
+    "__contains__": "(x == value).any(), outside of the branch",
+    "data_ptr": "call data_ptr() outside of the compiled function",
+    "nonzero": "segue.where with three arguments keeps the shape",
+    "register_hook": "register the hook outside of the compiled function",
+}
+
+
+class TensorValue(Value):
+    """A tensor."""
+
+    def __init__(self, twin: Any, source: Any = None, real: Any = MISSING) -> None:
+        self.twin = twin
+        self.source = source
+        self.real = real
+
+    def type(self) -> type:
+        return type(self.twin)
+
+    def python(self, run: Any) -> Any:
+        return self.twin
+
+    def describe(self) -> str:
+        return f"{self.type().__name__} of shape {list(self.twin.shape)}"
+
+    def needs_data(self, what: str) -> Break:
+        name = what if what in NEEDS_DATA else "item"
+        return Break(f"{what.strip('_')}() needs the values of a tensor, which the graph computes only when it runs", NEEDS_DATA[name])
+
+    # -- attributes ---------------------------------------------------------------------------------------------------
+
+    def attribute(self, run: Any, name: str) -> Value:
+        cls = self.type()
+        if name == "__class__":
+            return run.wrap_known(cls)
+        if name == "__dict__":
+            raise self.unsupported("__dict__")
+        if name in self.twin.__dict__:
+            found = self.twin.__dict__[name]
+            if self.source is not None and self.real is not MISSING and self.real.__dict__.get(name, MISSING) is found:
+                return run.wrap(found, sources.Attribute(self.source, name))
+            return run.make(found)
+        found = getattr(cls, name, MISSING)
+        if found is MISSING:
+            raise run.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
+        if name == "grad_fn" and self.twin.grad_fn is not None:
+            raise self.unsupported("attribute 'grad_fn'")
+        if callable(found):
+            return run.builtin_method(self, name)
+        return run.leaf(getattr, [self, Constant(name)], {}, f"Tensor.{name}")
+
+    def has_attribute(self, run: Any, name: str) -> bool:
+        return hasattr(self.type(), name) or name in self.twin.__dict__
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name in NEEDS_DATA:
+            raise self.needs_data(name)
+        return run.leaf(getattr(self.type(), name), [self, *args], kwargs, f"Tensor.{name}")
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name == "grad" or (name == "requires_grad" and self.source is None):
+            run.leaf(setattr, [self, Constant(name), value], {}, f"Tensor.{name}")
+            return
+        raise self.unsupported(f"setting attribute '{name}'")
+
+    def delete_attribute(self, run: Any, name: str) -> None:
+        if name == "grad":
+            self.set_attribute(run, name, constant(None))
+            return
+        raise self.unsupported(f"deleting attribute '{name}'")
+
+    # -- slots --------------------------------------------------------------------------------------------------------
+
+    def truth(self, run: Any) -> bool:
+        raise Break("a branch on a tensor's value cannot be decided while the graph is captured", NEEDS_DATA["__bool__"])
+
+    def length(self, run: Any) -> Value:
+        return run.leaf(lambda twin: twin.shape[0] if twin.shape else len(twin), [self], {}, "len")
+
+    def item(self, run: Any, key: Value) -> Value:
+        return run.leaf(lambda twin, index: twin[index], [self, key], {}, "Tensor.__getitem__")
+
+    def set_item(self, run: Any, key: Value, value: Value) -> None:
+        def store(twin: Any, index: Any, new: Any) -> None:
+            twin[index] = new
+
+        run.leaf(store, [self, key, value], {}, "Tensor.__setitem__")
+
+    def contains(self, run: Any, item: Value) -> bool:
+        raise self.needs_data("__contains__")
+
+    def items_of(self, run: Any) -> list[Value]:
+        count = self.length(run)
+        return [self.item(run, Constant(index)) for index in range(int(run.python(count)))]
+
+    def iterate(self, run: Any) -> Value:
+        return run.sequence_iterator(TupleValue(self.items_of(run)))
+
+    def build(self, out: Any) -> None:
+        out.graph_result(self)

@@ -1,0 +1,318 @@
+"""From objects to Values: `wrap` for an object that the frame reaches by a source, `make` for a result, `wrap_known` for an object that needs no guard.
+
+In come real objects, out go Values together with the weakest guards that make them valid: equality for constants, exact type for containers and instances, properties for
+tensors, identity for functions, classes and modules. The one idea: a table by type, and one Value for one object, so that aliases stay aliases.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import types
+from collections.abc import Callable
+from typing import Any
+
+from ...eager.autograd import mode
+from ...eager.dtypes import device, dtype
+from ...eager.tensor import Size, Tensor
+from ...graph.symbolic import SymInt
+from .. import guards, sources
+from ..sources import MISSING
+from .calls import ModuleObject
+from .outcome import Break
+from .values.base import Value
+from .values.constants import LITERALS, Constant, SymIntValue, constant, is_constant_type
+from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
+from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, ModuleValue, PartialValue
+from .values.mappings import DictValue, SetValue, key_of_real
+from .values.objects import ObjectValue, OpaqueValue
+from .values.state import GradModeValue
+from .values.tensors import TensorValue
+
+HEAP_TYPE = 1 << 9
+BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
+TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
+IDENTITY_TYPES = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
+
+
+class Wrapping:
+    """The part of an attempt that makes Values."""
+
+    def read(self: Any, item: Any) -> Value:
+        """A Value, or the Value of an unread place."""
+        return self.wrap(item.real, item.source) if isinstance(item, Unread) else item
+
+    def wrap(self: Any, obj: Any, source: Any) -> Value:
+        """The Value of an object that the frame reaches by `source`, with the guards that keep it valid."""
+        cls = type(obj)
+        if is_constant_type(cls):
+            return self.wrap_constant(obj, source)
+        known = self.wrapped.get(id(obj))
+        if known is not None:
+            if isinstance(obj, IDENTITY_TYPES):
+                self.guard_is(source, obj)
+            elif source != known.source and not isinstance(source, sources.Constant):
+                self.guard_same(known.source, source)
+            return known
+        value = self.wrapper_of(obj)(self, obj, source)
+        if value.real is not MISSING:
+            self.wrapped[id(obj)] = value
+        return value
+
+    def wrapper_of(self: Any, obj: Any) -> Callable:
+        cls = type(obj)
+        found = WRAPPERS.get(cls)
+        if found is not None:
+            return found
+        if obj is mode.STATE:
+            return wrap_grad_mode
+        for base, wrapper in BASES:
+            if issubclass(cls, base):
+                return wrapper
+        if issubclass(cls, self.module_class) and self.is_python_class(cls):
+            return wrap_module
+        return wrap_object if self.is_python_class(cls) else wrap_opaque
+
+    def is_python_class(self: Any, cls: type) -> bool:
+        """Whether instances are plain: every base is written in Python, and attributes are found the usual way."""
+        if issubclass(cls, (*BUILTIN_BASES, tuple, BaseException)) or cls.__getattribute__ is not object.__getattribute__:
+            return False
+        return all(base is object or base.__flags__ & HEAP_TYPE for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
+            cls.__module__ not in ("threading", "_thread"))
+
+    def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
+        if type(obj) is int and source in self.knowledge.dynamic_ints:
+            known = self.symbols.get(source)
+            if known is None:
+                symbol = self.tracer.size_input(obj)
+                self.graph_inputs.append(source)
+                self.guard(guards.TypeIs(source, int))
+                known = self.symbols[source] = SymIntValue(symbol, source)
+                self.bindings[str(symbol)] = source
+            return known
+        if isinstance(source, sources.Constant):
+            return Constant(obj)
+        if type(obj) in LITERALS and type(obj) is not type(NotImplemented):
+            self.guard(guards.Equals(source, obj))
+        else:
+            self.guard(guards.Is(source, obj))
+        return Constant(obj, source)
+
+    def wrap_known(self: Any, obj: Any) -> Value:
+        """A Value for an object that cannot change behind its path: a class found by type(), a function found in a guarded class."""
+        return self.wrap(obj, sources.Constant(obj, getattr(obj, "__qualname__", "")))
+
+    def code_constant(self: Any, obj: Any) -> Value:
+        """A Value for a constant of a code object."""
+        if is_constant_type(type(obj)):
+            return constant(obj)
+        if type(obj) is tuple:
+            return TupleValue([self.code_constant(item) for item in obj])
+        if type(obj) is frozenset:
+            return SetValue(self, [self.code_constant(item) for item in obj], frozenset)
+        return Constant(obj)
+
+    def make(self: Any, obj: Any) -> Value:
+        """The Value of a result of real code: a new object, or a twin."""
+        cls = type(obj)
+        if is_constant_type(cls) or cls in (dtype, device, types.CodeType):
+            return constant(obj)
+        if isinstance(obj, Tensor):
+            return self.tensor_value(obj)
+        maker = MAKERS.get(cls)
+        if maker is not None:
+            return maker(self, obj)
+        if issubclass(cls, tuple):
+            return TupleValue([self.make(item) for item in obj], cls)
+        if isinstance(obj, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, *METHOD_TYPES)):
+            return self.wrap_known(obj)
+        raise Break(f"a result of class {cls.__qualname__} is not captured")
+
+    def tensor_value(self: Any, twin: Any) -> Value:
+        known = self.twins.get(id(twin))
+        if known is None:
+            known = self.twins[id(twin)] = TensorValue(twin)
+        return known
+
+    def tensor_input(self: Any, obj: Any, source: Any) -> Value:
+        dims = self.dynamic_dims(source, obj)
+        twin = self.tracer.input(obj, None, dims)
+        self.graph_inputs.append(source)
+        self.guard(guards.TensorMatch.of(source, obj, dims))
+        for dim in dims:
+            self.bindings.setdefault(str(twin._data.shape[dim]), sources.Size(source, dim))
+        value = self.twins[id(twin)] = TensorValue(twin, source, obj)
+        self.tensor_inputs.append(value)
+        return value
+
+    def cell(self: Any, real: Any, source: Any) -> CellValue:
+        """The one Value of an existing cell."""
+        known = self.wrapped.get(id(real))
+        if known is None:
+            try:
+                content = Unread(real.cell_contents, sources.CellContents(source) if not isinstance(source, sources.FreeCell) else sources.Cell(source.name))
+            except ValueError:
+                content = None
+                self.guard(guards.CellIsEmpty(source))
+            known = self.wrapped[id(real)] = CellValue(content, real, source)
+        return known
+
+
+# -- wrappers, by kind of object -------------------------------------------------------------------------------------------
+
+
+def wrap_list(run: Any, obj: list, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, list))
+    run.guard(guards.LengthIs(source, len(obj)))
+    return ListValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], source, obj)
+
+
+def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
+    if type(obj) is tuple and all(type(item) in LITERALS and type(item) is not type(NotImplemented) for item in obj) and not any(
+        type(item) is int and sources.Item(source, index) in run.knowledge.dynamic_ints for index, item in enumerate(obj)
+    ):
+        run.guard(guards.Equals(source, obj))
+        return TupleValue([constant(item) for item in obj], tuple, source, obj)
+    run.guard(guards.TypeIs(source, type(obj)))
+    run.guard(guards.LengthIs(source, len(obj)))
+    return TupleValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], type(obj), source, obj)
+
+
+def wrap_tuple_subclass(run: Any, obj: tuple, source: Any) -> Value:
+    """A namedtuple, or another class that adds names to a tuple and leaves its behaviour alone."""
+    if any(getattr(type(obj), name) is not getattr(tuple, name) for name in TUPLE_BEHAVIOUR):
+        return wrap_opaque(run, obj, source)
+    return wrap_tuple(run, obj, source)
+
+
+def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return dict_entries(run, obj, source, type(obj))
+
+
+def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
+    entries = []
+    for index, (key, value) in enumerate(obj.items()):
+        key_value: Any = constant(key) if type(key) in LITERALS else Unread(key, sources.DictKey(source, index))
+        entries.append((key_of_real(run, key), key_value, Unread(value, sources.DictValue(source, key))))
+    made = DictValue(entries, cls, source, obj)
+    if cls is collections.defaultdict:
+        made.factory = run.wrap(obj.default_factory, sources.Attribute(source, "default_factory"))  # type: ignore[attr-defined]
+    return made
+
+
+def wrap_set(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    if not all(type(item) in LITERALS for item in obj):
+        raise Break("a set of objects from outside is not captured", "use a list, a tuple or a dict")
+    run.guard(guards.Predicate((source,), functools.partial(_same_order, tuple(obj)), f"tuple({source.text()}) == {tuple(obj)!r}"))
+    made = SetValue(run, [], type(obj), source, obj)
+    made.entries = {item: constant(item) for item in obj}
+    made.shadow = set(obj) if list(set(obj)) == list(obj) else obj.copy()
+    return made
+
+
+def _same_order(expected: tuple, now: Any) -> bool:
+    return guards.same_constant(tuple(now), expected)
+
+
+def wrap_range(run: Any, obj: range, source: Any) -> Value:
+    run.guard(guards.Equals(source, obj))
+    return RangeValue(obj, source, obj)
+
+
+def wrap_slice(run: Any, obj: slice, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, slice))
+    return SliceValue(*(run.wrap(getattr(obj, name), sources.Attribute(source, name)) for name in ("start", "stop", "step")))
+
+
+def wrap_identical(cls: Callable) -> Callable:
+    """Functions, classes, modules, builtins: known by identity."""
+
+    def wrapper(run: Any, obj: Any, source: Any) -> Value:
+        run.guard_is(source, obj)
+        return cls(obj, source)
+
+    return wrapper
+
+
+def wrap_method(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, types.MethodType))
+    function = run.wrap(obj.__func__, sources.Attribute(source, "__func__"))
+    return MethodValue(function, run.wrap(obj.__self__, sources.Attribute(source, "__self__")), source, obj)
+
+
+def wrap_builtin(run: Any, obj: Any, source: Any) -> Value:
+    owner = getattr(obj, "__self__", None)
+    if owner is None or isinstance(owner, (types.ModuleType, type)):
+        run.guard_is(source, obj)
+        return BuiltinValue(obj, source)
+    run.guard(guards.TypeIs(source, type(obj)))
+    run.guard(guards.Equals(sources.Attribute(source, "__name__"), obj.__name__))
+    return run.builtin_method(run.wrap(owner, sources.Attribute(source, "__self__")), obj.__name__)
+
+
+def wrap_partial(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    args, keywords = sources.Attribute(source, "args"), sources.Attribute(source, "keywords")
+    run.guard(guards.LengthIs(args, len(obj.args)))
+    run.guard(guards.DictKeys(keywords, tuple(obj.keywords)))
+    return PartialValue(
+        run.wrap(obj.func, sources.Attribute(source, "func")),
+        [Unread(value, sources.Item(args, index)) for index, value in enumerate(obj.args)],
+        {name: Unread(value, sources.DictValue(keywords, name)) for name, value in obj.keywords.items()}, source, obj,
+    )  # fmt: skip
+
+
+def wrap_tensor(run: Any, obj: Any, source: Any) -> Value:
+    if type(obj).__module__.partition(".")[0] != __name__.partition(".")[0]:
+        raise Break(f"a tensor of the user's class {type(obj).__qualname__} is not captured", "use segue.Tensor or nn.Parameter")
+    return run.tensor_input(obj, source)
+
+
+def wrap_object(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return ObjectValue(type(obj), obj, source)
+
+
+def wrap_module(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return ModuleObject(type(obj), obj, source)
+
+
+def wrap_opaque(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return OpaqueValue(obj, source)
+
+
+def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.Is(source, obj))
+    return Constant(obj, source)
+
+
+def wrap_grad_mode(run: Any, obj: Any, source: Any) -> Value:
+    return GradModeValue(obj, sources.Constant(obj, "grad mode"))
+
+
+METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.MethodWrapperType, property,
+                types.MemberDescriptorType, types.GetSetDescriptorType)  # fmt: skip
+WRAPPERS: dict[type, Callable] = {
+    list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
+    frozenset: wrap_set, range: wrap_range, slice: wrap_slice, types.FunctionType: wrap_identical(FunctionValue), types.MethodType: wrap_method,
+    types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_identical(ModuleValue), functools.partial: wrap_partial,
+    dtype: wrap_constant_object, device: wrap_constant_object, types.CellType: lambda run, obj, source: run.cell(obj, source),
+    types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
+}  # fmt: skip
+BASES: tuple[tuple[type, Callable], ...] = (
+    (Tensor, wrap_tensor), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_identical(ModuleValue)),
+)  # fmt: skip
+MAKERS: dict[type, Callable] = {
+    tuple: lambda run, obj: TupleValue([run.make(item) for item in obj]),
+    list: lambda run, obj: ListValue([run.make(item) for item in obj]),
+    dict: lambda run, obj: DictValue([(key_of_real(run, key), run.make(key), run.make(value)) for key, value in obj.items()]),
+    set: lambda run, obj: SetValue(run, [run.make(item) for item in obj]),
+    frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
+    slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
+    range: lambda run, obj: RangeValue(obj),
+    SymInt: lambda run, obj: SymIntValue(obj),
+}  # fmt: skip

@@ -1,0 +1,435 @@
+"""Where a value came from: paths from a frame to an object.
+
+A `Source` is data: `Attribute(DictValue(InstanceDict(Local("self")), "linear"), "weight")` says how to reach a value again from the frame of the next
+call. In comes a frame view (`.locals`, `.globals`, `.builtins`, `.function`), out goes the value, or `MISSING` when the path does not lead anywhere.
+The one idea: the same path serves three readers: `fetch` here (the oracle), the guard engine in C (`kind`, `base`, `argument` are all that it sees),
+and the code generator that reloads the value in bytecode.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+class _Missing:
+    """The value of a path that leads nowhere. False, and equal to nothing but itself."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = _Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A path to a value. Paths are compared and hashed by what they say, so equal paths are one node of the guard tree."""
+
+    kind: ClassVar[str] = ""
+
+    @property
+    def parent(self) -> Source | None:
+        """The path that this one continues; None where it starts at the frame or at a constant."""
+        return getattr(self, "base", None)
+
+    @property
+    def argument(self) -> Any:
+        """What this step names: an attribute's name, an index, a key; None where the kind says all."""
+        names = [field.name for field in fields(self) if field.name != "base"]
+        return getattr(self, names[0]) if names else None
+
+    def text(self) -> str:
+        """The path as a Python expression."""
+        raise NotImplementedError
+
+    def fetch(self, frame: Any) -> Any:
+        """The value in this frame, or `MISSING`. Never raises."""
+        base = self.parent.fetch(frame) if self.parent is not None else None
+        if base is MISSING:
+            return MISSING
+        try:
+            return self.step(frame, base)
+        except Exception:  # a path that cannot be followed any more is an answer, whatever the reason
+            return MISSING
+
+    def step(self, frame: Any, base: Any) -> Any:
+        """One step from the parent's value. May raise; `fetch` turns that into `MISSING`."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# Where paths start
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Source):
+    """A parameter of the frame's function (also one that a cell will hold: at the start of a frame it is not wrapped yet)."""
+
+    kind: ClassVar[str] = "local"
+    name: str
+
+    def text(self) -> str:
+        return self.name
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return frame.locals[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class FreeCell(Source):
+    """The cell object behind a free variable of the frame's function."""
+
+    kind: ClassVar[str] = "free_cell"
+    name: str
+
+    def text(self) -> str:
+        return f"<cell {self.name}>"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return frame.function.__closure__[frame.function.__code__.co_freevars.index(self.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell(Source):
+    """The contents of the cell behind a free variable of the frame's function."""
+
+    kind: ClassVar[str] = "cell"
+    name: str
+
+    def text(self) -> str:
+        return self.name
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return frame.function.__closure__[frame.function.__code__.co_freevars.index(self.name)].cell_contents
+
+
+@dataclass(frozen=True, slots=True)
+class Global(Source):
+    """A name in the globals of the frame's function."""
+
+    kind: ClassVar[str] = "global"
+    name: str
+
+    def text(self) -> str:
+        return self.name
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return dict.__getitem__(frame.globals, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin(Source):
+    """A name in the builtins of the frame's function."""
+
+    kind: ClassVar[str] = "builtin"
+    name: str
+
+    def text(self) -> str:
+        return f"builtins.{self.name}"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return dict.__getitem__(frame.builtins, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Function(Source):
+    """The function object that the frame runs."""
+
+    kind: ClassVar[str] = "function"
+
+    def text(self) -> str:
+        return "<this function>"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return frame.function
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant(Source):
+    """An object that the path holds itself (a module, another module's globals, a thread-local); compared by identity."""
+
+    kind: ClassVar[str] = "constant"
+    value: Any
+    label: str = ""
+
+    def text(self) -> str:
+        return self.label or repr(self.value)
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return self.value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Constant and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+# --------------------------------------------------------------------------------------------------------------------
+# How they go on
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Source):
+    """`getattr(base, name)`, whatever that runs."""
+
+    kind: ClassVar[str] = "attribute"
+    base: Source
+    name: str
+
+    def text(self) -> str:
+        return f"{self.base.text()}.{self.name}"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return getattr(base, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDict(Source):
+    """The `__dict__` of an instance, as the dict that it is. `DictValue(InstanceDict(base), name)` is one entry, read without running anything."""
+
+    kind: ClassVar[str] = "instance_dict"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__dict__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        found = MISSING if isinstance(base, type) else object.__getattribute__(base, "__dict__")
+        return found if isinstance(found, dict) else MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class TypeEntry(Source):
+    """The entry `name` of a class or of the first of its bases that has one, as it stands there (descriptors are not run)."""
+
+    kind: ClassVar[str] = "type_entry"
+    base: Source
+    name: str
+
+    def text(self) -> str:
+        return f"inspect.getattr_static({self.base.text()}, {self.name!r})"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return next(vars(cls)[self.name] for cls in type.__getattribute__(base, "__mro__") if self.name in vars(cls))
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Source):
+    """An item of a list or a tuple (of the built-in storage, also for subclasses), by index; negative ones count from the end."""
+
+    kind: ClassVar[str] = "item"
+    base: Source
+    index: int
+
+    def text(self) -> str:
+        return f"{self.base.text()}[{self.index}]"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return (list if isinstance(base, list) else tuple).__getitem__(base, self.index)
+
+
+@dataclass(frozen=True, slots=True)
+class DictValue(Source):
+    """The value of a dict under a constant key."""
+
+    kind: ClassVar[str] = "dict_value"
+    base: Source
+    key: Any
+
+    def text(self) -> str:
+        if isinstance(self.base, InstanceDict) and isinstance(self.key, str) and self.key.isidentifier():
+            return f"{self.base.base.text()}.{self.key}"
+        return f"{self.base.text()}[{self.key!r}]"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return dict.__getitem__(base, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class DictKey(Source):
+    """The key at a position of a dict's order."""
+
+    kind: ClassVar[str] = "dict_key"
+    base: Source
+    index: int
+
+    def text(self) -> str:
+        return f"list({self.base.text()})[{self.index}]"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return list(dict.keys(base))[self.index] if self.index >= 0 else MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class TypeOf(Source):
+    """`type(base)`."""
+
+    kind: ClassVar[str] = "type_of"
+    base: Source
+
+    def text(self) -> str:
+        return f"type({self.base.text()})"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return type(base)
+
+
+@dataclass(frozen=True, slots=True)
+class Length(Source):
+    """`len(base)` of a list, tuple, dict, set, str, bytes or range; other objects lead nowhere, since their `__len__` could run anything."""
+
+    kind: ClassVar[str] = "length"
+    base: Source
+
+    def text(self) -> str:
+        return f"len({self.base.text()})"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        for kind in (list, tuple, dict, set, frozenset, str, bytes, range):
+            if isinstance(base, kind):
+                return kind.__len__(base)
+        return MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCode(Source):
+    """`__code__` of a Python function."""
+
+    kind: ClassVar[str] = "function_code"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__code__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, "__code__")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefaults(Source):
+    """`__defaults__` of a Python function: a tuple or None."""
+
+    kind: ClassVar[str] = "function_defaults"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__defaults__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, "__defaults__")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionKwDefaults(Source):
+    """`__kwdefaults__` of a Python function: a dict or None."""
+
+    kind: ClassVar[str] = "function_kwdefaults"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__kwdefaults__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, "__kwdefaults__")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionGlobals(Source):
+    """`__globals__` of a Python function."""
+
+    kind: ClassVar[str] = "function_globals"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__globals__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, "__globals__")
+
+
+@dataclass(frozen=True, slots=True)
+class Closure(Source):
+    """`__closure__` of a Python function: a tuple of cells or None. `CellContents(Item(Closure(f), i))` is a captured value."""
+
+    kind: ClassVar[str] = "closure"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.__closure__"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, "__closure__")
+
+
+@dataclass(frozen=True, slots=True)
+class CellContents(Source):
+    """What a cell object holds."""
+
+    kind: ClassVar[str] = "cell_contents"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.cell_contents"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _CELL.__getattribute__(base, "cell_contents")
+
+
+@dataclass(frozen=True, slots=True)
+class Size(Source):
+    """`base.shape[dim]` of a tensor or array, as an int."""
+
+    kind: ClassVar[str] = "size"
+    base: Source
+    dim: int
+
+    def text(self) -> str:
+        return f"{self.base.text()}.shape[{self.dim}]"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return int(array_of(base).shape[self.dim]) if self.dim >= 0 else MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Stride(Source):
+    """The stride of a tensor or array along a dimension, in elements, as an int."""
+
+    kind: ClassVar[str] = "stride"
+    base: Source
+    dim: int
+
+    def text(self) -> str:
+        return f"{self.base.text()}.stride({self.dim})"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        array = array_of(base)
+        whole, rest = divmod(array.strides[self.dim], array.itemsize)
+        return MISSING if rest or self.dim < 0 else whole
+
+
+def array_of(value: Any) -> Any:
+    """The array behind a tensor; anything else is taken for an array itself."""
+    return getattr(value, "_data", value)
+
+
+_FUNCTION = type(array_of)
+_CELL = type((lambda cell: (lambda: cell).__closure__)(0)[0])  # type: ignore[index]
+
+
+def grow(base: Source, *steps: str | int) -> Source:
+    """A path continued by attribute names and item indices.
+
+    >>> grow(Local("self"), "layers", 0, "weight").text()
+    'self.layers[0].weight'
+    """
+    for step in steps:
+        base = Attribute(base, step) if isinstance(step, str) else Item(base, step)
+    return base
