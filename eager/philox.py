@@ -15,6 +15,7 @@ MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)  # the constants of the paper: two odd mu
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10
 MASK = 0xFFFFFFFF
+CHUNK = 1 << 13  # blocks at a time, so that the rounds stay in the cache
 UNIFORM_BITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}  # as many as the significand holds, so that 1 is never reached
 
 
@@ -38,11 +39,15 @@ def philox4x32(xp: Any, counter: tuple[Any, Any, Any, Any], key: tuple[int, int]
 
 def random_words(xp: Any, seed: int, call: int, count: int) -> Any:
     """The first `count` words (uint64 below 2**32) of draw number `call` under `seed`: word i is lane i % 4 of block i // 4."""
-    block = xp.arange((count + 3) // 4, dtype=np.uint64)
-    high = xp.full_like(block, (call >> 32) & MASK)
-    counter = block & xp.uint64(MASK), block >> xp.uint64(32), xp.full_like(block, call & MASK), high
-    lanes = philox4x32(xp, counter, (seed & MASK, (seed >> 32) & MASK))
-    return xp.stack(lanes, axis=1).reshape(-1)[:count]
+    words = xp.empty(((count + 3) // 4, 4), np.uint64)
+    key = seed & MASK, (seed >> 32) & MASK
+    low, high = xp.uint64(call & MASK), xp.uint64((call >> 32) & MASK)
+    for start in range(0, len(words), CHUNK):
+        part = words[start : start + CHUNK]
+        block = xp.arange(start, start + len(part), dtype=np.uint64)
+        for lane, word in enumerate(philox4x32(xp, (block & xp.uint64(MASK), block >> xp.uint64(32), low, high), key)):
+            part[:, lane] = word
+    return words.reshape(-1)[:count]
 
 
 def uniform(xp: Any, seed: int, call: int, count: int, dtype: Any) -> Any:

@@ -3,4 +3,6 @@
 from . import creation, indexing, pointwise, pooling, products, random, reductions, scans, scatter, views
 from .definition import OPS
 
-__all__ = ["OPS", "creation", "indexing", "pointwise", "pooling", "products", "random", "reductions", "scans", "scatter", "views"]
+NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
+
+__all__ = ["NAMES", "OPS", "creation", "indexing", "pointwise", "pooling", "products", "random", "reductions", "scans", "scatter", "views"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import promotion
 from ..dtypes import INTEGER, int64
-from ..errors import DimensionError, DtypeError, error
+from ..errors import DimensionError, DtypeError, ShapeError, error
 from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
 from .samples import Sample, Source, calls
@@ -94,12 +94,13 @@ copying(
 
 def _cat_shape(tensors: Sequence[Any], dim: int) -> tuple:
     first = tuple(tensors[0].shape)
-    require(len(first) > 0, "cat(): zero-dimensional tensors cannot be concatenated")
+    require(len(first) > 0, lambda: "cat(): zero-dimensional tensors cannot be concatenated")
     total = first[dim]
     for x in tensors[1:]:
         shape = tuple(x.shape)
         fits = len(shape) == len(first) and all(a is b or a == b for d, (a, b) in enumerate(zip(shape, first)) if d != dim)
-        require(fits, f"cat(): Sizes of tensors must match except in dimension {dim}. Expected shape like {first} but got {shape}")
+        if not fits:
+            raise error(ShapeError, f"cat(): Sizes of tensors must match except in dimension {dim}. Expected shape like {first} but got {shape}")
         total = total + shape[dim]
     return replaced(first, dim, total)
 
@@ -154,8 +155,9 @@ def _pairs(padding: Sequence[Any], ndim: int) -> list[tuple[Any, Any]]:
 
 
 def _pad_shape(x: Any, padding: tuple, value: Any) -> tuple:
-    require(len(padding) % 2 == 0 and len(padding) <= 2 * len(x.shape), f"pad(): padding {tuple(padding)} does not fit {len(x.shape)} dimensions")
-    require(all(type(p) is not int or p >= 0 for p in padding), f"pad(): the row takes no negative padding, got {tuple(padding)}")
+    require(len(padding) % 2 == 0 and len(padding) <= 2 * len(x.shape),
+        lambda: f"pad(): padding {tuple(padding)} does not fit {len(x.shape)} dimensions")
+    require(all(type(p) is not int or p >= 0 for p in padding), lambda: f"pad(): the row takes no negative padding, got {tuple(padding)}")
     return tuple(before + size + after for size, (before, after) in zip(x.shape, _pairs(padding, len(x.shape))))
 
 
@@ -201,7 +203,7 @@ def _triangle(name: str, keep: str) -> None:
     """The elements whose column minus row compares `keep` (le or ge) with the diagonal."""
 
     def shape(x: Any, diagonal: int) -> tuple:
-        require(len(x.shape) >= 2, f"{name}(): input tensor must have at least 2 dimensions, got {tuple(x.shape)}")
+        require(len(x.shape) >= 2, lambda: f"{name}(): input tensor must have at least 2 dimensions, got {tuple(x.shape)}")
         return tuple(x.shape)
 
     def body(h: Any, index: tuple, out_shape: tuple, x: Any, diagonal: int) -> Any:
@@ -235,11 +237,12 @@ def check_along(name: str, x: Any, dim: int, index: Any) -> None:
     """Raise unless `index` fits into `x` in every dimension but `dim`, and holds integers."""
     check_integer(name, index)
     require(len(index.shape) == len(x.shape),
-        f"{name}(): index {tuple(index.shape)} and input {tuple(x.shape)} must have the same number of dimensions")
+        lambda: f"{name}(): index {tuple(index.shape)} and input {tuple(x.shape)} must have the same number of dimensions")
     for d, (a, b) in enumerate(zip(index.shape, x.shape)):
         fits = d == dim or a is b or a == b or a <= b
-        sizes = f"expected index {tuple(index.shape)} to be smaller than self {tuple(x.shape)} apart from dimension {dim}"
-        require(fits, f"{name}(): Size does not match at dimension {d}: {sizes}")
+        if not fits:
+            sizes = f"expected index {tuple(index.shape)} to be smaller than self {tuple(x.shape)} apart from dimension {dim}"
+            raise error(ShapeError, f"{name}(): Size does not match at dimension {d}: {sizes}")
 
 
 def _gather_shape(x: Any, dim: int, index: Any) -> tuple:
@@ -276,7 +279,7 @@ copying(
 
 def _index_select_shape(x: Any, dim: int, index: Any) -> tuple:
     check_integer("index_select", index)
-    require(len(index.shape) == 1, f"index_select(): Index is supposed to be a vector, got {tuple(index.shape)}")
+    require(len(index.shape) == 1, lambda: f"index_select(): Index is supposed to be a vector, got {tuple(index.shape)}")
     return replaced(x.shape, dim, index.shape[0])
 
 
@@ -309,7 +312,7 @@ copying(
 
 def _embedding_shape(weight: Any, index: Any) -> tuple:
     check_integer("embedding", index)
-    require(len(weight.shape) == 2, f"embedding(): 'weight' must be 2-D, got {tuple(weight.shape)}")
+    require(len(weight.shape) == 2, lambda: f"embedding(): 'weight' must be 2-D, got {tuple(weight.shape)}")
     return (*index.shape, weight.shape[1])
 
 
@@ -376,9 +379,9 @@ def index_layout(indices: Sequence[Any]) -> tuple[list[int], int]:
 
 def index_shape(name: str, x: Any, indices: Sequence[Any]) -> tuple:
     """The shape of x[indices]."""
-    require(len(indices) <= len(x.shape), f"{name}(): too many indices for tensor of dimension {len(x.shape)}")
+    require(len(indices) <= len(x.shape), lambda: f"{name}(): too many indices for tensor of dimension {len(x.shape)}")
     dims, place = index_layout(indices)
-    require(dims, f"{name}(): needs at least one index tensor")
+    require(dims, lambda: f"{name}(): needs at least one index tensor")
     for d in dims:
         check_integer(name, indices[d])
     common = broadcast_shapes(name, *(tuple(indices[d].shape) for d in dims))

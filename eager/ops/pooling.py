@@ -28,12 +28,12 @@ def _pooled(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ce
 
 def _shape(x: Any, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool) -> tuple:
     shape = tuple(x.shape)
-    require(len(shape) == 4, f"max_pool2d(): expected x of shape (N, C, H, W), got {shape}")
+    require(len(shape) == 4, lambda: f"max_pool2d(): expected x of shape (N, C, H, W), got {shape}")
     require(all(2 * p <= k for p, k in zip(padding, kernel)),
-        f"max_pool2d(): pad should be at most half of effective kernel size: padding {padding}, kernel {kernel}")
+        lambda: f"max_pool2d(): pad should be at most half of effective kernel size: padding {padding}, kernel {kernel}")
     sizes = [_pooled(shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) for i in (0, 1)]
     fits = not any(type(size) is int and size < 1 for size in sizes)
-    require(fits, f"max_pool2d(): the window {kernel} is larger than the padded images {shape} (padding {padding}, dilation {dilation})")
+    require(fits, lambda: f"max_pool2d(): the window {kernel} is larger than the padded images {shape} (padding {padding}, dilation {dilation})")
     return (*shape[:2], *sizes)
 
 

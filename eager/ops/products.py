@@ -23,8 +23,8 @@ from .views import as_strided
 
 def _matmul_shape(x: Any, y: Any) -> tuple:
     a, b = tuple(x.shape), tuple(y.shape)
-    require(len(a) >= 2 and len(b) >= 2, f"matmul(): the row takes tensors of at least 2 dimensions, not {a} and {b}")
-    require(a[-1] is b[-2] or a[-1] == b[-2], f"matmul(): mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
+    require(len(a) >= 2 and len(b) >= 2, lambda: f"matmul(): the row takes tensors of at least 2 dimensions, not {a} and {b}")
+    require(a[-1] is b[-2] or a[-1] == b[-2], lambda: f"matmul(): mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
     return (*broadcast_shapes("matmul", a[:-2], b[:-2]), a[-2], b[-1])
 
 
@@ -106,13 +106,13 @@ def window_count(size: Any, kernel: Any, stride: Any, padding: Any, dilation: An
 
 def _conv_shape(x: Any, weight: Any, stride: tuple, padding: tuple, dilation: tuple, groups: int) -> tuple:
     a, b = tuple(x.shape), tuple(weight.shape)
-    require(len(a) == 4 and len(b) == 4, f"conv2d(): expected x of shape (N, C, H, W) and weight (O, C/groups, h, w), got {a} and {b}")
+    require(len(a) == 4 and len(b) == 4, lambda: f"conv2d(): expected x of shape (N, C, H, W) and weight (O, C/groups, h, w), got {a} and {b}")
     require(a[1] == b[1] * groups,
-        f"conv2d(): given groups={groups} and weight of size {b}, expected input{a} to have {b[1] * groups} channels, but got {a[1]}")
-    require(b[0] % groups == 0, f"conv2d(): the {b[0]} output channels of weight {b} must be a multiple of groups={groups}")
+        lambda: f"conv2d(): given groups={groups} and weight of size {b}, expected input{a} to have {b[1] * groups} channels, but got {a[1]}")
+    require(b[0] % groups == 0, lambda: f"conv2d(): the {b[0]} output channels of weight {b} must be a multiple of groups={groups}")
     sizes = [window_count(a[2 + i], b[2 + i], stride[i], padding[i], dilation[i]) for i in (0, 1)]
     fits = not any(type(size) is int and size < 1 for size in sizes)
-    require(fits, f"conv2d(): the kernel of {b} is larger than the padded input of {a} (padding {padding}, dilation {dilation})")
+    require(fits, lambda: f"conv2d(): the kernel of {b} is larger than the padded input of {a} (padding {padding}, dilation {dilation})")
     return (a[0], b[0], *sizes)
 
 

@@ -52,7 +52,7 @@ def _along_shape(name: str) -> Any:
     def shape(x: Any, dim: int, index: Any, source: Any) -> tuple:
         check_along(name, x, dim, index)
         fits = len(source.shape) == len(index.shape) and all(a is b or a == b or a <= b for a, b in zip(index.shape, source.shape))
-        require(fits, f"{name}(): Expected index {tuple(index.shape)} to be no larger than src {tuple(source.shape)} in any dimension")
+        require(fits, lambda: f"{name}(): Expected index {tuple(index.shape)} to be no larger than src {tuple(source.shape)} in any dimension")
         return tuple(x.shape)
 
     return shape
@@ -138,11 +138,11 @@ define(
 
 def _index_add_shape(x: Any, dim: int, index: Any, source: Any) -> tuple:
     check_integer("index_add", index)
-    require(len(index.shape) == 1, f"index_add(): Index is supposed to be a vector, got {tuple(index.shape)}")
+    require(len(index.shape) == 1, lambda: f"index_add(): Index is supposed to be a vector, got {tuple(index.shape)}")
     wanted = replaced(x.shape, dim, index.shape[0])
     fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
     require(fits,
-        f"index_add(): source of shape {tuple(source.shape)} does not fit {wanted} (self {tuple(x.shape)}, index {tuple(index.shape)}, dim {dim})")
+        lambda: f"index_add(): source of shape {tuple(source.shape)} does not fit {wanted} (self {tuple(x.shape)}, index {tuple(index.shape)})")
     return tuple(x.shape)
 
 
@@ -260,7 +260,7 @@ define(
 def _slice_scatter_shape(x: Any, source: Any, dim: int, start: Any, stop: Any, step: Any) -> tuple:
     wanted = OPS["slice"].shape(x, dim, start, stop, step)
     fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits, f"slice_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
+    require(fits, lambda: f"slice_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
     return tuple(x.shape)
 
 
@@ -310,7 +310,7 @@ define(
 def _select_scatter_shape(x: Any, source: Any, dim: int, index: Any) -> tuple:
     wanted = OPS["select"].shape(x, dim, index)
     fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits, f"select_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
+    require(fits, lambda: f"select_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
     return tuple(x.shape)
 
 

@@ -20,6 +20,13 @@ def is_one(size: Any) -> bool:
     return type(size) is int and size == 1
 
 
+def same_size(a: Any, b: Any) -> bool:
+    """Whether two sizes are equal whatever their symbols stand for; makes no guard, so that lowering may ask too."""
+    if type(a) is int or type(b) is int:
+        return type(a) is type(b) and bool(a == b)
+    return a is b or bool(a.expr == b.expr)
+
+
 def numel(shape: Sequence[Any]) -> Any:
     """The number of elements.
 
@@ -66,8 +73,8 @@ def broadcast(name: str) -> Callable[..., Shape]:
     """The shape facet of a pointwise operator: its tensors broadcast, numbers have no shape."""
 
     def facet(*operands: Any) -> Shape:
-        shapes = [operand.shape for operand in operands if hasattr(operand, "shape")]
-        return tuple(shapes[0]) if len(shapes) == 1 else broadcast_shapes(name, *map(tuple, shapes))
+        shapes = [tuple(operand.shape) for operand in operands if hasattr(operand, "shape")]
+        return shapes[0] if len(shapes) == 1 else broadcast_shapes(name, *shapes)
 
     return facet
 
@@ -167,10 +174,11 @@ def replaced(shape: Sequence[Any], dim: int, *sizes: Any) -> Shape:
     >>> replaced((2, 3, 4), 1, 7), replaced((2, 3, 4), 1)
     ((2, 7, 4), (2, 4))
     """
-    return (*shape[:dim], *sizes, *shape[dim + 1 :])
+    shape = tuple(shape)
+    return shape[:dim] + sizes + shape[dim + 1 :]
 
 
-def require(condition: Any, problem: str, hint: str = "") -> None:
-    """Raise ShapeError unless the condition holds."""
+def require(condition: Any, problem: Callable[[], str]) -> None:
+    """Raise ShapeError unless the condition holds; the text is written only when it is needed."""
     if not condition:
-        raise error(ShapeError, problem, hint)
+        raise error(ShapeError, problem())

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from .. import promotion
 from ..errors import DimensionError, ShapeError, error
 from . import batching
 from .definition import IndexMap, define
 from .samples import Source, calls
-from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, view_strides
+from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, same_size, view_strides
 
 _ALL = slice(None)
 
@@ -49,7 +51,9 @@ def as_strided(xp: Any, x: Any, shape: tuple, strides: tuple) -> Any:
 
 def _view_shape(x: Any, shape: Any) -> tuple:
     shape = tuple(shape)
-    require(numel(shape) == numel(x.shape), f"view(): shape '{list(shape)}' is invalid for input of size {numel(x.shape)} (shape {tuple(x.shape)})")
+    count, wanted = numel(x.shape), numel(shape)
+    require(wanted is count or wanted == count,
+        lambda: f"view(): shape '{list(shape)}' is invalid for input of size {count} (shape {tuple(x.shape)})")
     return shape
 
 
@@ -66,7 +70,7 @@ def _view_kernel(xp: Any, x: Any, shape: Any) -> Any:
 def _view_map(index: tuple, out_shape: tuple, x_shape: tuple, shape: Any) -> tuple:
     """Through the linear position; sizes that agree from the front are passed through, which keeps the expressions small."""
     same = 0
-    while same < min(len(out_shape), len(x_shape)) and out_shape[same] is not None and out_shape[same] == x_shape[same]:
+    while same < min(len(out_shape), len(x_shape)) and same_size(out_shape[same], x_shape[same]):
         same += 1
     linear: Any = 0
     for i, size in zip(index[same:], out_shape[same:]):
@@ -102,9 +106,10 @@ def _inverse_order(dims: tuple) -> tuple:
 
 
 def _permute_shape(x: Any, dims: tuple) -> tuple:
-    require(sorted(dims) == list(range(len(x.shape))),
-        f"permute(): dims {tuple(dims)} are no order of the {len(x.shape)} dimensions of {tuple(x.shape)}")
-    return tuple(x.shape[d] for d in dims)
+    shape = x.shape
+    require(sorted(dims) == list(range(len(shape))),
+        lambda: f"permute(): dims {tuple(dims)} are no order of the {len(x.shape)} dimensions of {tuple(x.shape)}")
+    return tuple([shape[d] for d in dims])
 
 
 def _permute_samples() -> list:
@@ -124,16 +129,17 @@ view_row(
 
 def _expand_shape(x: Any, shape: tuple) -> tuple:
     lead = len(shape) - len(x.shape)
-    require(lead >= 0, f"expand(): shape {tuple(shape)} has fewer dimensions than the tensor's {tuple(x.shape)}")
+    require(lead >= 0, lambda: f"expand(): shape {tuple(shape)} has fewer dimensions than the tensor's {tuple(x.shape)}")
     for new, old in zip(shape[lead:], x.shape):
-        fits = is_one(old) or new is old or new == old or old == 1
-        require(fits, f"expand(): The expanded size of the tensor ({new}) must match the existing size ({old}): {tuple(x.shape)} to {tuple(shape)}")
+        if not (is_one(old) or new is old or new == old or old == 1):
+            sizes = f"The expanded size of the tensor ({new}) must match the existing size ({old})"
+            raise error(ShapeError, f"expand(): {sizes}: {tuple(x.shape)} to {tuple(shape)}")
     return tuple(shape)
 
 
 def _repeats(old: Any, new: Any) -> Any:
     """Whether a size is stretched (a size of one that stays one is not)."""
-    return not (new is old or new == old)
+    return not (new is old or same_size(new, old) or new == old)
 
 
 def _expand_strides(x: Any, shape: tuple) -> tuple:
@@ -143,7 +149,16 @@ def _expand_strides(x: Any, shape: tuple) -> tuple:
 
 
 def _expand_kernel(xp: Any, x: Any, shape: tuple) -> Any:
-    return x.view() if x.shape == tuple(shape) else xp.broadcast_to(x, shape)
+    """NumPy's broadcast_to, and where the memory is dense the same by hand, which is five times as fast; both cannot be written to."""
+    if x.shape == tuple(shape):
+        return x.view()
+    if not (x.flags.c_contiguous and x.size and x.dtype.kind in "fiub" and xp is np):
+        return xp.broadcast_to(x, shape)
+    lead = len(shape) - x.ndim
+    kept = [stride if old == new else 0 for old, new, stride in zip(x.shape, shape[lead:], x.strides)]
+    out: Any = np.ndarray(shape, x.dtype, x, 0, (0,) * lead + tuple(kept))
+    out.flags.writeable = False
+    return out
 
 
 def _expand_map(index: tuple, out_shape: tuple, x_shape: tuple, shape: tuple) -> tuple:
@@ -199,11 +214,12 @@ view_row(
 
 
 def _select_shape(x: Any, dim: int, index: Any) -> tuple:
-    if not x.shape:
+    shape = tuple(x.shape)
+    if not shape:
         raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
-    if type(index) is int and type(x.shape[dim]) is int and not 0 <= index < x.shape[dim]:
-        raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(x.shape)} at dimension {dim}")
-    return replaced(x.shape, dim)
+    if type(index) is int and type(shape[dim]) is int and not 0 <= index < shape[dim]:
+        raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    return replaced(shape, dim)
 
 
 def _select_samples() -> list:
@@ -226,9 +242,9 @@ view_row(
 
 
 def _squeeze_shape(x: Any, dims: tuple) -> tuple:
-    for d in dims:
-        require(x.shape[d] == 1, f"squeeze(): dimension {d} of {tuple(x.shape)} is not of size 1")
-    return tuple(size for d, size in enumerate(x.shape) if d not in dims)
+    shape = x.shape
+    require(all(shape[d] == 1 for d in dims), lambda: f"squeeze(): not all of the dimensions {tuple(dims)} of {tuple(shape)} are of size 1")
+    return tuple([size for d, size in enumerate(shape) if d not in dims])
 
 
 def _squeeze_map(index: tuple, out_shape: tuple, x_shape: tuple, dims: tuple) -> tuple:
@@ -283,7 +299,7 @@ def _least(a: Any, b: Any) -> Any:
 
 
 def _diagonal_shape(x: Any, offset: int, dim1: int, dim2: int) -> tuple:
-    require(dim1 != dim2, f"diagonal(): diagonal dimensions cannot be identical {dim1}, {dim2}")
+    require(dim1 != dim2, lambda: f"diagonal(): diagonal dimensions cannot be identical {dim1}, {dim2}")
     rows, columns = x.shape[dim1], x.shape[dim2]
     length = _least(rows, columns - offset) if offset >= 0 else _least(rows + offset, columns)
     return (*(size for d, size in enumerate(x.shape) if d not in (dim1, dim2)), length if length > 0 else 0)
@@ -326,8 +342,8 @@ view_row(
 
 def _unfold_shape(x: Any, dim: int, size: Any, step: Any) -> tuple:
     whole = x.shape[dim] if x.shape else 1
-    require(size <= whole, f"unfold(): maximum size for tensor at dimension {dim} is {whole} but size is {size}")
-    require(step > 0, f"unfold(): step is {step} but must be > 0")
+    require(size <= whole, lambda: f"unfold(): maximum size for tensor at dimension {dim} is {whole} but size is {size}")
+    require(step > 0, lambda: f"unfold(): step is {step} but must be > 0")
     return (*replaced(x.shape, dim, (whole - size) // step + 1), size) if x.shape else (size,)
 
 

@@ -12,12 +12,12 @@ import pytest
 
 import segue.eager.functional as F
 from segue.eager import dtypes, philox
-from segue.eager.ops import OPS
+from segue.eager.ops import NAMES, OPS
 from segue.eager.ops.definition import TAGS, Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from segue.eager.ops.samples import map_arrays
 from segue.eager.tensor import Tensor, wrap
 
-ROWS = sorted(OPS.values(), key=lambda row: row.name)
+ROWS = [OPS[name] for name in sorted(NAMES)]
 KINDS = {"pointwise", "view", "reduction", "index", "scatter", "extern", "random", "creation"}
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
@@ -137,6 +137,62 @@ def test_view_refuses_strides_that_need_a_copy():
     assert OPS["view"].strides(x.permute(1, 0), (4,)) is None
     with pytest.raises(RuntimeError, match="view"):
         OPS["view"](x.permute(1, 0), (4,))
+
+
+# ---------------------------------------------------------------------------------------------------------------- symbolic sizes
+
+
+class Symbolic:
+    """A size that answers comparisons by its hint, and refuses to become an int."""
+
+    def __init__(self, hint):
+        self.hint, self.expr = hint, ("size", hint)
+
+    def __index__(self):
+        raise AssertionError("a facet turned a symbolic size into an int")
+
+    __int__ = __hash__ = __index__
+
+
+def _with_hints(function):
+    def method(self, other):
+        found = function(self.hint, getattr(other, "hint", other))
+        return found if isinstance(found, bool) else Symbolic(found)
+
+    return method
+
+
+for _name in "add sub mul floordiv mod eq ne lt le gt ge".split():
+    setattr(Symbolic, f"__{_name}__", _with_hints(getattr(operator, _name)))
+for _operation in (operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod):
+    setattr(Symbolic, f"__r{_operation.__name__}__", _with_hints(lambda a, b, operation=_operation: operation(b, a)))
+
+
+class SymbolicTensor:
+    """Shape, strides and dtype of a tensor, all sizes symbolic."""
+
+    def __init__(self, real):
+        self.shape, self.dtype, self.ndim = tuple(map(Symbolic, real.shape)), real.dtype, real.ndim
+        self.strides = tuple(Symbolic(s) for s in real.stride())
+
+    def stride(self):
+        return self.strides
+
+
+def symbolic(value):
+    if isinstance(value, tuple):
+        return tuple(symbolic(part) for part in value)
+    return SymbolicTensor(value) if isinstance(value, Tensor) else value
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.name != "nonzero"], ids=lambda row: row.name)
+def test_shapes_and_strides_follow_from_symbolic_sizes(row):
+    for args in samples(row):
+        out = row(*args)
+        unknown = [symbolic(a) for a in args]
+        assert [getattr(s, "hint", s) for s in row.shape(*unknown)] == list(out.shape)
+        if row.strides and out.numel():
+            assert [getattr(s, "hint", s) for s in row.strides(*unknown)] == list(out.stride())
 
 
 # ---------------------------------------------------------------------------------------------------------------- lowering

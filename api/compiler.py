@@ -1,0 +1,6 @@
+"""What surrounds `segue.compile`: forgetting, keeping code out, asking, counting."""
+
+from segue.capture.compile import disable, graph_break, is_compiling, reset, stats
+from segue.graph.backends import register_backend
+
+__all__ = ["disable", "graph_break", "is_compiling", "register_backend", "reset", "stats"]

@@ -1,0 +1,124 @@
+"""Modules and optimizers under the compiler: what must not change, and that a training step never compiles anew."""
+
+import copy
+import pickle
+
+import pytest
+
+import segue
+import segue.nn.functional as F
+from segue import nn, optim
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    segue.compiler.reset()
+    segue.manual_seed(0)
+
+
+def make():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
+
+
+def test_compile_in_place_changes_nothing_but_the_call():
+    model = make()
+    names, before = list(model.state_dict()), repr(model)
+    model.compile(backend="eager")
+    assert list(model.state_dict()) == names and repr(model) == before and type(model) is nn.Sequential
+    assert len(list(model.parameters())) == 6
+    x = segue.randn(5, 4)
+    model.eval()
+    reference = copy.deepcopy(model)
+    assert reference.__dict__.get("_compiled_call") is None
+    assert segue.allclose(model(x), reference(x))
+    assert segue.compiler.stats()["graphs"] == 1
+    read = pickle.loads(pickle.dumps(model))
+    assert segue.allclose(read(x), model(x))
+
+
+OPTIMIZERS = {
+    "SGD": lambda p: optim.SGD(p, lr=0.1),
+    "momentum": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "dampening": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2),
+    "Adam": lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
+    "AdamW": lambda p: optim.AdamW(p, lr=0.01),
+    "AdamW, lr a tensor": lambda p: optim.AdamW(p, lr=segue.tensor(0.01)),
+}
+
+
+def train(make_optimizer, way, steps=6):
+    segue.manual_seed(7)
+    model = make()
+    optimizer = make_optimizer(model.parameters())
+    schedule = optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.9) if isinstance(optimizer.param_groups[0]["lr"], segue.Tensor) else None
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = way(step)
+    losses = []
+    for number in range(steps):
+        segue.manual_seed(number)
+        x, y = segue.randn(16, 4), segue.randint(3, (16,))
+        losses.append(run(x, y).item())
+        if schedule:
+            schedule.step()
+    return losses, model, optimizer
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_whole_step_is_one_graph_for_ever(name):
+    expected, reference, slow = train(OPTIMIZERS[name], lambda step: step)
+    losses, model, fast = train(OPTIMIZERS[name], lambda step: segue.compile(step, backend="eager", fullgraph=True))
+    stats = segue.compiler.stats()
+    assert (stats["graphs"], stats["breaks"], stats["recompiles"]) == (1, 0, 0)
+    assert losses == pytest.approx(expected, rel=1e-6)
+    for (key, value), other in zip(model.state_dict().items(), reference.state_dict().values()):
+        assert segue.allclose(value, other, atol=1e-6), key
+    for value, other in zip(fast.state.values(), slow.state.values()):
+        assert set(value) == set(other) and all(segue.allclose(value[key], other[key], atol=1e-6) for key in value)
+
+
+def test_clipping_is_captured_too():
+    model = make()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+
+    @segue.compile(backend="eager", fullgraph=True)
+    def step(x):
+        optimizer.zero_grad()
+        loss = model(x).square().sum()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        return loss, norm
+
+    for _ in range(2):
+        step(segue.randn(8, 4))
+    total = sum(p.grad.square().sum().item() for p in model.parameters()) ** 0.5
+    assert total <= 0.5 + 1e-5 and segue.compiler.stats()["graphs"] == 1
+
+
+def test_a_loaded_optimizer_state_is_used():
+    model = nn.Linear(2, 1)
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+
+    compiled = segue.compile(step, backend="eager")
+    x = segue.ones(3, 2)
+    compiled(x)
+    saved, weights = copy.deepcopy(optimizer.state_dict()), copy.deepcopy(model.state_dict())
+    compiled(x)
+    after = model.weight.detach().clone()
+    optimizer.load_state_dict(saved)
+    model.load_state_dict(weights)
+    compiled(x)
+    assert segue.equal(model.weight.detach(), after)
+    assert optimizer.state[model.weight]["step"].item() == 2.0

@@ -1,0 +1,54 @@
+"""The `segue` command: each sub-command's output and exit code."""
+
+import subprocess
+import sys
+
+import pytest
+
+import segue
+from segue.inductor import cache
+from segue.tools import cli, doctor
+
+
+def test_version_and_help(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0 and segue.__version__ in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([])
+    assert stopped.value.code == 2
+
+
+def test_python_dash_m():
+    done = subprocess.run([sys.executable, "-m", "segue", "--version"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout.strip() == f"segue {segue.__version__}"
+
+
+def test_doctor_lists_every_finding(capsys):
+    code = cli.main(["doctor"])
+    out = capsys.readouterr().out
+    assert all(finding.name in out for finding in doctor.examine())
+    assert code == (0 if all(f.good for f in doctor.examine() if f.needed) else 1)
+
+
+def test_doctor_gives_advice_and_fails_when_something_needed_is_missing(capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "EXAMINATIONS", (lambda: doctor.Finding("thing", False, "none", "install it", needed=True),))
+    assert cli.main(["doctor"]) == 1
+    assert "thing: install it" in capsys.readouterr().out
+
+
+def test_cache_is_shown_and_emptied(capsys, tmp_path):
+    with segue.config.override(cache_dir=str(tmp_path)):
+        cache.current().put("library", "0" * 64, b"x" * 2**20)
+        assert cli.main(["cache"]) == 0
+        assert "1 files, 1.0 MiB" in capsys.readouterr().out
+        assert cli.main(["cache", "--clear"]) == 0
+        assert cache.current().files() == []
+    with segue.config.override(cache=False):
+        assert cli.main(["cache"]) == 0
+        assert "no cache folder" in capsys.readouterr().out
+
+
+def test_house_outside_the_source_tree(capsys, tmp_path):
+    assert cli.main(["house", "--root", str(tmp_path)]) == 2
+    assert "no folder api" in capsys.readouterr().err

@@ -1,0 +1,127 @@
+"""The `segue` command.
+
+In comes a command line, out goes an exit code. The one idea: each command is a row of `COMMANDS`, a function of the parsed arguments; what it
+prints is made elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import segue
+from segue.inductor import cache
+
+from . import doctor, fuzz, house
+from .demo import main as demo
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """Train two models three ways each."""
+    if importlib.util.find_spec("sklearn") is None:
+        print("the demo's images come with scikit-learn: pip install 'segue[demo]'", file=sys.stderr)
+        return 2
+    return demo.main(quick=options.quick)
+
+
+def run_doctor(options: argparse.Namespace) -> int:
+    """Say what was found on this machine; 0 when everything needed is there."""
+    findings = doctor.examine()
+    table = Table(title="segue doctor", show_header=False)
+    for finding in findings:
+        table.add_row("[green]ok[/]" if finding.good else "[red]!![/]", finding.name, finding.text)
+    console = Console()
+    console.print(table)
+    for finding in findings:
+        if not finding.good:
+            console.print(f"{finding.name}: {finding.advice}", style="yellow", markup=False)
+    return 0 if all(finding.good for finding in findings if finding.needed) else 1
+
+
+def run_cache(options: argparse.Namespace) -> int:
+    """Show the disk cache, or empty it."""
+    store = cache.current()
+    if store.folder is None or not segue.config.cache:
+        print("there is no cache folder: SEGUE_CACHE=0, or none can be written")
+        return 0
+    found = store.files()
+    text = f"{len(found)} files, {sum(size for _, size, _ in found) / 2**20:.1f} MiB"
+    if options.clear:
+        store.clear()
+        print(f"removed {text} from {store.folder}")
+    else:
+        print(f"{store.folder}: {text}")
+    return 0
+
+
+def run_house(options: argparse.Namespace) -> int:
+    """The table of the house, and the rules that are broken."""
+    try:
+        found = house.figures(options.root)
+    except FileNotFoundError as error:
+        print(f"{error}; run it in the source tree or give --root", file=sys.stderr)
+        return 2
+    console = Console()
+    rooms = Table("room", "files", "Python", "C and C++", title="lines of each room")
+    for room, files, python, native in found.rooms:
+        rooms.add_row(room, str(files), str(python), str(native))
+    total = [sum(row[i] for row in found.rooms) for i in (1, 2, 3)]  # type: ignore[misc]
+    rooms.add_row("all", *map(str, total))
+    console.print(rooms)
+    for title, rows in (("longest files", found.files), ("longest functions", found.functions)):
+        longest = Table("lines", "where", title=title)
+        for lines, where in rows:
+            longest.add_row(str(lines), where)
+        console.print(longest)
+    between = Table("imports of", *house.ROOMS, title="imports between rooms")
+    for room in house.ROOMS:
+        between.add_row(room, *(str(found.imports[(room, other)] or ".") for other in house.ROOMS))
+    console.print(between)
+    broken = house.problems(options.root)
+    for problem in broken:
+        console.print(str(problem), style="red", markup=False)
+    console.print("every rule is kept" if not broken else f"{len(broken)} rules are broken")
+    return 1 if broken else 0
+
+
+def run_fuzz(options: argparse.Namespace) -> int:
+    """Check random programs, one for each seed; 0 when none differs."""
+    failures = fuzz.run(options.programs, options.seed, backends=tuple(options.backends.split(",")))
+    print(f"{options.programs} programs, seeds {options.seed} to {options.seed + options.programs - 1}: {failures} differ")
+    return 1 if failures else 0
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "demo": (run_demo, "train two models three ways each and compare"),
+    "doctor": (run_doctor, "say what segue finds on this machine"),
+    "cache": (run_cache, "show the disk cache, or empty it"),
+    "house": (run_house, "the table of the source tree and its rules"),
+    "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="segue", description="A deep-learning framework: eager tensors, captured and compiled.")
+    top.add_argument("--version", action="version", version=f"segue {segue.__version__}")
+    commands = top.add_subparsers(dest="command", required=True)
+    made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
+    made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
+    made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
+    made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
+    made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
+    made["fuzz"].add_argument("--backends", default="eager,inductor", help="compared with eager (default: eager,inductor)")
+    made["house"].add_argument("--root", type=Path, default=Path.cwd(), help="the source tree (default: here)")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = parser().parse_args(arguments)
+    return COMMANDS[options.command][0](options)

@@ -1,0 +1,1 @@
+"""The main job: two models trained on real data, three ways each."""
