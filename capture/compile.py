@@ -23,7 +23,7 @@ from .interp.capture import Settings, compile_frame
 from .interp.outcome import Break
 from .interp.values.constants import constant
 
-NUMERICS = ("eager", "fast")
+CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True,), "dynamic": (None, True, False)}
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -49,8 +49,9 @@ def compile(  # noqa: A001  (the public name)
         return functools.partial(compile, **options)
     if not callable(model):
         raise TypeError(f"segue.compile takes a function or a module, not {type(model).__name__}")
-    if numerics not in NUMERICS:
-        raise ValueError(f"numerics is one of {', '.join(NUMERICS)}; got {numerics!r}")
+    for name, value in options.items():
+        if value not in CHOICES.get(name, (value,)):
+            raise ValueError(f"{name}={value!r} is not supported; there is {', '.join(map(repr, CHOICES[name]))}")
     if config.disable:
         return model
     if isinstance(model, Module):
@@ -76,6 +77,11 @@ def _code_of(function: Any) -> types.CodeType | None:
     return getattr(function, "__code__", None)
 
 
+def _original(module: Module) -> Module:
+    """What a copied or unpickled compiled module is: a copy of the module itself."""
+    return module
+
+
 def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
     """The same module in every respect that users see: an instance of a subclass that shares the module's own dict and differs only in its call."""
     call = _compiled_function(type(module).__call__, options)
@@ -84,7 +90,10 @@ def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
     def run(self: Module, *args: Any, **kwargs: Any) -> Any:
         return call(module, *args, **kwargs)
 
-    body = {"__call__": frame.skip(run), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__}
+    body = {
+        "__call__": frame.skip(run), "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
+    }  # fmt: skip
     twin = object.__new__(type(cls.__name__, (cls,), body))
     object.__setattr__(twin, "__dict__", module.__dict__)
     return twin
@@ -104,8 +113,8 @@ def reset() -> None:
     counters.reset()
 
 
-class disable:  # noqa: N801  (used like a function)
-    """Keep a function out of graphs: it and all that it calls run eagerly. A decorator, with or without arguments, and a context manager.
+def disable(function: Any = None, *, reason: str = "") -> Any:
+    """Keep a function or module out of graphs: it and all that it calls run eagerly. A decorator, with and without arguments.
 
     >>> @disable
     ... def shown(x):
@@ -113,30 +122,14 @@ class disable:  # noqa: N801  (used like a function)
     >>> shown(3)
     3
     """
-
-    def __new__(cls, function: Callable | None = None, *, reason: str = "") -> Any:
-        if function is None:
-            made = object.__new__(cls)
-            made.reason = reason  # type: ignore[attr-defined]
-            return made
-        return _disabled(function, reason)
-
-    def __call__(self, function: Callable) -> Any:
-        return _disabled(function, self.reason)  # type: ignore[attr-defined]
-
-    def __enter__(self) -> None:
-        self.before = config.disable
-        config.disable = True
-
-    def __exit__(self, *exception: Any) -> None:
-        config.disable = self.before
-
-
-def _disabled(function: Callable, reason: str) -> Any:
+    if function is None:
+        return functools.partial(disable, reason=reason)
     if isinstance(function, Module):
-        function.__dict__["_compiled_call"] = frame.Disabled(function._call)
+        function.__dict__["_compiled_call"] = disable(function._call, reason=reason)
         return function
-    return frame.Disabled(function)
+    made = frame.Disabled(function)
+    made.__segue_reason__ = reason
+    return made
 
 
 def is_compiling() -> bool:

@@ -8,6 +8,7 @@ In come two values, out goes whether they have the same type and value (`same_co
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
@@ -48,7 +49,7 @@ class Held:
 
     def __init__(self, value: Any) -> None:
         try:
-            self.target = ref(value)
+            self.target: Callable[[], Any] = ref(value)
         except TypeError:
             self.target = lambda: value
         self.address = id(value)

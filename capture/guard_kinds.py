@@ -8,7 +8,7 @@ from types import CellType
 from typing import Any, ClassVar
 
 from .guard_constants import CONSTANTS, frozen, held, same_constant, show
-from .sources import MISSING, Attribute, CellContents, Constant, Length, Source
+from .sources import MISSING, Attribute, CellContents, Constant, Length, Source, TypeEntry
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,6 +225,26 @@ class HasAttribute(Guard):
 
     def holds(self, *values: Any) -> bool:
         return (Attribute(Constant(values[0]), self.name).fetch(None) is not MISSING) is self.present
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HasEntry(Guard):
+    """Whether a class or one of its bases has an entry `name` (see `TypeEntry`)."""
+
+    kind: ClassVar[str] = "has_entry"
+    source: Source
+    name: str
+    present: bool = True
+
+    @property
+    def argument(self) -> Any:
+        return (self.name, self.present)
+
+    def text(self) -> str:
+        return f"{self.source.text()} has {'an' if self.present else 'no'} entry {self.name!r}"
+
+    def holds(self, *values: Any) -> bool:
+        return isinstance(values[0], type) and (TypeEntry(Constant(values[0]), self.name).fetch(None) is not MISSING) is self.present
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,50 +18,56 @@ from .sources import MISSING, Source, array_of
 class TensorMatch(Guard):
     """Type, dtype, shape, strides, requires_grad and device of a tensor (a value with `_data`) or of a plain array, read without running Python.
 
-    shape, strides: a tuple with None where anything goes, strides in elements. `strides` may be None (anything), or "contiguous" (row by row,
-    whatever the sizes). `requires_grad` and `writeable`: True, False or None. `array_type` is the exact type of the array behind the tensor.
+    shape, strides: a tuple with None where anything goes, strides in elements; `strides` may be None as a whole. `order`, for sizes that are free, says
+    that the array is dense: these dimensions, the innermost first, each stride the product of the sizes before it (a dimension of size 1 may have any).
+    `requires_grad`, `leaf` (it came from no operation) and `writeable`: True, False or None. `array_type`: exact type of the array behind the tensor.
     """
 
     kind: ClassVar[str] = "tensor"
     source: Source
-    type: type
+    type: Any  # the exact class
     dtype: np.dtype
     shape: tuple[int | None, ...]
-    strides: tuple[int | None, ...] | str | None = "contiguous"
+    strides: tuple[int | None, ...] | None = None
+    order: tuple[int, ...] | None = None
     requires_grad: bool | None = None
+    leaf: bool | None = None
     writeable: bool | None = None
     device: str = "cpu"
-    array_type: type = np.ndarray
+    array_type: Any = np.ndarray
 
     @classmethod
     def of(cls, source: Source, tensor: Any, dynamic: Iterable[int] = (), writeable: bool | None = None) -> TensorMatch:
-        """The guard that a tensor or array itself passes; sizes of the `dynamic` dimensions, and then strides of a contiguous one, are free."""
+        """The guard that a tensor or array itself passes. Sizes of the `dynamic` dimensions are free, and strides then follow them if it is dense.
+
+        Raises ValueError for strides that are no multiple of the item size.
+        """
         array = array_of(tensor)
         free = {dim % array.ndim for dim in dynamic}
-        if free and array.flags.c_contiguous:
-            strides: tuple[int | None, ...] | str | None = "contiguous"
-        elif any(step % array.itemsize for step in array.strides):
+        if any(step % array.itemsize for step in array.strides):
             raise ValueError(f"{source.text()} has strides {array.strides} in bytes, no multiple of its item size {array.itemsize}")
-        else:
-            strides = tuple(None if free else step // array.itemsize for step in array.strides)
+        real = tuple(step // array.itemsize for step in array.strides)
+        order = dense_order(array.shape, real, free) if free else None
+        requires_grad = None if array is tensor else bool(tensor.requires_grad)
         return cls(
-            source, type(tensor), array.dtype, tuple(None if dim in free else size for dim, size in enumerate(array.shape)), strides,
-            None if array is tensor else bool(tensor.requires_grad), writeable, str(getattr(tensor, "device", "cpu")), type(array),
+            source, type(tensor), array.dtype, tuple(None if dim in free else size for dim, size in enumerate(array.shape)),
+            real if order is None else None, order, requires_grad, bool(tensor.is_leaf) if requires_grad else None, writeable,
+            str(getattr(tensor, "device", "cpu")), type(array),
         )  # fmt: skip
 
     @property
     def argument(self) -> Any:
-        contiguous = self.strides == "contiguous"
-        strides = None if contiguous or self.strides is None else self.strides
-        return (self.type, self.dtype, self.shape, strides, contiguous, self.requires_grad, self.writeable, self.array_type, self.device)
+        flags = (self.requires_grad, self.leaf, self.writeable)
+        return (self.type, self.dtype, self.shape, self.strides, self.order, *flags, self.array_type, self.device)
 
     def text(self) -> str:
         shape = ", ".join("*" if size is None else str(size) for size in self.shape) + ("," if len(self.shape) == 1 else "")
         strides = "" if self.strides is None else f", strides={self.strides}"
-        grad = "" if self.requires_grad is None else f", requires_grad={self.requires_grad}"
-        writeable = "" if self.writeable is None else f", writeable={self.writeable}"
+        order = "" if self.order is None else f", dense in order {self.order}"
+        flags = {"requires_grad": self.requires_grad, "leaf": self.leaf, "writeable": self.writeable}
+        rest = "".join(f", {name}={flag}" for name, flag in flags.items() if flag is not None)
         device = "" if self.device == "cpu" else f", device={self.device!r}"
-        return f"{self.source.text()}: {self.type.__name__}({self.dtype}, ({shape}){strides}{grad}{writeable}{device})"
+        return f"{self.source.text()}: {self.type.__name__}({self.dtype}, ({shape}){strides}{order}{rest}{device})"
 
     def holds(self, *values: Any) -> bool:
         return not self.mismatch(values[0])
@@ -77,13 +83,14 @@ class TensorMatch(Guard):
             return f"dtype {array.dtype}"
         if len(array.shape) != len(self.shape) or any(want is not None and want != size for want, size in zip(self.shape, array.shape)):
             return f"shape {tuple(array.shape)}"
-        if self.strides == "contiguous":
-            if not array.flags.c_contiguous:
-                return f"strides {array.strides} in bytes"
-        elif self.strides is not None and any(w is not None and w * array.itemsize != s for w, s in zip(self.strides, array.strides, strict=True)):
+        if self.strides is not None and any(w is not None and w * array.itemsize != s for w, s in zip(self.strides, array.strides, strict=True)):
+            return f"strides {array.strides} in bytes"
+        if self.order is not None and not is_dense(array.shape, array.strides, self.order, array.itemsize):
             return f"strides {array.strides} in bytes"
         if self.requires_grad is not None and bool(value.requires_grad) is not self.requires_grad:
             return f"requires_grad={value.requires_grad}"
+        if self.leaf is not None and bool(value.is_leaf) is not self.leaf:
+            return f"leaf={value.is_leaf}"
         if self.writeable is not None and array.flags.writeable is not self.writeable:
             return f"writeable={array.flags.writeable}"
         if self.device != "cpu" and str(value.device) != self.device:
@@ -93,6 +100,21 @@ class TensorMatch(Guard):
     def failure(self, frame: Any) -> str:
         value = self.source.fetch(frame)
         return f"{self.text()}: now {'nothing' if value is MISSING else self.mismatch(value) or 'the same'}"
+
+
+def dense_order(shape: Sequence[int], strides: Sequence[int], free: Collection[int]) -> tuple[int, ...] | None:
+    """The dimensions of a dense array, innermost first, without those of the fixed size 1; None when it is not dense. As graph/trace.py assumes it."""
+    order = [dim for dim in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1, -d)) if shape[dim] != 1 or dim in free]
+    return tuple(order) if is_dense(shape, strides, order) else None
+
+
+def is_dense(shape: Sequence[int], strides: Sequence[int], order: Sequence[int], step: int = 1) -> bool:
+    """Whether each stride is `step` times the product of the sizes before it in `order`; strides of dimensions of size 1 do not matter."""
+    for dim in order:
+        if shape[dim] != 1 and strides[dim] != step:
+            return False
+        step *= shape[dim]
+    return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,8 @@ The whole interface:
 
     TypeIs(source, type)                   Is(source, value)              Equals(source, constant)        IsNone(source)
     LengthIs(source, length)               DictKeys(source, keys)         HasKey(source, key, present)    HasAttribute(source, name, present)
-    CellIsEmpty(source)
-    TensorMatch(source, type, dtype, shape, strides, requires_grad, writeable, device)   and   TensorMatch.of(source, tensor, dynamic=())
+    HasEntry(source, name, present)        CellIsEmpty(source)
+    TensorMatch(source, type, dtype, shape, strides, order, requires_grad, leaf, writeable)   and   TensorMatch.of(source, tensor, dynamic=())
     Aliasing(sources, groups)              SameObjects(sources, groups)   and   Aliasing.of(sources, tensors), SameObjects.of(sources, values)
     SizeRelation(inputs, program, label)   and   SizeRelation.from_sympy(relation, {symbol name: Source})
     Predicate(sources, function, label)
@@ -27,7 +27,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .guard_constants import same_constant
-from .guard_kinds import CellIsEmpty, DictKeys, Equals, Guard, HasAttribute, HasKey, Is, IsNone, LengthIs, Predicate, TypeIs
+from .guard_kinds import CellIsEmpty, DictKeys, Equals, Guard, HasAttribute, HasEntry, HasKey, Is, IsNone, LengthIs, Predicate, TypeIs
 from .guard_tensors import Aliasing, SameObjects, SizeRelation, TensorMatch
 from .sources import (
     MISSING,
@@ -62,7 +62,7 @@ from .sources import (
 __all__ = [
     "MISSING", "Aliasing", "Attribute", "Builtin", "Cell", "CellContents", "CellIsEmpty", "Closure", "Constant", "DictKey", "DictKeys", "DictValue",
     "Equals", "FreeCell", "Function", "FunctionCode", "FunctionDefaults", "FunctionGlobals", "FunctionKwDefaults", "Global", "Guard", "GuardSet",
-    "HasAttribute", "HasKey", "InstanceDict", "Is", "IsNone", "Item", "Length", "LengthIs", "Local", "Predicate", "SameObjects", "Size",
+    "HasAttribute", "HasEntry", "HasKey", "InstanceDict", "Is", "IsNone", "Item", "Length", "LengthIs", "Local", "Predicate", "SameObjects", "Size",
     "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "array_of", "grow", "same_constant",
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ and the code generator that reloads the value in bytecode.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from types import CellType, FunctionType
 from typing import Any, ClassVar
 
 
@@ -233,7 +234,7 @@ class Item(Source):
         return f"{self.base.text()}[{self.index}]"
 
     def step(self, frame: Any, base: Any) -> Any:
-        return (list if isinstance(base, list) else tuple).__getitem__(base, self.index)
+        return list.__getitem__(base, self.index) if isinstance(base, list) else tuple.__getitem__(base, self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,10 +294,7 @@ class Length(Source):
         return f"len({self.base.text()})"
 
     def step(self, frame: Any, base: Any) -> Any:
-        for kind in (list, tuple, dict, set, frozenset, str, bytes, range):
-            if isinstance(base, kind):
-                return kind.__len__(base)
-        return MISSING
+        return next((kind.__len__(base) for kind in _SIZED if isinstance(base, kind)), MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,8 +418,9 @@ def array_of(value: Any) -> Any:
     return getattr(value, "_data", value)
 
 
-_FUNCTION = type(array_of)
-_CELL = type((lambda cell: (lambda: cell).__closure__)(0)[0])  # type: ignore[index]
+_FUNCTION: Any = FunctionType
+_CELL: Any = CellType
+_SIZED: tuple[Any, ...] = (list, tuple, dict, set, frozenset, str, bytes, range)
 
 
 def grow(base: Source, *steps: str | int) -> Source:

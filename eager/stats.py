@@ -17,18 +17,16 @@ COUNTERS = {  # name -> what it counts
     "recompiles": "compilations after a guard failed",
     "skipped_frames": "frames that were left to run eagerly",
     "captures": "attempts at capture, restarts not counted",
-    "capture_seconds": "seconds in the symbolic interpreter and the graph passes",
     "compile_seconds": "seconds from a miss to the runnable result, everything included",
     "kernels": "kernels in the generated code",
-    "extern_calls": "calls of the native library in the generated code",
-    "host_calls": "operators of compiled graphs that run as eager kernels",
+    "library_calls": "calls of the native library in the generated code",
+    "host_nodes": "operators of compiled graphs that run as eager kernels",
     "build_seconds": "seconds in the C++ compiler and linker",
     "builds": "runs of the C++ compiler",
     "cache_hits": "graphs that the disk cache held",
     "cache_misses": "graphs that it did not hold",
     "fallbacks": "graphs run by the interpreter because they could not be built",
     "arena_bytes": "bytes of all arenas",
-    "launches": "runs of compiled graphs",
 }
 
 

@@ -394,8 +394,8 @@ class Tensor(Attached):
         def pull(g: Tensor) -> list[Tensor | None]:
             part = g
             for op, attributes in chain:
-                part = op(part, *attributes)
-            return [None if old is None else replace_view(g, chain, part * 0), None if new is None else part]
+                part = _viewed(part, op, attributes)
+            return [None if old is None else replace_view(g, chain, engine.F[0].zeros_like(part)), None if new is None else part]
 
         base._edge = CallbackNode((old, new), pull, "ViewWriteBackward")
         base._requires_grad = True
@@ -495,13 +495,18 @@ class Tensor(Attached):
 FACTORY: list[Callable] = []  # `segue.tensor`, installed by eager.functional
 
 
+def _viewed(x: Tensor, op: Any, attributes: tuple) -> Tensor:
+    """What a view step shows of `x`, whose layout need not be that of the tensor on which the view was made."""
+    return engine.F[0].reshape(x, *attributes) if op.name == "view" else op(x, *attributes)
+
+
 def replace_view(base: Tensor, chain: tuple, new: Tensor) -> Tensor:
     """`base` with the part that `chain` views replaced by `new`, by the rows' inverses; where a row has none, by scattering indices."""
     if not chain:
         return new
     (op, attributes), rest = chain[0], chain[1:]
     if rest:
-        new = replace_view(op(base, *attributes), rest, new)
+        new = replace_view(_viewed(base, op, attributes), rest, new)
     if op.inverse is not None:
         from_namespace = engine.F[0]
         return op.inverse(from_namespace, base, new, *attributes)

@@ -14,6 +14,7 @@ from importlib import metadata
 from typing import Any, Protocol
 
 from ..eager.errors import BackendError
+from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .interpreter import Interpreter
 from .ir import Graph
@@ -36,10 +37,18 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A name and `compile(graph) -> runner`."""
+    """A name, and the function that makes a runner of a graph."""
 
     name: str
-    compile: Callable[[Graph], Runner]
+    compile_fn: Callable[[Graph], Runner]
+
+    def compile(self, graph: Graph) -> Runner:
+        """The runner of a graph; its kernels and bytes are counted."""
+        runner = self.compile_fn(graph)
+        stats.count("kernels", runner.kernels)
+        stats.count("library_calls", getattr(runner, "calls", 0))
+        stats.count("arena_bytes", runner.arena_bytes)
+        return runner
 
 
 _backends: dict[str, Backend] = {}

@@ -18,15 +18,19 @@ import numpy as np
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import CallbackNode, MultipleNode, Part
 from ..eager.errors import AutogradError
+from ..eager.ops.definition import OPS
 from ..eager.random import default_generator
+from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .backends import Backend, Runner, lookup_backend
 from .derivative import Joint, joint_graph, roots_of
+from .interpreter import Interpreter
 from .ir import FakeValue, Graph, OutputSpec
 from .partition import Partition, partition
 from .passes import BEFORE_DERIVATIVE, FOR_BACKEND, run_passes
 from .printer import log_graph
 from .symbolic import SymInt
+from .trace import COPY
 
 
 def compile_graph(
@@ -49,7 +53,10 @@ def compile_graph(
     tensor([2., 4.])
     """
     log_graph(graph, title)
-    return CompiledGraph(graph, lookup_backend(backend), title, state)
+    compiled = CompiledGraph(graph, lookup_backend(backend), title, state)
+    if graph.shape_env is not None:
+        graph.shape_env.freeze()  # the caller guards what was asked so far
+    return compiled
 
 
 class CompiledGraph:
@@ -86,8 +93,7 @@ class CompiledGraph:
     def _runner(self) -> Runner:
         """The runner without derivatives; compiled when it is first needed."""
         if self._infer is None:
-            ready = run_passes(self.graph, FOR_BACKEND)
-            self._infer = self.backend.compile(ready)
+            self._infer = compile_runner(self.backend, self.graph)
         return self._infer
 
     # ------------------------------------------------------------------------------------------------ calls
@@ -211,7 +217,7 @@ class Training:
         log_graph(self.partition.forward, f"{title}, forward")
         log_graph(self.partition.backward, f"{title}, backward")
         self.results = joint.results
-        self.forward: Runner = backend.compile(run_passes(self.partition.forward, FOR_BACKEND))
+        self.forward: Runner = compile_runner(backend, self.partition.forward)
         self.compiled_backward: Runner | None = None
         self._gradients: CompiledGraph | None = None
         graph = self.joint.graph
@@ -256,8 +262,16 @@ class Training:
     def backward(self) -> Runner:
         """The backward runner; compiled at the first backward."""
         if self.compiled_backward is None:
-            self.compiled_backward = self.backend.compile(run_passes(self.partition.backward, FOR_BACKEND))
+            self.compiled_backward = compile_runner(self.backend, self.partition.backward)
         return self.compiled_backward
+
+    def differentiable_gradients(self, inputs: list) -> Sequence[Any]:
+        """The gradients on the tape: compiled, or interpreted where a guard that this second compilation made does not hold."""
+        compiled = self.gradients()
+        if _late_guards_hold(self.gradient_graph, inputs):
+            return compiled(*inputs)
+        stats.count("fallbacks")
+        return Interpreter(self.gradient_graph)(inputs, differentiable=True)
 
     def gradients(self) -> CompiledGraph:
         """The gradients as a differentiable function of inputs and tangents; compiled at the first derivative of a derivative."""
@@ -314,8 +328,8 @@ class Call:
         for value, version, name in zip(self.inputs, self.versions, self.training.names):
             if isinstance(value, Tensor) and value._storage.version != version:
                 self._overwritten(name, version, value._storage.version)
-        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else g for i, g in enumerate(gradients)]
-        results = self.training.gradients()(*self.inputs, *tangents)
+        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else _dense(g) for i, g in enumerate(gradients)]
+        results = self.training.differentiable_gradients([*self.inputs, *tangents])
         return [value if on else None for value, on in zip(results, self.wanted)]
 
     def _tangent(self, index: int, array: Any) -> np.ndarray:
@@ -334,8 +348,45 @@ class Call:
         )
 
 
+def compile_runner(backend: Backend, graph: Graph) -> Runner:
+    """Passes and backend. What is compiled after the guards were taken checks the guards it added itself, and is interpreted where they fail."""
+    runner = backend.compile(run_passes(graph, FOR_BACKEND))
+    env = graph.shape_env
+    late = env is not None and env.late_guards(source.symbol for source in graph.symbols)
+    return LateRunner(runner, graph) if late else runner
+
+
+class LateRunner:
+    """A runner with guards of its own, and the interpreter for the inputs that they exclude."""
+
+    def __init__(self, runner: Runner, graph: Graph) -> None:
+        self.runner = runner
+        self.graph = graph
+        self.interpreter = Interpreter(graph)
+        self.kernels, self.source, self.arena_bytes, self.cache_hit = runner.kernels, runner.source, runner.arena_bytes, runner.cache_hit
+
+    def __call__(self, inputs: list) -> list:
+        if _late_guards_hold(self.graph, inputs):
+            return self.runner(inputs)
+        stats.count("fallbacks")
+        return self.interpreter(inputs)
+
+
+def _late_guards_hold(graph: Graph, inputs: Sequence[Any]) -> bool:
+    env = graph.shape_env
+    if env is None or len(env.guards) == env.frozen:
+        return True
+    bindings = graph.bindings(inputs)
+    return all(env.evaluate(guard.relation, bindings) for guard in env.late_guards(bindings))
+
+
 def _wrapped(value: Any) -> Any:
     return Tensor._wrap(value, Storage()) if type(value) is np.ndarray else value
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """A gradient as a compiled graph takes it, differentiably: C-contiguous."""
+    return gradient if gradient.is_contiguous() else OPS[COPY](gradient)
 
 
 def _nothing(g: Any) -> Sequence[Any]:

@@ -49,7 +49,8 @@ class Interpreter:
                 self.dead.setdefault(node, []).append(used)
         self.written = {position for position, _ in graph.writes}
 
-    def __call__(self, inputs: Sequence[Any]) -> list:
+    def __call__(self, inputs: Sequence[Any], differentiable: bool = False) -> list:
+        """Run it; with `differentiable` the operators go on the tape (and the graph must have no writes)."""
         graph = self.graph
         if len(inputs) != len(graph.inputs):
             raise GraphError(f"the graph {graph.name} takes {len(graph.inputs)} inputs but {len(inputs)} were given")
@@ -57,7 +58,7 @@ class Interpreter:
         bindings = graph.bindings(inputs)
         sizes = _sizes(graph, bindings)
         values: dict[Node, Any] = {node: _as_tensor(value) for node, value in zip(graph.inputs, inputs)}
-        enabled, STATE.enabled = STATE.enabled, False
+        enabled, STATE.enabled = STATE.enabled, differentiable
         try:
             for node in graph.nodes:
                 if node.kind == "op":

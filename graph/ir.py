@@ -19,7 +19,7 @@ from .symbolic import ShapeEnv, SymInt, free_symbols, hint_of
 
 __all__ = [
     "FakeValue", "Graph", "KINDS", "Names", "Node", "OutputSpec", "Rewriter", "SymbolSource", "ViewStep", "contiguous_strides", "identifier",
-    "map_nodes", "nodes_in", "symbols_of",
+    "map_nodes", "nodes_in", "replace_symbols", "symbols_of",
 ]  # fmt: skip
 
 KINDS = ("input", "constant", "op", "output")
@@ -358,6 +358,19 @@ def _symbol_sources(inputs: Sequence[Node]) -> tuple[SymbolSource, ...]:
             if isinstance(size, SymInt) and size.expr.is_Symbol:
                 found.setdefault(size.expr, SymbolSource(size.expr, position, dim))
     return tuple(found.values())
+
+
+def replace_symbols(value: Any, equalities: dict) -> Any:
+    """A fake value, size, view step or nested arguments with each symbol replaced by what it equals."""
+    if isinstance(value, SymInt):
+        return value.env.wrap(value.expr.xreplace(equalities))
+    if isinstance(value, FakeValue):
+        return FakeValue(replace_symbols(value.shape, equalities), value.dtype, replace_symbols(value.strides, equalities), value.device)
+    if isinstance(value, ViewStep):
+        return ViewStep(value.op, replace_symbols(value.attributes, equalities), value.differentiable)
+    if isinstance(value, (tuple, list)):
+        return tuple(replace_symbols(item, equalities) for item in value)
+    return value
 
 
 def symbols_of(value: Any) -> set:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class ShapeEnv:
         self.intervals: dict[Any, Interval] = {}
         self.sources: dict[Any, str] = {}
         self.guards: list[Guard] = []
+        self.frozen: int | None = None
         self._known: dict[Any, bool] = {}
         self._memo: dict[Any, Any] = {}
         self._interval_memo: dict[Any, Interval] = {}
@@ -105,6 +106,17 @@ class ShapeEnv:
         """Whether all guards hold under these values."""
         return all(self.evaluate(guard.relation, bindings) for guard in self.guards)
 
+    def freeze(self) -> None:
+        """From now on guards are late: whoever checks the guards of the graph has taken them. The first call counts."""
+        if self.frozen is None:
+            self.frozen = len(self.guards)
+
+    def late_guards(self, symbols: Iterable[Any]) -> tuple[Guard, ...]:
+        """The guards made after `freeze` that speak of these symbols: what is compiled later must check them itself."""
+        known = set(symbols)
+        late = () if self.frozen is None else self.guards[self.frozen :]
+        return tuple(guard for guard in late if guard.relation.free_symbols <= known)
+
     def specialise(self, symbol: Any) -> int:
         """Fix a symbol (or a `SymInt`) to its hint from now on, by a guard."""
         expr = symbol.expr if isinstance(symbol, SymInt) else symbol
@@ -115,6 +127,29 @@ class ShapeEnv:
         if self._known.get(relation) is None:
             self._record(relation)
         return hint
+
+    def equalities(self) -> dict:
+        """Symbol -> expression (or number) that the guards made so far put in its place; of two equal symbols the later gives way to the earlier.
+
+        >>> env = ShapeEnv(); n, m, k = (env.new_symbol(4, name) for name in "nmk")
+        >>> n == m and int(k)
+        4
+        >>> env.equalities()
+        {m: n, k: 4}
+        """
+        found: dict[Any, Any] = {}
+        order = {symbol: place for place, symbol in enumerate(self.hints)}
+        for guard in self.guards:
+            if type(guard.relation) is not sympy.Eq:
+                continue
+            sides = [side.xreplace(found) for side in guard.relation.args]
+            sides.sort(key=lambda side: -order[side] if side.is_Symbol else 1)
+            for symbol, other in (sides, sides[::-1]):
+                if symbol.is_Symbol and symbol not in other.free_symbols:
+                    found = {key: value.xreplace({symbol: other}) for key, value in found.items()}
+                    found[symbol] = other
+                    break
+        return found
 
     def is_static(self, value: Any) -> bool:
         """Whether a size is one number under the guards made so far. Makes none."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from ..eager.ops.dispatch import Tracers
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
-from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides
+from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols
 from .symbolic import ShapeEnv, SymInt
 
 COPY = "clone"  # the row that copies
@@ -294,6 +294,7 @@ class Tracer:
         with self.recording(True):
             specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
             writes = [(position, self._own(self._storage_of(position).node, set())) for position in self.written_inputs()]
+        specs = self._settle_sizes(raw, specs)
         differentiable_writes = frozenset(position for position, _ in writes if self.records[position].moved_on_tape)
         return Graph(
             self.nodes,
@@ -307,6 +308,18 @@ class Tracer:
             differentiable_writes,
             name,
         )
+
+    def _settle_sizes(self, raw: list, specs: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:
+        """Sizes that a guard found equal to others or to numbers are written as those, so that backends see which sizes are the same."""
+        equalities = self.shape_env.equalities()
+        if not equalities:
+            return specs
+        for node in self.nodes:
+            if not isinstance(node.value, SymInt):  # a size that is passed keeps its name
+                node.value = replace_symbols(node.value, equalities)
+            node.args = replace_symbols(node.args, equalities) if node.kind == "op" else node.args
+        raw[:] = [replace_symbols(output, equalities) for output in raw]
+        return tuple(replace(spec, chain=replace_symbols(spec.chain, equalities)) for spec in specs)
 
     def _output(self, output: Any, positions: dict[Node, int], raw: list, place: dict[int, int], used: set[Node]) -> OutputSpec:
         if not isinstance(output, Tensor):

@@ -9,14 +9,18 @@ from segue.tools import house
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.fixture(scope="module")
+def tree():
+    return house.House(ROOT)
+
+
 @pytest.mark.parametrize("check", house.CHECKS, ids=lambda check: check.__name__)
-def test_rule(check):
-    found = list(check(house.House(ROOT)))
+def test_rule(check, tree):
+    found = list(check(tree))
     assert not found, "\n" + "\n".join(map(str, found))
 
 
-def test_every_allowed_length_is_needed():
-    tree = house.House(ROOT)
+def test_every_allowed_length_is_needed(tree):
     long = {module.place for module in tree.modules.values() if module.lines > house.FILE_LIMIT}
     for module in tree.modules.values():
         long |= {f"{module.place}:{f.name}" for f in tree.functions(module) if f.length > house.FUNCTION_LIMIT}
@@ -37,6 +41,11 @@ def broken(tmp_path):
     (tmp_path / "graph" / "b.py").write_text(f"def g():\n{long}\n" + "\n" * house.FILE_LIMIT + "P = '/" + "home/me'\n")
     (tmp_path / "README.md").write_text("no commands\n")
     return tmp_path
+
+
+def test_imports_for_type_checkers_make_no_circle(broken):
+    (broken / "eager" / "c.py").write_text('"""Opens."""\nfrom typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n    from . import a\n')
+    assert list(house.check_cycles(house.House(broken))) == []
 
 
 def test_the_checks_see_what_is_broken(broken):

@@ -49,11 +49,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One import of a module of the project: which, on which line, and whether it stands inside a function."""
+    """One import of a module of the project: which, on which line, whether inside a function, and whether for type checkers only."""
 
     module: str
     line: int
     inside_function: bool
+    for_types: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class House:
         return self.modules[name].room if name in self.modules else EXTENSIONS.get(name)
 
     def _imports_of(self, module: Module) -> Iterator[Import]:
-        for node, inside in _walk(module.tree):
+        for node, inside, for_types in _walk(module.tree):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -133,7 +134,7 @@ class House:
                 continue
             for name in dict.fromkeys(names):
                 if name == "segue" or name.startswith("segue."):
-                    yield Import(name, node.lineno, inside)
+                    yield Import(name, node.lineno, inside, for_types)
 
     def functions(self, module: Module) -> list[Function]:
         """The functions and methods of a module; what stands inside a function counts as part of it."""
@@ -156,14 +157,15 @@ class House:
         return sorted(path for pattern in NATIVE for path in (self.root / room).rglob(pattern))
 
 
-def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node, and whether it stands inside a function."""
-    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+def _walk(tree: ast.AST) -> Iterator[tuple[ast.AST, bool, bool]]:
+    """Every node, whether it stands inside a function, and whether under `if TYPE_CHECKING:`."""
+    stack: list[tuple[ast.AST, bool, bool]] = [(tree, False, False)]
     while stack:
-        node, inside = stack.pop()
-        yield node, inside
-        deeper = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        stack.extend((child, deeper) for child in ast.iter_child_nodes(node))
+        node, inside, for_types = stack.pop()
+        yield node, inside, for_types
+        inside = inside or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for_types = for_types or (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+        stack.extend((child, inside, for_types) for child in ast.iter_child_nodes(node))
 
 
 def _absolute(module: Module, node: ast.ImportFrom) -> str:
@@ -206,8 +208,11 @@ def check_inside_functions(house: House) -> Iterator[Problem]:
 
 
 def check_cycles(house: House) -> Iterator[Problem]:
-    """No modules import each other in a circle."""
-    graph = {name: {found.module for found in imports if found.module in house.modules} - {name} for name, imports in house.imports.items()}
+    """No modules import each other in a circle; imports for type checkers only do not count."""
+    graph = {
+        name: {found.module for found in imports if found.module in house.modules and not found.for_types} - {name}
+        for name, imports in house.imports.items()
+    }
     for component in strong_components(graph):
         if len(component) > 1:
             yield Problem("cycle", house.modules[component[0]].place, "imports in a circle: " + " -> ".join([*component, component[0]]))

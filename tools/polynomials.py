@@ -1,8 +1,8 @@
 """Derives the polynomials of inductor/csrc/include/segue_math.h, so that every constant there has a source.
 
-In comes the table `FITS`: a function, the interval after argument reduction, the weight of an error, and a degree; out come float32 coefficients. The one
-idea: Remez's exchange (E. Y. Remez, 1934; see J.-M. Muller, Elementary Functions, chapter 3) in high precision, then rounding to float32. The test
-tests/inductor/test_vector_coefficients.py runs it again and compares with the header; `python -m segue.tools.polynomials` prints the table.
+In comes the table `FITS`: a function, the interval after argument reduction, the weight of an error, and a degree; out come float32 coefficients. The
+one idea: Remez's exchange (E. Y. Remez, 1934; see J.-M. Muller, Elementary Functions, chapter 3) in high precision, then rounding to float32. The
+test tests/inductor/test_vector_coefficients.py runs it again and compares with the header; `python -m segue.tools.polynomials` prints the table.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from .instruction import Instruction
 from .opcodes import OPCODES
 
 READS = frozenset({"LOAD_FAST", "LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "DELETE_FAST", "MAKE_CELL"})
-SEES_FRAMES = frozenset({"locals", "vars", "dir", "eval", "exec", "breakpoint", "_getframe", "currentframe", "stack", "set_trace"})
+SEES_FRAMES = frozenset({"locals", "vars", "dir", "eval", "exec", "breakpoint", "_getframe", "currentframe", "set_trace"})
 
 _live = CodeCache()
 

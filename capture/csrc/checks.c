@@ -148,6 +148,12 @@ TEST(test_has_attribute)
     return present == check->flag;
 }
 
+TEST(test_has_entry)
+{
+    FETCH(value)
+    return PyType_Check(value) && (_PyType_Lookup((PyTypeObject *)value, check->object) != NULL) == check->flag;
+}
+
 TEST(test_cell_is_empty)
 {
     FETCH(value)
@@ -184,6 +190,10 @@ TEST(test_tensor)
     if (holds > 0 && facts->requires_grad >= 0) {
         int requires_grad = tensor_requires_grad(value);
         holds = requires_grad < 0 ? -1 : requires_grad == facts->requires_grad;
+    }
+    if (holds > 0 && facts->leaf >= 0) {
+        int leaf = tensor_is_leaf(value);
+        holds = leaf < 0 ? -1 : leaf == facts->leaf;
     }
     return holds;
 }
@@ -330,11 +340,27 @@ static Py_ssize_t *numbers(PyObject *tuple, Py_ssize_t free_value, Py_ssize_t sc
     return result;
 }
 
+static int read_order(TensorFacts *facts, PyObject *order)
+{
+    if (!PyTuple_Check(order) || (facts->order = numbers(order, 0, 1)) == NULL) {
+        PyErr_SetString(PyExc_TypeError, "the order of a tensor guard is a tuple of dimensions");
+        return -1;
+    }
+    facts->ordered = PyTuple_GET_SIZE(order);
+    for (Py_ssize_t i = 0; i < facts->ordered; i++) {
+        if (facts->order[i] < 0 || facts->order[i] >= facts->dimensions) {
+            PyErr_SetString(PyExc_ValueError, "the order of a tensor guard names a dimension that is not there");
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int build_tensor(Check *check)
 {
-    PyObject *type, *dtype, *shape, *strides, *contiguous, *requires_grad, *writeable, *array_type;
+    PyObject *type, *dtype, *shape, *strides, *order, *requires_grad, *leaf, *writeable, *array_type;
     const char *device;
-    if (!PyArg_ParseTuple(check->argument, "O!OO!OOOOO!s", &PyType_Type, &type, &dtype, &PyTuple_Type, &shape, &strides, &contiguous, &requires_grad,
+    if (!PyArg_ParseTuple(check->argument, "O!OO!OOOOOO!s", &PyType_Type, &type, &dtype, &PyTuple_Type, &shape, &strides, &order, &requires_grad, &leaf,
                           &writeable, &PyType_Type, &array_type, &device)) {
         return -1;
     }
@@ -358,10 +384,14 @@ static int build_tensor(Check *check)
     facts->dimensions = PyTuple_GET_SIZE(shape);
     facts->sizes = numbers(shape, -1, 1);
     facts->strides = strides == Py_None ? NULL : numbers(strides, FREE_STRIDE, width);
-    facts->contiguous = PyObject_IsTrue(contiguous);
+    facts->itemsize = width;
     facts->requires_grad = tristate(requires_grad);
+    facts->leaf = tristate(leaf);
     facts->writeable = tristate(writeable);
     facts->generic = strcmp(device, "cpu") != 0 || strcmp(facts->array_type->tp_name, "numpy.ndarray") != 0;
+    if (order != Py_None && !PyErr_Occurred() && read_order(facts, order) < 0) {
+        return -1;
+    }
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -391,6 +421,15 @@ static int build_flag(Check *check) /* the argument is a bool */
 static int build_membership(Check *check) /* (key or name, present) */
 {
     return PyArg_ParseTuple(check->argument, "Op", &check->object, &check->flag) ? 0 : -1;
+}
+
+static int build_entry(Check *check)
+{
+    if (build_membership(check) < 0 || !PyUnicode_CheckExact(check->object)) {
+        PyErr_SetString(PyExc_TypeError, "the entry of a class has a name");
+        return -1;
+    }
+    return 0;
 }
 
 static int build_type(Check *check)
@@ -446,6 +485,7 @@ static const struct {
     {"dict_keys", test_dict_keys, build_keys},
     {"has_key", test_has_key, build_membership},
     {"has_attribute", test_has_attribute, build_membership},
+    {"has_entry", test_has_entry, build_entry},
     {"cell_is_empty", test_cell_is_empty, build_nothing},
     {"tensor", test_tensor, build_tensor},
     {"aliasing", test_aliasing, build_partition},
@@ -471,6 +511,7 @@ void check_free(Check *check)
     if (check->tensor != NULL) {
         PyMem_Free(check->tensor->sizes);
         PyMem_Free(check->tensor->strides);
+        PyMem_Free(check->tensor->order);
         PyMem_Free(check->tensor);
     }
     PyMem_Free(check->order);

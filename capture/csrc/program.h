@@ -29,8 +29,9 @@ typedef struct { /* of a TensorMatch */
     PyObject *dtype;
     Py_ssize_t dimensions;
     Py_ssize_t *sizes, *strides; /* -1 and FREE_STRIDE where anything goes; strides in bytes; NULL: all free */
-    int contiguous, requires_grad, writeable; /* -1: anything */
-    int generic;                              /* not a NumPy array on the cpu: asked from the Python guard */
+    Py_ssize_t *order, ordered, itemsize; /* dense: these dimensions, innermost first; NULL: not asked */
+    int requires_grad, leaf, writeable;   /* -1: anything */
+    int generic;                          /* not a NumPy array on the cpu: asked from the Python guard */
 } TensorFacts;
 
 #define FREE_STRIDE PY_SSIZE_T_MIN
@@ -79,6 +80,7 @@ int walk_integer(Walk *walk, int node, Py_ssize_t *result);  /* -2: an int that 
 int array_of(PyObject *value, PyObject **result);            /* new reference */
 int is_ndarray(PyObject *value);
 int tensor_requires_grad(PyObject *tensor);                  /* 1, 0, 2 for no answer, -1 */
+int tensor_is_leaf(PyObject *tensor);                        /* the same */
 int sources_ready(void);
 int array_span(PyObject *array, uintptr_t *low, uintptr_t *high);
 int array_facts_hold(PyObject *array, const TensorFacts *facts);

@@ -4,7 +4,7 @@
 #include <numpy/arrayobject.h>
 #include <structmember.h>
 
-static PyObject *name_requires_grad, *name_shape, *name_strides, *name_itemsize;
+static PyObject *name_requires_grad, *name_is_leaf, *name_shape, *name_strides, *name_itemsize;
 
 int swallow(void)
 {
@@ -146,7 +146,7 @@ STEP(step_cell_contents) { return give(PyCell_Check(base) ? PyCell_GET(base) : N
 
 int is_ndarray(PyObject *value) { return PyArray_CheckExact(value); }
 
-enum { SLOT_DATA, SLOT_REQUIRES_GRAD, SLOT_BASE, SLOTS };
+enum { SLOT_DATA, SLOT_REQUIRES_GRAD, SLOT_BASE, SLOT_EDGE, SLOTS };
 
 static PyObject *slot_names[SLOTS];
 
@@ -185,19 +185,27 @@ static PyObject *slot_value(PyObject *object, int which)
     return offset > 0 ? *(PyObject **)((char *)object + offset) : NULL;
 }
 
+static int ask_attribute(PyObject *tensor, PyObject *name) /* 1, 0, 2 for no answer, -1 */
+{
+    PyObject *value = PyObject_GetAttr(tensor, name);
+    int answer = value == NULL ? -1 : PyObject_IsTrue(value);
+    Py_XDECREF(value);
+    return answer < 0 ? (swallow() < 0 ? -1 : 2) : answer;
+}
+
 int tensor_requires_grad(PyObject *tensor)
 {
     PyObject *flag = slot_value(tensor, SLOT_REQUIRES_GRAD), *base = slot_value(tensor, SLOT_BASE);
     if (flag != NULL && base == Py_None) { /* a view asks its base first: that is Python's */
         return flag == Py_True ? 1 : flag == Py_False ? 0 : PyObject_IsTrue(flag);
     }
-    PyObject *value = PyObject_GetAttr(tensor, name_requires_grad);
-    if (value == NULL) {
-        return swallow() < 0 ? -1 : 2;
-    }
-    int answer = PyObject_IsTrue(value);
-    Py_DECREF(value);
-    return answer < 0 ? (swallow() < 0 ? -1 : 2) : answer;
+    return ask_attribute(tensor, name_requires_grad);
+}
+
+int tensor_is_leaf(PyObject *tensor)
+{
+    PyObject *edge = slot_value(tensor, SLOT_EDGE);
+    return edge != NULL ? edge == Py_None : ask_attribute(tensor, name_is_leaf);
 }
 
 int array_of(PyObject *value, PyObject **result)
@@ -321,11 +329,15 @@ int array_facts_hold(PyObject *array, const TensorFacts *facts)
             return 0;
         }
     }
-    int flags = PyArray_FLAGS(exact);
-    if (facts->contiguous && !(flags & NPY_ARRAY_C_CONTIGUOUS)) {
-        return 0;
+    Py_ssize_t step = facts->itemsize;
+    for (Py_ssize_t i = 0; i < facts->ordered; i++) {
+        int dim = (int)facts->order[i];
+        if (PyArray_DIM(exact, dim) != 1 && PyArray_STRIDE(exact, dim) != step) {
+            return 0;
+        }
+        step *= PyArray_DIM(exact, dim);
     }
-    return facts->writeable < 0 || facts->writeable == !!(flags & NPY_ARRAY_WRITEABLE);
+    return facts->writeable < 0 || facts->writeable == !!PyArray_ISWRITEABLE(exact);
 }
 
 /* ---- the table, binding, fetching ----------------------------------------------------------------------------------------- */
@@ -465,7 +477,7 @@ int walk_integer(Walk *walk, int position, Py_ssize_t *result)
 int sources_ready(void)
 {
     import_array1(-1);
-    static const char *const slots[SLOTS] = {"_data", "_requires_grad", "_base"};
+    static const char *const slots[SLOTS] = {"_data", "_requires_grad", "_base", "_edge"};
     for (int i = 0; i < SLOTS; i++) {
         slot_names[i] = PyUnicode_InternFromString(slots[i]);
         if (slot_names[i] == NULL) {
@@ -473,8 +485,9 @@ int sources_ready(void)
         }
     }
     name_requires_grad = PyUnicode_InternFromString("requires_grad");
+    name_is_leaf = PyUnicode_InternFromString("is_leaf");
     name_shape = PyUnicode_InternFromString("shape");
     name_strides = PyUnicode_InternFromString("strides");
     name_itemsize = PyUnicode_InternFromString("itemsize");
-    return name_requires_grad && name_shape && name_strides && name_itemsize ? 0 : -1;
+    return name_requires_grad && name_is_leaf && name_shape && name_strides && name_itemsize ? 0 : -1;
 }

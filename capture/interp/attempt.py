@@ -30,10 +30,11 @@ from .frame import Frame
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
-from .outcome import Break, Observed
+from .outcome import Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import Sequence, TupleValue, Unread
+from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, Namespace
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, hashes_by_identity
@@ -52,9 +53,12 @@ class Knowledge:
     location: Any = None
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
     dynamic_ints: set[Any] = field(default_factory=set)
+    dynamic_floats: set[Any] = field(default_factory=set)
+    shapes: dict[str, tuple] = field(default_factory=dict)  # parameter -> names of its symbolic sizes
     all_dynamic: bool | None = None
 
 
+EQUAL_SIZES = (("input", 0), ("input", 1), ("eq", 0))
 EXCEPTION_TEXTS = (BaseException.__str__, KeyError.__str__)
 
 
@@ -78,6 +82,9 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}
+        self.floats: dict[Any, FloatValue] = {}
+        self.named_sizes: dict[str, Any] = {}
+        self.compared: dict[int, Value] = {}  # Values from outside that were told apart by identity, as keys
         self.bindings: dict[str, Any] = {}  # name of a size symbol -> source of an int
         self.wrapped: dict[int, Value] = {}
         self.twins: dict[int, Value] = {}
@@ -91,9 +98,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.root_index = 0
         self.failed_at: errors.Location | None = None
         self.turns = 0
-        self.inlined: dict[types.CodeType, None] = {}
         self.grad_mode_before = self.grad_mode_after = STATE.enabled
-        self.active = False
         self.root = self.root_frame(code)
         self.guard(guards.Equals(sources.Attribute(sources.Constant(STATE, "grad mode"), "enabled"), STATE.enabled))
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
@@ -134,14 +139,13 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
             raise Break(f"loops with more than {config.unroll_limit} turns are not captured", "raise config.unroll_limit")
 
     def body(self, code: types.CodeType) -> Body:
-        self.inlined[code] = None
         return decode(code)
 
     def namespace(self, globals: dict) -> Namespace:
         found = self.namespaces.get(id(globals))
         if found is None:
             name = globals.get("__name__", "?")
-            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_own(name) and not name.startswith("segue.tools"))
+            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_own(name))
         return found
 
     def module_namespace(self, module: types.ModuleType) -> Namespace:
@@ -182,12 +186,27 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         return gradient
 
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
-        dims = set(self.knowledge.dynamic.get(source, ()))
-        marked = tensor.__dict__.get("_segue_dynamic_dims", ())
-        dims.update(marked)
-        if self.knowledge.all_dynamic and isinstance(source, sources.Local):
-            dims.update(range(tensor.ndim))
-        return sorted(dims)
+        if not tensor.is_contiguous():
+            return []  # its strides depend on its sizes, and the guard could only free them altogether
+        """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
+        dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))
+        if self.knowledge.all_dynamic and type(tensor) is Tensor:
+            dims.update(dict.fromkeys(dim for dim, size in enumerate(tensor.shape) if size > 1))
+        names = self.knowledge.shapes.get(source.name, ()) if isinstance(source, sources.Local) else ()
+        if names and len(names) != tensor.ndim:
+            raise errors.CaptureError(f"shapes names {len(names)} sizes of '{source.name}', which has {tensor.ndim} dimensions")
+        for dim, name in enumerate(names):
+            if isinstance(name, str):
+                dims[dim] = self.named_sizes.get(name, name)
+        return dict(sorted(dims.items()))
+
+    def size_names(self, source: Any, twin: Tensor) -> None:
+        """Remember the symbols that `shapes` named, so that the next tensor's size of the same name is the same symbol."""
+        for dim, name in enumerate(self.knowledge.shapes.get(source.name, ()) if isinstance(source, sources.Local) else ()):
+            if isinstance(name, str):
+                known = self.named_sizes.setdefault(name, twin._data.shape[dim])
+                if sources.Size(source, dim) != self.bindings.get(str(known)):
+                    self.guard(guards.SizeRelation((self.bindings[str(known)], sources.Size(source, dim)), EQUAL_SIZES, f"both are called {name}"))
 
     # -- guards -------------------------------------------------------------------------------------------------------
 
@@ -254,7 +273,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         """Run a pure function of plain data; an exception in it is one of the user's program."""
         try:
             return function(*args, **kwargs)
-        except (Break, Observed):
+        except (Break, Observed, Specialise):
             raise
         except Exception as error:
             raise Observed(ExceptionValue(type(error), [self.make(arg) for arg in error.args])) from None
@@ -286,8 +305,9 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     def format_object(self, value: ObjectValue, conversion: str | None, spec: str) -> Value:
         names = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}[conversion]
         if isinstance(value, ExceptionValue) and "__str__" in names and self.class_entry(value.type(), "__str__") in EXCEPTION_TEXTS:
-            whole = value.args[0] if len(value.args) == 1 else TupleValue(value.args) if value.args else constant("")
-            kind = "repr" if issubclass(value.cls, KeyError) and len(value.args) == 1 else "str"
+            args = value.arguments(self)
+            whole = args[0] if len(args) == 1 else TupleValue(args) if args else constant("")
+            kind = "repr" if issubclass(value.cls, KeyError) and len(args) == 1 else "str"
             return self.formatted(whole, kind, spec)
         for name in names:
             found = self.class_entry(value.type(), name)
@@ -309,6 +329,12 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         if isinstance(value, (TensorValue, CallableValue)):
             return True
         return isinstance(value, (ObjectValue, OpaqueValue, IdentityNumber)) and (isinstance(value, IdentityNumber) or hashes_by_identity(value.type()))
+
+    def note_identity(self, value: Value) -> None:
+        """A Value serves as a key: at the end, all those from outside are guarded to stay as distinct as they are."""
+        value = value.of if isinstance(value, IdentityNumber) else value
+        if value.source is not None and not isinstance(value.source, sources.Constant):
+            self.compared[id(value)] = value
 
     def is_identity_class(self, cls: type) -> bool:
         return issubclass(cls, (Tensor, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)) or hashes_by_identity(cls)

@@ -25,6 +25,7 @@ from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
 from .values.containers import Unread
+from .values.floats import FloatInput, FloatValue
 from .values.functions import CellValue
 from .values.tensors import TensorValue
 
@@ -124,6 +125,10 @@ class Output:
         self.places[id(value)] = self.result_places[-1]
         self.kept.append(value)
         self.emit("LOAD_FAST", self.result_places[-1])
+
+    def float_result(self, value: FloatValue) -> None:
+        """Push a float that the graph computes."""
+        self.helper("number_of", TensorValue(value.twin))
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -373,7 +378,7 @@ class Builder:
         self.finish_graph(out)
         wanted = dict(out.sources)
         if self.compiled is not None:
-            wanted.update(dict.fromkeys(self.attempt.graph_inputs, ""))
+            wanted.update(dict.fromkeys([i.source if isinstance(i, FloatInput) else i for i in self.attempt.graph_inputs], ""))
         loader = Loader(assembler, wanted)
         for source, place in out.sources.items():
             loader.load(source)
@@ -384,7 +389,13 @@ class Builder:
         assembler.load_const(self.compiled)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:
-            loader.load(source)
+            if isinstance(source, FloatInput):
+                assembler.load_const(HELPERS["float_tensor"])
+                assembler.prepare_call()
+                loader.load(source.source)
+                assembler.call(1)
+            else:
+                loader.load(source)
         assembler.call(len(self.attempt.graph_inputs))
         if not out.result_places:
             assembler.pop_top()

@@ -8,6 +8,7 @@ and each looks only at the function itself.
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +19,7 @@ from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
 from .frame import Frame
 from .lookup import entry_of, is_own
-from .outcome import Break, NotPython, Observed, Skip, Unbuildable
+from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, is_constant_type
 from .values.containers import TupleValue, Unread
@@ -28,22 +29,24 @@ from .values.mappings import DictValue
 from .values.objects import ExceptionValue, ObjectValue
 from .values.tensors import TensorValue
 
-FOLLOWED = ("nn", "optim", "data", "func")  # packages of eager/ whose functions are followed as users' code is
-FOLLOWED_MODULES = ("autograd.mode", "autocast")
+OPERATIONS = ("functional.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
+FOLLOWED = ("nn.", "optim.", "autograd.mode")  # those whose functions are followed as users' code is; all others break the graph
 GENERATOR = inspect.CO_GENERATOR
 ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 OWN_EAGER = __name__.partition(".")[0] + ".eager."
 
 
 def is_leaf(function: Any) -> bool:
-    """Whether a function is one of segue's own operations, which run on twins as they are."""
+    """Whether a function is one of segue's own operations, which run on twins as they are. Raises Break for those that change segue's own state."""
     module = getattr(function, "__module__", None) or ""
     if not module.startswith(OWN_EAGER):
         return False
     inner = module.removeprefix(OWN_EAGER)
-    if inner.startswith("nn.functional"):
+    if inner.startswith(OPERATIONS) and not function.__name__.startswith("set_"):
         return True
-    return inner.partition(".")[0] not in FOLLOWED and not inner.startswith(FOLLOWED_MODULES)
+    if inner.startswith(FOLLOWED):
+        return False
+    raise Break(f"{function.__qualname__}() of segue.{inner} is not captured", "call it outside of the compiled function")
 
 
 class Calls:
@@ -143,7 +146,7 @@ class Calls:
         with self.tracing():
             try:
                 result = function(*plain, **named)
-            except (Break, Observed, Skip, Unbuildable, RecursionError):
+            except (Break, Observed, Skip, Specialise, Unbuildable, RecursionError):
                 raise
             except NotPython as error:
                 raise Break(str(error)) from None
@@ -263,7 +266,7 @@ class ModuleObject(ObjectValue):
     def module_path(self) -> str | None:
         if self.source is None:
             return None
-        return self.source.text().replace("._modules['", ".").replace("']", "")
+        return re.sub(r"\._modules\['([^']*)'\]", r".\1", self.source.text())
 
 
 SUGGESTIONS = {

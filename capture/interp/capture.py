@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...eager import errors
+from ...eager.config import config
 from ...eager.log import log
 from ...eager.stats import stats
 from .. import guards, sources
@@ -26,7 +27,7 @@ from ..bytecode.decode import UnknownOpcode
 from ..sources import MISSING
 from .attempt import Attempt, Knowledge
 from .builder import Builder
-from .outcome import Break, Observed, Skip, Unbuildable
+from .outcome import Break, Observed, Skip, Specialise, Unbuildable
 from .values.constants import Constant
 from .values.mappings import DictValue, SetValue
 from .values.containers import ListValue
@@ -70,6 +71,8 @@ class CodeState:
     compilations: int = 0
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     dynamic_ints: set[Any] = field(default_factory=set)
+    dynamic_floats: set[Any] = field(default_factory=set)
+    constants: set[Any] = field(default_factory=set)  # what was tried as varying and must stay constant
     warned: bool = False
 
 
@@ -85,12 +88,12 @@ class Settings:
     shapes: dict[str, Any] = field(default_factory=dict)
     numerics: str = "eager"
     strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
-    states: dict[types.CodeType, CodeState] = field(default_factory=dict)
+    states: dict[int, tuple[types.CodeType, CodeState]] = field(default_factory=dict)  # by identity: equal code may stand in two places
     captured: list[Captured] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
     def state(self, code: types.CodeType) -> CodeState:
-        return self.states.setdefault(code, CodeState())
+        return self.states.setdefault(id(code), (code, CodeState()))[1]
 
 
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
@@ -103,7 +106,7 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
     if entries:
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
-    with stats.timed("compile_seconds"):
+    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics):
         try:
             return capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
@@ -113,6 +116,10 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
         except Exception as problem:
             if settings.strict:
                 raise
+            warnings.warn(
+                f"segue: capture of {code.co_qualname} failed inside of segue ({type(problem).__name__}: {problem}); it runs eagerly. Please report it",
+                RuntimeWarning, stacklevel=2,
+            )  # fmt: skip
             return skip(settings, code, f"internal: {type(problem).__name__}: {problem}\n{traceback.format_exc()}")
 
 
@@ -152,10 +159,10 @@ def generalise(settings: Settings, state: CodeState, code: types.CodeType, view:
         for guard in entry.guards:
             if isinstance(guard, guards.TensorMatch):
                 generalise_tensor(state, guard, view)
-            elif isinstance(guard, guards.Equals) and type(guard.value) is int and not isinstance(guard.source, sources.Constant):
+            elif isinstance(guard, guards.Equals) and type(guard.value) in (int, float):
                 now = guard.source.fetch(view)
-                if type(now) is int and now != guard.value:
-                    state.dynamic_ints.add(guard.source)
+                if type(now) is type(guard.value) and now != guard.value and guard.source not in state.constants:
+                    (state.dynamic_ints if type(now) is int else state.dynamic_floats).add(guard.source)
 
 
 def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) -> None:
@@ -174,11 +181,18 @@ def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) ->
 
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     start = time.perf_counter()
-    knowledge = Knowledge(dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, all_dynamic=settings.dynamic)
+    knowledge = Knowledge(
+        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, shapes=settings.shapes, all_dynamic=settings.dynamic,
+    )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
         attempt = Attempt(view, code, knowledge)
         try:
             outcome = attempt.execute()
+        except Specialise as problem:
+            state.constants |= problem.sources
+            state.dynamic_floats -= problem.sources
+            knowledge.break_step = None
+            continue
         except Break as problem:
             learn(settings, attempt, knowledge, problem.reason, problem.suggestion)
             continue
@@ -260,5 +274,6 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
+    others += [value for value in attempt.compared.values() if not any(value is other for other in others)]
     if len(others) > 1:
         attempt.guard(guards.SameObjects.of([value.source for value in others], [value.real for value in others]))

@@ -71,21 +71,29 @@ class Frame:
         self.stack.append(value)
 
     def pop(self) -> Value:
-        return self.stack.pop()
+        return self.read(self.stack.pop())
+
+    def read(self, slot: Any) -> Value:
+        """A parameter of the root frame becomes a Value, and is guarded, only when something is done with it."""
+        return self.run_state.wrap(slot.real, slot.source) if type(slot) is Unread else slot
+
+    def peek(self, depth: int) -> Value:
+        """The slot at a depth (1 is the top), which stays where it is."""
+        found = self.stack[-depth] = self.read(self.stack[-depth])
+        return found
 
     def pop_many(self, count: int) -> list[Value]:
         if not count:
             return []
-        found = self.stack[-count:]
+        found = [self.read(slot) for slot in self.stack[-count:]]
         del self.stack[-count:]
         return found
 
-    def load(self, name: str) -> Value:
+    def load(self, name: str) -> Any:
+        """A Value, or the unread place of a parameter."""
         found = self.slots.get(name)
         if found is None:
             raise self.run_state.raised(UnboundLocalError, f"cannot access local variable '{name}' where it is not associated with a value")
-        if isinstance(found, Unread):
-            found = self.slots[name] = self.run_state.wrap(found.real, found.source)
         return found
 
     def cell(self, name: str) -> CellValue:

@@ -51,7 +51,7 @@ def load_fast_and_clear(frame: Frame, i: Any) -> None:
 
 @handles("STORE_FAST")
 def store_fast(frame: Frame, i: Any) -> None:
-    value = frame.pop()
+    value = frame.stack.pop()
     frame.slots[i.argument] = None if value is NULL else value
 
 
@@ -124,7 +124,7 @@ def delete_global(frame: Frame, i: Any) -> None:
 
 @handles("POP_TOP")
 def pop_top(frame: Frame, i: Any) -> None:
-    frame.pop()
+    frame.stack.pop()
 
 
 @handles("PUSH_NULL")
@@ -282,32 +282,32 @@ def build_slice(frame: Frame, i: Any) -> None:
 @handles("LIST_APPEND")
 def list_append(frame: Frame, i: Any) -> None:
     value = frame.pop()
-    frame.stack[-i.argument].call_method(frame.run_state, "append", [value], {})
+    frame.peek(i.argument).call_method(frame.run_state, "append", [value], {})
 
 
 @handles("SET_ADD")
 def set_add(frame: Frame, i: Any) -> None:
     value = frame.pop()
-    frame.stack[-i.argument].call_method(frame.run_state, "add", [value], {})
+    frame.peek(i.argument).call_method(frame.run_state, "add", [value], {})
 
 
 @handles("MAP_ADD")
 def map_add(frame: Frame, i: Any) -> None:
     value, key = frame.pop(), frame.pop()
-    frame.stack[-i.argument].set_item(frame.run_state, key, value)
+    frame.peek(i.argument).set_item(frame.run_state, key, value)
 
 
 @handles("LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE")
 def extend(frame: Frame, i: Any) -> None:
     more = frame.pop()
     name = "extend" if i.opcode == "LIST_EXTEND" else "update"
-    frame.stack[-i.argument].call_method(frame.run_state, name, [more], {})
+    frame.peek(i.argument).call_method(frame.run_state, name, [more], {})
 
 
 @handles("DICT_MERGE")
 def dict_merge(frame: Frame, i: Any) -> None:
     run, more = frame.run_state, frame.pop()
-    target = frame.stack[-i.argument]
+    target = frame.peek(i.argument)
     for key, value in run.pairs(more):
         if key_of(run, key) in target.entries:
             raise run.raised(TypeError, f"got multiple values for keyword argument {key.describe()}")
@@ -341,7 +341,7 @@ def unpack_ex(frame: Frame, i: Any) -> None:
 
 @handles("GET_LEN")
 def get_len(frame: Frame, i: Any) -> None:
-    frame.push(frame.stack[-1].length(frame.run_state))
+    frame.push(frame.peek(1).length(frame.run_state))
 
 
 # -- strings and imports -----------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ def import_name(frame: Frame, i: Any) -> None:
 
 @handles("IMPORT_FROM")
 def import_from(frame: Frame, i: Any) -> None:
-    frame.push(frame.stack[-1].attribute(frame.run_state, i.argument))
+    frame.push(frame.peek(1).attribute(frame.run_state, i.argument))
 
 
 # -- functions ----------------------------------------------------------------------------------------------------------------

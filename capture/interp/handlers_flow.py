@@ -14,8 +14,8 @@ from .handlers_data import handles
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
-from .values.containers import ListValue, TupleValue
-from .values.functions import MethodValue
+from .values.containers import TupleValue
+from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ExceptionValue, ObjectValue
@@ -61,7 +61,7 @@ def get_iter(frame: Frame, i: Any) -> None:
 
 @handles("FOR_ITER")
 def for_iter(frame: Frame, i: Any) -> None:
-    found = frame.run_state.next(frame.stack[-1])
+    found = frame.run_state.next(frame.peek(1))
     if found is None:
         frame.pop()
         frame.index = i.target
@@ -71,7 +71,7 @@ def for_iter(frame: Frame, i: Any) -> None:
 
 @handles("RETURN_VALUE")
 def return_value(frame: Frame, i: Any) -> tuple[str, Value]:
-    return "return", frame.pop()
+    return "return", frame.stack.pop()
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ def call(frame: Frame, i: Any) -> None:
 def _zero_argument_super(frame: Frame) -> Value:
     run = frame.run_state
     cls = frame.cell("__class__").get(run)
-    first = frame.slots.get(frame.code.co_varnames[0])
-    owner = first.get(run) if type(first).__name__ == "CellValue" else frame.load(frame.code.co_varnames[0])
+    first = frame.load(frame.code.co_varnames[0])
+    owner = first.get(run) if isinstance(first, CellValue) else frame.read(first)
     return run.call(run.wrap_known(super), [cls, owner], {})
 
 
@@ -163,7 +163,7 @@ def pop_except(frame: Frame, i: Any) -> None:
 @handles("CHECK_EXC_MATCH")
 def check_exc_match(frame: Frame, i: Any) -> None:
     classes = frame.run_state.class_tuple(frame.pop())
-    frame.push(constant(issubclass(frame.stack[-1].type(), classes)))
+    frame.push(constant(issubclass(frame.peek(1).type(), classes)))
 
 
 @handles("BEFORE_WITH")
@@ -180,8 +180,8 @@ def before_with(frame: Frame, i: Any) -> None:
 
 @handles("WITH_EXCEPT_START")
 def with_except_start(frame: Frame, i: Any) -> None:
-    run, error = frame.run_state, frame.stack[-1]
-    leave = frame.stack[-4]
+    run, error = frame.run_state, frame.peek(1)
+    leave = frame.peek(4)
     frame.push(run.call(leave, [run.wrap_known(error.type()), error, constant(None)], {}))
 
 
@@ -190,18 +190,18 @@ def with_except_start(frame: Frame, i: Any) -> None:
 
 @handles("MATCH_SEQUENCE")
 def match_sequence(frame: Frame, i: Any) -> None:
-    cls = frame.stack[-1].type()
+    cls = frame.peek(1).type()
     frame.push(constant(issubclass(cls, AbstractSequence) and not issubclass(cls, (str, bytes, bytearray))))
 
 
 @handles("MATCH_MAPPING")
 def match_mapping(frame: Frame, i: Any) -> None:
-    frame.push(constant(issubclass(frame.stack[-1].type(), Mapping)))
+    frame.push(constant(issubclass(frame.peek(1).type(), Mapping)))
 
 
 @handles("MATCH_KEYS")
 def match_keys(frame: Frame, i: Any) -> None:
-    run, keys, subject = frame.run_state, frame.stack[-1].items_of(frame.run_state), frame.stack[-2]
+    run, keys, subject = frame.run_state, frame.peek(1).items_of(frame.run_state), frame.peek(2)
     if not isinstance(subject, DictValue):
         raise Break(f"matching the keys of a {subject.describe()} is not captured")
     found = []
@@ -287,7 +287,7 @@ def get_yield_from_iter(frame: Frame, i: Any) -> None:
 def send(frame: Frame, i: Any) -> None:
     run = frame.run_state
     value = frame.pop()
-    receiver = frame.stack[-1]
+    receiver = frame.peek(1)
     if isinstance(receiver, GeneratorValue):
         found = receiver.send(run, value)
         result = constant(None) if found is not None else receiver.result

@@ -12,6 +12,7 @@ import functools
 import types
 from typing import Any
 
+from ...eager.errors import OWN_ROOMS
 from .. import guards, sources
 from ..sources import MISSING
 from .outcome import Break, Observed
@@ -22,12 +23,13 @@ from .values.objects import SLOT_WRAPPERS, ObjectValue
 
 OWN_PACKAGE = __name__.partition(".")[0]
 COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of these types are guarded by value
+OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 def is_own(module: str | None) -> bool:
     """Whether a module of this name is part of segue itself."""
-    return module is not None and (module == OWN_PACKAGE or module.startswith(OWN_PACKAGE + "."))
+    return module is not None and (module == OWN_PACKAGE or module.startswith(OWN_MODULES))
 
 
 def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
@@ -52,7 +54,7 @@ class Lookup:
             return  # a class written in C does not change; segue's own inner workings are trusted
         path = sources.Constant(cls, cls.__qualname__)
         if found is MISSING:
-            self.guard(guards.Predicate((path,), functools.partial(_lacks, name), f"{cls.__qualname__} has no '{name}'"))
+            self.guard(guards.HasEntry(path, name, present=False))
         elif type(found) in COMPARED:
             self.guard(guards.Equals(sources.TypeEntry(path, name), found))
         else:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..sources import MISSING
-from .outcome import Break, Observed
+from .outcome import Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
+from .values.floats import FloatValue, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator
 from .values.mappings import DictValue, DictView, SetValue
@@ -52,6 +53,7 @@ UNARY: dict[str, tuple[Callable, str]] = {
 }  # fmt: skip
 NUMERIC = (TensorValue, SymIntValue)
 PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
+FLOAT_OPERATORS = ("+", "-", "*")
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
 
@@ -63,6 +65,8 @@ class Operators:
         row = BINARY[symbol]
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.function, left.value, right.value))
+        if isinstance(left, FloatValue) or isinstance(right, FloatValue):
+            return self.float_binary(symbol, row, left, right)
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
                 return self.leaf(row.function, [left, right], {}, row.name)
@@ -70,6 +74,26 @@ class Operators:
                 return self.leaf(row.function, [left, right], {}, row.name)
         special = self.container_binary(symbol, left, right)
         return special if special is not None else self.by_special_methods(row, symbol, left, right)
+
+    def float_binary(self: Any, symbol: str, row: Operator, left: Value, right: Value) -> Value:
+        """Arithmetic with a float that varies: with a tensor it is a number of the tensor's dtype, with other numbers it stays a float."""
+        for value, other in ((left, right), (right, left)):
+            if isinstance(other, TensorValue):
+                args = [self.float_operand(value, other), other]
+                return self.leaf(row.function, args if other is right else args[::-1], {}, row.name)
+        safe = symbol in FLOAT_OPERATORS or (symbol == "/" and isinstance(right, Constant) and right.value != 0)
+        if not safe or not (is_number(left) and is_number(right)):
+            raise Specialise(origins_of(left, right))
+        made = self.leaf(row.function, [TensorValue(v.twin) if isinstance(v, FloatValue) else v for v in (left, right)], {}, row.name)
+        return FloatValue(made.twin, origins_of(left, right))
+
+    def float_operand(self: Any, value: Value, tensor: TensorValue) -> Value:
+        """A float as an operand of a tensor: cast to the tensor's dtype, as the number itself would be."""
+        if not isinstance(value, FloatValue):
+            return value
+        if not tensor.twin.is_floating_point():
+            raise Specialise(value.origins)
+        return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
 
     def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
         if isinstance(left, Sequence) and isinstance(right, Sequence) and symbol == "+" and issubclass(right.cls, left.cls.__mro__[-2]):
@@ -111,6 +135,8 @@ class Operators:
 
     def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = BINARY[symbol]
+        if isinstance(left, TensorValue) and isinstance(right, FloatValue):
+            right = self.float_operand(right, left)
         if isinstance(left, TensorValue) and isinstance(right, PLAIN):
             return self.leaf(row.inplace, [left, right], {}, row.inplace_name)
         if isinstance(left, ListValue):
@@ -139,6 +165,8 @@ class Operators:
 
     def unary(self: Any, symbol: str, value: Value) -> Value:
         function, name = UNARY[symbol]
+        if isinstance(value, FloatValue):
+            return FloatValue(self.leaf(function, [TensorValue(value.twin)], {}, name).twin, value.origins)
         if isinstance(value, Constant):
             return self.make(self.concrete(function, value.value))
         if isinstance(value, NUMERIC):
@@ -151,6 +179,8 @@ class Operators:
 
     def compare(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = COMPARISONS[symbol]
+        if isinstance(left, FloatValue) or isinstance(right, FloatValue):
+            raise Specialise(origins_of(left, right))
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.function, left.value, right.value))
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):

@@ -39,5 +39,13 @@ class Unbuildable(Exception):  # noqa: N818
         self.reason = reason
 
 
+class Specialise(Exception):  # noqa: N818
+    """Something that was taken as varying must be taken as a constant; `sources` says which."""
+
+    def __init__(self, sources: Any) -> None:
+        super().__init__(sources)
+        self.sources = sources
+
+
 class NotPython(Exception):  # noqa: N818
     """A Value has no plain Python object that could be handed to real code during capture."""

@@ -11,6 +11,20 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from ...eager.tensor import Tensor, wrap
+
+
+def float_tensor(value: float) -> Tensor:
+    """A float as an input of a graph."""
+    return wrap(np.array(value, dtype=np.float64))
+
+
+def number_of(tensor: Tensor) -> float:
+    """The other way."""
+    return tensor.item()
+
 
 def tuple_of_class(items: tuple, cls: type) -> Any:
     return tuple.__new__(cls, items)

@@ -8,31 +8,37 @@ from __future__ import annotations
 
 import collections
 import functools
+import keyword
+import re
 import types
 from collections.abc import Callable
 from typing import Any
 
 from ...eager.autograd import mode
 from ...eager.dtypes import device, dtype
+from ...eager.errors import SegueError
 from ...eager.tensor import Size, Tensor
 from ...graph.symbolic import SymInt
 from .. import guards, sources
+from .._capture import Compiled, Disabled
 from ..sources import MISSING
 from .calls import ModuleObject
+from .rebuild import float_tensor
 from .outcome import Break
 from .values.base import Value
 from .values.constants import LITERALS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
-from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, ModuleValue, PartialValue
+from .values.floats import FloatInput, FloatValue
+from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
 from .values.mappings import DictValue, SetValue, key_of_real
-from .values.objects import ObjectValue, OpaqueValue
+from .values.objects import ExceptionValue, ObjectValue, OpaqueValue
 from .values.state import GradModeValue
 from .values.tensors import TensorValue
 
 HEAP_TYPE = 1 << 9
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
 TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
-IDENTITY_TYPES = (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
+IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
 
 
 class Wrapping:
@@ -92,6 +98,14 @@ class Wrapping:
             return known
         if isinstance(source, sources.Constant):
             return Constant(obj)
+        if type(obj) is float and source in self.knowledge.dynamic_floats:
+            known = self.floats.get(source)
+            if known is None:
+                twin = self.tracer.input(float_tensor(obj), input_name(source))
+                self.graph_inputs.append(FloatInput(source))
+                self.guard(guards.TypeIs(source, float))
+                known = self.floats[source] = FloatValue(twin, frozenset([source]), source)
+            return known
         if type(obj) in LITERALS and type(obj) is not type(NotImplemented):
             self.guard(guards.Equals(source, obj))
         else:
@@ -136,11 +150,15 @@ class Wrapping:
 
     def tensor_input(self: Any, obj: Any, source: Any) -> Value:
         dims = self.dynamic_dims(source, obj)
-        twin = self.tracer.input(obj, None, dims)
+        try:
+            twin = self.tracer.input(obj, input_name(source), dims)
+            self.guard(guards.TensorMatch.of(source, obj, dims))
+        except (SegueError, ValueError) as problem:  # memory that overlaps what was written, strides that are no multiple of the item size
+            raise Break(str(problem).splitlines()[0]) from None
         self.graph_inputs.append(source)
-        self.guard(guards.TensorMatch.of(source, obj, dims))
         for dim in dims:
             self.bindings.setdefault(str(twin._data.shape[dim]), sources.Size(source, dim))
+        self.size_names(source, twin)
         value = self.twins[id(twin)] = TensorValue(twin, source, obj)
         self.tensor_inputs.append(value)
         return value
@@ -158,6 +176,13 @@ class Wrapping:
         return known
 
 
+def input_name(source: Any) -> str | None:
+    """A readable name for a graph's input: `self.layers[0].weight` gives `self_layers_0_weight`."""
+    text = re.sub(r"\._(?:parameters|buffers|modules)\b", "", source.text())
+    name = re.sub(r"\W+", "_", text).strip("_")
+    return name if name.isidentifier() and not keyword.iskeyword(name) else None
+
+
 # -- wrappers, by kind of object -------------------------------------------------------------------------------------------
 
 
@@ -168,9 +193,7 @@ def wrap_list(run: Any, obj: list, source: Any) -> Value:
 
 
 def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
-    if type(obj) is tuple and all(type(item) in LITERALS and type(item) is not type(NotImplemented) for item in obj) and not any(
-        type(item) is int and sources.Item(source, index) in run.knowledge.dynamic_ints for index, item in enumerate(obj)
-    ):
+    if type(obj) is tuple and all(type(item) in LITERALS and type(item) is not type(NotImplemented) for item in obj):
         run.guard(guards.Equals(source, obj))
         return TupleValue([constant(item) for item in obj], tuple, source, obj)
     run.guard(guards.TypeIs(source, type(obj)))
@@ -270,6 +293,11 @@ def wrap_tensor(run: Any, obj: Any, source: Any) -> Value:
     return run.tensor_input(obj, source)
 
 
+def wrap_exception(run: Any, obj: BaseException, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return ExceptionValue(type(obj), None, obj, source)
+
+
 def wrap_object(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
     return ObjectValue(type(obj), obj, source)
@@ -301,10 +329,10 @@ WRAPPERS: dict[type, Callable] = {
     frozenset: wrap_set, range: wrap_range, slice: wrap_slice, types.FunctionType: wrap_identical(FunctionValue), types.MethodType: wrap_method,
     types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_identical(ModuleValue), functools.partial: wrap_partial,
     dtype: wrap_constant_object, device: wrap_constant_object, types.CellType: lambda run, obj, source: run.cell(obj, source),
-    types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
+    Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
-    (Tensor, wrap_tensor), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_identical(ModuleValue)),
+    (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_identical(ModuleValue)),
 )  # fmt: skip
 MAKERS: dict[type, Callable] = {
     tuple: lambda run, obj: TupleValue([run.make(item) for item in obj]),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import bfloat16, bool, float32, float64, int64
+from ..errors import DtypeError, error
 from .definition import Indexed, define
 from .samples import calls
 
@@ -17,6 +18,13 @@ from .samples import calls
 def _full_body(h: Any, index: tuple, out_shape: tuple, shape: tuple, value: Any, dtype: Any) -> Any:
     plain = isinstance(value, (int, float, complex))
     return h.cast(h.constant(value) if plain else h.index_expr(value), dtype)
+
+
+def _full_kernel(xp: Any, shape: tuple, value: Any, dtype: Any) -> Any:
+    try:
+        return xp.full(shape, value, dtype.numpy)
+    except OverflowError:
+        raise error(DtypeError, f"full(): value cannot be converted to type {dtype} without overflow: {value}") from None
 
 
 def _arange_kernel(xp: Any, start: Any, step: Any, count: int, dtype: Any) -> Any:
@@ -48,7 +56,7 @@ def _arange_body(h: Any, index: tuple, out_shape: tuple, start: Any, step: Any, 
 
 define(
     "full", "shape, value, dtype", kind="creation", dtype=lambda shape, value, dtype: dtype, shape=lambda shape, value, dtype: tuple(shape),
-    kernel=lambda xp, shape, value, dtype: xp.full(shape, value, dtype.numpy), lower=Indexed(_full_body), tags="nondifferentiable recompute symbolic",
+    kernel=_full_kernel, lower=Indexed(_full_body), tags="nondifferentiable recompute symbolic",
     samples=lambda: calls(((2, 3), 1.5, float32), ((), 3, int64), ((0, 2), 0, float64), ((2,), True, bool), ((2,), 0.5, bfloat16)),
     doc="A tensor of a shape, filled with a number.",
 )  # fmt: skip

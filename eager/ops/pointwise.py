@@ -30,23 +30,69 @@ def _special(xp: Any, name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(_SPECIAL[xp.__name__]), name)
 
 
-def _plain(name: str) -> Callable[..., Any]:
-    """The array module's function. bfloat16 beside a Python number computes in float32, as PyTorch does, and is rounded once."""
+def _wrapped(number: Any, dtype: Any) -> Any:
+    """A Python int beside an integer array that cannot hold it wraps around, as in PyTorch; NumPy would raise."""
+    if type(number) is not int or dtype.kind not in "iu":
+        return number
+    limits = np.iinfo(dtype)
+    return number if limits.min <= number <= limits.max else (number - int(limits.min)) % 2**limits.bits + int(limits.min)
 
-    def kernel(xp: Any, *operands: Any) -> Any:
-        result = getattr(xp, name)(*operands)
-        x = operands[0]
-        if len(operands) == 1:
-            return result
-        wanted = x.dtype if hasattr(x, "dtype") else operands[1].dtype
-        return result if result.dtype is wanted or result.dtype == wanted else result.astype(wanted)
+
+def _unary(name: str) -> Callable[..., Any]:
+    """The array module's function of one operand."""
+    return lambda xp, x: getattr(xp, name)(x)
+
+
+def _binary(name: str) -> Callable[..., Any]:
+    """The array module's function of two operands. bfloat16 beside a Python number computes in float32, as PyTorch does, and is rounded once."""
+
+    def kernel(xp: Any, x: Any, y: Any) -> Any:
+        if not hasattr(y, "dtype"):
+            wanted, y = x.dtype, _wrapped(y, x.dtype)
+        elif not hasattr(x, "dtype"):
+            wanted, x = y.dtype, _wrapped(x, y.dtype)
+        else:
+            return getattr(xp, name)(x, y)
+        result = getattr(xp, name)(x, y)
+        return result if result.dtype == wanted else result.astype(wanted)
 
     return kernel
 
 
-def _predicate(name: str) -> Callable[..., Any]:
-    """The array module's function as it is: the result is bool."""
-    return lambda xp, *operands: getattr(xp, name)(*operands)
+def _comparison(name: str) -> Callable[..., Any]:
+    """The array module's function of two operands with a bool result."""
+
+    def kernel(xp: Any, x: Any, y: Any) -> Any:
+        if not hasattr(y, "dtype"):
+            y = _wrapped(y, x.dtype)
+        elif not hasattr(x, "dtype"):
+            x = _wrapped(x, y.dtype)
+        return getattr(xp, name)(x, y)
+
+    return kernel
+
+
+def _exact(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """A number that the dtype cannot hold raises, where wrapping around would be a wrong answer (a bound, a value to put in)."""
+
+    def checked(xp: Any, *operands: Any) -> Any:
+        try:
+            return kernel(xp, *operands)
+        except OverflowError as problem:
+            raise error(DtypeError, f"a value cannot be converted without overflow ({problem})", "cast the tensor to a wider dtype first") from None
+
+    return checked
+
+
+def _bound(name: str) -> Callable[..., Any]:
+    """Maximum or minimum with a bound."""
+
+    def kernel(xp: Any, x: Any, y: Any) -> Any:
+        result = getattr(xp, name)(x, y)
+        wanted = x.dtype if hasattr(x, "dtype") else y.dtype
+        return result if result.dtype == wanted else result.astype(wanted)
+
+    return _exact(kernel)
 
 
 def _whole(name: str) -> Callable[..., Any]:
@@ -78,7 +124,7 @@ def _power(xp: Any, x: Any, y: Any) -> Any:
                 return xp.where(negative, inverse, whole).astype(whole.dtype)
         elif y < 0:
             raise error(RuntimeError, "Integers to negative integer powers are not allowed.", "cast the base to a floating dtype")
-    return _plain("power")(xp, x, y)
+    return _binary("power")(xp, x, y)
 
 
 def _sign(xp: Any, x: Any) -> Any:
@@ -135,7 +181,7 @@ def unary(
 ) -> None:  # fmt: skip
     """One operand. `kernel` is a function's name in the array module or a kernel; `gradient` is None where there is no derivative."""
     define(
-        name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
+        name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_unary(kernel) if isinstance(kernel, str) else kernel,
         vjp=gradient and {"x": gradient}, jvp=gradient and "elementwise", batch=batching.pointwise(name),
         lower=Scalar(body) if body else primitive(name),
         samples=sampled or samples.unary(name, *domain), doc=doc, tags=tags if gradient else f"{tags} nondifferentiable",
@@ -149,7 +195,7 @@ def binary(
     """Two operands `x` and `y`, with a derivative for each (or None for both)."""
     define(
         name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name),
-        kernel=_plain(kernel) if isinstance(kernel, str) else kernel,
+        kernel=_binary(kernel) if isinstance(kernel, str) else kernel,
         vjp={"x": x, "y": y} if x else None, jvp="elementwise" if x else None, batch=batching.pointwise(name),
         lower=Scalar(body) if body else primitive(name), samples=sampled or samples.binary(name), doc=doc,
         tags=tags if x else f"{tags} nondifferentiable",
@@ -159,10 +205,6 @@ def binary(
 def _flat(F: Any, g: Any) -> Any:
     """The derivative of a step function."""
     return F.zeros_like(g)
-
-
-def _number(value: Any, wanted: float) -> bool:
-    return not hasattr(value, "dtype") and value == wanted
 
 
 def _power_base(F: Any, g: Any, x: Any, y: Any) -> Any:
@@ -187,17 +229,17 @@ def _tie(F: Any, g: Any, mine: Any, other: Any, loses: Callable) -> Any:
 # --------------------------------------------------------------------------------------------------------------------
 # Arithmetic
 
-binary("add", "add", lambda g: g, lambda g: g, "x + y. Bools add as `or`.", body=lambda h, x, y: h.add(x, y))
+binary("add", "add", lambda g: g, lambda g: g, "x + y. Bools add as `or`.")
 binary("sub", "subtract", lambda g: g, lambda g: -g, "x - y. Raises for bools.", dtype=promotion.not_boolean("sub"))
 binary("mul", "multiply", lambda g, y: g * y, lambda g, x: g * x, "x * y. Bools multiply as `and`.")
 binary("div", "true_divide", lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y), "x / y; integers divide to the default floating dtype.",
        dtype=promotion.promoted_floating, sampled=samples.binary("div", second=(0.5, 2.0)))  # fmt: skip
-binary("floor_divide", _divides(_plain("floor_divide")), None, None, "x / y rounded down. Raises RuntimeError for an integer division by zero.",
+binary("floor_divide", _divides(_binary("floor_divide")), None, None, "x / y rounded down. Raises RuntimeError for an integer division by zero.",
        dtype=promotion.not_boolean("floor_divide"), sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
-binary("remainder", _divides(_plain("remainder")), lambda g: g, lambda F, g, x, y: -g * F.floor_divide(x, y),
+binary("remainder", _divides(_binary("remainder")), lambda g: g, lambda F, g, x, y: -g * F.floor_divide(x, y),
        "x - y * floor(x / y): Python's %, with the sign of y. Raises RuntimeError for an integer division by zero.",
        dtype=promotion.not_boolean("remainder"), sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
-binary("fmod", _divides(_plain("fmod")), lambda g: g, lambda F, g, x, y: -g * F.trunc(x / y),
+binary("fmod", _divides(_binary("fmod")), lambda g: g, lambda F, g, x, y: -g * F.trunc(x / y),
        "x - y * trunc(x / y): C's fmod, with the sign of x. Raises RuntimeError for an integer division by zero.",
        dtype=promotion.not_boolean("fmod"), sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
 binary("pow", _power, _power_base, _power_exponent, "x ** y. Raises RuntimeError for integers to a negative number.",
@@ -209,23 +251,23 @@ binary("maximum", "maximum", lambda F, g, x, y: _tie(F, g, x, y, F.lt), lambda F
        "The larger of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("maximum"))  # fmt: skip
 binary("minimum", "minimum", lambda F, g, x, y: _tie(F, g, x, y, F.gt), lambda F, g, x, y: _tie(F, g, y, x, F.gt),
        "The smaller of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("minimum"))  # fmt: skip
-binary("clamp_min", "maximum", lambda F, g, x, y: F.where(F.ge(x, y), g, 0.0), lambda F, g, x, y: F.where(F.lt(x, y), g, 0.0),
+binary("clamp_min", _bound("maximum"), lambda F, g, x, y: F.where(F.ge(x, y), g, 0.0), lambda F, g, x, y: F.where(F.lt(x, y), g, 0.0),
        "The larger of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.maximum(x, y),
        sampled=samples.distinct("clamp_min"))  # fmt: skip
-binary("clamp_max", "minimum", lambda F, g, x, y: F.where(F.le(x, y), g, 0.0), lambda F, g, x, y: F.where(F.gt(x, y), g, 0.0),
+binary("clamp_max", _bound("minimum"), lambda F, g, x, y: F.where(F.le(x, y), g, 0.0), lambda F, g, x, y: F.where(F.gt(x, y), g, 0.0),
        "The smaller of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.minimum(x, y),
        sampled=samples.distinct("clamp_max"))  # fmt: skip
 
 unary("neg", "negative", lambda g: -g, "-x. Raises for bools.", dtype=promotion.not_boolean("neg"))
 unary("abs", "absolute", lambda F, g, x: g * F.sign(x), "|x|; the derivative at 0 is 0.", dtype=promotion.promoted,
-    sampled=samples.unary("abs", 0.2, 2.0))
+      sampled=samples.unary("abs", 0.2, 2.0))  # fmt: skip
 unary("sign", _sign, _flat, "-1, 0 or 1; 0 for NaN.", dtype=promotion.promoted)
 unary("reciprocal", "reciprocal", lambda g, out: -g * (out * out), "1 / x.", body=lambda h, x: h.div(h.constant(1), x), domain=(0.5, 2.0))
 unary("sqrt", "sqrt", lambda g, out: g / (2 * out), "The square root; NaN below 0.", domain=(0.5, 2.0))
-unary("rsqrt", lambda xp, x: _plain("divide")(xp, 1.0, xp.sqrt(x)), lambda g, out: g * (-0.5 * (out * out * out)), "1 / sqrt(x).",
+unary("rsqrt", lambda xp, x: _binary("divide")(xp, 1.0, xp.sqrt(x)), lambda g, out: g * (-0.5 * (out * out * out)), "1 / sqrt(x).",
       body=lambda h, x: h.div(h.constant(1), h.sqrt(x)), domain=(0.5, 2.0))  # fmt: skip
 unary("square", lambda xp, x: x * x, lambda g, x: g * (2 * x), "x * x; of bools as int64.", dtype=lambda x: promotion.result_type(x, 1),
-      body=lambda h, x: h.mul(x, x))
+      body=lambda h, x: h.mul(x, x))  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
 # Elementary functions: integers give the default floating dtype
@@ -248,8 +290,7 @@ unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangen
 unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
 unary("erf", _special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.")
 unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
-    "x above 0, else 0; the derivative at 0 is 0.",
-      dtype=promotion.not_boolean("relu"), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
+      "x above 0, else 0; the derivative at 0 is 0.", dtype=promotion.not_boolean("relu"), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
 # Rounding: piecewise constant, so the derivative is 0
@@ -266,23 +307,21 @@ for _name, _function, _sign_text in (
     ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"),
     ("ge", "greater_equal", ">="),
 ):  # fmt: skip
-    binary(_name, _predicate(_function), None, None, f"x {_sign_text} y, element by element, as bool.", dtype=promotion.compared)
+    binary(_name, _comparison(_function), None, None, f"x {_sign_text} y, element by element, as bool.", dtype=promotion.compared)
 
-binary("logical_and", _predicate("logical_and"), None, None, "Both not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_and"))
-binary("logical_or", _predicate("logical_or"), None, None, "Either not zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_or"))
-binary("logical_xor", _predicate("logical_xor"), None, None, "Just one not zero, as bool.", dtype=promotion.logical,
-    sampled=samples.whole("logical_xor"))
-unary("logical_not", _predicate("logical_not"), None, "Zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_not", 1))
+for _name, _doc in (("logical_and", "Both not zero"), ("logical_or", "Either not zero"), ("logical_xor", "Just one not zero")):
+    binary(_name, _comparison(_name), None, None, f"{_doc}, as bool.", dtype=promotion.logical, sampled=samples.whole(_name))
+unary("logical_not", "logical_not", None, "Zero, as bool.", dtype=promotion.logical, sampled=samples.whole("logical_not", 1))
 
-for _name, _function in (("bitwise_and", "bitwise_and"), ("bitwise_or", "bitwise_or"), ("bitwise_xor", "bitwise_xor")):
-    binary(_name, _function, None, None, f"{_name.replace('_', ' ')} of integers or bools. Raises for floating dtypes.",
+for _name in ("bitwise_and", "bitwise_or", "bitwise_xor"):
+    binary(_name, _name, None, None, f"{_name.replace('_', ' ')} of integers or bools. Raises for floating dtypes.",
            dtype=promotion.discrete(_name), sampled=samples.whole(_name))  # fmt: skip
 unary("bitwise_not", "invert", None, "Each bit inverted (of a bool: not). Raises for floating dtypes.",
       dtype=promotion.discrete("bitwise_not"), sampled=samples.whole("bitwise_not", 1))  # fmt: skip
 
-unary("isnan", _predicate("isnan"), None, "Whether x is NaN.", dtype=promotion.compared)
-unary("isinf", _predicate("isinf"), None, "Whether x is infinite.", dtype=promotion.compared)
-unary("isfinite", _predicate("isfinite"), None, "Whether x is neither infinite nor NaN.", dtype=promotion.compared)
+unary("isnan", "isnan", None, "Whether x is NaN.", dtype=promotion.compared)
+unary("isinf", "isinf", None, "Whether x is infinite.", dtype=promotion.compared)
+unary("isfinite", "isfinite", None, "Whether x is neither infinite nor NaN.", dtype=promotion.compared)
 
 # --------------------------------------------------------------------------------------------------------------------
 # Choice and conversion
@@ -310,7 +349,7 @@ def _where_samples() -> list[samples.Sample]:
 
 
 define(
-    "where", "condition: Tensor, x: Tensor, y: Tensor", kind="pointwise", dtype=_where_dtype, shape=broadcast("where"), kernel=_where,
+    "where", "condition: Tensor, x: Tensor, y: Tensor", kind="pointwise", dtype=_where_dtype, shape=broadcast("where"), kernel=_exact(_where),
     vjp={"x": lambda F, g, condition: F.where(condition, g, 0.0), "y": lambda F, g, condition: F.where(condition, 0.0, g)}, jvp="elementwise",
     batch=batching.pointwise("where"), lower=primitive("where"), samples=_where_samples, tags="recompute",
     doc="x where the bool `condition` holds, else y. All three broadcast. Raises for a condition that is not bool.",

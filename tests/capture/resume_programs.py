@@ -51,7 +51,6 @@ class Program:
     function: Callable
     values: tuple = ()
     keywords: dict = field(default_factory=dict)
-    trivial: bool = False
 
     @property
     def name(self) -> str:

@@ -56,8 +56,8 @@ def test_real_code_survives_decoding_and_encoding(name):
     for code in code_objects(module_code(name)):
         new = written_again(code)
         assert comparable(new) == comparable(code), code
-        # One more for the keyword names of 3.13; method loads and RETURN_CONST, once split, take one or two more.
-        assert code.co_stacksize <= new.co_stacksize - 1 <= code.co_stacksize + 2, code
+        # One for the keyword names of 3.13; method loads and RETURN_CONST, once split, may take one or two.
+        assert code.co_stacksize <= new.co_stacksize <= code.co_stacksize + 3, code
         assert len(ranges(new.co_exceptiontable)) <= len(ranges(code.co_exceptiontable)), code
         for attribute in "varnames cellvars freevars names argcount posonlyargcount kwonlyargcount flags name qualname filename firstlineno".split():
             assert getattr(new, f"co_{attribute}") == getattr(code, f"co_{attribute}")

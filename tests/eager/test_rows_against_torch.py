@@ -196,6 +196,23 @@ def test_special_pairs(name):
     assert_same(OPS[name](wrap(x.copy()), wrap(y.copy())), theirs, name, 1e-5, 1e-35)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32"])
+@pytest.mark.parametrize("number", [-1, 300, 2**40])
+def test_numbers_that_an_integer_dtype_cannot_hold(dtype, number):
+    """Arithmetic and comparisons wrap the number around; bounds and values to put in raise."""
+    values = np.array([0, 1, 44, 100], dtype)
+    for name in ("add", "sub", "mul", "lt", "eq"):
+        assert_same(OPS[name](wrap(values), number), CALLS[name](torch.from_numpy(values), number), name)
+    held = np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
+    for call in (lambda f, x, t: f["clamp_min"](x, number), lambda f, x, t: f["full"]((2,), number, t)):
+        if held:
+            assert_same(call(OPS, wrap(values), getattr(dtypes, dtype)), call(CALLS, torch.from_numpy(values), getattr(torch, dtype)), dtype)
+        elif number > 0:  # PyTorch lets -1 pass as 255, even as a bound; we raise
+            for table, x, t in ((CALLS, torch.from_numpy(values), getattr(torch, dtype)), (OPS, wrap(values), getattr(dtypes, dtype))):
+                with pytest.raises(RuntimeError, match="overflow"):
+                    call(table, x, t)
+
+
 @pytest.mark.parametrize("name", ["floor_divide", "remainder", "fmod"])
 def test_integer_division(name):
     x, y = (np.ascontiguousarray(a) for a in np.broadcast_arrays(np.arange(-7, 8)[:, None], np.array([-3, -1, 1, 2, 5])[None, :]))

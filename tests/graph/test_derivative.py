@@ -9,6 +9,7 @@ import segue
 import segue.nn.functional as functional
 from segue import nn
 from segue.eager.autograd import engine
+from segue.graph.backends import lookup_backend, register_backend
 from segue.graph.compiled import compile_graph
 from segue.graph.derivative import joint_graph
 from segue.graph.interpreter import interpret
@@ -279,3 +280,35 @@ def test_random_programs(steps):
                 assert a is b or not np.any((a if b is None else b).detach().numpy())
             else:
                 np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [4, 9])
+def test_guards_made_by_late_compilation_are_checked_at_the_call(size):
+    """The backward and the second derivative are compiled after the guards were taken; what they assume is theirs to check."""
+    asked = []
+
+    def curious(graph):
+        if graph.name in ("backward", "gradients"):
+            asked.append(graph.inputs[0].value.shape[0] == 4)
+        runner = lookup_backend("eager").compile(graph)
+
+        def strict(inputs):
+            assert graph.name not in ("backward", "gradients") or inputs[0].shape[0] == 4, "called outside of its guards"
+            return runner(inputs)
+
+        strict.kernels = strict.arena_bytes = 0
+        strict.source, strict.cache_hit = "", False
+        return strict
+
+    register_backend("test_curious", curious)
+    x = randn(4, 3)
+    compiled = compile_graph(trace_function(lambda x: (x.exp().sin(),), [x], {0: {0: "n"}}), "test_curious")
+    taken = len(compiled.graph.shape_env.guards)
+    for n in (4, size):
+        x = randn(n, 3, seed=n)
+        eager, got = (engine.grad((y * y).sum(), [x], create_graph=create) for y, create in ((x.exp().sin(), True), (compiled(x)[0], False)))
+        np.testing.assert_allclose(eager[0].detach().numpy(), got[0].numpy())
+        (got,) = engine.grad((compiled(x)[0] ** 2).sum(), [x], create_graph=True)
+        second = [engine.grad((g * g).sum(), [x])[0].numpy() for g in (eager[0], got)]
+        np.testing.assert_allclose(*second, rtol=1e-9)
+    assert asked and all(asked) and len(compiled.graph.shape_env.guards) > taken

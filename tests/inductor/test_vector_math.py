@@ -8,6 +8,7 @@ import ctypes
 import numpy as np
 import pytest
 from scipy import special
+
 from segue.eager.config import config
 from segue.inductor.build import build
 
@@ -43,10 +44,19 @@ def source() -> str:
 EXPORTS = tuple(f"{f}_{dtype}" for f in (*UNARY, *BINARY) for dtype in ("float", "double"))
 
 
+UNFUSED = 0.3  # ulps more where the processor has no fused multiply-add
+DOUBLE_RANGE = {"sigmoid": 700, "erfc": 26}  # beyond, SciPy's float64 reference flushes denormal results to 0
+
+
 @pytest.fixture(scope="module", params=["native", "avx2", "generic"])
 def functions(request):
     with config.override(isa=request.param):
         return build(source(), exports=EXPORTS).addresses
+
+
+@pytest.fixture
+def slack(request):
+    return UNFUSED if "generic" in request.node.name else 0.0
 
 
 def run(address: int, x: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,11 +92,11 @@ def numbers():
 
 
 @pytest.mark.parametrize("name", list(UNARY))
-def test_float(functions, numbers, name):
+def test_float(functions, numbers, name, slack):
     reference, bound = UNARY[name]
     with np.errstate(all="ignore"):
         got, single = run(functions[f"{name}_float"], numbers, numbers)
-        check(name, numbers, numbers, got, single, reference(numbers.astype(np.float64)), bound)
+        check(name, numbers, numbers, got, single, reference(numbers.astype(np.float64)), bound + slack)
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +110,20 @@ def pairs():
 
 
 @pytest.mark.parametrize("name", list(BINARY))
-def test_float_pairs(functions, pairs, name):
+def test_float_pairs(functions, pairs, name, slack):
     reference, bound = BINARY[name]
     x, u = pairs
     with np.errstate(all="ignore"):
         want = reference(x, u).astype(np.float64) if name in EXACT else reference(x.astype(np.float64), u.astype(np.float64))
         got, single = run(functions[f"{name}_float"], x, u)
-        check(name, x, u, got, single, want, bound)
+        check(name, x, u, got, single, want, bound + slack)
 
 
 @pytest.mark.parametrize("name", list(UNARY))
 def test_double(functions, numbers, name):
     """Through libm, so against NumPy's own within a few ulps; sigmoid and the like are one or two roundings more."""
     x = numbers[::7].astype(np.float64)
+    x = x[~(np.abs(x) > DOUBLE_RANGE.get(name, np.inf))]
     with np.errstate(all="ignore"):
         got, single = run(functions[f"{name}_double"], x, x)
         check(name, x, x, got, single, UNARY[name][0](x), 0 if UNARY[name][1] == 0 else 4)

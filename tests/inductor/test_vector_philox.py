@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
+
 from segue.eager import dtypes, philox
 from segue.inductor.build import build
 

@@ -108,7 +108,7 @@ def captured(done: list[Job]) -> str:
     parts = []
     for job in done:
         for run in job.runs[1:]:
-            graphs, breaks, left = run.counts["graphs"], run.counts["breaks"], run.counts["host_calls"]
+            graphs, breaks, left = run.counts["graphs"], run.counts["breaks"], run.counts["host_nodes"]
             what = f"{graphs:.0f} graph{'s' * (graphs != 1)}, {breaks:.0f} break{'s' * (breaks != 1)}"
             parts.append(f"{job.title} {run.way}: {what}" + (f", {left:.0f} operators on eager kernels" if left else ""))
     return "Captured: " + "; ".join(parts) + ". Not captured: the loop over batches, the data loader, and sampling run as plain Python."

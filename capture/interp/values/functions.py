@@ -217,6 +217,38 @@ class MethodValue(CallableValue):
         out.call(types.MethodType, self.function, self.owner)
 
 
+class CompiledValue(CallableValue):
+    """A function that is compiled on its own, called inside of another: it is followed as the function that it wraps."""
+
+    def __init__(self, real: Any, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def wrapped(self, run: Any) -> Value:
+        return run.wrap(self.real.__wrapped__, sources.Attribute(self.source, "__wrapped__"))
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return self.wrapped(run).attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call(self.wrapped(run), args, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class DisabledValue(CompiledValue):
+    """A function that `compiler.disable` keeps out of graphs."""
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        function = self.real.__wrapped__
+        name = getattr(function, "__qualname__", repr(function))
+        raise Break(f"{name} is disabled for capture", getattr(self.real, "__segue_reason__", ""))
+
+
 class BuiltinValue(CallableValue):
     """A callable without Python bytecode, known by identity."""
 

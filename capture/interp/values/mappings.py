@@ -48,6 +48,7 @@ def key_of(run: Any, value: Value) -> Any:
     if isinstance(value, TupleValue):
         return tuple(key_of(run, item) for item in value.items_of(run))
     if run.is_identity_key(value):
+        run.note_identity(value)
         return Identity(value.identity())
     if value.type().__hash__ is None:
         raise run.raised(TypeError, f"unhashable type: '{value.type().__name__}'")

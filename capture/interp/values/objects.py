@@ -191,36 +191,45 @@ class ObjectValue(Value):
 class ExceptionValue(ObjectValue):
     """An exception object."""
 
-    def __init__(self, cls: type, args: list[Value], real: Any = MISSING, source: Any = None) -> None:
+    def __init__(self, cls: type, args: list[Value] | None, real: Any = MISSING, source: Any = None) -> None:
         super().__init__(cls, real, source)
-        self.args = args
+        self.args = args  # None: those of an exception from outside, not read yet
         self.linked: dict[str, Value] = {}
 
+    def arguments(self, run: Any) -> list[Value]:
+        if self.args is None:
+            self.args = run.wrap(self.real.args, sources.Attribute(self.source, "args")).items_of(run)
+        return self.args
+
     def describe(self) -> str:
-        shown = ", ".join(str(arg.value) if isinstance(arg, Constant) else "..." for arg in self.args)
+        shown = ", ".join(str(arg.value) if isinstance(arg, Constant) else "..." for arg in self.args or ())
         return f"{self.cls.__name__}({shown})"
 
     def attribute(self, run: Any, name: str) -> Value:
         if name == "args":
-            return TupleValue(self.args)
+            return TupleValue(self.arguments(run))
         if name in ("__cause__", "__context__"):
+            if name not in self.linked and self.real is not MISSING:
+                self.linked[name] = run.wrap(getattr(self.real, name), sources.Attribute(self.source, name))
             return self.linked.get(name, constant(None))
         if name == "__traceback__":
             raise Break("the traceback of an exception is not captured")
         if name == "value" and issubclass(self.cls, StopIteration):
-            return self.args[0] if self.args else constant(None)
+            return self.arguments(run)[0] if self.arguments(run) else constant(None)
         if name == "with_traceback":
             raise Break("with_traceback() is not captured")
         return super().attribute(run, name)
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name in ("__cause__", "__context__", "__suppress_context__", "__traceback__"):
+            if self.real is not MISSING:
+                raise self.unsupported(f"setting attribute '{name}'")
             self.linked[name] = value
             return
         super().set_attribute(run, name, value)
 
     def build(self, out: Any) -> None:
-        out.helper("new_exception", Constant(self.cls), TupleValue(self.args))
+        out.helper("new_exception", Constant(self.cls), TupleValue(self.args or ()))
         out.remember(self)
         for name, value in (*self.attributes.items(), *self.linked.items()):
             if value is not None and name != "__traceback__":

@@ -33,8 +33,11 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "__contains__": "(x == value).any(), outside of the branch",
     "data_ptr": "call data_ptr() outside of the compiled function",
     "nonzero": "segue.where with three arguments keeps the shape",
+    "retain_grad": "call retain_grad() outside of the compiled function",
     "register_hook": "register the hook outside of the compiled function",
 }
+TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
+CHANGES_THE_LEAF = ("requires_grad_", "detach_", "share_memory_", "set_", "resize_")
 
 
 class TensorValue(Value):
@@ -56,7 +59,7 @@ class TensorValue(Value):
 
     def needs_data(self, what: str) -> Break:
         name = what if what in NEEDS_DATA else "item"
-        return Break(f"{what.strip('_')}() needs the values of a tensor, which the graph computes only when it runs", NEEDS_DATA[name])
+        return Break(f"{what.strip('_')}() of a tensor is not part of a graph, which has values only when it runs", NEEDS_DATA[name])
 
     # -- attributes ---------------------------------------------------------------------------------------------------
 
@@ -86,6 +89,10 @@ class TensorValue(Value):
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name in NEEDS_DATA:
             raise self.needs_data(name)
+        if name in CHANGES_THE_LEAF and self.source is not None:
+            raise Break(f"{name}() of a tensor from outside is not captured", "call it outside of the compiled function")
+        if name in TAKES_A_NUMBER:
+            args = [run.float_operand(arg, self) for arg in args]
         return run.leaf(getattr(self.type(), name), [self, *args], kwargs, f"Tensor.{name}")
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:

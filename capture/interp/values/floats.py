@@ -1,0 +1,58 @@
+"""Values of Python floats that differ from call to call, such as a learning rate under a schedule.
+
+The second value of a float makes it an input of the graph: a 0-d float64 tensor, on which + - * and division go on exactly as they would on the float. Wherever more
+than arithmetic is asked of it (a comparison, `math.log`, printing), the attempt ends and the next one takes the float as a constant again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..outcome import Specialise
+from .base import Value
+from .constants import Constant
+
+
+class FloatValue(Value):
+    """A float known only when the graph runs. `twin` is a traced 0-d float64 tensor, `origins` the sources of the floats that it was computed from."""
+
+    def __init__(self, twin: Any, origins: frozenset, source: Any = None) -> None:
+        self.twin = twin
+        self.origins = origins
+        self.source = source
+
+    def type(self) -> type:
+        return float
+
+    def python(self, run: Any) -> Any:
+        raise Specialise(self.origins)
+
+    def describe(self) -> str:
+        return "float that varies"
+
+    def unsupported(self, what: str, suggestion: str = "") -> Any:
+        return Specialise(self.origins)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        raise Specialise(self.origins)
+
+    def identity(self) -> Any:
+        return self
+
+    def build(self, out: Any) -> None:
+        out.float_result(self)
+
+
+def is_number(value: Value) -> bool:
+    return isinstance(value, FloatValue) or (isinstance(value, Constant) and type(value.value) in (int, float))
+
+
+def origins_of(*values: Value) -> frozenset:
+    return frozenset().union(*(value.origins for value in values if isinstance(value, FloatValue)))
+
+
+class FloatInput:
+    """An input of the graph that is a float at its source."""
+
+    def __init__(self, source: Any) -> None:
+        self.source = source

@@ -1,0 +1,1 @@
+"""From a graph to fused C++: lowering, scheduling, memory plan, code, build, cache, launch."""

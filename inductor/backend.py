@@ -1,0 +1,83 @@
+"""The native backend: `compile_graph(graph)` gives a runner.
+
+In comes a graph, out goes a callable on the list of its input arrays and sizes that returns the list of its raw outputs and carries out its writes. The one
+idea: lowering, scheduling, memory plan, text, build and launcher stand in one row here, and each of them can be read, logged and tested alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from ..eager.config import config
+from ..eager.log import log
+from ..graph.backends import register_backend
+from ..graph.ir import Graph
+from .build import build, make_launcher
+from .expressions import sizes_known_by
+from .program import Builder, Program
+from .stretches import has_host_nodes, plan_stretches
+
+_compiling = threading.RLock()
+
+
+class Runner:
+    """A compiled graph: call it with the list of inputs.
+
+    kernels       generated loops that run in a call
+    functions     distinct functions among them
+    calls         calls of the run-time library
+    arena_bytes   memory that one call keeps between its kernels (the part that does not depend on symbolic sizes)
+    cache_hit     whether no compiler ran
+    host_nodes    operators that run as eager kernels, since they have no native form
+    """
+
+    def __init__(self, program: Program, library: Any, launcher: Any) -> None:
+        self.source = program.source
+        self.kernels = program.kernels
+        self.functions = program.functions
+        self.calls = program.calls
+        self.arena_bytes = program.arena_bytes
+        self.cache_hit = library.cache_hit
+        self.host_nodes = 0
+        self.launcher = launcher
+
+    def __call__(self, inputs: list) -> list:
+        return self.launcher(inputs)
+
+
+def program_of(graph: Graph) -> Program:
+    """The program of a graph without host rows: everything but the compiler's run."""
+    with _compiling, sizes_known_by(graph.shape_env):
+        program = Builder(graph, config.fusion).build()
+    log("schedule", lambda: _summary(program))
+    log("code", program.source)
+    return program
+
+
+def compile_stretch(graph: Graph) -> Runner:
+    """A runner for a graph in which every node has a native form. Raises BuildError where there is no compiler."""
+    program = program_of(graph)
+    library = build(program.source)
+    constants = tuple(np.ascontiguousarray(array) for array in program.constants)
+    launcher = make_launcher(
+        library, program.inputs, program.outputs, symbols=len(program.symbols), arena_bytes=program.arena_bytes, constants=constants
+    )
+    return Runner(program, library, launcher)
+
+
+def compile_graph(graph: Graph) -> Any:
+    """A runner for a graph. Nodes without a native form run as eager kernels between compiled stretches (`host_nodes` counts them)."""
+    return plan_stretches(graph, compile_stretch) if has_host_nodes(graph) else compile_stretch(graph)
+
+
+def _summary(program: Program) -> str:
+    """Each kernel with what was fused into it, and each refusal with its name."""
+    titles = [line[3:] for line in program.source.splitlines() if line.startswith("    // ")]
+    head = f"{program.kernels} kernels ({program.functions} functions), {program.calls} library calls, arena {program.arena_bytes} bytes"
+    return "\n".join([head, *titles, *(f"not fused: {note}" for note in program.notes)])
+
+
+register_backend("inductor", compile_graph)

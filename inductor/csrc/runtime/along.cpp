@@ -1,0 +1,139 @@
+/* Functions along one dimension, or over windows: running sums, stable sorts, max pooling.
+ *
+ * In come contiguous arrays; out go running sums, or int64 places. The one idea: each line (or plane) is one thread's, in order, so nothing depends on
+ * the number of threads. Floats are compared through integers of the same order, with NaN above all, so that a sort's comparison is always consistent. */
+#include <algorithm>
+#include <cstring>
+#include "internal.h"
+#include "segue_vector.h"
+
+namespace segue_rt {
+
+template <class T> struct Sum { typedef T type; };
+template <> struct Sum<segue::half> { typedef float type; };
+template <> struct Sum<segue::bfloat16> { typedef float type; };
+template <> struct Sum<bool> { typedef uint8_t type; };
+template <> struct Sum<int8_t> { typedef uint8_t type; };  /* unsigned, because overflow wraps */
+template <> struct Sum<int16_t> { typedef uint16_t type; };
+template <> struct Sum<int32_t> { typedef uint32_t type; };
+template <> struct Sum<int64_t> { typedef uint64_t type; };
+
+/* A key whose order as an integer is the order of the values: NaN greatest, -0 equal to 0. */
+template <class U, class S> static U ordered(U bits, U sign, U nan_above) {
+    if ((bits & ~sign) > nan_above) return ~U(0);
+    if (bits == sign) bits = 0;
+    return bits & sign ? ~bits : bits | sign;
+}
+static uint64_t key(const float* p) { return ordered<uint32_t, int32_t>(segue::bit_cast<uint32_t>(*p), 0x80000000u, 0x7f800000u); }
+static uint64_t key(const double* p) { return ordered<uint64_t, int64_t>(segue::bit_cast<uint64_t>(*p), 0x8000000000000000u, 0x7ff0000000000000u); }
+static uint64_t key(const segue::half* p) { return ordered<uint16_t, int16_t>(p->bits, 0x8000, 0x7c00); }
+static uint64_t key(const segue::bfloat16* p) { return ordered<uint16_t, int16_t>(p->bits, 0x8000, 0x7f80); }
+static uint64_t key(const bool* p) { return segue::load_one(p); }
+static uint64_t key(const uint8_t* p) { return *p; }
+template <class T> static uint64_t key(const T* p) { return static_cast<uint64_t>(static_cast<int64_t>(*p)) ^ 0x8000000000000000u; }
+
+constexpr int64_t GRAIN = 32768;  /* elements worth a thread */
+static int64_t lines(int64_t length) { return greatest<int64_t>(1, GRAIN / greatest<int64_t>(length, 1)); }
+
+template <class T> static int64_t cumsum_of(const segue_along& call) {
+    typedef typename Sum<T>::type S;
+    const T* input = static_cast<const T*>(call.input);
+    T* output = static_cast<T*>(call.output);
+    Failure failure;
+    parallel(call.outer, lines(call.size * call.inner), [&](int64_t begin, int64_t end) {
+        Scratch<S> totals(call.inner);
+        if (!totals.get()) return failure.set(SEGUE_ERROR_MEMORY);
+        for (int64_t line = begin; line < end; ++line) {
+            std::memset(static_cast<void*>(totals.get()), 0, static_cast<size_t>(call.inner) * sizeof(S));
+            for (int64_t i = 0; i < call.size; ++i) {
+                const int64_t at = (line * call.size + i) * call.inner;
+                for (int64_t j = 0; j < call.inner; ++j) {
+                    S& total = totals.get()[j];
+                    const S value = static_cast<S>(segue::load_one(input + at + j));
+                    total = i ? static_cast<S>(total + value) : value;  /* not 0 + value: that would lose the sign of -0 */
+                    segue::store_one(output + at + j, static_cast<segue::scalar_of<T>>(total));
+                }
+            }
+        }
+    });
+    return failure.get();
+}
+
+template <class T> static int64_t argsort_of(const segue_along& call) {
+    struct Item { uint64_t key; int64_t place; };
+    const T* input = static_cast<const T*>(call.input);
+    int64_t* output = static_cast<int64_t*>(call.output);
+    Failure failure;
+    parallel(call.outer * call.inner, lines(call.size * 8), [&](int64_t begin, int64_t end) {
+        Scratch<Item> items(2 * call.size);
+        if (!items.get()) return failure.set(SEGUE_ERROR_MEMORY);
+        for (int64_t line = begin; line < end; ++line) {
+            const int64_t at = line / call.inner * call.size * call.inner + line % call.inner;
+            for (int64_t i = 0; i < call.size; ++i) {
+                const uint64_t k = key(input + at + i * call.inner);
+                items.get()[i] = {call.descending ? ~k : k, i};
+            }
+            /* the place breaks ties, so the order is total and any sort is stable */
+            std::sort(items.get(), items.get() + call.size, [](const Item& x, const Item& y) { return x.key != y.key ? x.key < y.key : x.place < y.place; });
+            for (int64_t i = 0; i < call.size; ++i) output[at + i * call.inner] = items.get()[i].place;
+        }
+    });
+    return failure.get();
+}
+
+template <class T> static int64_t pool_of(const segue_pool& c) {
+    const int64_t pixels = c.out_height * c.out_width;
+    parallel(c.planes, lines(pixels * c.kernel_height * c.kernel_width), [&](int64_t begin, int64_t end) {
+        for (int64_t plane = begin; plane < end; ++plane) {
+            const T* input = static_cast<const T*>(c.input) + plane * c.height * c.width;
+            int64_t* indices = c.indices + plane * pixels;
+            for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+                const int64_t top = pixel / c.out_width * c.stride_height - c.padding_height, left = pixel % c.out_width * c.stride_width - c.padding_width;
+                int64_t best = -1;
+                uint64_t best_key = 0;
+                for (int64_t i = 0; i < c.kernel_height; ++i) {
+                    const int64_t y = top + i * c.dilation_height;
+                    if (y < 0 || y >= c.height) continue;
+                    for (int64_t j = 0; j < c.kernel_width; ++j) {
+                        const int64_t x = left + j * c.dilation_width;
+                        if (x < 0 || x >= c.width) continue;
+                        const uint64_t k = key(input + y * c.width + x);
+                        if (best < 0 || k > best_key) {
+                            best = y * c.width + x;
+                            best_key = k;
+                        }
+                    }
+                }
+                indices[pixel] = best < 0 ? 0 : best;
+            }
+        }
+    });
+    return SEGUE_OK;
+}
+
+#define SEGUE_TYPED(FUNCTION) \
+    {FUNCTION<bool>, FUNCTION<uint8_t>, FUNCTION<int8_t>, FUNCTION<int16_t>, FUNCTION<int32_t>, FUNCTION<int64_t>, FUNCTION<segue::half>, \
+     FUNCTION<segue::bfloat16>, FUNCTION<float>, FUNCTION<double>}
+
+template <class Call> static bool typed(const Call* call) { return call->dtype >= SEGUE_BOOL && call->dtype <= SEGUE_FLOAT64; }
+static bool sensible(const segue_along* call) { return typed(call) && call->outer >= 0 && call->size >= 0 && call->inner >= 0; }
+
+int64_t cumsum(const segue_along* call) {
+    static int64_t (*const table_of[])(const segue_along&) = SEGUE_TYPED(cumsum_of);
+    return sensible(call) ? table_of[call->dtype](*call) : static_cast<int64_t>(SEGUE_ERROR_ARGUMENT);
+}
+int64_t argsort(const segue_along* call) {
+    static int64_t (*const table_of[])(const segue_along&) = SEGUE_TYPED(argsort_of);
+    return sensible(call) ? table_of[call->dtype](*call) : static_cast<int64_t>(SEGUE_ERROR_ARGUMENT);
+}
+int64_t max_pool2d_indices(const segue_pool* call) {
+    static int64_t (*const table_of[])(const segue_pool&) = SEGUE_TYPED(pool_of);
+    const int64_t positive[] = {call->kernel_height, call->kernel_width, call->stride_height, call->stride_width, call->dilation_height, call->dilation_width};
+    for (int64_t size : positive)
+        if (size < 1) return SEGUE_ERROR_ARGUMENT;
+    if (!typed(call) || call->planes < 0 || call->height < 0 || call->width < 0 || call->out_height < 0 || call->out_width < 0) return SEGUE_ERROR_ARGUMENT;
+    if ((call->height == 0 || call->width == 0) && call->planes * call->out_height * call->out_width > 0) return SEGUE_ERROR_ARGUMENT;
+    return table_of[call->dtype](*call);
+}
+
+}  // namespace segue_rt

@@ -1,0 +1,162 @@
+/* Blocks of memory that are used again: arenas, results and scratch.
+ *
+ * In comes a number of bytes, out goes a 64-byte aligned block; released, it waits in the free list of its size class for the next caller. The one idea:
+ * fresh large memory costs a page fault every 4 KB, which is dearer than the work most kernels do on it, so it is asked for once, on huge pages, and kept,
+ * up to a limit. */
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cstdlib>
+#include "internal.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace segue_rt {
+
+struct Block {  /* stands in the 64 bytes before the memory that is handed out */
+    Block* next;
+    int64_t size;  /* of the whole block, header included */
+    int64_t kind;  /* index of its free list */
+    int64_t magic;
+};
+constexpr int64_t HEADER = 64, MAGIC = 0x5e90e5e90e5e90e, LARGE = 4 << 20, HUGE_PAGE = 2 << 20;
+constexpr int KINDS = 4 * 48;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static Block* free_blocks[KINDS];
+static PoolState state;
+static bool huge_pages = true;
+
+/* Four sizes to each power of two: at most a quarter of a block is unused. */
+static int64_t size_class(int64_t bytes, int64_t* kind) {
+    int64_t wanted = greatest<int64_t>(bytes + HEADER, 256);
+    int64_t power = 63 - __builtin_clzll(static_cast<unsigned long long>(wanted));
+    int64_t step = int64_t{1} << (power - 2);
+    int64_t steps = divide_up(wanted - (int64_t{1} << power), step);
+    *kind = (power - 8) * 4 + steps;
+    return (int64_t{1} << power) + steps * step;
+}
+
+static Block* fresh(int64_t size, int64_t kind) {
+    void* memory = nullptr;
+    bool large = size >= LARGE;
+    if (posix_memalign(&memory, large ? HUGE_PAGE : 64, static_cast<size_t>(size)) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+    if (large && huge_pages) madvise(memory, static_cast<size_t>(size), MADV_HUGEPAGE); /* advice only: the block is good without */
+#endif
+    Block* block = static_cast<Block*>(memory);
+    block->size = size;
+    block->kind = kind;
+    block->magic = MAGIC;
+    return block;
+}
+
+void* acquire(int64_t bytes) {
+    if (bytes < 0 || bytes > (int64_t{1} << 46)) return nullptr;
+    int64_t kind;
+    int64_t size = size_class(bytes, &kind);
+    pthread_mutex_lock(&lock);
+    Block* block = free_blocks[kind];
+    if (block) {
+        free_blocks[kind] = block->next;
+        state.cached_bytes -= size;
+        state.reused++;
+    }
+    state.live_bytes += size;
+    pthread_mutex_unlock(&lock);
+    if (!block) {
+        block = fresh(size, kind);
+        if (!block) {  /* give back what waits, and try once more */
+            trim_pool();
+            block = fresh(size, kind);
+        }
+        pthread_mutex_lock(&lock);
+        if (block) state.fresh++;
+        else state.live_bytes -= size;
+        pthread_mutex_unlock(&lock);
+        if (!block) return nullptr;
+    }
+    char* memory = reinterpret_cast<char*>(block) + HEADER;
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_POISON_MEMORY_REGION(memory, static_cast<size_t>(size - HEADER)); /* so that the sanitizer sees overruns within the class's rounding */
+    ASAN_UNPOISON_MEMORY_REGION(memory, static_cast<size_t>(bytes));
+#endif
+    return memory;
+}
+
+void release(void* memory) {
+    if (!memory) return;
+    Block* block = reinterpret_cast<Block*>(static_cast<char*>(memory) - HEADER);
+    if (block->magic != MAGIC) std::abort(); /* not one of ours, or overwritten: memory is corrupt, going on would make it worse */
+#if defined(__SANITIZE_ADDRESS__)
+    ASAN_POISON_MEMORY_REGION(memory, static_cast<size_t>(block->size - HEADER));
+#endif
+    pthread_mutex_lock(&lock);
+    state.live_bytes -= block->size;
+    bool keep = state.cached_bytes + block->size <= state.limit_bytes;
+    if (keep) {
+        block->next = free_blocks[block->kind];
+        free_blocks[block->kind] = block;
+        state.cached_bytes += block->size;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!keep) {
+#if defined(__SANITIZE_ADDRESS__)
+        ASAN_UNPOISON_MEMORY_REGION(memory, static_cast<size_t>(block->size - HEADER));
+#endif
+        std::free(block);
+    }
+}
+
+void trim_pool() {
+    pthread_mutex_lock(&lock);
+    Block* waiting = nullptr;
+    for (Block*& list : free_blocks) {
+        while (list) {
+            Block* block = list;
+            list = block->next;
+            block->next = waiting;
+            waiting = block;
+        }
+    }
+    state.cached_bytes = 0;
+    pthread_mutex_unlock(&lock);
+    while (waiting) {
+        Block* block = waiting;
+        waiting = block->next;
+#if defined(__SANITIZE_ADDRESS__)
+        ASAN_UNPOISON_MEMORY_REGION(block, static_cast<size_t>(block->size));
+#endif
+        std::free(block);
+    }
+}
+
+PoolState pool_state() {
+    pthread_mutex_lock(&lock);
+    PoolState now = state;
+    pthread_mutex_unlock(&lock);
+    return now;
+}
+
+void set_pool_limit(int64_t bytes) {
+    pthread_mutex_lock(&lock);
+    state.limit_bytes = bytes;
+    bool over = state.cached_bytes > bytes;
+    pthread_mutex_unlock(&lock);
+    if (over) trim_pool();
+}
+
+void set_huge_pages(bool wanted) { huge_pages = wanted; }
+
+static void take() { pthread_mutex_lock(&lock); }
+static void give() { pthread_mutex_unlock(&lock); }
+
+__attribute__((constructor)) static void begin() {
+    int64_t memory = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+    state.limit_bytes = greatest<int64_t>(memory / 4, int64_t{64} << 20);
+    pthread_atfork(take, give, give); /* a child must not find the lock held by a thread that it does not have */
+}
+
+}  // namespace segue_rt

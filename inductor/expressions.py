@@ -1,0 +1,386 @@
+"""Index expressions: where in memory a loop reads and writes.
+
+In come loop variables and (perhaps symbolic) sizes, combined by the rows' index maps with + - * // %; out go sums of coefficient times atom plus an
+offset, simplified while they are built. The one idea: nearly every index is linear in the loop variables, so the linear form is the representation, and
+a quotient or remainder that the variables' ranges do not remove becomes an atom of it. Sizes are ints or, when symbolic, sympy expressions.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import sympy
+
+from ..graph.symbolic import FloorDiv, Modulo, ShapeEnv, SymInt
+
+_state = threading.local()
+
+
+@contextmanager
+def sizes_known_by(env: ShapeEnv | None) -> Iterator[None]:
+    """Within the block questions about symbolic sizes are answered by the intervals of `env`."""
+    before = getattr(_state, "env", None)
+    _state.env = env
+    try:
+        yield
+    finally:
+        _state.env = before
+
+
+def size_of(value: Any) -> Any:
+    """A size as an int or a sympy expression; never makes a guard."""
+    if type(value) is int:
+        return value
+    if isinstance(value, SymInt):
+        value = value.expr
+    if isinstance(value, sympy.Basic):
+        return int(value) if value.is_Integer else value
+    return int(value)
+
+
+def product(sizes: Any) -> Any:
+    result: Any = 1
+    for size in sizes:
+        result = size * result
+    return result if type(result) is int else size_of(sympy.expand(result))
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two sizes are equal for all values of their symbols."""
+    if type(a) is int and type(b) is int:
+        return a == b
+    return a is b or size_of(sympy.expand(a - b)) == 0
+
+
+def at_least(a: Any, b: Any) -> bool:
+    """Whether a >= b is sure for all values of the symbols."""
+    difference = a - b
+    if type(difference) is int:
+        return difference >= 0
+    env = getattr(_state, "env", None)
+    difference = sympy.expand(difference)
+    if difference.is_Integer:
+        return int(difference) >= 0
+    return env is not None and env.interval(difference).low >= 0
+
+
+def hint(size: Any) -> int:
+    """The size seen while tracing (for costs)."""
+    if type(size) is int:
+        return size
+    env = getattr(_state, "env", None)
+    return int(env.evaluate(size, env.hints)) if env is not None else 64
+
+
+def divided(a: Any, b: Any) -> Any:
+    """a / b where b divides a for all values of the symbols, else None."""
+    if type(a) is int and type(b) is int:
+        return a // b if a % b == 0 else None
+    if type(a) is int and a == 0:
+        return 0
+    quotient = FloorDiv(sympy.sympify(a), sympy.sympify(b))
+    if isinstance(quotient, FloorDiv):
+        terms = [divided(size_of(t), b) for t in sympy.Add.make_args(sympy.expand(a))] if not isinstance(a, int) and sympy.expand(a).is_Add else [None]
+        return None if any(t is None for t in terms) else size_of(sum(terms))
+    return size_of(quotient)
+
+
+def ceil_divided(a: Any, b: int) -> Any:
+    return -(-a // b) if type(a) is int else size_of(FloorDiv(a + (b - 1), sympy.Integer(b)))
+
+
+class Variable:
+    """A loop variable that runs over [0, size)."""
+
+    __slots__ = ("name", "size")
+
+    def __init__(self, name: str, size: Any) -> None:
+        self.name = name
+        self.size = size
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> Any:
+        return self
+
+
+class Rounded:
+    """A quotient (`kind` "//") or remainder ("%") of an index by a size, that did not simplify away."""
+
+    __slots__ = ("kind", "index", "size", "key")
+
+    def __init__(self, kind: str, index: Index, size: Any) -> None:
+        self.kind = kind
+        self.index = index
+        self.size = size
+        self.key = (kind, index.key, size)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Rounded) and self.key == other.key
+
+    def __repr__(self) -> str:
+        return f"({self.index}{self.kind}{self.size})"
+
+
+class Looked:
+    """An index that stands in memory: an int64 value of the kernel (an entry of an index tensor)."""
+
+    __slots__ = ("value", "size")
+
+    def __init__(self, value: Any, size: Any) -> None:
+        self.value = value
+        self.size = size
+
+    def __hash__(self) -> int:
+        return hash(id(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Looked) and self.value is other.value
+
+    def __repr__(self) -> str:
+        return f"[{self.value}]"
+
+
+class Index:
+    """Sum of `coefficient * atom` plus an offset. Immutable, compared by value."""
+
+    __slots__ = ("terms", "offset", "key", "_hash")
+
+    def __init__(self, terms: Mapping[Any, Any], offset: Any = 0) -> None:
+        self.terms = {atom: c for atom, c in terms.items() if not (type(c) is int and c == 0)}
+        self.offset = offset
+        self.key = (frozenset(self.terms.items()), offset)
+        self._hash = hash(self.key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Index) else not self.terms and self.offset == other
+
+    @property
+    def is_constant(self) -> bool:
+        return not self.terms
+
+    def __add__(self, other: Any) -> Index:
+        other = index(other)
+        terms = dict(self.terms)
+        for atom, c in other.terms.items():
+            total = terms.get(atom, 0) + c
+            terms[atom] = total if type(total) is int else size_of(sympy.expand(total))
+        return _rejoined(Index(terms, size_of(self.offset + other.offset)))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Index:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Index:
+        return self + index(other) * -1
+
+    def __rsub__(self, other: Any) -> Index:
+        return index(other) + self * -1
+
+    def __mul__(self, other: Any) -> Index:
+        if isinstance(other, Index):
+            if other.terms:
+                if self.terms:
+                    raise ValueError(f"an index is not linear: ({self}) * ({other})")
+                return other * self.offset
+            other = other.offset
+        size = size_of(other)
+        return Index({atom: size_of(c * size) for atom, c in self.terms.items()}, size_of(self.offset * size))
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Index:
+        size = _divisor(other)
+        if size == 1:
+            return self
+        whole, rest = self._split(size)
+        if rest.within(size):
+            return whole
+        if type(size) is int and len(rest.terms) == 1:
+            ((atom, c),) = rest.terms.items()
+            if isinstance(atom, Rounded) and atom.kind == "//" and c == 1 and rest.offset == 0 and type(atom.size) is int:
+                return whole + atom.index // (atom.size * size)
+        common = _common(rest, size)
+        if common > 1:
+            smaller = Index({atom: c // common for atom, c in rest.terms.items()}, rest.offset // common)
+            return whole + smaller // (size // common)
+        return whole + Index({Rounded("//", rest, size): 1})
+
+    def __rfloordiv__(self, other: Any) -> Index:
+        raise ValueError("a size divided by an index is not linear")
+
+    def __mod__(self, other: Any) -> Index:
+        size = _divisor(other)
+        if size == 1:
+            return Index({})
+        rest = self._split(size)[1]
+        if rest.within(size):
+            return rest
+        common = _common(rest, size)
+        if common > 1:
+            smaller = Index({atom: c // common for atom, c in rest.terms.items()}, rest.offset // common)
+            return (smaller % (size // common)) * common + rest.offset % common
+        return Index({Rounded("%", rest, size): 1})
+
+    def _split(self, size: Any) -> tuple[Index, Index]:
+        """(quotient, rest) with self = quotient * size + rest: the terms that the size divides go into the quotient."""
+        whole: dict[Any, Any] = {}
+        rest: dict[Any, Any] = {}
+        for atom, c in self.terms.items():
+            quotient = divided(c, size)
+            if quotient is not None:
+                whole[atom] = quotient
+            elif type(c) is int and type(size) is int and c > size:
+                whole[atom], rest[atom] = c // size, c % size
+            else:
+                rest[atom] = c
+        if type(self.offset) is int and type(size) is int:
+            return Index(whole, self.offset // size), Index(rest, self.offset % size)
+        quotient = divided(self.offset, size)
+        if quotient is not None:
+            return Index(whole, quotient), Index(rest)
+        return Index(whole), Index(rest, self.offset)
+
+    def bounds(self) -> tuple[Any, Any]:
+        """The smallest and the largest value (ints or expressions); None where unknown."""
+        low, high = self.offset, self.offset
+        for atom, c in self.terms.items():
+            top = _top(atom)
+            if at_least(c, 0):
+                high = None if top is None or high is None else high + c * top
+            elif at_least(0, c):
+                low = None if top is None or low is None else low + c * top
+            else:
+                return None, None
+        return low, high
+
+    def within(self, size: Any) -> bool:
+        """Whether 0 <= self < size is sure."""
+        low, high = self.bounds()
+        return low is not None and high is not None and at_least(low, 0) and at_least(size, high + 1)
+
+    def variables(self) -> set:
+        """The loop variables and looked-up values that it depends on."""
+        found: set = set()
+        for atom in self.terms:
+            if isinstance(atom, Rounded):
+                found |= atom.index.variables()
+            else:
+                found.add(atom)
+        return found
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether only loop variables stand in it."""
+        return all(isinstance(atom, Variable) for atom in self.terms)
+
+    def substitute(self, place: Callable[[Any], Index | None]) -> Index:
+        """The same index with `place(atom)` in place of each variable or looked-up value (None: kept)."""
+        result = Index({}, self.offset)
+        for atom, c in self.terms.items():
+            if isinstance(atom, Rounded):
+                inner = atom.index.substitute(place)
+                new = inner // atom.size if atom.kind == "//" else inner % atom.size
+            else:
+                given = place(atom)
+                new = Index({atom: 1}) if given is None else given
+            result = result + new * c
+        return result
+
+    def __str__(self) -> str:
+        parts = [f"{atom}" if c == 1 else f"{c}*{atom}" for atom, c in self.terms.items()]
+        if self.offset != 0 or not parts:
+            parts.append(str(self.offset))
+        return " + ".join(parts)
+
+    __repr__ = __str__
+
+
+def _rejoined(form: Index) -> Index:
+    """c * size * (x // size) + c * (x % size) is c * x."""
+    for atom, c in form.terms.items():
+        if isinstance(atom, Rounded) and atom.kind == "%":
+            quotient = atom.index // atom.size
+            if len(quotient.terms) == 1 and quotient.offset == 0:
+                ((other, one),) = quotient.terms.items()
+                if one == 1 and same(form.terms.get(other, 0), c * atom.size):
+                    rest = {a: k for a, k in form.terms.items() if a is not atom and a != other}
+                    return Index(rest, form.offset) + atom.index * c
+    return form
+
+
+def index(value: Any) -> Index:
+    """An Index of an Index, a Variable, or a size."""
+    if isinstance(value, Index):
+        return value
+    if isinstance(value, (Variable, Looked)):
+        return Index({value: 1})
+    return Index({}, size_of(value))
+
+
+def _divisor(value: Any) -> Any:
+    if isinstance(value, Index):
+        if value.terms:
+            raise ValueError(f"an index divided by an index is not linear: {value}")
+        return value.offset
+    return size_of(value)
+
+
+def _common(rest: Index, size: Any) -> int:
+    """The greatest common divisor of the coefficients and the size, where all are numbers."""
+    if type(size) is not int or type(rest.offset) is not int or not rest.terms:
+        return 1
+    if any(type(c) is not int for c in rest.terms.values()):
+        return 1
+    return math.gcd(size, *rest.terms.values())
+
+
+def _top(atom: Any) -> Any:
+    """The largest value of an atom; its smallest is 0."""
+    if isinstance(atom, Rounded):
+        if atom.kind == "%":
+            return atom.size - 1
+        low, high = atom.index.bounds()
+        if high is None or low is None or not at_least(low, 0):
+            return None
+        return high // atom.size if type(high) is int and type(atom.size) is int else FloorDiv(sympy.sympify(high), sympy.sympify(atom.size))
+    return None if atom.size is None else atom.size - 1
+
+
+def flatten(position: Any, shape: Any) -> Index:
+    """The linear position of an index in row-major order."""
+    linear = Index({})
+    for i, size in zip(position, shape):
+        linear = linear * size + i
+    return linear
+
+
+def unflatten(linear: Index, shape: Any) -> tuple[Index, ...]:
+    """The index at a linear position in row-major order."""
+    result = []
+    stride: Any = 1
+    for position in reversed(range(len(shape))):
+        size = shape[position]
+        quotient = linear // stride
+        result.append(Index({}) if size == 1 else quotient if position == 0 else quotient % size)
+        stride = size_of(size * stride)
+    return tuple(reversed(result))
+
+
+__all__ = [
+    "FloorDiv", "Index", "Looked", "Modulo", "Rounded", "Variable", "at_least", "ceil_divided", "divided", "flatten", "hint", "index", "product", "same",
+    "size_of", "sizes_known_by", "unflatten",
+]  # fmt: skip

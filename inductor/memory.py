@@ -1,0 +1,80 @@
+"""The memory plan: one arena for all that a graph keeps between its kernels.
+
+In come buffers with the steps at which they are first written and last read; out go offsets into the arena and its size. The one idea: two buffers whose
+lives do not meet may lie in the same place. With static sizes the large ones are placed first, each at the lowest offset that is free during its life; with
+symbolic sizes, offsets are sums of slots of symbolic size, and buffers of the same size share slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .expressions import same, size_of
+from .lower import Buffer
+
+ALIGNMENT = 64
+
+
+@dataclass
+class Life:
+    """A buffer and the first and last step (both included) at which it is needed."""
+
+    buffer: Buffer
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`static_bytes`: the arena's size where all sizes are numbers. `slots`: (bytes) of the symbolic slots that follow, in order."""
+
+    static_bytes: int
+    slots: tuple[Any, ...] = ()
+
+
+def plan(lives: list[Life]) -> Plan:
+    """Give every buffer its offset: an int, or ("slot", number) for a symbolic size."""
+    fixed = [life for life in lives if type(life.buffer.bytes) is int]
+    total = _place(fixed)
+    return Plan(total, tuple(_slots([life for life in lives if type(life.buffer.bytes) is not int])))
+
+
+def _place(lives: list[Life]) -> int:
+    placed: list[tuple[int, int, Life]] = []
+    total = 0
+    for life in sorted(lives, key=lambda one: (-one.buffer.bytes, one.first)):
+        size = aligned(life.buffer.bytes)
+        offset = 0
+        for begin, end, other in placed:
+            if other.last < life.first or life.last < other.first:
+                continue
+            if offset + size <= begin:
+                break
+            offset = max(offset, end)
+        life.buffer.offset = offset
+        placed.append((offset, offset + size, life))
+        placed.sort(key=lambda entry: entry[:2])
+        total = max(total, offset + size)
+    return total
+
+
+def _slots(lives: list[Life]) -> list[Any]:
+    slots: list[Any] = []
+    busy_until: list[int] = []
+    for life in sorted(lives, key=lambda one: one.first):
+        bytes_ = size_of(life.buffer.bytes)
+        for number, size in enumerate(slots):
+            if busy_until[number] < life.first and same(size, bytes_):
+                break
+        else:
+            number = len(slots)
+            slots.append(bytes_)
+            busy_until.append(-1)
+        busy_until[number] = life.last
+        life.buffer.offset = ("slot", number)
+    return slots
+
+
+def aligned(size: int) -> int:
+    return max(-(-size // ALIGNMENT) * ALIGNMENT, ALIGNMENT)

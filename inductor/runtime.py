@@ -1,0 +1,129 @@
+"""The prebuilt run-time library: loaded once, told its threads and its BLAS.
+
+In comes the extension `_runtime` that the package's build made; out goes the address of its function table, which every launcher hands to generated
+code. The one idea: generated code links against nothing. What it needs it finds through this one table, so it is small, quick to build, and there is one
+thread pool and one memory pool in the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ..eager.config import config
+from ..eager.errors import BackendError
+
+# How long a thread of the pool spins before it sleeps. libgomp's default is milliseconds, which takes the processor from whoever else needs it; sleeping
+# at once makes each parallel loop 10 us dearer. libgomp reads the variable once, when it is loaded.
+SPIN = {"GOMP_SPINCOUNT": "10000"}
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set these variables for the length of the block, where the user has set neither them nor OMP_WAIT_POLICY."""
+    mine = {name: value for name, value in values.items() if name not in os.environ and "OMP_WAIT_POLICY" not in os.environ}
+    os.environ.update(mine)
+    try:
+        yield
+    finally:
+        for name in mine:
+            os.environ.pop(name, None)
+
+
+def _extension(name: str) -> ModuleType | ImportError:
+    try:
+        return importlib.import_module(f"{__package__}.{name}")
+    except ImportError as error:
+        return error
+
+
+with _environment(SPIN):
+    _runtime = _extension("_runtime")
+_launcher = _extension("_launcher")
+
+
+def blas_path() -> Path | None:
+    """The shared library of scipy-openblas32, or None where it is not installed."""
+    spec = importlib.util.find_spec("scipy_openblas32")
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for path in sorted(Path(folder, "lib").glob("*scipy_openblas*")):
+            if path.suffix in (".so", ".dylib", ".dll"):
+                return path
+    return None
+
+
+def _load_blas() -> str:
+    """The path of the library in use, or why there is none: then products run through our own plain kernels, many times slower."""
+    path = blas_path()
+    if path is None:
+        return "scipy-openblas32 is not installed"
+    try:
+        _runtime.load_blas(str(path))
+    except OSError as error:
+        return str(error)
+    return str(path)
+
+
+if isinstance(_runtime, ModuleType):
+    _runtime.set_threads(config.threads)
+    _runtime.set_huge_pages(config.huge_pages)
+    BLAS = _load_blas()
+else:
+    BLAS = "the run-time library is not built"
+
+
+def extension(module: ModuleType | ImportError) -> ModuleType:
+    """The extension module. Raises BackendError, with what to do, where the package's build did not make it."""
+    if isinstance(module, ModuleType):
+        return module
+    raise BackendError(f"segue's native code is not built ({module}); install segue again on a machine with a C++ compiler, or use backend='eager'")
+
+
+def table() -> int:
+    """The address of the function table (segue_runtime of segue_runtime.h). Raises BackendError where the library is not built."""
+    return extension(_runtime).table
+
+
+def launcher() -> ModuleType:
+    """The module with `Launcher`, `load` and `empty`. Raises BackendError where it is not built."""
+    return extension(_launcher)
+
+
+def threads() -> int:
+    """Threads of the pool."""
+    return extension(_runtime).threads()
+
+
+def set_threads(count: int) -> None:
+    """Set the threads of the pool; 0: what affinity, cgroup quota and OMP_NUM_THREADS leave. Raises ValueError for a negative count."""
+    extension(_runtime).set_threads(count)
+
+
+def pool_state() -> dict[str, int]:
+    """cached_bytes, live_bytes, limit_bytes of the memory pool, and how many blocks were fresh and reused."""
+    return extension(_runtime).pool_state()
+
+
+def trim_pool() -> None:
+    """Give the pool's free blocks back to the system."""
+    extension(_runtime).trim_pool()
+
+
+def set_pool_limit(limit: int) -> None:
+    """Most bytes that free blocks may hold; blocks beyond are given back at once."""
+    extension(_runtime).set_pool_limit(limit)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """A NumPy array that is not cleared, on memory of the pool where it is large.
+
+    >>> empty((2, 3), "float32").shape
+    (2, 3)
+    """
+    return launcher().empty(table(), shape, dtype)

@@ -1,0 +1,174 @@
+"""Graphs with nodes that have no native form: compiled stretches with eager kernels between them.
+
+In comes a graph, out goes a runner that carries out a plan: run a compiled stretch, run the host nodes that wait for it, go on. The one idea: the level of
+a node is the number of host nodes that must have run before it; all native nodes of one level are one stretch, and a value that crosses a level is an
+output of one stretch and an input of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..eager.log import log
+from ..eager.stats import stats
+from ..graph.ir import FakeValue, Graph, Node, contiguous_strides, nodes_in
+from ..graph.symbolic import SymInt
+from .lower import is_view, kind_of
+
+
+def has_host_nodes(graph: Graph) -> bool:
+    return any(node.kind == "op" and kind_of(node) == "host" for node in graph.nodes)
+
+
+class PlanRunner:
+    """Runs the plan. The attributes are the sums over its stretches."""
+
+    def __init__(self, graph: Graph, steps: list[Any], stretches: list[Any], hosts: list[Node]) -> None:
+        self.graph = graph
+        self.steps = steps
+        self.source = "\n".join(stretch.source for stretch in stretches)
+        self.kernels = sum(stretch.kernels for stretch in stretches)
+        self.functions = sum(stretch.functions for stretch in stretches)
+        self.calls = sum(stretch.calls for stretch in stretches)
+        self.arena_bytes = max([stretch.arena_bytes for stretch in stretches], default=0)
+        self.cache_hit = all(stretch.cache_hit for stretch in stretches)
+        self.host_nodes = len(hosts)
+
+    def __call__(self, inputs: list) -> list:
+        values: dict[Any, Any] = dict(zip(self.graph.inputs, inputs))
+        sizes = self.graph.bindings(inputs)
+        for step in self.steps:
+            step(values, sizes)
+        env = self.graph.shape_env
+        results = [_result(output, values, env, sizes) for output in self.graph.outputs]
+        new = [(position, values[node]) for position, node in self.graph.writes]
+        for position, value in new:
+            inputs[position][...] = value
+        return results
+
+
+def _result(output: Any, values: dict, env: Any, sizes: dict) -> Any:
+    if isinstance(output, Node):
+        return values[output]
+    return env.evaluate(output, sizes) if isinstance(output, SymInt) else output
+
+
+def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any]) -> PlanRunner:
+    """Cut a graph at its host nodes and compile the stretches between them."""
+    level = _levels(graph)
+    hosts = [node for node in graph.operations if kind_of(node) == "host"]
+    steps: list[Any] = []
+    stretches: list[Any] = []
+    crossing = _crossing(graph, level)
+    for number in range(max(level.values(), default=0) + 1):
+        wanted = [node for node in crossing if level[node] == number and node.kind == "op" and kind_of(node) != "host"]
+        if wanted:
+            stretch, inputs = _stretch(graph, level, number, wanted)
+            runner = compile_stretch(stretch)
+            stretches.append(runner)
+            steps.append(_StretchStep(runner, inputs, wanted))
+        steps += [_HostStep(node, graph.shape_env) for node in hosts if level[node] == number]
+    for node in hosts:
+        stats.count("host_nodes")
+        log("schedule", f"{node.target.name} runs as an eager kernel: {getattr(node.target.lower, 'reason', 'its dtypes have no native form')}  {node.line or ''}")
+    return PlanRunner(graph, steps, stretches, hosts)
+
+
+def _levels(graph: Graph) -> dict[Node, int]:
+    level: dict[Node, int] = {}
+    for node in graph.nodes[:-1]:
+        found = 0
+        for argument in nodes_in(node.args):
+            after_host = argument.kind == "op" and kind_of(argument) == "host"
+            found = max(found, level[argument] + after_host)
+        level[node] = found
+    return level
+
+
+def _crossing(graph: Graph, level: dict[Node, int]) -> list[Node]:
+    """Nodes whose value is needed outside of their stretch: by a later one, by a host node, or as a result."""
+    needed: dict[Node, None] = dict.fromkeys(nodes_in(graph.output_node.args))
+    for node in graph.operations:
+        host = kind_of(node) == "host"
+        for argument in nodes_in(node.args):
+            if host or level[argument] != level[node]:
+                needed[argument] = None
+    order = {node: n for n, node in enumerate(graph.nodes)}
+    return sorted(needed, key=order.__getitem__)
+
+
+def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Node]) -> tuple[Graph, list[Node]]:
+    """The graph of one level, and the nodes of the whole graph that are its inputs."""
+    place: dict[Node, Node] = {}
+    inputs: list[Node] = []
+    nodes: list[Node] = []
+
+    def placed(node: Node) -> Node:
+        if node in place:
+            return place[node]
+        native = node.kind == "op" and kind_of(node) != "host" and level[node] == number
+        if native or node.kind == "constant":
+            args = _mapped(node.args, placed)
+            made = Node(node.kind, node.target, args, node.value, node.name, node.line, node.module, node.differentiable)
+        else:
+            made = Node("input", None, (), _as_input(node), node.name, node.line, node.module)
+            inputs.append(node)
+        nodes.append(made)
+        place[node] = made
+        return made
+
+    outputs = [placed(node) for node in wanted]
+    for node in graph.inputs:  # sizes, and tensors that carry them
+        if node not in place and (isinstance(node.value, SymInt) or graph.symbols):
+            placed(node)
+    made = Graph(nodes, [place[node] for node in inputs], outputs, (), graph.shape_env, name=f"{graph.name}_{number}")
+    return made, inputs
+
+
+def _mapped(args: Any, placed: Callable[[Node], Node]) -> Any:
+    if isinstance(args, Node):
+        return placed(args)
+    return tuple(_mapped(item, placed) for item in args) if isinstance(args, tuple) else args
+
+
+def _as_input(node: Node) -> Any:
+    value = node.value
+    if node.kind == "input" or not isinstance(value, FakeValue):
+        return value
+    return FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
+
+
+class _StretchStep:
+    def __init__(self, runner: Any, inputs: list[Node], outputs: list[Node]) -> None:
+        self.runner = runner
+        self.inputs = inputs
+        self.outputs = outputs
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        arrays = [values[node] if node in values else node.args[0] for node in self.inputs]
+        values.update(zip(self.outputs, self.runner(arrays)))
+
+
+class _HostStep:
+    def __init__(self, node: Node, env: Any) -> None:
+        self.node = node
+        self.env = env
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        args = [self._argument(argument, values, sizes) for argument in self.node.args]
+        with np.errstate(all="ignore"):
+            array = np.asarray(self.node.target.kernel(np, *args))
+        values[self.node] = np.ascontiguousarray(array.astype(self.node.value.dtype.numpy, copy=False)).reshape(array.shape)
+
+    def _argument(self, argument: Any, values: dict, sizes: dict) -> Any:
+        if isinstance(argument, Node):
+            return argument.args[0] if argument.kind == "constant" else values[argument]
+        if isinstance(argument, SymInt):
+            return self.env.evaluate(argument, sizes)
+        return tuple(self._argument(item, values, sizes) for item in argument) if isinstance(argument, tuple) else argument
+
+
+__all__ = ["PlanRunner", "has_host_nodes", "is_view", "plan_stretches"]

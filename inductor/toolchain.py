@@ -1,0 +1,181 @@
+"""The C++ compiler: which one, what it is, which flags.
+
+In come config.compiler, $CXX and the machine; out goes a `Toolchain`: the commands that compile and link, and the identity that goes into the cache's
+key. The one idea: the compiler itself tells what it compiles for. Its predefined macros under the chosen flags name its version and every instruction set,
+so that an object is never used by another compiler or on another kind of processor than the one it was made for.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from ..eager.config import config
+from ..eager.errors import BackendError
+from .cache import digest
+
+INCLUDE = Path(__file__).parent / "csrc" / "include"
+CANDIDATES = ("g++", "clang++", "c++")
+QUESTION_SECONDS = 30  # a compiler that does not answer a question within this time is not one
+
+# -O2 with these two runs as fast as -O3 and compiles faster; no contraction, so that results are those of the operators one by one; -fwrapv because
+# integers wrap; nothing here lets the compiler reassociate or forget NaN.
+FLAGS = ("-std=c++17", "-O2", "-ftree-vectorize", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
+         "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fPIC", "-w")  # fmt: skip
+FAMILY_FLAGS = {"gcc": ("-fvect-cost-model=dynamic", "-Wno-psabi"), "clang": ()}
+NUMERICS_FLAGS = {"eager": (), "fast": ("-ffp-contract=fast",)}
+ISA_FLAGS = {
+    "native": ("-march=native",),
+    "avx512": ("-march=x86-64-v4",),
+    "avx2": ("-march=x86-64-v3",),
+    "neon": ("-march=armv8-a",),
+    "generic": ("-DSEGUE_GENERIC",),
+}
+
+
+class BuildError(BackendError):
+    """The C++ code could not be built. `log_path` is the file with the commands, what the compiler said, and the source; None where there is none."""
+
+    def __init__(self, message: str, log_path: Path | None = None) -> None:
+        super().__init__(message)
+        self.log_path = log_path
+
+
+def ask(command: Sequence[str]) -> str:
+    """Standard output of a short command. Raises BuildError with the command's own words."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=QUESTION_SECONDS, stdin=subprocess.DEVNULL, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{shlex.join(command)}: {error}") from error
+    if done.returncode != 0:
+        raise BuildError(f"{shlex.join(command)} failed: {done.stderr.strip()[:1000]}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """One compiler with one set of flags. `identity` differs whenever its output may differ."""
+
+    command: tuple[str, ...]
+    flags: tuple[str, ...]
+    macros: str = field(repr=False)
+    stamp: str
+
+    @cached_property
+    def family(self) -> str:
+        return "clang" if "__clang__" in self.macros else "gcc"
+
+    @cached_property
+    def version(self) -> str:
+        """The compiler's own words, such as `12.2.0`."""
+        found = [line.split(" ", 2)[2].strip('"') for line in self.macros.splitlines() if line.startswith("#define __VERSION__ ")]
+        return found[0] if found else "unknown"
+
+    @cached_property
+    def vectors(self) -> str:
+        """The width that segue_vector.h takes under these flags: avx512, avx2 or generic."""
+        if "SEGUE_GENERIC" not in self.macros:
+            if all(f"#define {name} 1" in self.macros for name in ("__AVX512F__", "__AVX512BW__", "__AVX512DQ__", "__AVX512VL__")):
+                return "avx512"
+            if all(f"#define {name} 1" in self.macros for name in ("__AVX2__", "__FMA__", "__F16C__")):
+                return "avx2"
+        return "generic"
+
+    @cached_property
+    def lanes(self) -> int:
+        """Lanes of a vector: LANES of segue_vector.h."""
+        return {"avx512": 16, "avx2": 8, "generic": 4}[self.vectors]
+
+    @cached_property
+    def identity(self) -> str:
+        return digest(["toolchain", self.stamp, self.macros, *self.command, *self.flags])
+
+    def compile_command(self, source: Path, target: Path) -> list[str]:
+        return [*self.command, *self.flags, f"-I{INCLUDE}", "-c", str(source), "-o", str(target)]
+
+    def link_command(self, objects: Sequence[Path], target: Path) -> list[str]:
+        """The linker called directly, which takes 4 ms where the compiler's driver takes 22; the driver where the linker or libm is not found."""
+        if self._linker:
+            linker, *libraries = self._linker
+            return [linker, "-shared", "-o", str(target), *map(str, objects), *libraries]
+        return [*self.command, "-shared", "-o", str(target), *map(str, objects), "-lm"]
+
+    @cached_property
+    def _linker(self) -> tuple[str, ...]:
+        if self.family != "gcc" or "__ELF__" not in self.macros:
+            return ()
+        try:
+            linker = shutil.which(ask([*self.command, "-print-prog-name=ld"]).strip())
+            libraries = tuple(ask([*self.command, f"-print-file-name={name}"]).strip() for name in ("libm.so.6", "libgcc.a"))
+        except BuildError:
+            return ()
+        if linker is None or not all(os.path.isabs(path) for path in libraries):
+            return ()
+        return (linker, *libraries)
+
+
+def _candidates() -> list[tuple[str, ...]]:
+    """Commands to try: config.compiler alone where it is set, else $CXX, else the usual names."""
+    asked = config.compiler or os.environ.get("CXX", "")
+    if config.compiler:
+        return [tuple(shlex.split(asked))]
+    return [tuple(shlex.split(asked))] * bool(asked.strip()) + [(name,) for name in CANDIDATES]
+
+
+def _stamp(program: str) -> str:
+    """Changes when the program's file is replaced."""
+    state = os.stat(os.path.realpath(program))
+    return f"{os.path.realpath(program)} {state.st_size} {state.st_mtime_ns}"
+
+
+def _examine(command: tuple[str, ...], numerics: str) -> Toolchain:
+    """The toolchain of one command. Raises BuildError where it does not run or does not take the flags."""
+    program = shutil.which(command[0])
+    if program is None:
+        raise BuildError(f"{command[0]}: not found")
+    extra = (*ISA_FLAGS[config.isa], *NUMERICS_FLAGS[numerics], *shlex.split(config.compiler_flags))
+    resolved = (program, *command[1:])
+    question = [*resolved, *FLAGS, *extra, "-dM", "-E", "-x", "c++", os.devnull]
+    macros = ask(question)
+    family = "clang" if "__clang__" in macros else "gcc"
+    return Toolchain(resolved, (*FLAGS, *FAMILY_FLAGS[family], *extra), macros, _stamp(program))
+
+
+_found: dict[tuple, Toolchain | BuildError] = {}
+_lock = threading.Lock()
+
+
+def toolchain(numerics: str | None = None) -> Toolchain:
+    """The toolchain for the settings of now. Raises BuildError that says what to do where no compiler works.
+
+    `numerics` is "eager" or "fast"; None means config.numerics.
+    """
+    numerics = numerics or config.numerics
+    asked = (config.compiler, config.compiler_flags, config.isa, numerics, os.environ.get("CXX"), os.environ.get("PATH"))
+    with _lock:
+        if asked not in _found:
+            _found[asked] = _search(numerics)
+        found = _found[asked]
+    if isinstance(found, BuildError):
+        raise found
+    return found
+
+
+def _search(numerics: str) -> Toolchain | BuildError:
+    problems = []
+    for command in _candidates():
+        try:
+            return _examine(command, numerics)
+        except BuildError as error:
+            problems.append(str(error))
+    return BuildError(
+        f"no C++ compiler works: {'; '.join(problems)}. Install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; "
+        "macOS: xcode-select --install), or name one in $CXX or SEGUE_COMPILER"
+    )

@@ -1,0 +1,300 @@
+"""segue.compile and segue.compiler: options, decorators, modules, dynamic sizes, recompiles, limits."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import pickle
+import warnings
+
+import pytest
+import segue
+from interp_support import compiled, same
+from segue import nn
+from segue.capture.compile import compile, disable, graph_break, is_compiling, reset, stats
+from segue.eager.config import config
+from segue.eager.errors import CaptureError
+
+
+def x3():
+    return segue.tensor([1.0, -2.0, 3.0])
+
+
+def double(x: segue.Tensor, by: float = 2.0) -> segue.Tensor:
+    """Twice x."""
+    return x * by
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.linear(x).relu()
+
+
+def graphs(made):
+    return sum(captured.graph is not None for captured in made.cache.settings.captured)
+
+
+def test_decorator_with_and_without_arguments():
+    plain = compile(double, backend="eager")
+    bare = compile(backend="eager")(double)
+
+    @compile(backend="eager", fullgraph=True)
+    def named(x):
+        return x * 2
+
+    for made in (plain, bare, named):
+        assert same(made(x3()), x3() * 2)
+
+
+def test_a_compiled_function_looks_like_the_function():
+    made = compiled(double)
+    assert made.__name__ == "double" and made.__doc__ == "Twice x." and made.__wrapped__ is double
+    assert inspect.signature(made) == inspect.signature(double)
+
+
+def test_methods():
+    class Holder:
+        factor = 3
+
+        @compile(backend="eager")
+        def scaled(self, x):
+            return x * self.factor
+
+    assert same(Holder().scaled(x3()), x3() * 3)
+    other = Holder()
+    other.factor = 4
+    assert same(other.scaled(x3()), x3() * 4)
+
+
+def test_partial_and_lambda():
+    assert same(compiled(functools.partial(double, by=3.0))(x3()), x3() * 3)
+    assert same(compiled(lambda x: x - 1)(x3()), x3() - 1)
+
+
+def test_nested_compiled_functions_are_one_graph():
+    inner = compiled(double)
+    outer = compiled(lambda x: inner(x) + 1, fullgraph=True)
+    assert same(outer(x3()), x3() * 2 + 1)
+    assert graphs(outer) == 1 and graphs(inner) == 0
+
+
+def test_module_keeps_its_face():
+    model = Net()
+    fast = compile(model, backend="eager")
+    assert isinstance(fast, Net) and repr(fast) == repr(model)
+    assert list(fast.state_dict()) == list(model.state_dict())
+    assert fast.linear is model.linear
+    fast.eval()
+    assert not model.training
+    fast.extra = 5
+    assert model.extra == 5
+    assert same(copy.deepcopy(fast)(x3()), model(x3()))
+    assert type(pickle.loads(pickle.dumps(fast))) is Net
+
+
+def test_module_in_a_container():
+    model = Net()
+    both = nn.Sequential(compile(model, backend="eager"), nn.ReLU())
+    assert same(both(x3()), model(x3()).relu())
+    assert same(compiled(lambda x: both(x) * 2)(x3()), model(x3()).relu() * 2)
+
+
+def test_module_compiled_in_place_inside_of_a_step():
+    model = Net()
+    expected = model(x3()) * 2
+    model.compile(backend="eager")
+    step = compiled(lambda x: model(x) * 2, fullgraph=True)
+    assert same(step(x3()), expected) and graphs(step) == 1
+
+
+def test_wrong_options():
+    with pytest.raises(TypeError):
+        compile(3)
+    with pytest.raises(ValueError, match="numerics"):
+        compile(double, numerics="sloppy")
+    with pytest.raises(Exception, match="no backend is called"):
+        compile(double, backend="nobody")
+
+
+def test_callable_backend():
+    seen = []
+
+    def backend(module, inputs):
+        seen.append((len(list(module.graph.nodes)), len(inputs)))
+        return module.forward
+
+    made = compile(double, backend=backend)
+    assert same(made(x3()), x3() * 2) and seen
+
+
+def test_is_compiling():
+    def asks(x):
+        return x * 2 if is_compiling() else x * 3
+
+    assert same(compiled(asks)(x3()), x3() * 2) and same(asks(x3()), x3() * 3)
+
+
+def test_disable():
+    calls = []
+
+    @disable(reason="it logs")
+    def log(x):
+        calls.append(is_compiling())
+        return x + 1
+
+    made = compiled(lambda x: log(x * 2) * 3)
+    assert same(made(x3()), (x3() * 2 + 1) * 3) and calls == [False]
+    assert made.cache.settings.captured[0].ended.suggestion == "it logs"
+
+
+def test_disabled_module():
+    model = nn.Sequential(nn.Linear(3, 3), disable(Net()))
+    made = compiled(lambda x: model(x) * 2)
+    assert same(made(x3()), model(x3()) * 2)
+    with pytest.raises(CaptureError):
+        compiled(lambda x: model(x) * 2, fullgraph=True)(x3())
+
+
+def test_config_disable():
+    with config.override(disable=True):
+        assert compile(double) is double
+
+
+def test_reset_and_stats():
+    made = compiled(double)
+    made(x3())
+    assert stats()["graphs"] >= 1 and stats()["guards"] > 0
+    reset()
+    assert stats()["graphs"] == 0 and stats()["guards"] == 0
+    assert same(made(x3()), x3() * 2)
+    assert stats()["graphs"] == 1
+
+
+def test_graph_break_is_nothing_eagerly():
+    assert graph_break() is None
+
+
+# -- dynamic sizes -------------------------------------------------------------------------------------------------------------
+
+
+def reshaped(x):
+    n, m = x.shape
+    return (x.reshape(n * m) * n + m).view(m, n).sum(0), x[: n // 2], segue.zeros(n) + 1
+
+
+def test_twenty_lengths_compile_twice():
+    made = compiled(reshaped)
+    for n in [*range(2, 22), 1, 30]:
+        x = segue.randn(n, 4)
+        assert same(made(x), reshaped(x)), n
+    assert graphs(made) <= 3  # static, symbolic, and perhaps one for the size 1
+
+
+def test_dynamic_true_compiles_once():
+    made = compiled(lambda x: (x * x.shape[0]).sum(), dynamic=True)
+    for n in (5, 6, 7):
+        assert same(made(segue.ones(n)), segue.ones(n).sum() * n)
+    assert graphs(made) == 1
+
+
+def test_dynamic_false_compiles_each():
+    made = compiled(lambda x: x * 2, dynamic=False)
+    for n in (5, 6, 7):
+        made(segue.ones(n))
+    assert graphs(made) == 3
+
+
+def test_named_shapes():
+    def add(x, y):
+        return x + y
+
+    made = compiled(add, shapes={"x": ("B", 3), "y": ("B", 3)})
+    for n in (5, 6, 7):
+        assert same(made(segue.ones(n, 3), segue.ones(n, 3)), segue.ones(n, 3) * 2)
+    assert graphs(made) == 1
+
+
+def test_branches_on_sizes_make_guards():
+    def branch(x):
+        return x * 2 if x.shape[0] > 5 else x - 1
+
+    made = compiled(branch)
+    for n in (3, 4, 5, 6, 9, 2, 12):
+        assert same(made(segue.ones(n)), branch(segue.ones(n)))
+    assert graphs(made) <= 3
+
+
+def test_batch_module():
+    model = Net()
+    made = compiled(lambda x: model(x))
+    for n in (4, 5, 9, 1, 2):
+        x = segue.randn(n, 3)
+        assert same(made(x), model(x))
+    assert graphs(made) <= 3
+
+
+def test_ints_become_symbolic():
+    def scaled(x, k):
+        return x * k + k // 2
+
+    made = compiled(scaled)
+    for k in (3, 4, 5, 100):
+        assert same(made(x3(), k), scaled(x3(), k))
+    assert graphs(made) == 2
+
+
+def test_loops_over_a_varying_count():
+    def repeated(x, k):
+        for _ in range(k):
+            x = x * 2
+        return x
+
+    made = compiled(repeated)
+    for k in (1, 2, 3, 2, 1, 3):
+        assert same(made(x3(), k), repeated(x3(), k))
+
+
+def test_limit():
+    def chosen(x, name):
+        return getattr(x, name)()
+
+    with config.override(recompile_limit=3):
+        made = compiled(chosen)
+    names = ["relu", "exp", "abs", "neg", "sin", "cos"]
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for name in names:
+            assert same(made(x3(), name), chosen(x3(), name))
+    assert len([w for w in seen if "runs eagerly from now on" in str(w.message)]) == 1
+    assert graphs(made) == 3
+
+
+def test_recursion_and_reentrancy():
+    def power(x, n):
+        return x if n == 0 else power(x, n - 1) * x
+
+    made = compiled(power)
+    assert same(made(x3(), 4), power(x3(), 4))
+
+    def outer(x, f):
+        return f(x) + 1
+
+    both = compiled(outer)
+    assert same(both(x3(), lambda y: y * 2), x3() * 2 + 1)
+
+
+def test_errors_are_the_eager_ones():
+    def wrong(x):
+        y = x * 2
+        return y + segue.ones(5)
+
+    with pytest.raises(Exception) as eager:
+        wrong(x3())
+    with pytest.raises(type(eager.value)) as found:
+        compiled(wrong)(x3())
+    assert str(found.value).splitlines()[0] == str(eager.value).splitlines()[0]

@@ -1,0 +1,53 @@
+"""segue.explain and the logs: what a newcomer reads."""
+
+from __future__ import annotations
+
+import segue
+from interp_support import compiled, same
+from segue import nn
+from segue.capture.compile import disable
+from segue.capture.explain import explain
+from segue.eager.log import listen
+
+
+@disable(reason="log outside of the compiled function")
+def log(x):
+    return None
+
+
+def broken(x):
+    y = x * 2
+    log(y)
+    return y.relu() + 1
+
+
+def test_explain_lists_graphs_breaks_and_guards():
+    found = explain(broken)(segue.ones(3))
+    assert len(found.graphs) == 2 and found.operations == 3 and len(found.breaks) == 1
+    text = str(found)
+    assert "broken: 2 graphs, 3 operations, 1 break" in text
+    assert "log is disabled for capture" in text and "instead: log outside of the compiled function" in text
+    assert "log(y)" in text and "test_compile_explain.py" in text
+    assert "x: Tensor(float32, (3,)" in text
+    assert "ops.mul" in text
+    assert same(found.result, broken(segue.ones(3)))
+
+
+def test_explain_of_a_module():
+    model = nn.Linear(3, 2)
+    found = explain(model)(segue.ones(4, 3))
+    assert len(found.graphs) == 1 and not found.breaks
+    assert any("self.weight" in guard or "'weight'" in guard for guard in found.guards)
+
+
+def test_logs_tell_of_breaks_recompiles_and_guards():
+    made = compiled(broken)
+    with listen("breaks", "recompiles", "guards", "graph") as seen:
+        made(segue.ones(3))
+        made(segue.ones(4))
+    kinds = {artefact.kind for artefact in seen}
+    assert kinds == {"breaks", "recompiles", "guards", "graph"}
+    recompiled = next(artefact.text for artefact in seen if artefact.kind == "recompiles")
+    assert "shape (4,)" in recompiled and "broken" in recompiled
+    ended = next(artefact.text for artefact in seen if artefact.kind == "breaks")
+    assert "log(y)" in ended
