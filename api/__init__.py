@@ -7,6 +7,7 @@ segue.capture, segue.inductor).
 # ruff: noqa: A004  (PyTorch's names: all, any, sum ...)
 
 from segue.capture.compile import compile
+from segue.capture.explain import explain
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
 from segue.eager.dtypes import (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import types
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 from ..eager.config import config

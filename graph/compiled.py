@@ -262,7 +262,8 @@ class Training:
     def backward(self) -> Runner:
         """The backward runner; compiled at the first backward."""
         if self.compiled_backward is None:
-            self.compiled_backward = compile_runner(self.backend, self.partition.backward)
+            with stats.timed("compile_seconds"):
+                self.compiled_backward = compile_runner(self.backend, self.partition.backward)
         return self.compiled_backward
 
     def differentiable_gradients(self, inputs: list) -> Sequence[Any]:

@@ -16,8 +16,8 @@ from ...graph.compiled import CompiledGraph, compile_graph
 from ...graph.ir import Graph
 from .. import sources
 from ..bytecode.assembler import Assembler
-from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
 from ..bytecode.breaks import NULL as EMPTY
+from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
 from ..sources import MISSING
 from .attempt import Attempt
 from .frame import NULL, PreviousException
@@ -321,7 +321,7 @@ class Builder:
         if value is NULL:
             return EMPTY
         if isinstance(value, PreviousException):
-            return Handled(places[id(value.handled)])
+            return (lambda assembler: assembler.load_const(None)) if value.ended else Handled(places[id(value.handled)])
         return places[id(value)]
 
     def live(self) -> list[Any]:

@@ -21,16 +21,15 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
-from ..sources import MISSING
 from .operators import BINARY, COMPARISONS
-from .outcome import Break, Observed
+from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, Sequence, SliceValue, TupleValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
-from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, SequenceIterator, ZipValue, make_reversed
+from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, ZipValue, make_reversed
 from .values.mappings import DictValue, SetValue, key_of
-from .values.objects import ExceptionValue, ObjectValue, SuperValue
+from .values.objects import ObjectValue, SuperValue
 from .values.tensors import TensorValue
 
 BUILTINS: dict[Any, Callable] = {}

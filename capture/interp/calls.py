@@ -14,20 +14,18 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.config import config
-from ...eager.errors import SegueError
 from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
 from .frame import Frame
-from .lookup import entry_of, is_own
+from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
-from .values.constants import Constant, SymIntValue, constant, is_constant_type
-from .values.containers import TupleValue, Unread
-from .values.functions import CellValue, ClassValue, FunctionValue, MadeFunction
+from .values.constants import Constant, constant, is_constant_type
+from .values.containers import TupleValue
+from .values.functions import FunctionValue
 from .values.iterators import ITERTOOLS, GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ExceptionValue, ObjectValue
-from .values.tensors import TensorValue
 
 OPERATIONS = ("functional.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = ("nn.", "optim.", "autograd.mode")  # those whose functions are followed as users' code is; all others break the graph

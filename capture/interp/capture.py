@@ -20,7 +20,7 @@ from ...eager import errors
 from ...eager.config import config
 from ...eager.log import log
 from ...eager.stats import stats
-from .. import guards, sources
+from .. import guards
 from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, family_of
 from ..bytecode.decode import UnknownOpcode
@@ -29,8 +29,8 @@ from .attempt import Attempt, Knowledge
 from .builder import Builder
 from .outcome import Break, Observed, Skip, Specialise, Unbuildable
 from .values.constants import Constant
-from .values.mappings import DictValue, SetValue
 from .values.containers import ListValue
+from .values.mappings import DictValue, SetValue
 from .values.objects import ObjectValue
 
 MAX_ATTEMPTS = 64

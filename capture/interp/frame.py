@@ -42,6 +42,7 @@ class PreviousException(Value):
     def __init__(self, previous: Value, handled: Value) -> None:
         self.previous = previous
         self.handled = handled
+        self.ended = False  # POP_EXCEPT was executed; copies of the slot may remain below
 
     def type(self) -> type:
         return type(None)

@@ -157,7 +157,9 @@ def push_exc_info(frame: Frame, i: Any) -> None:
 
 @handles("POP_EXCEPT")
 def pop_except(frame: Frame, i: Any) -> None:
-    frame.run_state.handled = frame.pop().previous  # type: ignore[attr-defined]
+    slot: Any = frame.pop()
+    slot.ended = True
+    frame.run_state.handled = slot.previous
 
 
 @handles("CHECK_EXC_MATCH")

@@ -23,8 +23,8 @@ from .. import guards, sources
 from .._capture import Compiled, Disabled
 from ..sources import MISSING
 from .calls import ModuleObject
-from .rebuild import float_tensor
 from .outcome import Break
+from .rebuild import float_tensor
 from .values.base import Value
 from .values.constants import LITERALS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
@@ -272,7 +272,9 @@ def wrap_builtin(run: Any, obj: Any, source: Any) -> Value:
         return BuiltinValue(obj, source)
     run.guard(guards.TypeIs(source, type(obj)))
     run.guard(guards.Equals(sources.Attribute(source, "__name__"), obj.__name__))
-    return run.builtin_method(run.wrap(owner, sources.Attribute(source, "__self__")), obj.__name__)
+    made = run.builtin_method(run.wrap(owner, sources.Attribute(source, "__self__")), obj.__name__)
+    made.source = source
+    return made
 
 
 def wrap_partial(run: Any, obj: Any, source: Any) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
-    if hasattr(a, "__dict__") and type(a).__eq__ is object.__eq__ and not callable(a):
+    if hasattr(a, "__dict__") and not callable(a) and not isinstance(a, (Enum, BaseException)):
         return same(vars(a), vars(b))
     if isinstance(a, float) and a != a:
         return b != b

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import segue
 from interp_support import check, compiled, same
+
+import segue
 from segue.capture.compile import disable, graph_break
 from segue.eager.errors import CaptureError
 from segue.eager.stats import stats

@@ -9,8 +9,9 @@ import pickle
 import warnings
 
 import pytest
-import segue
 from interp_support import compiled, same
+
+import segue
 from segue import nn
 from segue.capture.compile import compile, disable, graph_break, is_compiling, reset, stats
 from segue.eager.config import config

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import segue
 from interp_support import compiled, same
+
+import segue
 from segue import nn
 from segue.capture.compile import disable
 from segue.capture.explain import explain

@@ -8,8 +8,9 @@ import types
 from enum import Enum
 
 import pytest
-import segue
 from interp_support import compiled, same
+
+import segue
 from segue import nn
 
 NUMBER = 2

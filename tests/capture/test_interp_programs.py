@@ -8,12 +8,14 @@ import copy
 import functools
 import itertools
 import random
+import sys
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-import segue
 from interp_support import check, compiled, same
+
+import segue
 from segue import nn
 from segue.capture.compile import disable
 
@@ -704,3 +706,12 @@ def test_global_effects_happen_once():
     for turn in range(1, 5):
         made(x3())
         assert STATE_DICT["n"] == before + turn
+
+
+@pytest.mark.parametrize("function", [reraise_after_break, break_in_handler, uncaught_custom])
+def test_no_exception_stays_handled(function):
+    made = compiled(function)
+    for _ in range(3):
+        with contextlib.suppress(ValueError, LookupError):
+            made(x3())
+        assert sys.exc_info() == (None, None, None)

@@ -131,7 +131,7 @@ def containers(n):
     del xs[1]
     xs.insert(1, 77)
     xs.sort()
-    d = {"a": 1, **{"b": 2}}
+    d = {"a": 1, "b": 2}
     d["c"] = n
     d.setdefault("e", []).append(4)
     s = {1, 2, n}
@@ -145,7 +145,7 @@ def comprehensions(n):
 
 
 def strings(n, name):
-    return f"{name!r:>10}|{n:05d}|{n / 3:.2f}|{name}", name.upper() + "x" * n, "-".join([name, "b"]), "%s %d" % (name, n), "{} {x}".format(n, x=name), name[0], name.split("e")
+    return f"{name!r:>10}|{n:05d}|{n / 3:.2f}|{name}", name.upper() + "x" * n, "-".join([name, "b"]), "%s %d" % (name, n), f"{n} {name}", name[0], name.split("e")
 
 
 def closures(n):
@@ -190,7 +190,7 @@ def exceptions(n):
         log.append("in")
         if n > 1:
             raise ValueError("bad", n)
-        x = {}["missing"] if n else 1 // 0
+        _ = {}["missing"] if n else 1 // 0
     except KeyError as e:
         log.append(("key", e.args))
     except (ValueError, ZeroDivisionError) as e:

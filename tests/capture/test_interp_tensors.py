@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import segue
 from interp_support import check, compiled, same
+
+import segue
 from segue import nn
 from segue.eager.stats import stats
 

@@ -69,6 +69,8 @@ class Value:
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A method from the table `methods` of the kind."""
+        if name not in self.methods:
+            raise self.unsupported(f"method '{name}'")
         return self.methods[name](self, run, *args, **kwargs)
 
     def item(self, run: Any, key: Value) -> Value:

@@ -130,20 +130,32 @@ class ZipValue(IteratorValue):
 
     def next(self, run: Any) -> Value | None:
         found: list[Value] = []
-        for iterator in self.iterators:
+        for position, iterator in enumerate(self.iterators):
             item = iterator.next(run)
             if item is None:
-                if self.strict and (found or any(other.next(run) is not None for other in self.iterators[1:])):
-                    raise run.raised(ValueError, "zip() arguments have different lengths")
+                if self.strict:
+                    self.check_lengths(run, position)
                 return None
             found.append(item)
         return TupleValue(found) if found else None
+
+    def check_lengths(self, run: Any, position: int) -> None:
+        """zip(strict=True): the iterator at `position` has ended; those before must not have given an item, those behind must end too."""
+        if position:
+            raise run.raised(ValueError, f"zip() argument {position + 1} is shorter than argument{_up_to(position)}")
+        for place, other in enumerate(self.iterators[1:], 1):
+            if other.next(run) is not None:
+                raise run.raised(ValueError, f"zip() argument {place + 1} is longer than argument{_up_to(place)}")
 
     def build(self, out: Any) -> None:
         if self.strict:
             out.helper("strict_zip", TupleValue(self.iterators))
         else:
             out.call(zip, *self.iterators)
+
+
+def _up_to(count: int) -> str:
+    return " 1" if count == 1 else f"s 1-{count}"
 
 
 class MapValue(IteratorValue):

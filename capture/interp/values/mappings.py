@@ -11,8 +11,8 @@ import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..outcome import Break, NotPython
 from ...sources import MISSING
+from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import Constant, SymIntValue, constant, is_constant_type
 from .containers import ListValue, TupleValue, Unread
