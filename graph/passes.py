@@ -16,6 +16,7 @@ import numpy as np
 from ..eager.autograd.mode import no_grad
 from ..eager.config import config
 from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
+from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
 from .ir import FakeValue, Graph, Node, Rewriter, contiguous_strides
@@ -302,6 +303,16 @@ def simplify(graph: Graph) -> Graph:
 _HISTORY = {"detach": 0, "assign": 1}  # rows that only steer derivatives -> the argument whose value they pass on
 
 
+_PLACES = ("argmax", "argmin")
+
+
+def _single(node: Node, args: tuple) -> bool:
+    """Whether the place of an extreme is sought among one element, so that it is 0."""
+    shape, dim = args[0].value.shape, args[1]
+    sizes = shape if dim is None else (shape[dim],) if shape else ()
+    return all(type(size) is int and size == 1 for size in sizes)
+
+
 def forget_history(graph: Graph) -> Graph:
     """For a graph that nobody will differentiate any more: drop `detach` and `assign`, which only steer derivatives, and all marks."""
     owners = Owners(graph)
@@ -311,6 +322,8 @@ def forget_history(graph: Graph) -> Graph:
         if node.kind == "op" and node.target.name in _HISTORY:
             value = args[_HISTORY[node.target.name]]
             found = value if _same_layout(value, node) else None
+        elif node.kind == "op" and node.target.name in _PLACES and _single(node, args):
+            found = rewriter.op(OPS["full"], (tuple(node.value.shape), 0, node.value.dtype), node.value, node)
         made = owners.settle(node, args, found, rewriter)
         made.differentiable = True
         return made

@@ -7,20 +7,25 @@ idea: lowering, scheduling, memory plan, text, build and launcher stand in one r
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
 
 from ..eager.config import config
 from ..eager.log import log
-from ..graph.backends import register_backend
+from ..eager.stats import stats
+from ..graph.backends import InterpreterRunner, register_backend
 from ..graph.ir import Graph
 from .build import build, make_launcher
 from .expressions import sizes_known_by
-from .program import Builder, Program
+from .program import Builder
 from .stretches import has_host_nodes, plan_stretches
+from .toolchain import BuildError
+from .translation import Program, ProgramPrinter
 
 _compiling = threading.RLock()
+_warned: set[str] = set()
 
 
 class Runner:
@@ -51,7 +56,7 @@ class Runner:
 def program_of(graph: Graph) -> Program:
     """The program of a graph without host rows: everything but the compiler's run."""
     with _compiling, sizes_known_by(graph.shape_env):
-        program = Builder(graph, config.fusion).build()
+        program = ProgramPrinter(Builder(graph, config.fusion)).build()
     log("schedule", lambda: _summary(program))
     log("code", program.source)
     return program
@@ -69,8 +74,19 @@ def compile_stretch(graph: Graph) -> Runner:
 
 
 def compile_graph(graph: Graph) -> Any:
-    """A runner for a graph. Nodes without a native form run as eager kernels between compiled stretches (`host_nodes` counts them)."""
-    return plan_stretches(graph, compile_stretch) if has_host_nodes(graph) else compile_stretch(graph)
+    """A runner for a graph. Nodes without a native form run as eager kernels between compiled stretches (`host_nodes` counts them).
+
+    Where the C++ cannot be built the interpreter runs the graph: one warning for each cause, and `fallbacks` counts every such graph.
+    """
+    try:
+        return plan_stretches(graph, compile_stretch) if has_host_nodes(graph) else compile_stretch(graph)
+    except BuildError as error:
+        stats.count("fallbacks")
+        cause = str(error).partition("; the log is ")[0]
+        if cause not in _warned:
+            _warned.add(cause)
+            warnings.warn(f"segue: {error}. Until that is mended, compiled graphs run through the interpreter with eager kernels.", RuntimeWarning, stacklevel=2)
+        return InterpreterRunner(graph)
 
 
 def _summary(program: Program) -> str:

@@ -1,8 +1,8 @@
 """From C++ source to a loaded library.
 
-In come one or more translation units that include only our own headers; out goes a `Library`: the addresses of its functions. The one idea: a library is
-a function of its source, the compiler, the flags, the instruction set and our own headers, so its cache key is the digest of just these, and what was
-built once by any process is loaded by all.
+In come one or more translation units that include only our own headers; out goes a `Library`: the addresses of its functions. The one idea: a library
+is a function of its source, the compiler, the flags, the instruction set and our own headers, so its cache key is the digest of just these, and what
+was built once by any process is loaded by all.
 
 A library exports `segue_entry` (see segue_runtime.h), and `segue_shapes` where sizes are symbolic. The launcher that calls it is made by
 `make_launcher`; its specs are tuples:
@@ -65,8 +65,8 @@ def library_key(sources: Sequence[str], tools: Toolchain, exports: Sequence[str]
 def build(sources: str | Sequence[str], *, numerics: str | None = None, exports: Sequence[str] = EXPORTS) -> Library:
     """Compile, link and load; several translation units are compiled side by side. Found in the cache, nothing is compiled.
 
-    Raises BuildError, with the path of a log that holds commands, messages and source, where there is no compiler or it fails. KeyboardInterrupt stops
-    the compilers and leaves nothing behind.
+    Raises BuildError, with the path of a log that holds commands, messages and source, where there is no compiler or it fails. KeyboardInterrupt
+    stops the compilers and leaves nothing behind.
     """
     units = [sources] if isinstance(sources, str) else list(sources)
     tools = toolchain(numerics)

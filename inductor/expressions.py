@@ -79,7 +79,7 @@ def hint(size: Any) -> int:
 def divided(a: Any, b: Any) -> Any:
     """a / b where b divides a for all values of the symbols, else None."""
     if type(a) is int and type(b) is int:
-        return a // b if a % b == 0 else None
+        return a // b if b and a % b == 0 else None  # a size of 0: nothing walks there
     if type(a) is int and a == 0:
         return 0
     quotient = FloorDiv(sympy.sympify(a), sympy.sympify(b))
@@ -237,6 +237,8 @@ class Index:
 
     def _split(self, size: Any) -> tuple[Index, Index]:
         """(quotient, rest) with self = quotient * size + rest: the terms that the size divides go into the quotient."""
+        if type(size) is int and size == 0:  # a loop over nothing: any index will do
+            return Index({}), Index({})
         whole: dict[Any, Any] = {}
         rest: dict[Any, Any] = {}
         for atom, c in self.terms.items():

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..eager import dtypes
 from .expressions import product, same, size_of
-from .lower import Operand, Unit, shape_of
+from .units import Operand, Unit, shape_of
 
 CODES = {
     dtypes.bool: "SEGUE_BOOL", dtypes.uint8: "SEGUE_UINT8", dtypes.int8: "SEGUE_INT8", dtypes.int16: "SEGUE_INT16", dtypes.int32: "SEGUE_INT32",

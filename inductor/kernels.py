@@ -11,12 +11,13 @@ from typing import Any
 
 import sympy
 
-from ..eager import dtypes
 from ..graph.ir import Node
+from .evaluate import Evaluator
 from .expressions import FloorDiv, Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
-from .lower import POSITIONS, Buffer, Evaluator, Lowering, Unit, is_partial, linear_place, reduction_form, shape_of
 from .loops import BOOL, COSTLY, FLOAT32, INT32, INT64, SHORT, Trace, Value
+from .lower import Lowering
 from .schedule import CHUNK, COLUMN, Group
+from .units import POSITIONS, Buffer, Unit, is_partial, linear_place, reduction_form, shape_of
 
 CHUNK_ROWS = (32, 512)  # rows that one task folds: at least, at most
 CHUNKS = 256  # and no more chunks than this while that allows
@@ -291,6 +292,15 @@ class Kernel:
         space = self.group.space
         return space is not None and not space.reduces and 0 in space.sizes
 
+    def overwrites(self, store: Store, buffer: Buffer) -> bool:
+        """Whether a result may take the memory of an operand: equal in size, and each element is read, at the latest, where it is written."""
+        if not same(store.buffer.elements, buffer.elements) or store.buffer.dtype.itemsize != buffer.dtype.itemsize:
+            return False
+        if self.by_column(store) and self.stage[store.value] != self.passes - 1:
+            return False
+        reads = [v for v in self.trace.ordered if v in self.used and v.op in ("load", "fold") and v.attribute[0] is buffer]
+        return all(v.op == "load" and v.attribute[1] == store.place for v in reads)
+
     def column_sinks(self, number: int) -> list[Store | Partial]:
         return [s for s in (*self.stores, *self.partials) if self.by_column(s) and self.stage[s.value] == number]
 
@@ -392,4 +402,4 @@ def _evenly(terms: Any, outer: Variable, inner: Variable) -> bool:
     return same(a, b * inner.size)
 
 
-__all__ = ["Kernel", "Partial", "Run", "Store", "accumulator", "chunk_count", "chunk_rows", "dtypes", "fold_count", "partial_elements", "partial_layout", "place_of"]
+__all__ = ["Kernel", "Partial", "Run", "Store", "accumulator", "chunk_count", "chunk_rows", "fold_count", "partial_elements", "partial_layout", "place_of"]

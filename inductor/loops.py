@@ -39,7 +39,7 @@ class Primitive:
 
 
 def _call(name: str, arity: int = 1, **facts: Any) -> Primitive:
-    return Primitive(f"{name}({', '.join('{%d}' % i for i in range(arity))})", **facts)
+    return Primitive(f"{name}({', '.join(f'{{{i}}}' for i in range(arity))})", **facts)
 
 
 PRIMITIVES: dict[str, Primitive] = {
@@ -56,7 +56,6 @@ PRIMITIVES: dict[str, Primitive] = {
     "minimum": _call("minimum", 2, exact=True, on_bool="{0} & {1}"),
     "neg": Primitive("-{0}"),
     "abs": _call("abs", exact=False, on_bool="{0}"),
-    "sign": _call("sign", exact=True, on_bool="{0}"),
     "sqrt": _call("sqrt", cost=4),
     "bitwise_and": Primitive("{0} & {1}", exact=True),
     "bitwise_or": Primitive("{0} | {1}", exact=True),
@@ -154,9 +153,7 @@ class Trace:
         if fact.boolean:
             if dtype is BOOL and name in ("lt", "le", "gt", "ge"):
                 args = tuple(self.cast(a, INT32) for a in args)
-            elif dtype is BOOL and name in ("isnan", "isinf", "isfinite"):
-                return self.typed(name == "isfinite", BOOL)
-            elif not dtype.is_floating_point and name in ("isnan", "isinf", "isfinite"):
+            elif dtype is BOOL and name in ("isnan", "isinf", "isfinite") or not dtype.is_floating_point and name in ("isnan", "isinf", "isfinite"):
                 return self.typed(name == "isfinite", BOOL)
             return self.make(name, args, None, BOOL, fact.cost)
         if not dtype.is_floating_point and name in ("floor", "ceil", "trunc", "round"):
@@ -165,10 +162,11 @@ class Trace:
 
     def _compared(self, name: str, x: Value, y: Value) -> Value | None:
         """A comparison of index expressions: answered where their ranges tell, else made in int32 where they fit."""
-        sides = [_as_expression(v) for v in (x, y)]
-        if None in sides:
+        left, right = _as_expression(x), _as_expression(y)
+        if left is None or right is None:
             return None
-        low, high = (sides[0] - sides[1]).bounds()
+        low, high = (left - right).bounds()
+        sides = (left, right)
         for test, answer in _ORDER[name]:
             if test(low, high):
                 return self.typed(answer, BOOL)
@@ -193,6 +191,14 @@ class Trace:
         if condition.op == "constant":
             return x if _is_true(condition) else y
         return x if x is y else self.make("where", (condition, x, y), None, x.dtype, 1)
+
+    def sign(self, x: Value) -> Value:
+        """-1, 0 or 1; 0 for NaN."""
+        if x.dtype is BOOL:
+            return x
+        if not x.dtype.is_signed:
+            return self.where(self.primitive("gt", x, 0), 1, self.typed(0, x.dtype))
+        return self.where(self.primitive("gt", x, 0), 1, self.where(self.primitive("lt", x, 0), -1, self.typed(0, x.dtype)))
 
     def logical_not(self, x: Any) -> Value:
         return self.make("logical_not", (self.as_bool(x),), None, BOOL, 1)

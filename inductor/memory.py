@@ -11,18 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from .expressions import same, size_of
-from .lower import Buffer
+from .units import Buffer
 
 ALIGNMENT = 64
 
 
 @dataclass
 class Life:
-    """A buffer and the first and last step (both included) at which it is needed."""
+    """Buffers that follow each other in one place, and the first and last step (both included) at which it is needed."""
 
-    buffer: Buffer
+    buffers: list[Buffer]
     first: int
     last: int
+
+    @property
+    def bytes(self) -> Any:
+        return self.buffers[0].bytes
+
+    def put(self, offset: Any) -> None:
+        for buffer in self.buffers:
+            buffer.offset = offset
 
 
 @dataclass(frozen=True)
@@ -35,16 +43,16 @@ class Plan:
 
 def plan(lives: list[Life]) -> Plan:
     """Give every buffer its offset: an int, or ("slot", number) for a symbolic size."""
-    fixed = [life for life in lives if type(life.buffer.bytes) is int]
+    fixed = [life for life in lives if type(life.bytes) is int]
     total = _place(fixed)
-    return Plan(total, tuple(_slots([life for life in lives if type(life.buffer.bytes) is not int])))
+    return Plan(total, tuple(_slots([life for life in lives if type(life.bytes) is not int])))
 
 
 def _place(lives: list[Life]) -> int:
     placed: list[tuple[int, int, Life]] = []
     total = 0
-    for life in sorted(lives, key=lambda one: (-one.buffer.bytes, one.first)):
-        size = aligned(life.buffer.bytes)
+    for life in sorted(lives, key=lambda one: (-one.bytes, one.first)):
+        size = aligned(life.bytes)
         offset = 0
         for begin, end, other in placed:
             if other.last < life.first or life.last < other.first:
@@ -52,7 +60,7 @@ def _place(lives: list[Life]) -> int:
             if offset + size <= begin:
                 break
             offset = max(offset, end)
-        life.buffer.offset = offset
+        life.put(offset)
         placed.append((offset, offset + size, life))
         placed.sort(key=lambda entry: entry[:2])
         total = max(total, offset + size)
@@ -63,7 +71,7 @@ def _slots(lives: list[Life]) -> list[Any]:
     slots: list[Any] = []
     busy_until: list[int] = []
     for life in sorted(lives, key=lambda one: one.first):
-        bytes_ = size_of(life.buffer.bytes)
+        bytes_ = size_of(life.bytes)
         for number, size in enumerate(slots):
             if busy_until[number] < life.first and same(size, bytes_):
                 break
@@ -72,7 +80,7 @@ def _slots(lives: list[Life]) -> list[Any]:
             slots.append(bytes_)
             busy_until.append(-1)
         busy_until[number] = life.last
-        life.buffer.offset = ("slot", number)
+        life.put(("slot", number))
     return slots
 
 

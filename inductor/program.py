@@ -6,114 +6,23 @@ know is decided here, once: which buffer is an output, an input that is written,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
-from ..graph.ir import FakeValue, Graph, Node
+from ..graph.ir import Graph, Node
 from ..graph.symbolic import ShapeEnv, SymInt
-from .codegen_cpp import STORAGE, SYMBOL, KernelPrinter, size_text
-from .expressions import Index, flatten, same, size_of
-from .externs import PRINTERS, Call
-from .kernels import Kernel, Store, accumulator, partial_elements
-from .lower import Buffer, Lowering, Unit, is_partial, is_view, linear_place, scatter_mode, scatter_values, shape_of
-from .memory import Life, Plan, plan
+from .codegen_cpp import KernelPrinter
+from .expressions import Index, flatten, size_of
+from .kernels import Kernel, accumulator, partial_elements
+from .lower import Lowering
+from .memory import plan
+from .scatter import ScatterKernel
 from .schedule import Group, Scheduler, Space
-
-MAX_LINES = 4  # of the user's, that the comment above a kernel names
-
-
-@dataclass
-class Step:
-    """One step of the entry: a kernel (`printer`), or a library call (`unit` alone). `serial`: never run in parallel."""
-
-    units: list[Unit]
-    reads: list[Buffer]
-    writes: list[Buffer]
-    printer: KernelPrinter | None = None
-    serial: bool = False
-    title: str = ""
-
-
-@dataclass
-class Program:
-    """What compiling a graph gives, before the compiler runs."""
-
-    source: str
-    inputs: list[tuple]
-    outputs: list[tuple]
-    symbols: list[Any]
-    constants: list[Any]
-    arena_bytes: int
-    symbolic: bool
-    kernels: int
-    functions: int
-    calls: int
-    notes: list[str] = field(default_factory=list)
-
-
-class ScatterKernel(Kernel):
-    """A scatter walks its source in order and writes, or adds, at computed places."""
-
-    def __init__(self, unit: Unit, lowering: Lowering, group_of: dict[Unit, Group]) -> None:
-        self.scattered = unit
-        live = [size for size in unit.domain if size != 1]
-        super().__init__(Group([_walker(unit)], Space(tuple(live), (None,) * len(live))), lowering, group_of)
-
-    def _sink(self, unit: Unit) -> None:
-        scatter = self.scattered
-        target, value = scatter_values(self.evaluator, scatter.node, self.group.place[unit])
-        self.target = flatten(target, shape_of(scatter.node))
-        self.mode = scatter_mode(scatter.node)
-        if self.mode == "add":
-            value = self.trace.primitive("add", self.trace.make("load", (), (scatter.buffer, self.target), value.dtype, 1), value)
-            for atom in self.target.variables():
-                if hasattr(atom, "value"):
-                    value.args[0].lookups = (*value.args[0].lookups, atom.value)
-                    value.lookups = (*value.lookups, atom.value)
-        self.stores.append(Store(scatter.buffer, self.target, value, scatter))
-
-    def _choose_runs(self) -> None:
-        super()._choose_runs()
-        last = self.columns[-1] if self.columns else None
-        if last is not None and not self._by_vectors(last):
-            self.rows, self.columns = [*self.rows, last], []
-
-    def _by_vectors(self, run: Any) -> bool:
-        """Whether the last dimension goes to neighbouring places, so that a vector of it is one store."""
-        variable = run.variables[-1]
-        if self.target.terms.get(variable) != 1:
-            return False
-        for atom in self.target.terms:
-            if hasattr(atom, "value"):
-                if any(v in run.variables for v in _variables_of(atom.value)):
-                    return False
-            elif atom not in self.variables:
-                return False
-        return True
-
-
-def _variables_of(value: Any) -> set:
-    found: set = set()
-    todo = [value]
-    while todo:
-        one = todo.pop()
-        for part in (one.attribute if isinstance(one.attribute, tuple) else ()):
-            if isinstance(part, Index):
-                found |= part.variables()
-        todo.extend(one.inputs)
-    return found
-
-
-def _walker(unit: Unit) -> Unit:
-    """A stand-in for a scatter that walks its source like a pointwise unit."""
-    walker = Unit(unit.node, "pointwise", unit.domain)
-    walker.number, walker.buffer, walker.stored = unit.number, unit.buffer, True
-    return walker
+from .steps import Step, batches, lives, title_of
+from .units import Buffer, Unit, is_contiguous, is_partial, linear_place, shape_of
 
 
 class Builder:
-    """Builds the program of a graph."""
+    """Decides the program of a graph; `ProgramPrinter` writes it down."""
 
     def __init__(self, graph: Graph, fuse: bool = True) -> None:
         self.graph = graph
@@ -130,8 +39,8 @@ class Builder:
         self._direct_writes()
         self.steps = [self._step(group) for group in self.scheduler.groups]
         self.steps += [self._write_back(buffer, unit) for buffer, unit in self.write_backs]
-        self.plan = self._memory()
-        self.functions: dict[str, str] = {}
+        self.batches = batches(self.steps)
+        self.plan = plan(lives(self.batches))
 
     # -------------------------------------------------------------------------------------------- results
 
@@ -154,7 +63,7 @@ class Builder:
                 taken[output] = position
                 unit = self.lowering.unit_of.get(output) or self.lowering.materialise(output)
                 self._make_output(unit, output)
-        for position, node in self.graph.writes:
+        for _, node in self.graph.writes:
             if node not in self.lowering.unit_of:
                 self.lowering.materialise(node)
 
@@ -203,7 +112,7 @@ class Builder:
     def _may_write(self, target: Buffer, unit: Unit, group: Group, order: dict[int, int]) -> bool:
         assert unit.buffer is not None and target.node is not None
         strides = tuple(size_of(s) for s in target.node.value.strides)
-        if unit.buffer.kind != "temporary" or unit.kind not in ("pointwise", "reduction") or is_partial(unit) or not _dense(target.shape, strides):
+        if unit.buffer.kind != "temporary" or unit.kind not in ("pointwise", "reduction") or is_partial(unit) or not is_contiguous(target.shape, strides):
             return False
         if any(spec == ("input", target.position) for spec in self.output_specs):
             return False
@@ -249,13 +158,13 @@ class Builder:
             step = self._kernel_step([unit], ScatterKernel(unit, self.lowering, self.group_of))
             step.serial = True
             return step
-        return Step([unit], [operand.buffer for operand in unit.operands], [unit.buffer], title=_title([unit.node]))
+        return Step([unit], [operand.buffer for operand in unit.operands], [unit.buffer], title=title_of([unit.node]))
 
     def _kernel_step(self, units: list[Unit], kernel: Kernel) -> Step:
         printer = KernelPrinter(kernel, self.env)
         written = [sink.buffer for sink in (*kernel.stores, *kernel.partials)]
         reads = [buffer for buffer in printer.buffers if buffer not in written or isinstance(kernel, ScatterKernel)]
-        return Step(units, reads, written, printer, title=_title(kernel.evaluator.ran or [unit.node for unit in units]))
+        return Step(units, reads, written, printer, title=title_of(kernel.evaluator.ran or [unit.node for unit in units]))
 
     def _write_back(self, target: Buffer, unit: Unit) -> Step:
         """The copy of a value into an input, after everything else."""
@@ -270,148 +179,6 @@ class Builder:
         kernel = _again(kernel)
         return self._kernel_step([copy], kernel)
 
-    # -------------------------------------------------------------------------------------------- memory
-
-    def _memory(self) -> Plan:
-        first: dict[Buffer, int] = {}
-        last: dict[Buffer, int] = {}
-        for number, step in enumerate(self.steps):
-            for buffer in (*step.reads, *step.writes):
-                if buffer.kind == "temporary":
-                    first.setdefault(buffer, number)
-                    last[buffer] = number
-        return plan([Life(buffer, first[buffer], last[buffer]) for buffer in first])
-
-    # -------------------------------------------------------------------------------------------- text
-
-    def address(self, buffer: Buffer, offset: Any = 0) -> str:
-        """Where a buffer is, as C++ text."""
-        extra = "" if type(offset) is int and offset == 0 else f" + {self.size(offset)}"
-        if buffer.kind in ("input", "written"):
-            base = f"in[{self._array_position(buffer.position)}]"
-        elif buffer.kind == "constant":
-            base = f"in[{self._arrays() + buffer.position}]"
-        elif buffer.kind == "output":
-            base = f"out[{buffer.position}]"
-        elif isinstance(buffer.offset, tuple):
-            base = f"arena + o{buffer.offset[1]}"
-        else:
-            base = f"arena + {buffer.offset}"
-        return f"(({STORAGE[buffer.dtype]}*)({base}){extra})" if extra else f"({base})"
-
-    def _arrays(self) -> int:
-        return sum(isinstance(node.value, FakeValue) for node in self.graph.inputs)
-
-    def _array_position(self, position: int) -> int:
-        return sum(isinstance(node.value, FakeValue) for node in self.graph.inputs[:position])
-
-    def size(self, size: Any) -> str:
-        return size_text(size, self.env)
-
-    def function(self, printer: KernelPrinter, title: str) -> str:
-        """The name of a kernel's function; equal kernels share one."""
-        text = printer.text
-        for number, symbol in enumerate(self.symbols):
-            text = text.replace(f"${symbol.name}$", str(number))
-        name = self.functions.get(text)
-        if name is None:
-            name = self.functions[text] = f"k{len(self.functions)}"
-            self.bodies.append(f"// {title}\n" + text.replace("@", name, 1))
-        return name
-
-    def _call(self, step: Step) -> list[str]:
-        if step.printer is None:
-            unit = step.units[0]
-            lines = PRINTERS[unit.node.target.lower.symbol](Call(unit, self.size, self.address))
-            return [f"// {step.title}", *lines]
-        printer = step.printer
-        if printer.kernel.is_empty:
-            return [f"// {step.title}: no elements"]
-        name = self.function(printer, step.title)
-        pointers = [self.address(buffer) for buffer in printer.buffers]
-        if printer.needs or printer.symbols:
-            pointers += ["&failed", "(void*)rt", "(void*)sizes"]
-        values = ", ".join(f"(void*){p}" if not p.startswith(("&", "(void*)")) else p for p in pointers)
-        extent = self.size(size_of(printer.extent))
-        lines = [f"// {step.title}", f"{{ void* a[] = {{{values or 'nullptr'}}};"]
-        if step.serial or printer.extent == 1:
-            return [*lines, f"  {name}(0, {extent}, a); }}"]
-        return [*lines, f"  rt->parallel_for(0, {extent}, {printer.grain}, {name}, a); }}"]
-
-    def build(self) -> Program:
-        """The translation unit and what the launcher must know."""
-        self.bodies: list[str] = []
-        calls: list[str] = []
-        for step in self.steps:
-            calls += self._call(step)
-        shapes, symbolic = self._shapes()
-        unpack = [f"const int64_t {SYMBOL}{symbol.name} = sizes[{n}];" for n, symbol in enumerate(self.symbols)]
-        unpack += [f"(void){SYMBOL}{symbol.name};" for symbol in self.symbols]
-        offsets = self._offsets()
-        lines = [
-            '#include "segue_loops.h"', "using namespace segue;", "", *self.bodies, "",
-            "SEGUE_API int64_t segue_entry(void** in, void** out, const int64_t* sizes, char* arena, const segue_runtime* rt) {",
-            "    int64_t failed = 0;", *("    " + line for line in (*unpack, *offsets, *calls)), "    return failed;", "}", *shapes, "",
-        ]  # fmt: skip
-        loops = [step for step in self.steps if step.printer is not None]
-        ran = [step for step in loops if step.printer is not None and not step.printer.kernel.is_empty]
-        return Program(
-            "\n".join(lines), self._input_specs(), self._launcher_outputs(), self.symbols, [node.args[0] for node in self.lowering.constants],
-            self.plan.static_bytes, symbolic, len(ran), len(self.functions), len(self.steps) - len(loops), self.scheduler.notes,
-        )  # fmt: skip
-
-    def _offsets(self) -> list[str]:
-        lines = []
-        at = str(self.plan.static_bytes)
-        for number, slot in enumerate(self.plan.slots):
-            lines.append(f"const int64_t o{number} = {at};")
-            at = f"o{number} + ({self.size(slot)} + 63) / 64 * 64 + 64"
-        return lines
-
-    def _shapes(self) -> tuple[list[str], bool]:
-        """The function that computes result shapes and the arena's size from the symbols, where there are any."""
-        if not self.symbols:
-            return [], False
-        lines = ["", "SEGUE_API void segue_shapes(const int64_t* sizes, int64_t* dimensions, int64_t* arena_bytes) {"]
-        lines += [f"    const int64_t {SYMBOL}{symbol.name} = sizes[{n}]; (void){SYMBOL}{symbol.name};" for n, symbol in enumerate(self.symbols)]
-        count = 0
-        for spec in self.output_specs:
-            sizes = spec[2] if spec[0] == "array" else (spec[1],) if spec[0] == "computed" else ()
-            for size in sizes:
-                lines.append(f"    dimensions[{count}] = {self.size(size_of(size))};")
-                count += 1
-        lines += ["    " + line for line in self._offsets()]
-        last = f"o{len(self.plan.slots) - 1} + ({self.size(self.plan.slots[-1])} + 63) / 64 * 64 + 64" if self.plan.slots else str(self.plan.static_bytes)
-        return [*lines, f"    *arena_bytes = {last};", "}"], True
-
-    def _input_specs(self) -> list[tuple]:
-        specs: list[tuple] = []
-        written = {position for position, _ in self.graph.writes}
-        for position, node in enumerate(self.graph.inputs):
-            if isinstance(node.value, SymInt):
-                specs.append(("size", self.symbols.index(node.value.expr)))
-                continue
-            shape = tuple(self._dimension(size) for size in shape_of(node))
-            strides = tuple(size_of(s) for s in node.value.strides)
-            layout = None if _dense(shape_of(node), strides) else strides if all(type(s) is int for s in strides) else "any"
-            specs.append(("array", node.value.dtype.numpy, shape, layout, position in written))
-        return specs
-
-    def _dimension(self, size: Any) -> int | None:
-        if type(size) is int:
-            return size
-        return -1 - self.symbols.index(size) if size in self.symbols else None
-
-    def _launcher_outputs(self) -> list[tuple]:
-        found: list[tuple] = []
-        for spec in self.output_specs:
-            if spec[0] == "array":
-                sizes = tuple(size_of(s) for s in spec[2])
-                found.append(("array", spec[1], tuple(s if type(s) is int else 0 for s in sizes)))
-            else:
-                found.append(("computed",) if spec[0] == "computed" else spec)
-        return found
-
 
 def _again(kernel: Kernel) -> Kernel:
     """Decide a kernel's loops once more, after a store has moved."""
@@ -425,23 +192,3 @@ def _again(kernel: Kernel) -> Kernel:
 def _partial_dtype(unit: Unit) -> Any:
     kind = unit.node.target.lower.kind
     return accumulator(unit.node.value.dtype) if kind in ("sum", "prod") else unit.node.value.dtype
-
-
-def _dense(shape: tuple, strides: tuple) -> bool:
-    expected: Any = 1
-    for size, stride in zip(reversed(shape), reversed(strides)):
-        if size != 1 and not same(stride, expected):
-            return False
-        expected = size * expected
-    return True
-
-
-def _title(nodes: Iterable[Node]) -> str:
-    """The operators of a step and the user's lines, for the comment above it."""
-    found = [node for node in nodes if node.target is not None and not is_view(node)]
-    names = ", ".join(dict.fromkeys(node.target.name for node in found)) or "copy"  # type: ignore[union-attr]
-    lines = list(dict.fromkeys(str(node.line).rpartition("/")[2] for node in found if node.line))
-    return f"{names}  {', '.join(lines[:MAX_LINES])}{' ...' if len(lines) > MAX_LINES else ''}" if lines else names
-
-
-__all__ = ["Builder", "Program", "Step"]

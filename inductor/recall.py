@@ -20,7 +20,7 @@ from ..eager.dtypes import dtype
 from ..eager.log import log
 from ..graph.ir import Graph, Node
 from .cache import current, digest
-from .program import Program
+from .translation import Program
 
 KIND = "program"
 ROOT = Path(__file__).parent.parent

@@ -1,8 +1,8 @@
 """The prebuilt run-time library: loaded once, told its threads and its BLAS.
 
 In comes the extension `_runtime` that the package's build made; out goes the address of its function table, which every launcher hands to generated
-code. The one idea: generated code links against nothing. What it needs it finds through this one table, so it is small, quick to build, and there is one
-thread pool and one memory pool in the process.
+code. The one idea: generated code links against nothing. What it needs it finds through this one table, so it is small, quick to build, and there is
+one thread pool and one memory pool in the process.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from ..eager.config import config
 from ..eager.errors import BackendError
 
-# How long a thread of the pool spins before it sleeps. libgomp's default is milliseconds, which takes the processor from whoever else needs it; sleeping
-# at once makes each parallel loop 10 us dearer. libgomp reads the variable once, when it is loaded.
+# How long a thread of the pool spins before it sleeps. libgomp's default is milliseconds, which takes the processor from whoever else needs it;
+# sleeping at once makes each parallel loop 10 us dearer. libgomp reads the variable once, when it is loaded.
 SPIN = {"GOMP_SPINCOUNT": "10000"}
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import sympy
 
 from .expressions import FloorDiv, Index, Variable, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten
-from .lower import Buffer, Lowering, Unit, is_partial, reduction_form, shape_of
+from .lower import Lowering
+from .units import Buffer, Unit, is_contiguous, is_partial, reduction_form, shape_of
 
 ROW, CHUNK, COLUMN = "row", "chunk", "column"
 MAX_BUFFERS = 40  # distinct buffers that one kernel may touch
@@ -26,11 +27,13 @@ BLOCK = 4096  # elements of a long vector that one task folds
 class Space:
     """The loop dimensions of a group (sizes, none of them 1), outermost first, and the role of each; None: no member minds.
 
+    `exact`: a member folds just the columns, so that no other dimension may become one.
     `limit`: the space is a vector of that length, cut into rows of BLOCK elements (the last row may be shorter).
     """
 
     sizes: tuple
     roles: tuple
+    exact: bool = False
     limit: Any = None
 
     def places(self, *roles: Any) -> list[int]:
@@ -117,7 +120,7 @@ def space_of(unit: Unit) -> Space:
         return Space(sizes, (None,) * len(sizes))
     form = reduction_form(unit)
     if form == "row":
-        return Space(sizes, tuple(COLUMN if d in unit.dims else None for d in live))
+        return Space(sizes, tuple(COLUMN if d in unit.dims else None for d in live), exact=True)
     if form == "full":
         return _full_space(unit, sizes)
     roles = [CHUNK if d in unit.dims else COLUMN for d in live]
@@ -132,8 +135,8 @@ def _full_space(unit: Unit, sizes: tuple) -> Space:
     if _is_plain(unit):
         total = product(sizes)
         if type(total) is not int or total > 2 * BLOCK:
-            return Space((_blocks(total), BLOCK), (CHUNK, COLUMN), total)
-    return Space(sizes, (CHUNK,) * (len(sizes) - 1) + (COLUMN,))
+            return Space((_blocks(total), BLOCK), (CHUNK, COLUMN), True, total)
+    return Space(sizes, (CHUNK,) * (len(sizes) - 1) + (COLUMN,), exact=True)
 
 
 def _blocks(total: Any) -> Any:
@@ -156,17 +159,8 @@ def _is_plain(unit: Unit) -> bool:
 
 
 def _is_dense(buffer: Buffer) -> bool:
-    expected: Any = 1
     assert buffer.node is not None
-    for size, stride in zip(reversed(buffer.shape), reversed(buffer.node.value.strides)):
-        if size != 1 and not same(expected, _size(stride)):
-            return False
-        expected = size * expected
-    return True
-
-
-def _size(stride: Any) -> Any:
-    return stride if type(stride) is int else stride.expr
+    return is_contiguous(buffer.shape, tuple(size_of(s) for s in buffer.node.value.strides))
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -181,13 +175,13 @@ def unify(a: Space, b: Space) -> Space:
     roles = []
     for first, second in zip(_roles_over(a, sizes), _roles_over(b, sizes)):
         roles.append(_role(first, second))
-    space = Space(sizes, tuple(roles))
     for one in (a, b):
-        if CHUNK in one.roles:
-            own = _roles_over(one, sizes)
-            if any((mine == CHUNK) != (now == CHUNK) for mine, now in zip(own, roles)):
-                raise Refusal("rows folded differently")
-    return space
+        own = _roles_over(one, sizes)
+        if CHUNK in one.roles and any((mine == CHUNK) != (now == CHUNK) for mine, now in zip(own, roles)):
+            raise Refusal("rows folded differently")
+        if one.exact and any((mine == COLUMN) != (now == COLUMN) for mine, now in zip(own, roles)):
+            raise Refusal("reduced dimensions differ")
+    return Space(sizes, tuple(roles), a.exact or b.exact)
 
 
 def _unify_vectors(a: Space, b: Space) -> Space:
@@ -281,7 +275,7 @@ def _with_rows(space: Space, kept: list[int], rows: Space) -> Space:
             covered = covered * part
             sizes.append(part)
             roles.append(role)
-    return Space(tuple(sizes), tuple(roles))
+    return Space(tuple(sizes), tuple(roles), space.exact)
 
 
 # --------------------------------------------------------------------------------------------------------------------
@@ -414,7 +408,7 @@ class Scheduler:
         for key, needs in waiting.items():
             for need in needs:
                 blocked.setdefault(need, []).append(key)
-        ready = [(g.units[0].number, id(g)) for g in self.groups if not waiting[id(g)]]
+        ready = [(_rank(g), id(g)) for g in self.groups if not waiting[id(g)]]
         heapq.heapify(ready)
         order = []
         while ready:
@@ -423,9 +417,14 @@ class Scheduler:
             for other in blocked.get(key, ()):
                 waiting[other].discard(key)
                 if not waiting[other]:
-                    heapq.heappush(ready, (by_id[other].units[0].number, other))
+                    heapq.heappush(ready, (_rank(by_id[other]), other))
         assert len(order) == len(self.groups), "the schedule has a cycle"
         return order
+
+
+def _rank(group: Group) -> tuple[bool, int]:
+    """Single numbers first, so that larger kernels stand side by side; otherwise as the graph had them."""
+    return group.space is None or len(group.space.sizes) > 0, group.units[0].number
 
 
 def _read_buffers(group: Group) -> set[Buffer]:

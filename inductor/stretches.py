@@ -16,7 +16,7 @@ from ..eager.log import log
 from ..eager.stats import stats
 from ..graph.ir import FakeValue, Graph, Node, contiguous_strides, nodes_in
 from ..graph.symbolic import SymInt
-from .lower import is_view, kind_of
+from .lower import kind_of
 
 
 def has_host_nodes(graph: Graph) -> bool:
@@ -171,4 +171,4 @@ class _HostStep:
         return tuple(self._argument(item, values, sizes) for item in argument) if isinstance(argument, tuple) else argument
 
 
-__all__ = ["PlanRunner", "has_host_nodes", "is_view", "plan_stretches"]
+__all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]

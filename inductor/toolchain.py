@@ -1,8 +1,8 @@
 """The C++ compiler: which one, what it is, which flags.
 
 In come config.compiler, $CXX and the machine; out goes a `Toolchain`: the commands that compile and link, and the identity that goes into the cache's
-key. The one idea: the compiler itself tells what it compiles for. Its predefined macros under the chosen flags name its version and every instruction set,
-so that an object is never used by another compiler or on another kind of processor than the one it was made for.
+key. The one idea: the compiler itself tells what it compiles for. Its predefined macros under the chosen flags name its version and every instruction
+set, so that an object is never used by another compiler or on another kind of processor than the one it was made for.
 """
 
 from __future__ import annotations

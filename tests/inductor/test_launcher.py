@@ -113,6 +113,8 @@ def test_shapes_program_computed_sizes_and_arena():
     assert size == 5 and same is y and again is joined and nothing is None
     with pytest.raises(ValueError, match="input 2"):
         launcher([x, 4, y])
+    with pytest.raises(ValueError, match="input 2"):  # a symbol may be any int, also a negative one; an array's dimension is not
+        launcher([x, -1, y])
     with pytest.raises(TypeError):
         launcher([x, "5", y])
 
@@ -125,7 +127,8 @@ def test_constants_writes_and_error_codes():
     x = np.ones(4, np.float32)
     assert launcher([x, np.array([0])])[0] is x
     np.testing.assert_array_equal(x, 1 + f32(4))
-    cases = [(1, MemoryError, "memory"), (2, ValueError, "sizes"), (3, IndexError, "index"), (100, ZeroDivisionError, "message"), (55, RuntimeError, "55")]
+    cases = [(1, MemoryError, "memory"), (2, ValueError, "sizes"), (3, IndexError, "index"), (100, ZeroDivisionError, "message"), (55,
+            RuntimeError, "55")]
     for code, kind, words in cases:
         with pytest.raises(kind, match=words):
             launcher([x, np.array([code])])

@@ -326,7 +326,8 @@ def test_argsort_is_stable_and_puts_nan_at_the_great_end(dtype, descending, thre
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32"])
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding", "dilation"), [((2, 2), (2, 2), (0, 0), (1, 1)), ((3, 3), (2, 1), (1, 1), (1, 1)), ((2, 3), (1, 2), (1, 1), (2, 1))]
+    ("kernel", "stride", "padding", "dilation"),
+    [((2, 2), (2, 2), (0, 0), (1, 1)), ((3, 3), (2, 1), (1, 1), (1, 1)), ((2, 3), (1, 2), (1, 1), (2, 1))],
 )
 def test_max_pool_indices(dtype, kernel, stride, padding, dilation, threads):
     x = numbers((5, 9, 8), dtype)

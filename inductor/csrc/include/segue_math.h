@@ -1,10 +1,10 @@
 /* Elementary functions of float_v, float, double_v and double.
  *
- * In come value types of segue_vector.h, which includes this file; out comes the function, with NaN, infinities, zeros' signs and denormals as C99 has
- * them. The one idea: each float function is written once, as a template over float and float_v, from an exact argument reduction and one polynomial;
- * so scalar and vector agree bitwise. The polynomials are minimax fits made by tools/polynomials.py, which holds what each approximates; the
- * reductions are those of W. J. Cody and W. Waite, Software Manual for the Elementary Functions (1980), and J.-M. Muller, Elementary Functions (2016).
- * The functions of double go through libm, lane by lane, as do sin, cos and tan of |x| > 30000.
+ * In come value types of segue_vector.h, which includes this file; out comes the function, with NaN, infinities, zeros' signs and denormals as C99
+ * has them. The one idea: each float function is written once, as a template over float and float_v, from an exact argument reduction and one
+ * polynomial; so scalar and vector agree bitwise. The polynomials are minimax fits made by tools/polynomials.py, which holds what each approximates;
+ * the reductions are those of W. J. Cody and W. Waite, Software Manual for the Elementary Functions (1980), and J.-M. Muller, Elementary Functions
+ * (2016). The functions of double go through libm, lane by lane, as do sin, cos and tan of |x| > 30000.
  *
  * Greatest error in ulps of float32, 0.3 more without a fused multiply-add (tests/inductor/test_vector_math.py holds these):
  *   exp 1.1  exp2 1.1  expm1 1.6  log 0.9  log2 1.5  log1p 1.7  sin cos 1.7  tan 2.5  tanh 1.4  sigmoid 2.4  erf 1.2  erfc 0.51  pow 0.51
@@ -148,7 +148,9 @@ template <class V> SEGUE_INLINE V quadrant(V a, V& r) {
 #endif
     return n;
 }
-template <class V> SEGUE_INLINE V sin_polynomial(V r) { return odd(r, r * r, horner(r * r, -0x1.555556p-3f, 0x1.111108p-7f, -0x1.a00f8p-13f, 0x1.6cd1eep-19f)); }
+template <class V> SEGUE_INLINE V sin_polynomial(V r) {
+    return odd(r, r * r, horner(r * r, -0x1.555556p-3f, 0x1.111108p-7f, -0x1.a00f8p-13f, 0x1.6cd1eep-19f));
+}
 template <class V> SEGUE_INLINE V cos_polynomial(V r) {
     V s = r * r;
     return mul_add(s * s, horner(s, 0x1.555556p-5f, -0x1.6c16b8p-10f, 0x1.a010dep-16f, -0x1.241e9ap-22f), mul_add(s, V(-0.5f), V(1.0f)));
@@ -170,7 +172,8 @@ template <class V> SEGUE_INLINE V float_cos(V x) {
 }
 template <class V> SEGUE_INLINE V float_tan(V x) {
     V a = abs(x), r, n = quadrant(a, r);
-    V t = odd(r, r * r, horner(r * r, 0x1.55556p-2f, 0x1.110d8ep-3f, 0x1.badbe4p-5f, 0x1.5cafb8p-6f, 0x1.631298p-7f, 0x1.76d286p-14f, 0x1.1ecf0cp-8f));
+    V p = horner(r * r, 0x1.55556p-2f, 0x1.110d8ep-3f, 0x1.badbe4p-5f, 0x1.5cafb8p-6f, 0x1.631298p-7f, 0x1.76d286p-14f, 0x1.1ecf0cp-8f);
+    V t = odd(r, r * r, p);
     V found = select((to_int32(n) & 1) != 0, V(-1.0f) / t, t);
     found = from_bits(bits(found) ^ (bits(x) & int32_t(0x80000000)));
     return rarely(!(a <= V(QUADRANT_LIMIT)), x, found, [](float y) { return (float)libm::tan(y); });
@@ -242,8 +245,8 @@ template <class V> SEGUE_INLINE V float_erf(V x) {
     V near = mul_add(a, horner(s, 0x1.06eba8p-3f, -0x1.812746p-2f, 0x1.ce2f08p-4f, -0x1.b829bp-6f, 0x1.56293ap-8f, -0x1.bcc1aep-11f, 0x1.d836d6p-14f,
                                -0x1.43a678p-17f), a);
     V b = select(a > V(4.0f), V(4.0f), a);
-    V tail = horner(b, -0x1.ac96aap-13f, 0x1.21317ap+0f, 0x1.441dc2p-1f, 0x1.bcfc5ep-4f, -0x1.9fb8ccp-6f, 0x1.18a74p-8f, -0x1.e6550cp-12f, 0x1.a8c102p-16f,
-                    -0x1.0e0eaap-22f);
+    V tail = horner(b, -0x1.ac96aap-13f, 0x1.21317ap+0f, 0x1.441dc2p-1f, 0x1.bcfc5ep-4f, -0x1.9fb8ccp-6f, 0x1.18a74p-8f, -0x1.e6550cp-12f,
+                    0x1.a8c102p-16f, -0x1.0e0eaap-22f);
     return copysign(select(a < V(1.0f), near, V(1.0f) - float_exp(-tail, 0)), x);
 }
 

@@ -1,8 +1,8 @@
 /* Loads and stores between storage types in memory and value types in registers.
  *
  * In come pointers to any storage type of segue_vector.h, which includes this file; out come its value types. The one idea: one table, `value`, says
- * how LANES packed elements of a storage type become a vector and back; whole, partial, strided and indexed access are built on it. Pointers need only
- * the alignment of their element, and nothing beyond the elements asked for is touched. */
+ * how LANES packed elements of a storage type become a vector and back; whole, partial, strided and indexed access are built on it. Pointers need
+ * only the alignment of their element, and nothing beyond the elements asked for is touched. */
 #ifndef SEGUE_MEMORY_H
 #define SEGUE_MEMORY_H
 
@@ -41,10 +41,13 @@ template <class T> struct value;
 template <class T> SEGUE_INLINE int32_v widen(const void* p) {
     auto packed = peek<typename raw<T, LANES * sizeof(T)>::type>(p);
 #if SEGUE_AVX512
-    if constexpr (__is_same(T, uint8_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovzxbd512_mask((raw<char, 16>::type)packed, raw<int, 64>::type{}, (short)-1));
-    else if constexpr (__is_same(T, int8_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovsxbd512_mask((raw<char, 16>::type)packed, raw<int, 64>::type{}, (short)-1));
-    else if constexpr (__is_same(T, uint16_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovzxwd512_mask((raw<short, 32>::type)packed, raw<int, 64>::type{}, (short)-1));
-    else return int32_v((reg<int32_t>)__builtin_ia32_pmovsxwd512_mask((raw<short, 32>::type)packed, raw<int, 64>::type{}, (short)-1));
+    typedef raw<char, 16>::type bytes;
+    typedef raw<short, 32>::type words;
+    const raw<int, 64>::type zero = {};
+    if constexpr (__is_same(T, uint8_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovzxbd512_mask((bytes)packed, zero, (short)-1));
+    else if constexpr (__is_same(T, int8_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovsxbd512_mask((bytes)packed, zero, (short)-1));
+    else if constexpr (__is_same(T, uint16_t)) return int32_v((reg<int32_t>)__builtin_ia32_pmovzxwd512_mask((words)packed, zero, (short)-1));
+    else return int32_v((reg<int32_t>)__builtin_ia32_pmovsxwd512_mask((words)packed, zero, (short)-1));
 #else
     return int32_v(__builtin_convertvector(packed, reg<int32_t>));
 #endif
@@ -76,7 +79,8 @@ SEGUE_VALUE_NARROW(uint8_t)
 SEGUE_VALUE_NARROW(int16_t)
 SEGUE_VALUE_NARROW(uint16_t)
 SEGUE_VALUE_SHORT_FLOAT(half, half_to_float, float_to_half, unpack_half(peek<packed_half>(p)), poke(p, pack_half(x)))
-SEGUE_VALUE_SHORT_FLOAT(bfloat16, bfloat16_to_float, float_to_bfloat16, bfloat16_to_float(widen<uint16_t>(p)), narrow<uint16_t>(p, float_to_bfloat16(x)))
+SEGUE_VALUE_SHORT_FLOAT(bfloat16, bfloat16_to_float, float_to_bfloat16, bfloat16_to_float(widen<uint16_t>(p)),
+                        narrow<uint16_t>(p, float_to_bfloat16(x)))
 template <> struct value<bool> {
     typedef bool scalar;
     typedef mask_v vector;

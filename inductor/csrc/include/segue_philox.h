@@ -9,7 +9,7 @@
  *   random_bits(seed, offset, element) -> uint32      element: int64_t or int64_v (any values, in any order)
  *   uniform_float(seed, offset, element, n = 24) -> float    (bits >> (32 - n)) * 2^-n, in [0, 1); n = 11 for half, 8 for bfloat16
  *   uniform_double(seed, offset, element) -> double   two lanes an element, (bits64 >> 11) * 2^-53
- *   random_bits64(seed, offset, element) -> int64     two lanes an element: word 2 (i % 2) is the high half, word 2 (i % 2) + 1 the low half of block i / 2
+ *   random_bits64(seed, offset, element) -> int64     two lanes an element: of block i / 2, word 2 (i % 2) is the high half, the next the low half
  *   random_below(seed, offset, element, low, high) -> int64    in [low, high)
  * `seed` and `offset` are int64 scalars (offset already includes the call's index). */
 #ifndef SEGUE_PHILOX_H
@@ -23,7 +23,8 @@ enum : uint32_t { PHILOX_M0 = 0xD2511F53u, PHILOX_M1 = 0xCD9E8D57u, PHILOX_W0 = 
 SEGUE_INLINE uint32_t multiply_high(uint32_t x, uint32_t constant) { return (uint32_t)(((uint64_t)x * constant) >> 32); }
 SEGUE_INLINE reg<uint64_t> multiply_even(reg<uint64_t> x, uint32_t constant) {
 #if SEGUE_AVX512
-    return (reg<uint64_t>)__builtin_ia32_pmuludq512_mask((raw<int, 64>::type)x, (raw<int, 64>::type)(reg<uint64_t>{} + constant), raw<long long, 64>::type{}, (char)-1);
+    const raw<long long, 64>::type zero = {};
+    return (reg<uint64_t>)__builtin_ia32_pmuludq512_mask((raw<int, 64>::type)x, (raw<int, 64>::type)(reg<uint64_t>{} + constant), zero, (char)-1);
 #elif SEGUE_AVX2
     return (reg<uint64_t>)__builtin_ia32_pmuludq256((raw<int, 32>::type)x, (raw<int, 32>::type)(reg<uint64_t>{} + constant));
 #else

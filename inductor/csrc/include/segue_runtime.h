@@ -76,7 +76,8 @@ typedef struct segue_matmul {
 } segue_matmul;
 
 /* Two-dimensional convolution; all arrays C-contiguous: input (batch, in_channels, in_height, in_width), weight (out_channels, in_channels / groups,
- * kernel_height, kernel_width), output (batch, out_channels, out_height, out_width) with out = (in + 2 padding - dilation (kernel - 1) - 1) / stride + 1.
+ * kernel_height, kernel_width), output (batch, out_channels, out_height, out_width) with
+ * out = (in + 2 padding - dilation (kernel - 1) - 1) / stride + 1.
  *   convolution:                  reads input, weight, bias (may be null); writes output
  *   convolution_input_gradient:   reads output (its gradient), weight;     writes input (the gradient)
  *   convolution_weight_gradient:  reads output (its gradient), input;      writes weight (the gradient)
@@ -92,8 +93,8 @@ typedef struct segue_convolution {
     void* output;
 } segue_convolution;
 
-/* Max pooling over `planes` planes of height x width (C-contiguous): the flat index in its plane (row * width + column) of the greatest element of each
- * window: the first of equal ones; a NaN is greater than all else. Padding never wins. All dtypes above. */
+/* Max pooling over `planes` planes of height x width (C-contiguous): the flat index in its plane (row * width + column) of the greatest element of
+ * each window: the first of equal ones; a NaN is greater than all else. Padding never wins. All dtypes above. */
 typedef struct segue_pool {
     int64_t dtype;
     int64_t planes, height, width, out_height, out_width;
@@ -116,9 +117,9 @@ typedef struct segue_runtime {
     int64_t threads;             /* of the pool; 1: everything runs serially */
 
     /* Cut [begin, end) into at most rt->threads ranges, each a multiple of `grain` elements long (except the last), and run them on the pool.
-     * Returns when all are done. With one range (end - begin <= grain), inside another parallel_for, while another thread has the pool, or in a forked
-     * child everything runs here, as fn(begin, end). Which ranges fn sees thus varies: a result must not depend on it (cut a reduction into fixed
-     * pieces yourself and loop over the pieces). Go parallel above about 3 us of work: 32k cheap or 8k transcendental elements. */
+     * Returns when all are done. With one range (end - begin <= grain), inside another parallel_for, while another thread has the pool, or in a
+     * forked child everything runs here, as fn(begin, end). Which ranges fn sees thus varies: a result must not depend on it (cut a reduction into
+     * fixed pieces yourself and loop over the pieces). Go parallel above about 3 us of work: 32k cheap or 8k transcendental elements. */
     void (*parallel_for)(int64_t begin, int64_t end, int64_t grain, segue_range fn, void* context);
 
     int64_t (*matmul)(const segue_matmul* call);
@@ -138,8 +139,8 @@ typedef struct segue_runtime {
 /* What a generated library exports.
  * segue_entry: does the graph's work. inputs: the arrays' data in the order of the launcher's array inputs, then the constants; outputs: the arrays'
  * data; sizes: the values of the symbols; arena: a block of the bytes asked for, 64-byte aligned. Returns SEGUE_OK or an error code.
- * segue_shapes: only where a size is symbolic. Fills dimensions with all dimensions of the array outputs, and one number for each computed int output,
- * one after the other in the order of the outputs, and arena_bytes. */
+ * segue_shapes: only where a size is symbolic. Fills dimensions with all dimensions of the array outputs, and one number for each computed int
+ * output, one after the other in the order of the outputs, and arena_bytes. */
 typedef int64_t (*segue_entry_function)(void** inputs, void** outputs, const int64_t* sizes, char* arena, const segue_runtime* rt);
 typedef void (*segue_shapes_function)(const int64_t* sizes, int64_t* dimensions, int64_t* arena_bytes);
 

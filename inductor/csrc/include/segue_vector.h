@@ -1,9 +1,9 @@
 /* Explicit vectors of the host's width for generated code: types, loads and stores, arithmetic, comparisons, conversions, reductions.
  *
- * In comes the instruction set that the compiler was told (AVX-512, AVX2, else 16-byte vectors, which are NEON's or SSE2's); out come the types float_v,
- * double_v, int32_v, int64_v, uint32_v and mask_v, all of LANES lanes, so that lane i of each belongs to the same element. The one idea: every function
- * exists with the same name for vectors and for scalars (float, double, int32_t, int64_t, uint32_t, bool) and gives bitwise the same in both, so that a
- * body is written once. No header is included but segue_runtime.h: the time to compile is part of the product.
+ * In comes the instruction set that the compiler was told (AVX-512, AVX2, else 16-byte vectors, which are NEON's or SSE2's); out come the types
+ * float_v, double_v, int32_v, int64_v, uint32_v and mask_v, all of LANES lanes, so that lane i of each belongs to the same element. The one idea:
+ * every function exists with the same name for vectors and for scalars (float, double, int32_t, int64_t, uint32_t, bool) and gives bitwise the same
+ * in both, so that a body is written once. No header is included but segue_runtime.h: the time to compile is part of the product.
  *
  *   storage type (in memory)      bool   uint8_t int8_t int16_t int32_t   int64_t   half bfloat16 float   double
  *   value type, one element       bool   int32_t ...                      int64_t   float ...             double
@@ -18,7 +18,8 @@
  *   keep(where, x, other)                lanes that are there; `other` (a reduction's identity) in the rest
  *   iota<V>(first)                       first, first + 1 ...     lane(x, i)   one lane
  *   to_float to_double to_int32 to_int64 to_mask(x)               value conversions, as C's; to_mask is x != 0
- *   wrap_int8 wrap_uint8 wrap_int16(x)   an int32 value wrapped to the narrow type;  round_half round_bfloat16(x): a float rounded to that type's values
+ *   wrap_int8 wrap_uint8 wrap_int16(x)   an int32 value wrapped to the narrow type
+ *   round_half round_bfloat16(x)         a float rounded to that type's values
  *   + - * / (floats)  + - * & | ^ ~ << >> (integers, wrapping)  == != < <= > >= -> mask   & | ^ ! on masks
  *   select(mask, x, y)  any(mask)  all(mask)
  *   minimum maximum (NaN wins)  abs sign copysign floor ceil trunc round (half to even) sqrt square fma(a, b, c) isnan isinf isfinite
@@ -141,7 +142,8 @@ SEGUE_TWO(int64_v, int64_t)
 #define SEGUE_BINARY_ONE(NAME, OP) SEGUE_INLINE NAME operator OP(NAME x, NAME y) { return NAME(x.r OP y.r); }
 #define SEGUE_BINARY_TWO(NAME, OP) SEGUE_INLINE NAME operator OP(NAME x, NAME y) { return NAME(x.a OP y.a, x.b OP y.b); }
 #define SEGUE_COMPARE_ONE(NAME, OP) SEGUE_INLINE mask_v operator OP(NAME x, NAME y) { return mask_v(reg<int32_t>(x.r OP y.r)); }
-#define SEGUE_COMPARE_TWO(NAME, OP) SEGUE_INLINE mask_v operator OP(NAME x, NAME y) { return mask_of(reg<int64_t>(x.a OP y.a), reg<int64_t>(x.b OP y.b)); }
+#define SEGUE_COMPARE_TWO(NAME, OP) \
+    SEGUE_INLINE mask_v operator OP(NAME x, NAME y) { return mask_of(reg<int64_t>(x.a OP y.a), reg<int64_t>(x.b OP y.b)); }
 #define SEGUE_NUMERIC(COUNT, NAME)                                                                    \
     SEGUE_BINARY_##COUNT(NAME, +) SEGUE_BINARY_##COUNT(NAME, -) SEGUE_BINARY_##COUNT(NAME, *)         \
     SEGUE_COMPARE_##COUNT(NAME, ==) SEGUE_COMPARE_##COUNT(NAME, !=) SEGUE_COMPARE_##COUNT(NAME, <)    \

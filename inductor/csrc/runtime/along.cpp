@@ -1,7 +1,8 @@
 /* Functions along one dimension, or over windows: running sums, stable sorts, max pooling.
  *
- * In come contiguous arrays; out go running sums, or int64 places. The one idea: each line (or plane) is one thread's, in order, so nothing depends on
- * the number of threads. Floats are compared through integers of the same order, with NaN above all, so that a sort's comparison is always consistent. */
+ * In come contiguous arrays; out go running sums, or int64 places. The one idea: each line (or plane) is one thread's, in order, so nothing depends
+ * on the number of threads. Floats are compared through integers of the same order, with NaN above all, so that a sort's comparison is always
+ * consistent. */
 #include <algorithm>
 #include <cstring>
 #include "internal.h"
@@ -74,7 +75,8 @@ template <class T> static int64_t argsort_of(const segue_along& call) {
                 items.get()[i] = {call.descending ? ~k : k, i};
             }
             /* the place breaks ties, so the order is total and any sort is stable */
-            std::sort(items.get(), items.get() + call.size, [](const Item& x, const Item& y) { return x.key != y.key ? x.key < y.key : x.place < y.place; });
+            std::sort(items.get(), items.get() + call.size,
+                      [](const Item& x, const Item& y) { return x.key != y.key ? x.key < y.key : x.place < y.place; });
             for (int64_t i = 0; i < call.size; ++i) output[at + i * call.inner] = items.get()[i].place;
         }
     });
@@ -88,7 +90,8 @@ template <class T> static int64_t pool_of(const segue_pool& c) {
             const T* input = static_cast<const T*>(c.input) + plane * c.height * c.width;
             int64_t* indices = c.indices + plane * pixels;
             for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-                const int64_t top = pixel / c.out_width * c.stride_height - c.padding_height, left = pixel % c.out_width * c.stride_width - c.padding_width;
+                const int64_t top = pixel / c.out_width * c.stride_height - c.padding_height;
+                const int64_t left = pixel % c.out_width * c.stride_width - c.padding_width;
                 int64_t best = -1;
                 uint64_t best_key = 0;
                 for (int64_t i = 0; i < c.kernel_height; ++i) {
@@ -128,10 +131,14 @@ int64_t argsort(const segue_along* call) {
 }
 int64_t max_pool2d_indices(const segue_pool* call) {
     static int64_t (*const table_of[])(const segue_pool&) = SEGUE_TYPED(pool_of);
-    const int64_t positive[] = {call->kernel_height, call->kernel_width, call->stride_height, call->stride_width, call->dilation_height, call->dilation_width};
+    const int64_t positive[] = {call->kernel_height, call->kernel_width,    call->stride_height,
+                                call->stride_width,  call->dilation_height, call->dilation_width};
     for (int64_t size : positive)
         if (size < 1) return SEGUE_ERROR_ARGUMENT;
-    if (!typed(call) || call->planes < 0 || call->height < 0 || call->width < 0 || call->out_height < 0 || call->out_width < 0) return SEGUE_ERROR_ARGUMENT;
+    const int64_t sizes[] = {call->planes, call->height, call->width, call->out_height, call->out_width};
+    for (int64_t size : sizes)
+        if (size < 0) return SEGUE_ERROR_ARGUMENT;
+    if (!typed(call)) return SEGUE_ERROR_ARGUMENT;
     if ((call->height == 0 || call->width == 0) && call->planes * call->out_height * call->out_width > 0) return SEGUE_ERROR_ARGUMENT;
     return table_of[call->dtype](*call);
 }

@@ -1,8 +1,8 @@
 /* Convolution and its two gradients, as matrix products of unfolded inputs.
  *
- * In comes a segue_convolution (NCHW, contiguous); out goes the output or a gradient. The one idea: the columns of the unfolded input are made a block at a
- * time, small enough to stay in the cache, and multiplied at once; blocks are cut by the shape alone, and sums over them run in one order, so the
- * result does not depend on the number of threads. */
+ * In comes a segue_convolution (NCHW, contiguous); out goes the output or a gradient. The one idea: the columns of the unfolded input are made a
+ * block at a time, small enough to stay in the cache, and multiplied at once; blocks are cut by the shape alone, and sums over them run in one order,
+ * so the result does not depend on the number of threads. */
 #include <cstring>
 #include "internal.h"
 
@@ -17,7 +17,9 @@ struct Extents {
     explicit Extents(const segue_convolution& c)
         : call(c), channels(c.in_channels / c.groups), filters(c.out_channels / c.groups), taps(c.kernel_height * c.kernel_width),
           unfolded(channels * taps), pixels(c.out_height * c.out_width), plane(c.in_height * c.in_width), output_plane(pixels) {}
-    int64_t pixel_block() const { return greatest<int64_t>(least<int64_t>(pixels, 64), least(pixels, BLOCK_ELEMENTS / greatest<int64_t>(unfolded, 1))); }
+    int64_t pixel_block() const {
+        return greatest<int64_t>(least<int64_t>(pixels, 64), least(pixels, BLOCK_ELEMENTS / greatest<int64_t>(unfolded, 1)));
+    }
     bool is_product() const {  /* a 1 x 1 kernel that reads each pixel once: the input is its own unfolding */
         return taps == 1 && call.stride_height == 1 && call.stride_width == 1 && call.padding_height == 0 && call.padding_width == 0;
     }
@@ -33,11 +35,13 @@ static Span inside(int64_t shift, int64_t stride, int64_t width, int64_t out_wid
 }
 
 /* Calls work(row of the unfolding, place in that row, count, input row or null, first input column) for each piece of an output row. */
-template <class Work> SEGUE_ALWAYS void each_piece(const Extents& e, int64_t first_channel, int64_t channels, int64_t first, int64_t count, Work work) {
+template <class Work>
+SEGUE_ALWAYS void each_piece(const Extents& e, int64_t first_channel, int64_t channels, int64_t first, int64_t count, Work work) {
     const segue_convolution& c = e.call;
     for (int64_t row = 0; row < channels * e.taps; ++row) {
         const int64_t channel = first_channel + row / e.taps, tap = row % e.taps;
-        const int64_t down = tap / c.kernel_width * c.dilation_height - c.padding_height, across = tap % c.kernel_width * c.dilation_width - c.padding_width;
+        const int64_t down = tap / c.kernel_width * c.dilation_height - c.padding_height;
+        const int64_t across = tap % c.kernel_width * c.dilation_width - c.padding_width;
         for (int64_t pixel = first; pixel < first + count;) {
             const int64_t y = pixel / c.out_width, x = pixel % c.out_width, length = least(c.out_width - x, first + count - pixel);
             work(row, pixel - first, x, length, channel, y * c.stride_height + down, across);
@@ -46,9 +50,10 @@ template <class Work> SEGUE_ALWAYS void each_piece(const Extents& e, int64_t fir
     }
 }
 
-template <class T> static void unfold(const Extents& e, const T* image, int64_t first_channel, int64_t channels, int64_t first, int64_t count, T* columns) {
+template <class T>
+static void unfold(const Extents& e, const T* image, int64_t first_channel, int64_t channels, int64_t first, int64_t count, T* columns) {
     const segue_convolution& c = e.call;
-    each_piece(e, first_channel, channels, first, count, [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
+    auto piece = [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
         T* to = columns + row * count + at;
         if (y < 0 || y >= c.in_height) {
             std::memset(to, 0, static_cast<size_t>(length) * sizeof(T));
@@ -61,12 +66,14 @@ template <class T> static void unfold(const Extents& e, const T* image, int64_t 
         if (c.stride_width == 1) std::memcpy(to + begin, from + x + begin + across, static_cast<size_t>(end - begin) * sizeof(T));
         else for (int64_t i = begin; i < end; ++i) to[i] = from[(x + i) * c.stride_width + across];
         for (int64_t i = end; i < length; ++i) to[i] = 0;
-    });
+    };
+    each_piece(e, first_channel, channels, first, count, piece);
 }
 
-template <class T> static void fold_back(const Extents& e, const T* columns, int64_t first_channel, int64_t channels, int64_t first, int64_t count, T* image) {
+template <class T>
+static void fold_back(const Extents& e, const T* columns, int64_t first_channel, int64_t channels, int64_t first, int64_t count, T* image) {
     const segue_convolution& c = e.call;
-    each_piece(e, first_channel, channels, first, count, [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
+    auto piece = [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
         if (y < 0 || y >= c.in_height) return;
         const T* from = columns + row * count + at;
         T* to = image + channel * e.plane + y * c.in_width;
@@ -74,7 +81,8 @@ template <class T> static void fold_back(const Extents& e, const T* columns, int
         const int64_t begin = least(greatest(span.begin - x, int64_t{0}), length), end = greatest(begin, least(span.end - x, length));
         if (c.stride_width == 1) for (int64_t i = begin; i < end; ++i) to[x + i + across] += from[i];
         else for (int64_t i = begin; i < end; ++i) to[(x + i) * c.stride_width + across] += from[i];
-    });
+    };
+    each_piece(e, first_channel, channels, first, count, piece);
 }
 
 /* output[image, group] = weight[group] @ unfolded input, a block of pixels at a time */
@@ -117,7 +125,8 @@ template <class T> static int64_t input_gradient(const segue_convolution& call) 
         Scratch<T> columns(e.is_product() ? 0 : span * e.taps * block);
         if (!columns.get()) return failure.set(SEGUE_ERROR_MEMORY);
         for (int64_t unit = begin; unit < end; ++unit) {
-            const int64_t plane = unit / parts, group = plane % call.groups, channel = unit % parts * span, channels = least(span, e.channels - channel);
+            const int64_t plane = unit / parts, group = plane % call.groups;
+            const int64_t channel = unit % parts * span, channels = least(span, e.channels - channel);
             if (channels <= 0) continue;
             T* image = static_cast<T*>(call.input) + plane * e.channels * e.plane;
             std::memset(static_cast<void*>(image + channel * e.plane), 0, static_cast<size_t>(channels * e.plane) * sizeof(T));
@@ -134,8 +143,8 @@ template <class T> static int64_t input_gradient(const segue_convolution& call) 
     return failure.get();
 }
 
-/* weight gradient[group][:, channels] = sum over images of output gradient @ unfolded input's transpose. Images are cut into chunks, each chunk summed on
- * its own, and the chunks added in order. */
+/* weight gradient[group][:, channels] = sum over images of output gradient @ unfolded input's transpose. Images are cut into chunks, each chunk
+ * summed on its own, and the chunks added in order. */
 template <class T> static int64_t weight_gradient(const segue_convolution& call) {
     const Extents e(call);
     const int64_t parts = least(e.channels, divide_up(UNITS, call.groups)), span = divide_up(e.channels, parts);
@@ -151,8 +160,10 @@ template <class T> static int64_t weight_gradient(const segue_convolution& call)
             const int64_t chunk = unit % chunks, part = unit / chunks % parts, group = unit / chunks / parts;
             const int64_t channel = part * span, channels = least(span, e.channels - channel);
             if (channels <= 0) continue;
-            T* weight = (chunk ? partial.get() + (chunk - 1) * size : static_cast<T*>(call.weight)) + group * e.filters * e.unfolded + channel * e.taps;
-            for (int64_t f = 0; f < e.filters; ++f) std::memset(static_cast<void*>(weight + f * e.unfolded), 0, static_cast<size_t>(channels * e.taps) * sizeof(T));
+            T* weight = chunk ? partial.get() + (chunk - 1) * size : static_cast<T*>(call.weight);
+            weight += group * e.filters * e.unfolded + channel * e.taps;
+            for (int64_t f = 0; f < e.filters; ++f)
+                std::memset(static_cast<void*>(weight + f * e.unfolded), 0, static_cast<size_t>(channels * e.taps) * sizeof(T));
             for (int64_t i = chunk * images; i < least(call.batch, (chunk + 1) * images); ++i) {
                 const int64_t plane = i * call.groups + group;
                 const T* image = static_cast<const T*>(call.input) + plane * e.channels * e.plane;
@@ -164,7 +175,8 @@ template <class T> static int64_t weight_gradient(const segue_convolution& call)
                         unfold(e, image, channel, channels, first, count, columns.get());
                         unfolded = {columns.get(), 1, count};
                     }
-                    if (int64_t code = product<T>(e.filters, channels * e.taps, count, gradient, unfolded, {weight, e.unfolded, 1}, true)) failure.set(code);
+                    const Matrix<T> into = {weight, e.unfolded, 1};
+                    if (int64_t code = product<T>(e.filters, channels * e.taps, count, gradient, unfolded, into, true)) failure.set(code);
                 }
             }
         }

@@ -6,7 +6,8 @@
 #include "segue_runtime.h"
 
 /* Functions with hot loops are compiled for several instruction sets, and the loader picks one: the package is built once for all hosts. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define SEGUE_FOR_EVERY_HOST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define SEGUE_FOR_EVERY_HOST

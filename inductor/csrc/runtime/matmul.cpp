@@ -1,8 +1,8 @@
 /* Matrix products.
  *
- * In comes a segue_matmul: strided, batched operands of any dtype; out goes the product. The one idea: a product is cut into pieces by its shape alone, the
- * pieces run in our parallel loop, and each is one single-threaded call of BLAS, or of an own kernel where that is faster (few rows) or the only
- * way (other dtypes, no library). So there is one pool of threads, and the result does not depend on their number. */
+ * In comes a segue_matmul: strided, batched operands of any dtype; out goes the product. The one idea: a product is cut into pieces by its shape
+ * alone, the pieces run in our parallel loop, and each is one single-threaded call of BLAS, or of an own kernel where that is faster (few rows) or
+ * the only way (other dtypes, no library). So there is one pool of threads, and the result does not depend on their number. */
 #include <dlfcn.h>
 #include <cstring>
 #include "internal.h"
@@ -93,7 +93,8 @@ constexpr int64_t FEW_ROWS = 8, WIDTH = 16;
 typedef float Lanes __attribute__((vector_size(WIDTH * 4)));
 
 /* b's rows are contiguous: c[i, j...] += a[i, p] * b[p, j...] */
-template <int ROWS> SEGUE_ALWAYS void rows_by_columns(int64_t n, int64_t k, const float* a, const float* b, int64_t b_row, float* c, int64_t c_row, bool accumulate) {
+template <int ROWS>
+SEGUE_ALWAYS void rows_by_columns(int64_t n, int64_t k, const float* a, const float* b, int64_t b_row, float* c, int64_t c_row, bool accumulate) {
     constexpr int VECTORS = ROWS <= 4 ? 4 : 2;
     int64_t j = 0;
     for (; j + VECTORS * WIDTH <= n; j += VECTORS * WIDTH) {
@@ -122,7 +123,8 @@ template <int ROWS> SEGUE_ALWAYS void rows_by_columns(int64_t n, int64_t k, cons
 }
 
 /* b's columns are contiguous (a transposed weight): c[i, j] = dot(a[i], b[:, j]) */
-template <int ROWS> SEGUE_ALWAYS void rows_by_dots(int64_t n, int64_t k, const float* a, const float* b, int64_t b_column, float* c, int64_t c_row, bool accumulate) {
+template <int ROWS>
+SEGUE_ALWAYS void rows_by_dots(int64_t n, int64_t k, const float* a, const float* b, int64_t b_column, float* c, int64_t c_row, bool accumulate) {
     constexpr int COLUMNS = ROWS <= 4 ? 4 : 2;
     for (int64_t j = 0; j < n; j += COLUMNS) {
         const float* column[COLUMNS];
@@ -151,12 +153,12 @@ template <int ROWS> SEGUE_ALWAYS void rows_by_dots(int64_t n, int64_t k, const f
     }
 }
 
-#define SEGUE_FEW_ROWS(ROWS)                                                                                                                          \
-    SEGUE_FOR_EVERY_HOST static void columns_##ROWS(int64_t n, int64_t k, const float* a, const float* b, int64_t s, float* c, int64_t t, bool add) { \
-        rows_by_columns<ROWS>(n, k, a, b, s, c, t, add);                                                                                              \
-    }                                                                                                                                                 \
-    SEGUE_FOR_EVERY_HOST static void dots_##ROWS(int64_t n, int64_t k, const float* a, const float* b, int64_t s, float* c, int64_t t, bool add) {    \
-        rows_by_dots<ROWS>(n, k, a, b, s, c, t, add);                                                                                                 \
+#define SEGUE_FEW_ROWS(ROWS) \
+    SEGUE_FOR_EVERY_HOST static void cols_##ROWS(int64_t n, int64_t k, const float* a, const float* b, int64_t s, float* c, int64_t t, bool add) { \
+        rows_by_columns<ROWS>(n, k, a, b, s, c, t, add); \
+    } \
+    SEGUE_FOR_EVERY_HOST static void dots_##ROWS(int64_t n, int64_t k, const float* a, const float* b, int64_t s, float* c, int64_t t, bool add) { \
+        rows_by_dots<ROWS>(n, k, a, b, s, c, t, add); \
     }
 SEGUE_FEW_ROWS(1)
 SEGUE_FEW_ROWS(2)
@@ -167,7 +169,7 @@ SEGUE_FEW_ROWS(6)
 SEGUE_FEW_ROWS(7)
 SEGUE_FEW_ROWS(8)
 typedef void (*FewRows)(int64_t, int64_t, const float*, const float*, int64_t, float*, int64_t, bool);
-static const FewRows by_columns[] = {columns_1, columns_2, columns_3, columns_4, columns_5, columns_6, columns_7, columns_8};
+static const FewRows by_columns[] = {cols_1, cols_2, cols_3, cols_4, cols_5, cols_6, cols_7, cols_8};
 static const FewRows by_dots[] = {dots_1, dots_2, dots_3, dots_4, dots_5, dots_6, dots_7, dots_8};
 
 template <class T> static bool few_rows(int64_t, int64_t, int64_t, Matrix<const T>, Matrix<const T>, Matrix<T>, bool) { return false; }
@@ -188,8 +190,10 @@ struct Form { int transposition; int64_t leading; };
 /* How BLAS would be told of a rows x columns matrix, or leading == 0 where it cannot be. A stride that is never taken does not count. */
 template <class T> static Form form(Matrix<const T> x, int64_t rows, int64_t columns) {
     const int64_t most = INT32_MAX;
-    if ((x.column == 1 || columns == 1) && (x.row >= columns || rows == 1) && x.row <= most) return {PLAIN, rows == 1 ? greatest<int64_t>(columns, 1) : x.row};
-    if ((x.row == 1 || rows == 1) && (x.column >= rows || columns == 1) && x.column <= most) return {TRANSPOSED, columns == 1 ? greatest<int64_t>(rows, 1) : x.column};
+    if ((x.column == 1 || columns == 1) && (x.row >= columns || rows == 1) && x.row <= most)
+        return {PLAIN, rows == 1 ? greatest<int64_t>(columns, 1) : x.row};
+    if ((x.row == 1 || rows == 1) && (x.column >= rows || columns == 1) && x.column <= most)
+        return {TRANSPOSED, columns == 1 ? greatest<int64_t>(rows, 1) : x.column};
     return {PLAIN, 0};
 }
 
@@ -288,7 +292,8 @@ template <class T> static int64_t batched(const segue_matmul& call) {
             a.data += i * a.row;
             b.data += j * b.column;
             c.data += i * c.row + j * c.column;
-            if (int64_t code = any_product<T>(least(cut.rows, m - i), least(cut.columns, n - j), call.k, a, b, c, call.accumulate != 0)) failure.set(code);
+            const int64_t rows = least(cut.rows, m - i), columns = least(cut.columns, n - j);
+            if (int64_t code = any_product<T>(rows, columns, call.k, a, b, c, call.accumulate != 0)) failure.set(code);
         }
     });
     return failure.get();

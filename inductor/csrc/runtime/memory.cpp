@@ -1,8 +1,8 @@
 /* Blocks of memory that are used again: arenas, results and scratch.
  *
- * In comes a number of bytes, out goes a 64-byte aligned block; released, it waits in the free list of its size class for the next caller. The one idea:
- * fresh large memory costs a page fault every 4 KB, which is dearer than the work most kernels do on it, so it is asked for once, on huge pages, and kept,
- * up to a limit. */
+ * In comes a number of bytes, out goes a 64-byte aligned block; released, it waits in the free list of its size class for the next caller. The one
+ * idea: fresh large memory costs a page fault every 4 KB, which is dearer than the work most kernels do on it, so it is asked for once, on huge
+ * pages, and kept, up to a limit. */
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* The run-time library as a Python module, `segue.inductor._runtime`.
  *
- * In comes nothing; out go the address of the function table that generated code is given, and the few switches that inductor/runtime.py turns. The one
- * idea: Python never sits between generated code and the library; this file is all that knows both. */
+ * In comes nothing; out go the address of the function table that generated code is given, and the few switches that inductor/runtime.py turns. The
+ * one idea: Python never sits between generated code and the library; this file is all that knows both. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include "internal.h"
@@ -41,7 +41,8 @@ static PyObject* set_pool_limit(PyObject*, PyObject* argument) {
 }
 static PyObject* pool_state(PyObject*, PyObject*) {
     segue_rt::PoolState now = segue_rt::pool_state();
-    return Py_BuildValue("{s:L,s:L,s:L,s:L,s:L}", "cached_bytes", static_cast<long long>(now.cached_bytes), "live_bytes", static_cast<long long>(now.live_bytes),
+    return Py_BuildValue("{s:L,s:L,s:L,s:L,s:L}", "cached_bytes", static_cast<long long>(now.cached_bytes), "live_bytes",
+            static_cast<long long>(now.live_bytes),
                          "limit_bytes", static_cast<long long>(now.limit_bytes), "fresh", static_cast<long long>(now.fresh), "reused",
                          static_cast<long long>(now.reused));
 }

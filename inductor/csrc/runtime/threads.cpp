@@ -1,7 +1,7 @@
 /* The one pool of threads.
  *
- * In comes a range and a function; out goes nothing but the work done. The one idea: OpenMP's pool is used by one caller at a time, never nested; whoever
- * finds it taken works serially, so that there are never more running threads than the process may use. */
+ * In comes a range and a function; out goes nothing but the work done. The one idea: OpenMP's pool is used by one caller at a time, never nested;
+ * whoever finds it taken works serially, so that there are never more running threads than the process may use. */
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>

@@ -1,0 +1,225 @@
+"""Values of graph nodes, element by element: rows' bodies run on a trace.
+
+In come a node and an index (one expression for each dimension), out comes a `Value`. The one idea: views and pointwise nodes need no code of their own
+here; one table says how each kind of lowering is run, and `resolve` answers for whatever stands in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..eager import dtypes
+from ..eager.ops.definition import Indexed, IndexMap, Reduction, Scalar, Scatter
+from ..graph.ir import FakeValue, Node, nodes_in
+from ..graph.symbolic import SymInt
+from .expressions import Index, Variable, flatten, index, same, size_of
+from .loops import Trace, Value
+from .units import is_contiguous, shape_of
+
+
+def is_view(node: Node) -> bool:
+    return node.kind == "op" and isinstance(node.target.lower, IndexMap)
+
+
+def viewed(node: Node, dense: bool) -> Node | None:
+    """The node behind a chain of views, if these are nothing but strides over its (C-contiguous) memory; C-contiguous ones, for `dense`."""
+    shape = shape_of(node) if isinstance(node.value, FakeValue) else ()
+    place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(shape))
+    source, at = node, place
+    while is_view(source):
+        source, at = source.args[0], source_index(source, at)
+    if source is node or not isinstance(node.value, FakeValue):
+        return source
+    linear = flatten(at, shape_of(source))
+    if not linear.is_linear:
+        return None
+    strides = tuple(linear.terms.get(next(iter(i.terms)), 0) if i.terms else 0 for i in place)
+    return source if not dense or is_contiguous(shape, strides) else None
+
+
+def reduced_dims(node: Node) -> tuple[int, ...]:
+    """The dimensions that a reduction folds."""
+    rank = node.args[0].value.ndim
+    dim = node.args[1]
+    if dim is None:
+        return tuple(range(rank))
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    return tuple(sorted(d % rank for d in dims)) if rank else ()
+
+
+class Loader:
+    """A tensor operand of an `Indexed` body."""
+
+    __slots__ = ("evaluator", "node", "shape", "dtype")
+
+    def __init__(self, evaluator: Evaluator, node: Node) -> None:
+        self.evaluator = evaluator
+        self.node = node
+        self.shape = node.value.shape
+        self.dtype = node.value.dtype
+
+    def load(self, place: tuple) -> Value:
+        return self.evaluator.value(self.node, tuple(index(i) for i in place))
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class Evaluator:
+    """Values of nodes at indices, on one trace. `resolve(node, index)` answers for nodes that have memory, or are computed by the same kernel."""
+
+    def __init__(self, trace: Trace, resolve: Callable[[Node, tuple[Index, ...]], Value | None]) -> None:
+        self.trace = trace
+        self.resolve = resolve
+        self.known: dict[Any, Value] = {}
+        self.ran: dict[Node, None] = {}  # nodes whose bodies ran, for the comments in the code
+
+    def value(self, node: Node, place: tuple[Index, ...]) -> Value:
+        """The value of `node` at `place` (one index for each dimension)."""
+        key = (node, place, *self.trace.masks)
+        found = self.known.get(key)
+        if found is None:
+            found = self.resolve(node, place)
+            if found is None:
+                found = self.body(node, place)
+            self.known[key] = found
+        return found
+
+    def body(self, node: Node, place: tuple[Index, ...]) -> Value:
+        """Run the row's body, whatever `resolve` would say of the node itself."""
+        trace = self.trace
+        before, trace.result_dtype = trace.result_dtype, node.value.dtype
+        try:
+            return trace.typed(_BODIES[type(node.target.lower)](self, node, place), node.value.dtype)
+        finally:
+            trace.result_dtype = before
+            self.ran[node] = None
+
+    def operand(self, argument: Any, place: tuple[Index, ...], shape: tuple) -> Any:
+        """A pointwise operand at an index of the result: dimensions of size one are broadcast."""
+        if not isinstance(argument, Node):
+            return self.trace.constant(argument)
+        if isinstance(argument.value, SymInt):
+            return self.trace.constant(argument.value)
+        own = shape_of(argument)
+        lead = len(shape) - len(own)
+        at = tuple(index(0) if size == 1 or not same(size, full) else i for i, size, full in zip(place[lead:], own, shape[lead:]))
+        return self.value(argument, at)
+
+
+def _scalar(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    shape = shape_of(node)
+    operands = []
+    for parameter, argument in zip(node.target.schema.parameters, node.args):
+        tensor = parameter.kind != "attribute" and argument is not None
+        operands.append(evaluator.operand(argument, place, shape) if tensor else argument)
+    return node.target.lower.body(evaluator.trace, *operands)
+
+
+def _index_map(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    return evaluator.value(node.args[0], source_index(node, place))
+
+
+def source_index(node: Node, place: tuple) -> tuple[Index, ...]:
+    """Where a view reads its operand."""
+    source = node.args[0]
+    mapped = node.target.lower.map(place, node.value.shape, source.value.shape, *node.args[1:])
+    return tuple(index(0) if size == 1 else index(i) for i, size in zip(mapped, source.value.shape))
+
+
+def loaders(evaluator: Evaluator, args: tuple) -> list:
+    """Arguments with loaders in place of nodes."""
+
+    def one(argument: Any) -> Any:
+        if isinstance(argument, Node):
+            return argument.value if isinstance(argument.value, SymInt) else Loader(evaluator, argument)
+        return tuple(map(one, argument)) if isinstance(argument, tuple) else argument
+
+    return [one(argument) for argument in args]
+
+
+def _indexed(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    return node.target.lower.body(evaluator.trace, place, node.value.shape, *loaders(evaluator, node.args))
+
+
+def _no_reduction(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    """A reduction over no dimensions."""
+    if node.target.lower.kind in ("argmax", "argmin"):
+        return evaluator.trace.typed(0, node.value.dtype)
+    return evaluator.trace.cast(evaluator.value(node.args[0], place), node.value.dtype)
+
+
+def walked_shape(node: Node) -> tuple:
+    """The shape that a scatter walks."""
+    lower = node.target.lower
+    names = [p.name for p in node.target.schema.parameters]
+    if lower.space is None:
+        return shape_of(node.args[names.index(lower.source)])
+    return tuple(size_of(s) for s in lower.space(*loaders(Evaluator(Trace(), _no_memory), node.args)))
+
+
+def _no_memory(node: Node, place: tuple) -> Value | None:
+    raise LookupError(f"{node} has no value here")
+
+
+def is_selection(node: Node) -> bool:
+    """Whether a scatter gives each element of the result at most one element of its source, found by comparing an index: then it is pointwise."""
+    domain, shape = walked_shape(node), shape_of(node)
+    if len(domain) != len(shape) or not shape:
+        return False
+    place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(domain))
+    trace = Trace()
+    evaluator = Evaluator(trace, lambda n, at: trace.make("load", (), (n, tuple(at)), n.value.dtype))
+    target = scatter_values(evaluator, node, place)[0]
+    return all((i == p and same(size, full)) or size == 1 for i, p, size, full in zip(target, place, domain, shape))
+
+
+def _selection(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    """A scatter as a choice: the source where its index is this one, else the base."""
+    trace = evaluator.trace
+    domain = walked_shape(node)
+    at = tuple(index(0) if size == 1 else i for i, size in zip(place, domain))
+    target, value = scatter_values(evaluator, node, at)
+    here = trace.typed(True, dtypes.bool)
+    for wanted, own, size in zip(target, place, domain):
+        if size == 1:
+            here = trace.logical_and(here, trace.primitive("eq", trace.index_expr(own), trace.index_expr(wanted)))
+    base = evaluator.value(next(nodes_in(node.args)), place)
+    if scatter_mode(node) == "add":
+        return trace.primitive("add", base, trace.where(here, value, trace.typed(0, node.value.dtype)))
+    return trace.where(here, value, base)
+
+
+_BODIES: dict[type, Callable[[Evaluator, Node, tuple], Any]] = {
+    Scalar: _scalar, IndexMap: _index_map, Indexed: _indexed, Reduction: _no_reduction, Scatter: _selection,
+}  # fmt: skip
+
+
+def scatter_values(evaluator: Evaluator, node: Node, place: tuple[Index, ...]) -> tuple[tuple[Index, ...], Value]:
+    """For one index of a scatter's source: the index of the result, and the source's value there."""
+    lower = node.target.lower
+    names = [p.name for p in node.target.schema.parameters]
+    position = names.index(lower.source)
+    operands = loaders(evaluator, node.args)
+    trace = evaluator.trace
+    before, trace.result_dtype = trace.result_dtype, node.value.dtype
+    try:
+        target = lower.target(trace, place, node.value.shape, *operands)
+        source = node.args[position]
+        if isinstance(source, Node):
+            own = shape_of(source)
+            lead = len(place) - len(own)
+            at = tuple(index(0) if size == 1 else i for i, size in zip(place[lead:], own))
+            value = evaluator.value(source, at)
+        else:
+            value = trace.typed(source, node.value.dtype)
+    finally:
+        trace.result_dtype = before
+    return tuple(index(i) for i in target), value
+
+
+def scatter_mode(node: Node) -> str:
+    mode = node.target.lower.mode
+    return mode if isinstance(mode, str) else mode(*node.args)

@@ -1,0 +1,122 @@
+"""Units of work and the memory that they read and write.
+
+A `Unit` is something that is computed into memory of its own; a `Buffer` is that memory, or an input's; an `Operand` shows a buffer to a library call. The
+one idea: these are plain records, filled by lowering, read by the scheduler, the memory plan and the code generator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..graph.ir import Node
+from .expressions import Index, Variable, index, same, size_of
+
+POSITIONS = ("argmax", "argmin")
+
+
+class Buffer:
+    """A place in memory for one node's value. `kind`: input, constant, temporary, output or partial (what a reduction over rows has so far)."""
+
+    __slots__ = ("name", "dtype", "elements", "kind", "node", "position", "offset", "shape")
+
+    def __init__(self, name: str, dtype: Any, elements: Any, kind: str, node: Node | None = None, position: int = 0, shape: tuple = ()) -> None:
+        self.name = name
+        self.dtype = dtype
+        self.elements = elements
+        self.kind = kind
+        self.node = node
+        self.position = position
+        self.offset: Any = None
+        self.shape = shape
+
+    @property
+    def bytes(self) -> Any:
+        return self.elements * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Unit:
+    """One piece of work. `domain`: the shape that it walks (a reduction's operand, a scatter's source, else the result's shape).
+
+    reads     (unit, index in terms of `variables`) for every access to another unit's result; for units without a loop the index is None
+    loads     buffers of inputs and constants that it reads
+    """
+
+    __slots__ = ("node", "kind", "domain", "dims", "variables", "reads", "loads", "cost", "stored", "number", "buffer", "operands", "trace_length", "input_reads",
+                 "is_copy")  # fmt: skip
+
+    def __init__(self, node: Node, kind: str, domain: tuple, dims: tuple[int, ...] = ()) -> None:
+        self.node = node
+        self.kind = kind
+        self.domain = domain
+        self.dims = dims  # of a reduction: the folded dimensions
+        self.variables = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(domain))
+        self.reads: list[tuple[Unit, tuple[Index, ...] | None]] = []
+        self.loads: list[Buffer] = []
+        self.input_reads: list[tuple[Buffer, Index | None]] = []
+        self.cost = 0
+        self.stored = False
+        self.number = -1
+        self.buffer: Buffer | None = None
+        self.operands: list[Operand] = []
+        self.trace_length = 0
+        self.is_copy = False  # it copies the value that its node has elsewhere
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.node.name}>"
+
+
+def reduction_form(unit: Unit) -> str:
+    """row: folds the innermost dimension; column: folds outer ones only; full: folds all."""
+    live = [d for d, size in enumerate(unit.domain) if size != 1]
+    if not live or unit.node.target.lower.kind in POSITIONS:
+        return "row"
+    if all(d in unit.dims for d in live):
+        return "full"
+    return "row" if live[-1] in unit.dims else "column"
+
+
+def is_partial(unit: Unit) -> bool:
+    """Whether a reduction folds rows: its kernel leaves one partial result for each chunk of rows."""
+    return unit.kind == "reduction" and reduction_form(unit) != "row"
+
+
+class Operand:
+    """What a run-time call reads: a buffer, strides in elements for each dimension of the node, and an offset."""
+
+    __slots__ = ("buffer", "shape", "strides", "offset", "dtype", "unit")
+
+    def __init__(self, buffer: Any, shape: tuple, strides: tuple, offset: Any, dtype: Any, unit: Unit | None) -> None:
+        self.buffer = buffer
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+        self.dtype = dtype
+        self.unit = unit
+
+
+def shape_of(node: Node) -> tuple:
+    return tuple(size_of(size) for size in node.value.shape)
+
+
+def linear_place(buffer: Buffer, place: tuple[Index, ...]) -> Index:
+    """The linear position of an element of an input or constant, by its strides."""
+    strides = buffer.node.value.strides if buffer.node is not None else ()
+    return sum((i * size_of(s) for i, s in zip(place, strides)), Index({}))
+
+
+def is_contiguous(shape: tuple, strides: tuple) -> bool:
+    if 0 in shape:
+        return True
+    expected: Any = 1
+    for size, stride in zip(reversed(shape), reversed(strides)):
+        if size != 1 and not same(stride, expected):
+            return False
+        expected = size * expected
+    return True
