@@ -17,7 +17,7 @@ from ...eager import dtypes, errors
 from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.nn.module import Module
-from ...eager.tensor import Size, Tensor
+from ...eager.tensor import LAZY, Size, Tensor
 from ...graph.trace import Tracer
 from .. import guards, sources
 from ..bytecode import Body
@@ -185,6 +185,15 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.gradients[id(twin)] = gradient
         return gradient
 
+    def changed_gradients(self) -> list[TensorValue]:
+        """The inputs whose `grad` is another object than at the start."""
+        found = []
+        for value in self.tensor_inputs:
+            gradient = value.twin._grad
+            if gradient is not LAZY and gradient is not self.gradients.get(id(value.twin), MISSING):
+                found.append(value)
+        return found
+
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
         if not tensor.is_contiguous():
             return []  # its strides depend on its sizes, and the guard could only free them altogether
@@ -226,9 +235,6 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     def guard_code(self, function: FunctionValue) -> None:
         if not is_own(function.real.__module__):
             self.guard(guards.Is(sources.FunctionCode(function.path()), function.real.__code__))
-
-    def guard_class(self, cls: type) -> None:
-        """The order of a class's bases is taken as fixed; its entries are guarded where they are read."""
 
     def guard_keys(self, value: DictValue) -> None:
         if value.real is not MISSING:

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from ...eager.tensor import LAZY
 from ...graph.compiled import CompiledGraph, compile_graph
 from ...graph.ir import Graph
 from .. import sources
 from ..bytecode.assembler import Assembler
 from ..bytecode.breaks import NULL as EMPTY
 from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
-from ..sources import MISSING
 from .attempt import Attempt
 from .frame import NULL, PreviousException
 from .rebuild import HELPERS
@@ -365,12 +363,9 @@ class Builder:
 
     def store_gradients(self, out: Output) -> None:
         """`p.grad` of inputs that another gradient, or None, was given."""
-        attempt = self.attempt
-        for value in attempt.tensor_inputs:
+        for value in self.attempt.changed_gradients():
             gradient = value.twin._grad
-            if gradient is LAZY or gradient is attempt.gradients.get(id(value.twin), MISSING):
-                continue
-            out.statement("store_attribute", value, Constant("grad"), Constant(None) if gradient is None else attempt.tensor_value(gradient))
+            out.statement("store_attribute", value, Constant("grad"), Constant(None) if gradient is None else self.attempt.tensor_value(gradient))
 
     def beginning(self, out: Output) -> None:
         """Load all sources, then call the graph."""

@@ -253,6 +253,8 @@ class Calls:
             return ExceptionValue(cls, [])
         if not self.is_python_class(cls):
             raise Break(f"making a {cls.__qualname__} is not captured", "make it outside of the compiled function, and pass it in")
+        if entry_of(cls, "__del__")[0] is not MISSING:
+            raise Break(f"making a {cls.__qualname__}, which has a __del__, is not captured")
         if getattr(cls, "__abstractmethods__", None):
             raise self.raised(TypeError, f"Can't instantiate abstract class {cls.__name__}")
         return ModuleObject(cls) if issubclass(cls, self.module_class) else ObjectValue(cls)

@@ -269,7 +269,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         bindings = attempt.bindings
         attempt.guard(guards.SizeRelation.from_sympy(size_guard.relation, bindings, size_guard.line or ""))
     tensors = attempt.tensor_inputs
-    changed = bool(graph.writes) or any(value.twin._grad is not None for value in tensors)
+    changed = bool(graph.writes) or bool(attempt.changed_gradients())
     if changed and len(tensors) > 1:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}

@@ -72,7 +72,7 @@ class Lookup:
         if found is not MISSING and hasattr(type(found), "__get__") and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
             self.class_entry(cls, name)
             return self.bind_entry(found, owner, cls)
-        registered = self.registered(owner, name)
+        registered = self.registered(owner, name) if found is MISSING else None
         if registered is not None:
             return registered
         if found is MISSING or not self.is_trusted_method(cls, name):

@@ -258,6 +258,11 @@ class Operators:
 
     def same(self: Any, left: Value, right: Value) -> bool:
         """`left is right`. Two different existing objects of one type are guarded to stay different."""
+        for value, other in ((left, right), (right, left)):
+            if isinstance(value, (SymIntValue, FloatValue)) and other.type() is value.type() and not isinstance(other, TensorValue):
+                raise Break(f"'is' of a {value.describe()} is not captured", "compare with ==")
+            if is_made_anew(value) and is_made_anew(other):
+                raise Break(f"'is' between {value.type().__name__} objects is not captured", "compare with ==")
         if left is right:
             return True
         a, b = left.identity(), right.identity()
@@ -343,6 +348,13 @@ class Operators:
         if hasattr(real, "__args__"):  # int | str
             return tuple(real.__args__)
         raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
+
+
+def is_made_anew(value: Value) -> bool:
+    """Numbers of which eager code may hold several equal objects, so that `is` between them has no certain answer."""
+    if not isinstance(value, Constant):
+        return False
+    return type(value.value) in (float, complex) or (type(value.value) is int and not -5 <= value.value <= 256)
 
 
 def stop_iteration(observed: Observed) -> bool:

@@ -36,6 +36,8 @@ from .values.state import GradModeValue
 from .values.tensors import TensorValue
 
 HEAP_TYPE = 1 << 9
+INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
+WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
 TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
 IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
@@ -87,12 +89,14 @@ class Wrapping:
             cls.__module__ not in ("threading", "_thread"))
 
     def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
-        if type(obj) is int and source in self.knowledge.dynamic_ints:
+        if type(obj) is int and source in self.knowledge.dynamic_ints and -INT_LIMIT < obj < INT_LIMIT:
             known = self.symbols.get(source)
             if known is None:
-                symbol = self.tracer.size_input(obj)
+                symbol = self.tracer.shape_env.new_symbol(obj, None, -INT_LIMIT, INT_LIMIT)
+                self.tracer.add_size_input(symbol)
                 self.graph_inputs.append(source)
                 self.guard(guards.TypeIs(source, int))
+                self.guard(guards.SizeRelation((source,), WITHIN_LIMIT, "a symbolic int"))
                 known = self.symbols[source] = SymIntValue(symbol, source)
                 self.bindings[str(symbol)] = source
             return known

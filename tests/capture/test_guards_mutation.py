@@ -490,3 +490,86 @@ def test_a_float_that_varies_is_returned():
     for k in (1.0, 2.0, 0.25, 3.0):
         assert same(made(x3(), k), run(x3(), k))
     assert len(made.cache.settings.captured) == 2
+
+
+class Low:
+    def tag(self):
+        return 1.0
+
+
+class Middle(Low):
+    pass
+
+
+class High(Middle):
+    def tag(self):
+        return super().tag() + 1
+
+
+def test_what_super_finds():
+    def run(x, o):
+        return x * o.tag()
+
+    made = compiled(run)
+    assert same(made(x3(), High()), run(x3(), High()))
+    Low.tag = lambda self: 5.0
+    assert same(made(x3(), High()), run(x3(), High()))
+    Middle.tag = lambda self: 9.0
+    assert same(made(x3(), High()), run(x3(), High()))
+    del Middle.tag
+    assert same(made(x3(), High()), run(x3(), High()))
+
+
+def test_ints_of_either_sign():
+    def run(x, k):
+        return x * 2 if k >= 0 else x * k
+
+    made = compiled(run)
+    for k in (3, -4, 5, -6, 0, 2**40, -(2**70), 7):
+        assert same(made(x3(), k), run(x3(), k)), k
+
+
+def test_class_attribute_of_a_module_with_a_parameters_name():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_parameter("w", nn.Parameter(x3()))
+
+        def forward(self, x):
+            return x * self.w
+
+    model = Odd()
+    made = compiled(lambda x: model(x))
+    assert same(made(x3()), model(x3()))
+    Odd.w = 3.0
+    assert same(compiled(lambda x: model(x))(x3()), model(x3()))
+
+
+def test_gradients_of_the_same_parameter_passed_twice():
+    def run(v, w, x):
+        (v * x + w * 2).sum().backward()
+        return v.grad, w.grad
+
+    made = compiled(run)
+    assert same(made(nn.Parameter(x3()), nn.Parameter(x3()), x3()), run(nn.Parameter(x3()), nn.Parameter(x3()), x3()))
+    a, b = nn.Parameter(x3()), nn.Parameter(x3())
+    assert same(made(a, a, x3()), run(b, b, x3()))
+
+
+def test_finaliser_runs():
+    gone = []
+
+    class Closing:
+        def __del__(self):
+            gone.append(1)
+
+    def run(x):
+        c = Closing()
+        y = x * 2
+        del c
+        return y + len(gone)
+
+    made = compiled(run)
+    expected = run(x3())
+    gone.clear()
+    assert same(made(x3()), expected)

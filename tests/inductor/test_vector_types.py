@@ -5,6 +5,7 @@ import ctypes
 import ml_dtypes
 import numpy as np
 import pytest
+
 from segue.eager.config import config
 from segue.inductor.build import build
 

@@ -266,9 +266,9 @@ class SuperValue(Value):
     def attribute(self, run: Any, name: str) -> Value:
         is_class = isinstance(self.owner.real, type) and issubclass(self.owner.real, self.cls)
         start = self.owner.real if is_class else self.owner.type()
-        run.guard_class(start)
         order = start.__mro__
         for base in order[order.index(self.cls) + 1 :]:
+            run.class_entry(base, name)
             if name in base.__dict__:
                 found = base.__dict__[name]
                 if is_class and isinstance(found, types.FunctionType):
