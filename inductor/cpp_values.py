@@ -203,7 +203,8 @@ class ValuePrinter:
         if not self.kernel.is_vector(value):
             return f"load_one{'_masked' if mask else ''}({pointer} + {self.place(form)}{extra})"
         if step == 1:
-            return f"load{'_masked' if mask else ''}(w, {pointer} + {self.place(form)}{extra})"
+            masked = "" if not mask else "_masked" if self.kernel.is_vector(value.args[0]) else "_if"
+            return f"load{masked}(w, {pointer} + {self.place(form)}{extra})"
         if step is not None and step != 0 and not mask:
             return f"load_strided(w, {pointer} + {self.place(form)}, {self.size(step)})"
         return f"lookup(w, {pointer}, {self.lanes(form)}{extra})"

@@ -17,9 +17,21 @@ from .expressions import Index, Variable, flatten, index, same, size_of
 from .loops import Trace, Value
 from .units import is_contiguous, shape_of
 
+COPIES = frozenset({"clone", "contiguous"})
+
 
 def is_view(node: Node) -> bool:
     return node.kind == "op" and isinstance(node.target.lower, IndexMap)
+
+
+def is_copy(node: Node) -> bool:
+    """Whether a node's value is its operand's: in a functional graph a copy is a wish about memory, no more."""
+    return node.kind == "op" and node.target.name in COPIES
+
+
+def behind(node: Node, place: tuple) -> tuple[Node, tuple]:
+    """The operand of a view or copy, and where it is read."""
+    return node.args[0], source_index(node, place) if is_view(node) else place
 
 
 def viewed(node: Node, dense: bool) -> Node | None:
@@ -27,8 +39,8 @@ def viewed(node: Node, dense: bool) -> Node | None:
     shape = shape_of(node) if isinstance(node.value, FakeValue) else ()
     place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(shape))
     source, at = node, place
-    while is_view(source):
-        source, at = source.args[0], source_index(source, at)
+    while is_view(source) or is_copy(source):
+        source, at = behind(source, at)
     if source is node or not isinstance(node.value, FakeValue):
         return source
     linear = flatten(at, shape_of(source))

@@ -54,13 +54,14 @@ def _matmul(call: Call) -> list[str]:
     x, y = call.unit.operands
     shape = shape_of(call.unit.node)
     m, n, k = shape[-2], shape[-1], x.shape[-1]
-    sizes, a, b, c = _batch(x, y, shape)
-    c_row: Any = n
+    strides = call.unit.buffer.strides
+    sizes, a, b, c = _batch(x, y, shape, strides)
+    c_row = strides[-2]
     if len(sizes) == 1 and b[0] == 0 and same(a[0], size_of(x.strides[-2] * m)) and same(c[0], size_of(c_row * m)):
         m, sizes = size_of(sizes[0] * m), []  # one product in place of a batch
     fields: dict[str, Any] = {
         "dtype": CODES[call.unit.node.value.dtype], "m": m, "n": n, "k": k, "a": call.operand(0), "a_row": x.strides[-2], "a_column": x.strides[-1],
-        "b": call.operand(1), "b_row": y.strides[-2], "b_column": y.strides[-1], "c": call.output, "c_row": c_row, "c_column": 1,
+        "b": call.operand(1), "b_row": y.strides[-2], "b_column": y.strides[-1], "c": call.output, "c_row": c_row, "c_column": strides[-1],
     }  # fmt: skip
     if sizes:
         fields["batch_rank"] = len(sizes)
@@ -70,21 +71,16 @@ def _matmul(call: Call) -> list[str]:
     return call.fill("segue_matmul", "matmul", fields)
 
 
-def _batch(x: Operand, y: Operand, shape: tuple) -> tuple[list, list, list, list]:
+def _batch(x: Operand, y: Operand, shape: tuple, result: tuple) -> tuple[list, list, list, list]:
     """Sizes and strides of the batch, dimensions that step evenly joined."""
     rank = len(shape) - 2
     found: list[list] = []
-    step: Any = shape[-2] * shape[-1]
-    steps = []
-    for size in reversed(shape[:-2]):
-        steps.append(step)
-        step = size * step
     for d in range(rank):
         size = shape[d]
         if size == 1:
             continue
         strides = [_stride_at(operand, d, rank) for operand in (x, y)]
-        entry = [size, *strides, size_of(steps[rank - 1 - d])]
+        entry = [size, *strides, result[d]]
         if found and all(same(outer, size_of(inner * size)) for outer, inner in zip(found[-1][1:], entry[1:])):
             found[-1] = [size_of(found[-1][0] * size), *entry[1:]]
         else:

@@ -16,12 +16,12 @@ from .evaluate import Evaluator
 from .expressions import FloorDiv, Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
 from .loops import BOOL, COSTLY, FLOAT32, INT32, INT64, SHORT, Trace, Value
 from .lower import Lowering
-from .schedule import CHUNK, COLUMN, Group
-from .units import POSITIONS, Buffer, Unit, is_partial, linear_place, reduction_form, shape_of
+from .schedule import CHUNK, COLUMN, Group, Space
+from .units import POSITIONS, Buffer, Unit, is_partial, reduction_form, shape_of
 
 CHUNK_ROWS = (32, 512)  # rows that one task folds: at least, at most
 CHUNKS = 256  # and no more chunks than this while that allows
-LANE_ELEMENTS = 64  # columns of fewer elements make poor vectors
+SHORT_VECTOR = 8  # do not cut a vector dimension into pieces shorter than this
 
 
 class Run:
@@ -137,7 +137,7 @@ class Kernel:
             return self.trace.typed(node.args[0].item(), node.value.dtype)
         buffer = lowering.inputs.get(node)
         if buffer is not None:
-            return self.trace.load(buffer, linear_place(buffer, place))
+            return self.trace.load(buffer, buffer.at(place))
         unit = lowering.unit_of.get(node)
         if unit is None:
             return None
@@ -145,7 +145,7 @@ class Kernel:
             if place != self.group.result[unit]:
                 raise AssertionError(f"{unit} is read at {place}, but its kernel computes {self.group.result[unit]}")
             return self._member(unit) if unit.kind == "pointwise" else self._reduced(unit)
-        return self.fold(unit, place) if is_partial(unit) else self.trace.load(unit.buffer, flatten(place, shape_of(node)))
+        return self.fold(unit, place) if is_partial(unit) else self.trace.load(unit.buffer, unit.buffer.at(place))
 
     def fold(self, unit: Unit, place: tuple[Index, ...]) -> Value:
         """The result of a fold over rows, from the partial results that its kernel left."""
@@ -247,6 +247,27 @@ class Kernel:
                 elif not any(v in form.terms for v in run.variables[-1:]):
                     raise AssertionError(f"{form} does not walk {run.variables} as one")
         return terms
+
+    def finer(self) -> Space | None:
+        """A space whose dimensions are cut so that a quotient or remainder in some index goes away; None where there is nothing to cut."""
+        space = self.group.space
+        assert space is not None
+        if space.limit is not None:
+            return None
+        for form in self._linear_forms():
+            for atom in form.terms:
+                cut = _cut(atom) if isinstance(atom, Rounded) else None
+                if cut is None or cut[0] not in self.variables:
+                    continue
+                variable, inner = cut
+                if variable in self.vector_set and variable is self.columns[-1].variables[-1] and inner < SHORT_VECTOR:
+                    continue
+                at = self.variables.index(variable)
+                sizes, roles = list(space.sizes), list(space.roles)
+                sizes[at : at + 1] = [variable.size // inner, inner]
+                roles[at : at + 1] = [roles[at]] * 2
+                return Space(tuple(sizes), tuple(roles), space.exact)
+        return None
 
     # -------------------------------------------------------------------------------------------- levels and passes
 
@@ -358,6 +379,19 @@ class Kernel:
         per_element = sum(0.035 * max(v.cost, 0) + (0.07 if v.op == "load" else 0) for v in self.used if self.is_column(v))
         per_row = sum(0.5 * max(v.cost, 1) for v in self.used if not self.is_column(v) and v.op != "constant")
         return columns * (per_element + 0.1 * len(self.stores)) + per_row + 5
+
+
+def _cut(atom: Rounded) -> tuple[Variable, int] | None:
+    """The variable and the inner size by which cutting it in two makes this quotient or remainder linear."""
+    size = atom.size
+    for variable, c in atom.index.terms.items():
+        if not isinstance(variable, Variable) or type(variable.size) is not int or type(c) is not int or type(size) is not int or size % c != 0:
+            continue
+        inner = size // c
+        rest = Index({a: k for a, k in atom.index.terms.items() if a is not variable}, atom.index.offset) % size
+        if 1 < inner < variable.size and variable.size % inner == 0 and (c == 1 and rest == 0 or rest.within(c)):
+            return variable, inner
+    return None
 
 
 def partial_layout(group: Group, unit: Unit) -> tuple[Any, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..eager import dtypes
 from ..graph.symbolic import SymInt
-from .expressions import Index, Looked, at_least, index, size_of
+from .expressions import Index, Looked, Rounded, at_least, index, size_of
 
 BOOL, INT32, INT64, FLOAT32 = dtypes.bool, dtypes.int32, dtypes.int64, dtypes.float32
 NARROW = {dtypes.int8: "wrap_int8", dtypes.int16: "wrap_int16", dtypes.uint8: "wrap_uint8"}
@@ -147,7 +147,7 @@ class Trace:
         args = self._meet(*operands)
         dtype = args[0].dtype
         if name in _ORDER and dtype is INT64:
-            known = self._compared(name, *args)
+            known = self._compared(*_as_strict(name, *args))
             if known is not None:
                 return known
         if fact.boolean:
@@ -166,6 +166,9 @@ class Trace:
         if left is None or right is None:
             return None
         low, high = (left - right).bounds()
+        coarse = _coarser(name, left - right)
+        if coarse is not None:
+            return self.primitive(name, self.index_expr(coarse), self.typed(0, INT64))
         sides = (left, right)
         for test, answer in _ORDER[name]:
             if test(low, high):
@@ -314,6 +317,11 @@ for _name in PRIMITIVES:
         setattr(Trace, _name, _method(_name))
 
 
+def _as_strict(name: str, x: Value, y: Value) -> tuple[str, Value, Value]:
+    """x <= y is y >= x, and x > y is y < x."""
+    return {"le": ("ge", y, x), "gt": ("lt", y, x)}.get(name, (name, x, y))
+
+
 def _is_true(value: Value) -> bool:
     return value.attribute[1] in ("True", "1")
 
@@ -322,6 +330,18 @@ def _as_expression(value: Value) -> Index | None:
     if value.op == "index":
         return value.attribute[0]
     return index(int(value.attribute[1])) if value.op == "constant" and value.attribute[0] == "int" else None
+
+
+def _coarser(name: str, difference: Index) -> Index | None:
+    """For >= 0 and < 0: the sign of a * outer + inner, with inner in [0, a), is that of outer."""
+    if name not in ("ge", "lt") or type(difference.offset) is not int:
+        return None
+    for c in difference.terms.values():
+        if type(c) is int and c > 1:
+            outer = difference // c
+            if all(not isinstance(atom, Rounded) or atom in difference.terms for atom in outer.terms):
+                return outer
+    return None
 
 
 def _above(value: Any, limit: int) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Graph, Node, nodes_in
-from .evaluate import Evaluator, is_selection, is_view, reduced_dims, scatter_values, source_index, viewed, walked_shape
-from .expressions import Index, Variable, flatten, hint, index, product, size_of
+from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, reduced_dims, scatter_values, viewed, walked_shape
+from .expressions import Index, Variable, hint, index, product
 from .loops import COSTLY, SUPPORTED, Trace, Value
-from .units import Buffer, Operand, Unit, is_contiguous, is_partial, linear_place, shape_of
+from .units import Buffer, Operand, Unit, is_contiguous, is_partial, shape_of
 
 MAX_READS = 12  # an inlined chain that reads more buffers than this is computed into memory
 MAX_OPERATIONS = 60  # and one that is longer than this
@@ -60,6 +60,7 @@ class Lowering:
         self.inputs: dict[Node, Buffer] = {}
         self.constants: list[Node] = []
         self.live = self._live_nodes()
+        self.results = set(nodes_in(graph.output_node.args))
         self.forced = self._forced()
         self.readers = self._count_readers()
         for position, node in enumerate(graph.inputs):
@@ -83,7 +84,7 @@ class Lowering:
 
     def _forced(self) -> set[Node]:
         """Pointwise nodes that must stand in memory: results, and what calls and scatters read (behind views)."""
-        forced = set(nodes_in(self.graph.output_node.args))
+        forced = set(self.results)
         for node in self.graph.nodes:
             if node in self.live and node.kind == "op" and kind_of(node) in ("extern", "host"):
                 dense = kind_of(node) == "host" or node.target.lower.symbol != "matmul"
@@ -165,9 +166,18 @@ class Lowering:
 
     def _extern(self, node: Node) -> None:
         unit = Unit(node, "extern", shape_of(node))
-        dense = node.target.lower.symbol != "matmul"
-        unit.operands = [self.operand(argument, unit, dense) for argument in nodes_in(node.args) if isinstance(argument.value, FakeValue)]
-        self._add(unit)
+        product_ = node.target.lower.symbol == "matmul"
+        unit.operands = [self.operand(argument, unit, not product_) for argument in nodes_in(node.args) if isinstance(argument.value, FakeValue)]
+        buffer = self._add(unit).buffer
+        assert buffer is not None
+        if product_:
+            buffer.order = self._order(node)
+
+    def _order(self, node: Node) -> tuple[int, ...] | None:
+        """The memory order of a product: that in which all its readers permute it, if they agree, so that nobody has to copy it."""
+        wanted = {user.args[1] if user.target is not None and user.target.name == "permute" else None for user in node.users if user in self.live}
+        order = wanted.pop() if len(wanted) == 1 and node not in self.results else None
+        return order if order is not None and order[-1] >= len(order) - 2 else None
 
     def _host(self, node: Node) -> None:
         unit = Unit(node, "host", shape_of(node))
@@ -181,18 +191,13 @@ class Lowering:
         shape = shape_of(node)
         place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(shape))
         source, at = node, place
-        while is_view(source) and source not in self.unit_of:
-            source, at = source.args[0], source_index(source, at)
-        if source in self.inputs and source not in self.unit_of:
-            strides = tuple(size_of(s) for s in source.value.strides)
-            linear = sum((i * s for i, s in zip(at, strides)), Index({}))
-            buffer, unit = self.inputs[source], None
-        else:
-            unit = self.unit_of.get(source)
-            if unit is None:
-                return self._materialised(node, reader, dense)
-            linear = flatten(at, shape_of(source))
-            buffer = unit.buffer
+        while (is_view(source) or is_copy(source)) and source not in self.unit_of:
+            source, at = behind(source, at)
+        unit = self.unit_of.get(source)
+        buffer = unit.buffer if unit is not None else self.inputs.get(source)
+        if buffer is None:
+            return self._materialised(node, reader, dense)
+        linear = buffer.at(at)
         if not linear.is_linear:
             return self._materialised(node, reader, dense)
         strides = tuple(linear.terms.get(next(iter(i.terms)), 0) if i.terms else 0 for i in place)
@@ -230,12 +235,13 @@ class Lowering:
             buffer = self.inputs.get(node)
             if buffer is not None:
                 loads.append((buffer, place))
-                return trace.load(buffer, linear_place(buffer, place))
+                return trace.load(buffer, buffer.at(place))
             unit = self.unit_of.get(node)
             if unit is None:
                 return None
             reads.append((unit, place))
-            return trace.load(unit.buffer, flatten(place, shape_of(node)))
+            assert unit.buffer is not None
+            return trace.load(unit.buffer, unit.buffer.at(place))
 
         return resolve
 

@@ -16,9 +16,11 @@ from .kernels import Kernel, accumulator, partial_elements
 from .lower import Lowering
 from .memory import plan
 from .scatter import ScatterKernel
-from .schedule import Group, Scheduler, Space
+from .schedule import Group, Refusal, Scheduler, Space
 from .steps import Step, batches, lives, title_of
-from .units import Buffer, Unit, is_contiguous, is_partial, linear_place, shape_of
+from .units import Buffer, Unit, is_contiguous, is_partial, shape_of
+
+MAX_CUTS = 6  # dimensions of one kernel that are cut in two
 
 
 class Builder:
@@ -136,7 +138,7 @@ class Builder:
             if buffer is target:
                 if place is None:
                     return False
-                if linear_place(buffer, tuple(i.substitute(known.get) for i in place)) != linear:
+                if buffer.at(tuple(i.substitute(known.get) for i in place)) != linear:
                     return False
         return True
 
@@ -150,7 +152,7 @@ class Builder:
                     unit.buffer.elements = partial_elements(group, unit)
                     unit.buffer.dtype = _partial_dtype(unit)
                     unit.buffer.kind = "temporary"
-            kernel = Kernel(group, self.lowering, self.group_of)
+            kernel = self._kernel(group)
             return self._kernel_step(group.units, kernel)
         unit = group.units[0]
         assert unit.buffer is not None
@@ -159,6 +161,20 @@ class Builder:
             step.serial = True
             return step
         return Step([unit], [operand.buffer for operand in unit.operands], [unit.buffer], title=title_of([unit.node]))
+
+    def _kernel(self, group: Group) -> Kernel:
+        """The kernel of a group, in the finest space that makes its indices linear."""
+        kernel = Kernel(group, self.lowering, self.group_of)
+        for _ in range(MAX_CUTS):
+            space = kernel.finer()
+            if space is None:
+                break
+            try:
+                group = Group(group.units, space)
+            except Refusal:
+                break
+            kernel = Kernel(group, self.lowering, self.group_of)
+        return kernel
 
     def _kernel_step(self, units: list[Unit], kernel: Kernel) -> Step:
         printer = KernelPrinter(kernel, self.env)
@@ -175,7 +191,7 @@ class Builder:
         sizes = tuple(size for size in copy.domain if size != 1)
         group = Group([copy], Space(sizes, (None,) * len(sizes)))
         kernel = Kernel(group, self.lowering, {**self.group_of, copy: group})
-        kernel.stores[0].place = linear_place(target, group.place[copy])
+        kernel.stores[0].place = target.at(group.place[copy])
         kernel = _again(kernel)
         return self._kernel_step([copy], kernel)
 

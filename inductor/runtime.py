@@ -9,31 +9,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ..eager.config import config
 from ..eager.errors import BackendError
-
-# How long a thread of the pool spins before it sleeps. libgomp's default is milliseconds, which takes the processor from whoever else needs it;
-# sleeping at once makes each parallel loop 10 us dearer. libgomp reads the variable once, when it is loaded.
-SPIN = {"GOMP_SPINCOUNT": "10000"}
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set these variables for the length of the block, where the user has set neither them nor OMP_WAIT_POLICY."""
-    mine = {name: value for name, value in values.items() if name not in os.environ and "OMP_WAIT_POLICY" not in os.environ}
-    os.environ.update(mine)
-    try:
-        yield
-    finally:
-        for name in mine:
-            os.environ.pop(name, None)
 
 
 def _extension(name: str) -> ModuleType | ImportError:
@@ -43,8 +24,7 @@ def _extension(name: str) -> ModuleType | ImportError:
         return error
 
 
-with _environment(SPIN):
-    _runtime = _extension("_runtime")
+_runtime = _extension("_runtime")
 _launcher = _extension("_launcher")
 
 

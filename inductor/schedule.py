@@ -16,7 +16,7 @@ import sympy
 
 from .expressions import FloorDiv, Index, Variable, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten
 from .lower import Lowering
-from .units import Buffer, Unit, is_contiguous, is_partial, reduction_form, shape_of
+from .units import Buffer, Unit, is_partial, reduction_form
 
 ROW, CHUNK, COLUMN = "row", "chunk", "column"
 MAX_BUFFERS = 40  # distinct buffers that one kernel may touch
@@ -148,19 +148,12 @@ def _is_plain(unit: Unit) -> bool:
     """Whether everything that a unit reads lies as its own domain does."""
     linear = flatten(unit.variables, unit.domain)
     for other, place in unit.reads:
-        if place is not None and flatten(place, shape_of(other.node)) != linear and any(i.terms for i in place):
+        if place is not None and other.buffer is not None and other.buffer.at(place) != linear and any(i.terms for i in place):
             return False
     for buffer, place in unit.input_reads:
-        if place is not None and flatten(place, buffer.shape) != linear and any(i.terms for i in place):
-            return False
-        if buffer.kind == "input" and place is not None and any(i.terms for i in place) and not _is_dense(buffer):
+        if place is not None and buffer.at(place) != linear and any(i.terms for i in place):
             return False
     return True
-
-
-def _is_dense(buffer: Buffer) -> bool:
-    assert buffer.node is not None
-    return is_contiguous(buffer.shape, tuple(size_of(s) for s in buffer.node.value.strides))
 
 
 # --------------------------------------------------------------------------------------------------------------------

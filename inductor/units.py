@@ -15,9 +15,13 @@ POSITIONS = ("argmax", "argmin")
 
 
 class Buffer:
-    """A place in memory for one node's value. `kind`: input, constant, temporary, output or partial (what a reduction over rows has so far)."""
+    """A place in memory for one node's value.
 
-    __slots__ = ("name", "dtype", "elements", "kind", "node", "position", "offset", "shape")
+    kind     input, constant, temporary, output, or written (an input's memory, which gets a new value)
+    order    the order in which the dimensions lie in memory, outermost first; None: row-major (inputs have strides of their own)
+    """
+
+    __slots__ = ("name", "dtype", "elements", "kind", "node", "position", "offset", "shape", "order")
 
     def __init__(self, name: str, dtype: Any, elements: Any, kind: str, node: Node | None = None, position: int = 0, shape: tuple = ()) -> None:
         self.name = name
@@ -28,6 +32,23 @@ class Buffer:
         self.position = position
         self.offset: Any = None
         self.shape = shape
+        self.order: tuple[int, ...] | None = None
+
+    @property
+    def strides(self) -> tuple:
+        """Elements from one place to the next in each dimension."""
+        if self.kind in ("input", "constant") and self.node is not None:
+            return tuple(size_of(s) for s in self.node.value.strides)
+        strides: list[Any] = [0] * len(self.shape)
+        step: Any = 1
+        for dim in reversed(self.order or range(len(self.shape))):
+            strides[dim] = step
+            step = size_of(self.shape[dim] * step)
+        return tuple(strides)
+
+    def at(self, place: tuple[Index, ...]) -> Index:
+        """The position, in elements, of the element at an index."""
+        return sum((i * s for i, s in zip(place, self.strides)), Index({}))
 
     @property
     def bytes(self) -> Any:
@@ -103,12 +124,6 @@ class Operand:
 
 def shape_of(node: Node) -> tuple:
     return tuple(size_of(size) for size in node.value.shape)
-
-
-def linear_place(buffer: Buffer, place: tuple[Index, ...]) -> Index:
-    """The linear position of an element of an input or constant, by its strides."""
-    strides = buffer.node.value.strides if buffer.node is not None else ()
-    return sum((i * size_of(s) for i, s in zip(place, strides)), Index({}))
 
 
 def is_contiguous(shape: tuple, strides: tuple) -> bool:

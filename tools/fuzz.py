@@ -471,6 +471,8 @@ def check(program: Program, backends: tuple[str, ...] = ("eager", "inductor")) -
             found, gradients = outcome(program, segue.compile(function, backend=backend))
         except Exception:  # noqa: BLE001  (any exception is a difference, reported with its traceback)
             return f"backend {backend} raised:\n{program.text}\n{traceback.format_exc()}"
+        if segue.compiler.stats()["fallbacks"]:
+            return f"backend {backend} could not build the code, and the interpreter ran instead:\n{program.text}"
         for variable, a, b in zip(program.outputs, found, expected):
             if (difference := same(a, b, variable.exact)) is not None:
                 return f"backend {backend}, {variable.name}: {difference}\n{program.text}"

@@ -126,6 +126,11 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
             self.grad_mode_after = STATE.enabled
             STATE.enabled = before
 
+    def close(self) -> None:
+        """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage
+        collector: one with a `__del__` dies when the user's program drops it."""
+        vars(self).clear()
+
     def begin_step(self, frame: Frame) -> None:
         """Called before each instruction of the root frame."""
         self.step += 1

@@ -187,36 +187,46 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     for number in range(1, MAX_ATTEMPTS + 1):
         attempt = Attempt(view, code, knowledge)
         try:
-            outcome = attempt.execute()
-        except Specialise as problem:
-            state.constants |= problem.sources
-            state.dynamic_floats -= problem.sources
-            knowledge.break_step = None
-            continue
-        except Break as problem:
-            learn(settings, attempt, knowledge, problem.reason, problem.suggestion)
-            continue
-        except Observed as observed:
-            learn(settings, attempt, knowledge, f"{observed.value.describe()} is raised", "")
-            continue
-        except Unbuildable as problem:
-            learn(settings, attempt, knowledge, problem.reason, "")
-            continue
-        except RecursionError:
-            raise Skip("the recursion of the user's program is too deep for capture") from None
-        try:
-            return finish(settings, attempt, outcome, code, time.perf_counter() - start, number)
-        except Unbuildable as problem:
-            born = getattr(problem.value, "born", None)
-            if born is None or (knowledge.break_step is not None and born >= knowledge.break_step):
-                raise Skip(problem.reason) from None
-            knowledge.break_step = born
-            knowledge.reason, knowledge.suggestion = problem.reason, ""
+            entry = try_once(settings, state, attempt, start, number)
+        finally:
+            attempt.close()
+        if entry is not None:
+            return entry
     raise Skip(f"no end after {MAX_ATTEMPTS} attempts")
 
 
-def learn(settings: Settings, attempt: Attempt, knowledge: Knowledge, reason: str, suggestion: str) -> None:
+def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:
+    """The entry (or SKIP), or None where the attempt failed and its knowledge grew."""
+    knowledge = attempt.knowledge
+    try:
+        outcome = attempt.execute()
+    except Specialise as problem:
+        state.constants |= problem.sources
+        state.dynamic_floats -= problem.sources
+        knowledge.break_step = None
+        return None
+    except Break as problem:
+        return learn(settings, attempt, problem.reason, problem.suggestion)
+    except Observed as observed:
+        return learn(settings, attempt, f"{observed.value.describe()} is raised", "")
+    except Unbuildable as problem:
+        return learn(settings, attempt, problem.reason, "")
+    except RecursionError:
+        raise Skip("the recursion of the user's program is too deep for capture") from None
+    try:
+        return finish(settings, attempt, outcome, time.perf_counter() - start, number)
+    except Unbuildable as problem:
+        born = getattr(problem.value, "born", None)
+        if born is None or (knowledge.break_step is not None and born >= knowledge.break_step):
+            raise Skip(problem.reason) from None
+        knowledge.break_step = born
+        knowledge.reason, knowledge.suggestion = problem.reason, ""
+        return None
+
+
+def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str) -> None:
     """The graph must end before the instruction of the root frame that ran."""
+    knowledge = attempt.knowledge
     location = attempt.failed_at or attempt.location()
     if settings.fullgraph:
         hint = f"\nInstead: {suggestion}" if suggestion else ""
@@ -230,7 +240,8 @@ def learn(settings: Settings, attempt: Attempt, knowledge: Knowledge, reason: st
     knowledge.reason, knowledge.suggestion, knowledge.location = reason, suggestion, location
 
 
-def finish(settings: Settings, attempt: Attempt, outcome: Any, code: types.CodeType, seconds: float, attempts: int) -> Any:
+def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, attempts: int) -> Any:
+    code = attempt.root.code
     name = family_of(code).signature.qualname
     builder = Builder(attempt, outcome, settings.backend)
     built = builder.build()

@@ -57,7 +57,9 @@ def store_fast(frame: Frame, i: Any) -> None:
 
 @handles("DELETE_FAST")
 def delete_fast(frame: Frame, i: Any) -> None:
-    frame.load(i.argument)
+    held = frame.load(i.argument)
+    if frame.is_root and i.argument in frame.code.co_varnames and not i.argument.startswith("stack.") and hasattr(type(held.real), "__del__"):
+        raise Break(f"deleting a {type(held.real).__qualname__}, which has a __del__, is not captured")
     frame.slots[i.argument] = None
 
 

@@ -116,10 +116,10 @@ typedef struct segue_runtime {
     int64_t abi;                 /* SEGUE_RUNTIME_ABI */
     int64_t threads;             /* of the pool; 1: everything runs serially */
 
-    /* Cut [begin, end) into at most rt->threads ranges, each a multiple of `grain` elements long (except the last), and run them on the pool.
-     * Returns when all are done. With one range (end - begin <= grain), inside another parallel_for, while another thread has the pool, or in a
-     * forked child everything runs here, as fn(begin, end). Which ranges fn sees thus varies: a result must not depend on it (cut a reduction into
-     * fixed pieces yourself and loop over the pieces). Go parallel above about 3 us of work: 32k cheap or 8k transcendental elements. */
+    /* Cut [begin, end) into a few ranges for each thread, each a multiple of `grain` elements long (except the last), and run them on the pool, the
+     * caller's thread included. Returns when all are done. With one range (end - begin <= grain), inside another parallel_for, while another thread has
+     * the pool, or in a forked child everything runs here, as fn(begin, end). Which ranges fn sees thus varies: a result must not depend on it (cut a
+     * reduction into fixed pieces yourself and loop over the pieces). Go parallel above about 3 us of work: 32k cheap or 8k transcendental elements. */
     void (*parallel_for)(int64_t begin, int64_t end, int64_t grain, segue_range fn, void* context);
 
     int64_t (*matmul)(const segue_matmul* call);
