@@ -19,7 +19,7 @@ from .products import *  # noqa: F403
 from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403
 
-attach()
+attach(globals())
 install_namespace(sys.modules[__name__])
 
 from ..ops.definition import OPS as _rows  # noqa: E402

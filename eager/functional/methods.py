@@ -14,24 +14,47 @@ import numpy as np
 from .. import dtypes, printing
 from ..ops.definition import OPS
 from ..tensor import Storage, Tensor
-from . import creation, indexing, neural, pointwise, products, reduction, shape
+from . import creation, indexing, products, shape
 from .arguments import Number, as_operand, cast, inplace
 
-MODULES = (pointwise, reduction, shape, indexing, products)
-NEURAL_METHODS = ("relu", "sigmoid", "tanh")
-NOT_METHODS = set(
-    (
-        "stack cat concat concatenate meshgrid broadcast_tensors broadcast_shapes getitem setitem pad pair pad_1d binary abs_int "
-        "numpy_names replace_by_index places conv1d conv2d max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d"
-    ).split()
-)
-INPLACE = (
-    "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
-    "sqrt rsqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh sigmoid erf erfc floor ceil trunc "
-    "round clamp clip clamp_min clamp_max relu lerp addcmul addcdiv masked_fill scatter scatter_add index_add index_copy index_fill "
-    "index_put tril triu logical_not logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not eq ne lt le gt "
-    "ge cumsum nan_to_num atan2 addmm baddbmm"
-).split()
+# The public functions that are also methods, by theme. A new function becomes a method by one more word here.
+METHODS = {
+    "elementary": (
+        "abs absolute add addcdiv addcmul positive neg negative sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow sign "
+        "reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu "
+        "erf floor ceil trunc round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp nan_to_num"
+    ),
+    "comparison and logic": (
+        "eq ne lt le gt ge greater less greater_equal less_equal not_equal equal isclose allclose isnan isinf isfinite logical_and logical_or "
+        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not"
+    ),
+    "reduction": (
+        "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp norm softmax log_softmax cumsum sort argsort topk"
+    ),
+    "shape": (
+        "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis squeeze unsqueeze expand expand_as "
+        "broadcast_to sum_to_size contiguous clone detach narrow select unbind split chunk repeat tile repeat_interleave flip roll diagonal diag tril "
+        "triu unfold to"
+    ),
+    "indexing": (
+        "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put"
+    ),
+    "products": "matmul mm bmm mv dot outer ger addmm baddbmm",
+    "random": "bernoulli multinomial",
+}
+# The methods that have an in-place variant.
+INPLACE = {
+    "elementary": (
+        "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
+        "sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu erf floor "
+        "ceil trunc round clamp clip clamp_min clamp_max lerp addcmul addcdiv masked_fill nan_to_num"
+    ),
+    "comparison and logic": (
+        "eq ne lt le gt ge greater less greater_equal less_equal not_equal logical_not logical_and logical_or logical_xor bitwise_and bitwise_or "
+        "bitwise_xor bitwise_not"
+    ),
+    "others": "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum addmm baddbmm",
+}
 CASTS = {
     "float": dtypes.float32,
     "double": dtypes.float64,
@@ -46,38 +69,8 @@ CASTS = {
 }
 
 
-def _methods() -> dict[str, Callable]:
-    found: dict[str, Callable] = {}
-    for module in MODULES:
-        for name, value in vars(module).items():
-            if (
-                callable(value)
-                and not isinstance(value, type)
-                and getattr(value, "__module__", "").startswith(__package__)
-                and not name.startswith("_")
-                and name not in NOT_METHODS
-            ):
-                found[name] = value
-    for name in (
-        "arguments",
-        "as_shape",
-        "cast",
-        "dimension",
-        "dimensions",
-        "as_operand",
-        "need_tensor",
-        "write_out",
-        "parts",
-        "fill_one",
-        "inplace",
-        "as_dtype",
-    ):
-        found.pop(name, None)
-    found["softmax"], found["log_softmax"] = reduction.softmax, reduction.log_softmax
-    for name in NEURAL_METHODS:
-        found[name] = getattr(neural, name)
-    found["multinomial"], found["bernoulli"] = creation.multinomial, creation.bernoulli
-    return found
+def _named(table: dict[str, str]) -> list[str]:
+    return [name for names in table.values() for name in names.split()]
 
 
 # ---------------------------------------------------------------------------------------------------------------- operators
@@ -257,14 +250,13 @@ PROPERTIES: dict[str, Callable] = {
 }
 
 
-def attach() -> None:
-    """Give `Tensor` its methods. Called once, when the package is imported."""
-    methods = _methods()
+def attach(namespace: dict[str, Any]) -> None:
+    """Give `Tensor` its methods: those of the public functions in `namespace` that METHODS names. Called once, when the package is imported."""
+    methods = {name: namespace[name] for name in _named(METHODS)}
     for name, function in methods.items():
         setattr(Tensor, name, function)
-    for name in INPLACE:
-        if name in methods:
-            setattr(Tensor, name + "_", inplace(methods[name]))
+    for name in _named(INPLACE):
+        setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
     for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, new_tensor, type_as, cpu):
