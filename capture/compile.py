@@ -93,7 +93,7 @@ def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
         "__call__": frame.skip(run), "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
         "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
     }  # fmt: skip
-    twin = object.__new__(type(cls.__name__, (cls,), body))
+    twin: Any = object.__new__(type(cls.__name__, (cls,), body))
     object.__setattr__(twin, "__dict__", module.__dict__)
     return twin
 

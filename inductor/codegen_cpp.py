@@ -243,7 +243,7 @@ class KernelPrinter(ValuePrinter):
 
     def _function(self) -> str:
         head = ["static void @(int64_t begin, int64_t end, void* context) {", "    void** const a = (void**)context;"]
-        stored = {id(s.buffer) for s in (*self.kernel.stores, *self.kernel.partials)}
+        stored = {id(s.buffer) for s in self.kernel.sinks}
         for n, buffer in enumerate(self.buffers):
             const = "" if id(buffer) in stored else "const "
             head.append(f"    {const}{STORAGE[buffer.dtype]}* const p{n} = ({const}{STORAGE[buffer.dtype]}*)a[{n}];")

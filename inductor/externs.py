@@ -54,7 +54,7 @@ def _matmul(call: Call) -> list[str]:
     x, y = call.unit.operands
     shape = shape_of(call.unit.node)
     m, n, k = shape[-2], shape[-1], x.shape[-1]
-    strides = call.unit.buffer.strides
+    strides = call.unit.memory.strides
     sizes, a, b, c = _batch(x, y, shape, strides)
     c_row = strides[-2]
     if len(sizes) == 1 and b[0] == 0 and same(a[0], size_of(x.strides[-2] * m)) and same(c[0], size_of(c_row * m)):

@@ -109,6 +109,10 @@ class Kernel:
         self._levels()
 
     @property
+    def sinks(self) -> list[Store | Partial]:
+        return [*self.stores, *self.partials]
+
+    @property
     def limit(self) -> Any:
         assert self.group.space is not None
         return self.group.space.limit
@@ -120,16 +124,16 @@ class Kernel:
         if unit.kind == "pointwise":
             value = self._member(unit)
             if unit.stored:
-                self.stores.append(Store(unit.buffer, place, value, unit))
+                self.stores.append(Store(unit.memory, place, value, unit))
         elif is_partial(unit):
             value = self._operand(unit)
             if reduction_form(unit) == "full":
                 value = self._fold_columns(unit, value)
-            self.partials.append(Partial(unit.buffer, unit.node.target.lower.kind, value, unit, place))
+            self.partials.append(Partial(unit.memory, unit.node.target.lower.kind, value, unit, place))
         else:
             value = self._reduced(unit)
             if unit.stored:
-                self.stores.append(Store(unit.buffer, place, value, unit))
+                self.stores.append(Store(unit.memory, place, value, unit))
 
     def _resolve(self, node: Node, place: tuple[Index, ...]) -> Value | None:
         lowering = self.lowering
@@ -145,7 +149,7 @@ class Kernel:
             if place != self.group.result[unit]:
                 raise AssertionError(f"{unit} is read at {place}, but its kernel computes {self.group.result[unit]}")
             return self._member(unit) if unit.kind == "pointwise" else self._reduced(unit)
-        return self.fold(unit, place) if is_partial(unit) else self.trace.load(unit.buffer, unit.buffer.at(place))
+        return self.fold(unit, place) if is_partial(unit) else self.trace.load(unit.memory, unit.memory.at(place))
 
     def fold(self, unit: Unit, place: tuple[Index, ...]) -> Value:
         """The result of a fold over rows, from the partial results that its kernel left."""
@@ -154,7 +158,7 @@ class Kernel:
         kept, inner = partial_layout(group, unit)
         count = fold_count(group)
         linear = linear if kept == 1 else (linear // inner) * (inner * count) + linear % inner
-        dtype = unit.buffer.dtype
+        dtype = unit.memory.dtype
         if count == 1:
             value = self.trace.load(unit.buffer, linear)
         else:
@@ -291,7 +295,7 @@ class Kernel:
             self.depends[value] = frozenset(depends)
             self.stage[value] = stage
         self.passes = 1 + max([self.stage[v.args[0]] for v in self.trace.ordered if v.op == "reduce"], default=-1)
-        for sink in (*self.stores, *self.partials):
+        for sink in self.sinks:
             if self.by_column(sink):
                 self.passes = max(self.passes, self.stage[sink.value] + 1)
 
@@ -323,7 +327,7 @@ class Kernel:
         return all(v.op == "load" and v.attribute[1] == store.place for v in reads)
 
     def column_sinks(self, number: int) -> list[Store | Partial]:
-        return [s for s in (*self.stores, *self.partials) if self.by_column(s) and self.stage[s.value] == number]
+        return [s for s in self.sinks if self.by_column(s) and self.stage[s.value] == number]
 
     def folds(self, number: int) -> list[Value]:
         """The reductions done in a pass."""
@@ -335,8 +339,7 @@ class Kernel:
         made = getattr(self, "_used", None)
         if made is None:
             made = set()
-            sinks = (*self.stores, *self.partials)
-            todo = [s.value for s in sinks] + [atom.value for s in sinks for atom in s.place.variables() if isinstance(atom, Looked)]
+            todo = [s.value for s in self.sinks] + [atom.value for s in self.sinks for atom in s.place.variables() if isinstance(atom, Looked)]
             while todo:
                 value = todo.pop()
                 if value not in made:

@@ -362,10 +362,13 @@ _ORDER: dict[str, tuple] = {  # comparison -> (when the bounds of x - y decide i
 }
 
 
+_NUMBERS: dict[str, Callable[[str], Any]] = {"bool": lambda text: text == "True", "int": int, "float": float}
+
+
 def number_text(attribute: tuple, dtype: Any) -> str:
     """A constant as C++ text of the value type in which `dtype` is computed."""
     kind, text = attribute
-    number = {"bool": lambda t: t == "True", "int": int, "float": float}[kind](text)
+    number = _NUMBERS[kind](text)
     if dtype is BOOL:
         return "true" if number else "false"
     if dtype.is_floating_point:

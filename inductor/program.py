@@ -178,7 +178,7 @@ class Builder:
 
     def _kernel_step(self, units: list[Unit], kernel: Kernel) -> Step:
         printer = KernelPrinter(kernel, self.env)
-        written = [sink.buffer for sink in (*kernel.stores, *kernel.partials)]
+        written = [sink.buffer for sink in kernel.sinks]
         reads = [buffer for buffer in printer.buffers if buffer not in written or isinstance(kernel, ScatterKernel)]
         return Step(units, reads, written, printer, title=title_of(kernel.evaluator.ran or [unit.node for unit in units]))
 

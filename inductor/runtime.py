@@ -17,7 +17,8 @@ from ..eager.config import config
 from ..eager.errors import BackendError
 
 
-def _extension(name: str) -> ModuleType | ImportError:
+def _extension(name: str) -> Any:
+    """The extension module, or the ImportError that says why there is none."""
     try:
         return importlib.import_module(f"{__package__}.{name}")
     except ImportError as error:

@@ -35,7 +35,7 @@ class ScatterKernel(Kernel):
                 if isinstance(atom, Looked):
                     value.args[0].lookups = (*value.args[0].lookups, atom.value)
                     value.lookups = (*value.lookups, atom.value)
-        self.stores.append(Store(scatter.buffer, self.target, value, scatter))
+        self.stores.append(Store(scatter.memory, self.target, value, scatter))
 
     def _choose_runs(self) -> None:
         super()._choose_runs()

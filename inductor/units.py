@@ -76,7 +76,7 @@ class Unit:
         self.variables = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(domain))
         self.reads: list[tuple[Unit, tuple[Index, ...] | None]] = []
         self.loads: list[Buffer] = []
-        self.input_reads: list[tuple[Buffer, Index | None]] = []
+        self.input_reads: list[tuple[Buffer, tuple[Index, ...] | None]] = []
         self.cost = 0
         self.stored = False
         self.number = -1
@@ -84,6 +84,12 @@ class Unit:
         self.operands: list[Operand] = []
         self.trace_length = 0
         self.is_copy = False  # it copies the value that its node has elsewhere
+
+    @property
+    def memory(self) -> Buffer:
+        """The buffer of its result, which the lowering has given it by the time that kernels are made."""
+        assert self.buffer is not None, self
+        return self.buffer
 
     @property
     def name(self) -> str:

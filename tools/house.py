@@ -246,7 +246,7 @@ def check_words(house: House) -> Iterator[Problem]:
     folders = [house.root / name for name in (*ROOMS, "tests", "docs", ".ci")]
     endings = {".py", ".md", ".c", ".h", ".cpp", ".toml", ".cfg", ".yml", ""}
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix in endings]
-    for path in [*files, *(path for path in house.root.iterdir() if path.is_file() and path.suffix in endings)]:
+    for path in [*files, *(path for path in house.root.iterdir() if path.is_file() and path.suffix in endings and path.name != ".git")]:
         for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             for pattern, why in UNWANTED.items():
                 if pattern.search(line):

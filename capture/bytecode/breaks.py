@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_OPTIMIZED, CO_VARARGS, CO_VARKEYWORDS
 from types import CodeType
@@ -132,7 +132,7 @@ def original_index(code: CodeType, index: int) -> int:
 # -- the two kinds of frames -------------------------------------------------------------------------------------------------
 
 
-def whole_frame(code: CodeType, prologue: Emit) -> CodeType:
+def whole_frame(code: CodeType, prologue: Callable[[Assembler], Any]) -> CodeType:
     """A code object that runs `prologue`, which leaves one value on the stack, and returns it."""
     body = decode(code)
     out = Assembler(code, (code.co_firstlineno, None, None, None))

@@ -58,6 +58,7 @@ class Knowledge:
     all_dynamic: bool | None = None
 
 
+CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 EQUAL_SIZES = (("input", 0), ("input", 1), ("eq", 0))
 EXCEPTION_TEXTS = (BaseException.__str__, KeyError.__str__)
 
@@ -310,7 +311,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         if isinstance(value, ObjectValue):
             return self.format_object(value, conversion, spec)
         plain = self.printable(value)
-        converted = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}[conversion](plain)
+        converted = CONVERSIONS[conversion](plain)
         return self.make(self.concrete(format, converted, spec))
 
     def format_object(self, value: ObjectValue, conversion: str | None, spec: str) -> Value:

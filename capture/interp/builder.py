@@ -159,7 +159,7 @@ class Loader:
 
     def __init__(self, assembler: Assembler, wanted: dict[Any, str]) -> None:
         self.out = assembler
-        self.places = {}
+        self.places: dict[Any, str] = {}
         self.uses: dict[Any, int] = {}
         for source in wanted:
             self.count(source)

@@ -318,8 +318,8 @@ def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value])
     return made
 
 
-for _cls in (dict, collections.OrderedDict, collections.defaultdict):
-    CONSTRUCTORS[_cls] = _make_dict
+for _mapping in (dict, collections.OrderedDict, collections.defaultdict):
+    CONSTRUCTORS[_mapping] = _make_dict
 
 
 @constructor(range)
@@ -419,8 +419,8 @@ class _Getter(Value):
         out.call(self.cls, *self.names)
 
 
-for _cls in (operator.itemgetter, operator.attrgetter):
-    CONSTRUCTORS[_cls] = lambda run, cls, args, kwargs: _Getter(cls, args)
+for _getter in (operator.itemgetter, operator.attrgetter):
+    CONSTRUCTORS[_getter] = lambda run, cls, args, kwargs: _Getter(cls, args)
 
 
 # -- methods of builtin types, called through the type -----------------------------------------------------------------------------

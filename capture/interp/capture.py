@@ -261,9 +261,10 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
 def report(captured: Captured, built: Any) -> None:
     if captured.graph is not None:
         stats.count("graphs")
-    if captured.ended is not None:
+    ended = captured.ended
+    if ended is not None:
         stats.count("breaks")
-        log("breaks", lambda: f"the graph of {captured.function} ends here: {captured.ended}\n{captured.ended.location.show()}")
+        log("breaks", lambda: f"the graph of {captured.function} ends here: {ended}\n{ended.location.show()}")
     log("guards", captured.guards.text, title=captured.function)
     log("bytecode", lambda: disassembled(built.code), title=captured.function)
 

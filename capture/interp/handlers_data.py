@@ -309,7 +309,7 @@ def extend(frame: Frame, i: Any) -> None:
 @handles("DICT_MERGE")
 def dict_merge(frame: Frame, i: Any) -> None:
     run, more = frame.run_state, frame.pop()
-    target = frame.peek(i.argument)
+    target: Any = frame.peek(i.argument)
     for key, value in run.pairs(more):
         if key_of(run, key) in target.entries:
             raise run.raised(TypeError, f"got multiple values for keyword argument {key.describe()}")

@@ -203,7 +203,7 @@ def match_mapping(frame: Frame, i: Any) -> None:
 
 @handles("MATCH_KEYS")
 def match_keys(frame: Frame, i: Any) -> None:
-    run, keys, subject = frame.run_state, frame.peek(1).items_of(frame.run_state), frame.peek(2)
+    run, keys, subject = frame.run_state, frame.run_state.unpack(frame.peek(1)), frame.peek(2)
     if not isinstance(subject, DictValue):
         raise Break(f"matching the keys of a {subject.describe()} is not captured")
     found = []

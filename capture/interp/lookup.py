@@ -140,7 +140,7 @@ class Lookup:
             described = self.wrap(found, sources.Constant(found, "descriptor"))
             return self.call(MethodValue(self.wrap_known(getter), described), [owner, self.wrap_known(cls)], {})
         if isinstance(found, TUPLE_FIELD):  # a field of a namedtuple
-            return owner.item(self, Constant(owner.type()._fields.index(_field_name(owner.type(), found))))
+            return owner.item(self, Constant(_field_index(owner.type(), found)))
         raise Break(f"a descriptor of class {type(found).__name__} is not captured")
 
     def slot(self: Any, member: types.MemberDescriptorType, owner: Value) -> Value:
@@ -236,5 +236,5 @@ def _lacks(name: str, cls: type) -> bool:
 TUPLE_FIELD = type(collections.namedtuple("TUPLE_FIELD", "a").__dict__["a"])
 
 
-def _field_name(cls: type, field: Any) -> str:
-    return next(name for name in cls._fields if entry_of(cls, name)[0] is field)  # type: ignore[attr-defined]
+def _field_index(cls: Any, field: Any) -> int:
+    return next(index for index, name in enumerate(cls._fields) if entry_of(cls, name)[0] is field)

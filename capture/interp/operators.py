@@ -151,7 +151,7 @@ class Operators:
             left.call_method(self, "update", [right], {})
             return left
         if isinstance(left, SetValue) and left.cls is set and symbol in SET_OPERATORS:
-            made = left.call_method(self, SET_OPERATORS[symbol], [right], {})
+            made: Any = left.call_method(self, SET_OPERATORS[symbol], [right], {})
             left.entries, left.shadow = made.entries, made.shadow
             left.changed(self)
             return left
@@ -201,7 +201,8 @@ class Operators:
                 return self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
             return None
         if isinstance(left, DictValue) and isinstance(right, DictValue):
-            left.guard_keys(self), right.guard_keys(self)
+            left.guard_keys(self)
+            right.guard_keys(self)
             same = left.entries.keys() == right.entries.keys() and all(
                 self.same(left.get(self, key), right.get(self, key)) or self.equal(left.get(self, key), right.get(self, key)) for key in list(left.entries))
             return same == (symbol == "==")
@@ -306,7 +307,7 @@ class Operators:
     def pairs(self: Any, value: Value) -> list[tuple[Value, Value]]:
         """The (key, value) pairs that dict(value) or update(value) would take."""
         if isinstance(value, DictValue):
-            return [(pair.items[0], pair.items[1]) for pair in value.view(self, "items").items_of(self)]
+            value = value.view(self, "items")
         if isinstance(value, ObjectValue):
             keys = self.attribute_or_none(value, "keys")
             if keys is not None:

@@ -298,7 +298,7 @@ def sorted_items(run: Any, items: list[Value], key: Value, reverse: Value) -> li
     keys = items if isinstance(key, Constant) and key.value is None else [run.call(key, [item], {}) for item in items]
     if all(map(_plain, keys)):
         plain = [int(k.symbol) if isinstance(k, SymIntValue) else k.python(run) for k in keys]
-        by = plain.__getitem__
+        by: Callable[[int], Any] = plain.__getitem__
     else:
         by = functools.cmp_to_key(lambda a, b: _order(run, keys[a], keys[b]))
     order = run.concrete(functools.partial(sorted, range(len(items)), key=by, reverse=run.truth(reverse)))

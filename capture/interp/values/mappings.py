@@ -141,7 +141,7 @@ class DictValue(Value):
             run.guard_present_key(self, place)
         return True
 
-    def length(self, run: Any) -> Value:
+    def length(self, run: Any) -> Constant:
         if self.source is not None:
             run.guard_length(self)
         return Constant(len(self.entries))
