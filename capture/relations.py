@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import lcm
 from typing import Any
 
-import sympy
+from ..graph.expressions import class_of, sympy
 
 Program = tuple[tuple[str, int], ...]
 
@@ -105,14 +105,10 @@ class _Writer:
         self.program: list[tuple[str, int]] = []
 
     def write(self, tree: Any) -> None:
-        for kinds, handler in _HANDLERS:
-            if isinstance(tree, kinds):
-                handler(self, tree)
-                return
-        by_name = _FUNCTIONS.get(type(tree).__name__)
-        if by_name is None:
+        handler = next((_HANDLERS[name] for name in (kind.__name__ for kind in type(tree).__mro__) if name in _HANDLERS), None)
+        if handler is None:
             raise TypeError(f"a size relation cannot hold {type(tree).__name__} in {tree}")
-        self.fold(by_name, tree.args)
+        handler(self, tree)
 
     def fold(self, operation: str, arguments: Sequence[Any]) -> None:
         self.write(arguments[0])
@@ -134,7 +130,7 @@ class _Writer:
     def relation(self, tree: Any) -> None:
         """Both sides times the common denominator (which is positive, so the relation stays)."""
         scale = _denominator(tree.lhs, tree.rhs)
-        self.fold(_RELATIONS[type(tree)], [sympy.expand(side * scale) if scale != 1 else side for side in (tree.lhs, tree.rhs)])
+        self.fold(_RELATIONS[class_of(tree)], [sympy.expand(side * scale) if scale != 1 else side for side in (tree.lhs, tree.rhs)])
 
     def floor(self, tree: Any) -> None:
         scale = _denominator(tree.args[0])
@@ -166,26 +162,25 @@ def _denominator(*trees: Any) -> int:
 
 
 _RELATIONS = {
-    sympy.Eq: "eq", sympy.Ne: "ne", sympy.StrictLessThan: "lt", sympy.LessThan: "le", sympy.StrictGreaterThan: "gt", sympy.GreaterThan: "ge",
+    "Equality": "eq", "Unequality": "ne", "StrictLessThan": "lt", "LessThan": "le", "StrictGreaterThan": "gt", "GreaterThan": "ge",
 }  # fmt: skip
+_FOLDED = {"Add": "add", "Mul": "mul", "Mod": "mod", "Max": "max", "Min": "min", "And": "and", "Or": "or", "FloorDiv": "floordiv", "Modulo": "mod"}
 
-# Operations that graph/symbolic.py defines as sympy functions of its own, by class name.
-_FUNCTIONS = {"FloorDiv": "floordiv", "Modulo": "mod"}
 
-_HANDLERS: tuple[tuple[Any, Callable[[_Writer, Any], None]], ...] = (
-    (sympy.Symbol, _Writer.symbol),
-    (sympy.Integer, _Writer.integer),
-    ((sympy.logic.boolalg.BooleanTrue, sympy.logic.boolalg.BooleanFalse), _Writer.truth),
-    (tuple(_RELATIONS), _Writer.relation),
-    (sympy.Add, lambda writer, tree: writer.fold("add", tree.args)),
-    (sympy.Mul, lambda writer, tree: writer.fold("mul", tree.args)),
-    (sympy.Pow, _Writer.power),
-    (sympy.Mod, lambda writer, tree: writer.fold("mod", tree.args)),
-    (sympy.Max, lambda writer, tree: writer.fold("max", tree.args)),
-    (sympy.Min, lambda writer, tree: writer.fold("min", tree.args)),
-    (sympy.And, lambda writer, tree: writer.fold("and", tree.args)),
-    (sympy.Or, lambda writer, tree: writer.fold("or", tree.args)),
-    (sympy.Not, _Writer.negation),
-    (sympy.floor, _Writer.floor),
-    (sympy.ceiling, _Writer.ceiling),
-)
+def _folded(operation: str) -> Callable[[_Writer, Any], None]:
+    return lambda writer, tree: writer.fold(operation, tree.args)
+
+
+# By the names of sympy's classes (and of the two functions that graph/expressions.py adds), so that sympy is not imported before a size varies.
+_HANDLERS: dict[str, Callable[[_Writer, Any], None]] = {
+    "Symbol": _Writer.symbol,
+    "Integer": _Writer.integer,
+    "BooleanTrue": _Writer.truth,
+    "BooleanFalse": _Writer.truth,
+    "Pow": _Writer.power,
+    "Not": _Writer.negation,
+    "floor": _Writer.floor,
+    "ceiling": _Writer.ceiling,
+    **dict.fromkeys(_RELATIONS, _Writer.relation),
+    **{name: _folded(operation) for name, operation in _FOLDED.items()},
+}

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Any, Protocol
 
 from ..eager.errors import BackendError
+from ..eager.lazy import LazyModule
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .interpreter import Interpreter
@@ -22,6 +22,7 @@ from .module import GraphModule
 from .printer import print_graph
 
 GROUP = "segue.backends"
+metadata: Any = LazyModule("importlib.metadata")
 
 
 class Runner(Protocol):

@@ -9,41 +9,42 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-import sympy
+from ..eager.lazy import LazyModule
+
+sympy: Any = LazyModule("sympy")  # needed only where a size varies
 
 
-class FloorDiv(sympy.Function):
-    """Python's `a // b` on integers, with the cheap simplifications only."""
-
-    nargs = 2
-    is_integer = True
-
-    @classmethod
-    def eval(cls, a: Any, b: Any) -> Any:
-        if a.is_Integer and b.is_Integer and b != 0:
-            return sympy.Integer(int(a) // int(b))
-        if b == 1:
-            return a
-        if a == 0:
-            return sympy.Integer(0)
-        return _exact_quotient(a, b)
+def floordiv(a: Any, b: Any) -> Any:
+    """Python's `a // b` on sympy integers, with the cheap simplifications only: a `FloorDiv` where none fits."""
+    return _function("FloorDiv", _floordiv)(a, b)
 
 
-class Modulo(sympy.Function):
-    """Python's `a % b` on integers, with the cheap simplifications only."""
+def modulo(a: Any, b: Any) -> Any:
+    """Python's `a % b` on sympy integers, with the cheap simplifications only: a `Modulo` where none fits."""
+    return _function("Modulo", _modulo)(a, b)
 
-    nargs = 2
-    is_integer = True
 
-    @classmethod
-    def eval(cls, a: Any, b: Any) -> Any:
-        if a.is_Integer and b.is_Integer and b != 0:
-            return sympy.Integer(int(a) % int(b))
-        if b == 1 or a == 0:
-            return sympy.Integer(0)
-        return sympy.Integer(0) if _exact_quotient(a, b) is not None else None
+@cache
+def _function(name: str, evaluate: Callable[[Any, Any], Any]) -> Any:
+    """A class of sympy functions of two integers; sympy itself is imported here. Elsewhere such an expression is known by its class's name."""
+    return type(name, (sympy.Function,), {"nargs": 2, "is_integer": True, "eval": classmethod(lambda cls, a, b: evaluate(a, b)), "__module__": __name__})
+
+
+def _floordiv(a: Any, b: Any) -> Any:
+    if a.is_Integer and b.is_Integer and b != 0:
+        return sympy.Integer(int(a) // int(b))
+    if b == 1:
+        return a
+    return sympy.Integer(0) if a == 0 else _exact_quotient(a, b)
+
+
+def _modulo(a: Any, b: Any) -> Any:
+    if a.is_Integer and b.is_Integer and b != 0:
+        return sympy.Integer(int(a) % int(b))
+    return sympy.Integer(0) if b == 1 or a == 0 or _exact_quotient(a, b) is not None else None
 
 
 def _exact_quotient(a: Any, b: Any) -> Any:
@@ -138,20 +139,27 @@ def _interval_mod(a: Interval, b: Interval) -> Interval:
     return Interval(0, min(b.high - 1, a.high) if a.low >= 0 else b.high - 1)
 
 
-INTERVAL_RULES: dict[Any, Callable[..., Interval]] = {
-    sympy.Add: _interval_add,
-    sympy.Mul: _interval_mul,
-    sympy.Pow: _interval_pow,
-    FloorDiv: _interval_floordiv,
-    Modulo: _interval_mod,
-    sympy.Max: lambda *parts: Interval(max(p.low for p in parts), max(p.high for p in parts)),
-    sympy.Min: lambda *parts: Interval(min(p.low for p in parts), min(p.high for p in parts)),
+INTERVAL_RULES: dict[str, Callable[..., Interval]] = {
+    "Add": _interval_add,
+    "Mul": _interval_mul,
+    "Pow": _interval_pow,
+    "FloorDiv": _interval_floordiv,
+    "Modulo": _interval_mod,
+    "Max": lambda *parts: Interval(max(p.low for p in parts), max(p.high for p in parts)),
+    "Min": lambda *parts: Interval(min(p.low for p in parts), min(p.high for p in parts)),
 }
+
+
+def class_of(expr: Any) -> str:
+    """The name of an expression's class, by which the tables of this room know it."""
+    return type(expr).__name__
 
 
 # Printing
 
-_RELATIONS = {sympy.Eq: "==", sympy.Ne: "!=", sympy.Lt: "<", sympy.Le: "<=", sympy.Gt: ">", sympy.Ge: ">="}
+_RELATIONS = {
+    "Equality": "==", "Unequality": "!=", "StrictLessThan": "<", "LessThan": "<=", "StrictGreaterThan": ">", "GreaterThan": ">=",
+}  # fmt: skip
 
 
 def print_python(expr: Any) -> str:
@@ -196,9 +204,9 @@ def _print(expr: Any, styles: Any) -> str:
         return str(expr.name)
     if expr in (sympy.true, sympy.false):
         return "True" if expr == sympy.true else "False"
-    if type(expr) in _RELATIONS:
-        return f"{_print(expr.lhs, styles)} {_RELATIONS[type(expr)]} {_print(expr.rhs, styles)}"
-    return _PRINTERS[type(expr)](expr, styles)
+    if class_of(expr) in _RELATIONS:
+        return f"{_print(expr.lhs, styles)} {_RELATIONS[class_of(expr)]} {_print(expr.rhs, styles)}"
+    return _PRINTERS[class_of(expr)](expr, styles)
 
 
 def _style(styles: Any, name: str, expr: Any) -> str:
@@ -248,12 +256,12 @@ def _wrapped(expr: Any, styles: Any) -> str:
     return f"({text})" if expr.is_Mul or (expr.is_Integer and expr < 0) else text
 
 
-_PRINTERS: dict[Any, Callable[[Any, Any], str]] = {
-    sympy.Add: _print_add,
-    sympy.Mul: _print_mul,
-    sympy.Pow: _print_pow,
-    FloorDiv: _print_function("floordiv"),
-    Modulo: _print_function("mod"),
-    sympy.Max: _print_function("max"),
-    sympy.Min: _print_function("min"),
+_PRINTERS: dict[str, Callable[[Any, Any], str]] = {
+    "Add": _print_add,
+    "Mul": _print_mul,
+    "Pow": _print_pow,
+    "FloorDiv": _print_function("floordiv"),
+    "Modulo": _print_function("mod"),
+    "Max": _print_function("max"),
+    "Min": _print_function("min"),
 }

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import networkx
-
+from ..eager.lazy import LazyModule
 from ..eager.ops.definition import OPS
 from .derivative import Joint
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, nodes_in, symbols_of
@@ -78,6 +77,9 @@ def partition(joint: Joint) -> Partition:
         sum(node.value.nbytes_hint for node in kept_values if node not in results),
         sum(node.value.nbytes_hint for node in keep_all if node.kind == "op"),
     )
+
+
+networkx: Any = LazyModule("networkx")  # a quarter of a second, and only where gradients flow out of a graph
 
 
 def may_recompute(node: Node) -> bool:

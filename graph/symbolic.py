@@ -15,13 +15,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import sympy
-
 from ..eager.errors import user_location
-from .expressions import ANYTHING, INTERVAL_RULES, NATURAL, FloorDiv, Interval, Modulo, larger, leaves, print_c, print_python, smaller
+from .expressions import (
+    ANYTHING,
+    INTERVAL_RULES,
+    NATURAL,
+    Interval,
+    class_of,
+    floordiv,
+    larger,
+    leaves,
+    modulo,
+    print_c,
+    print_python,
+    smaller,
+    sympy,
+)  # fmt: skip
 
 __all__ = [
-    "FloorDiv", "Guard", "Interval", "Modulo", "NATURAL", "ShapeEnv", "SymInt", "free_symbols", "hint_of", "print_c", "print_python", "same_shape",
+    "Guard", "Interval", "NATURAL", "ShapeEnv", "SymInt", "floordiv", "free_symbols", "hint_of", "modulo", "print_c", "print_python", "same_shape",
     "same_size", "structural_key", "sym_max", "sym_min",
 ]  # fmt: skip
 
@@ -140,7 +152,7 @@ class ShapeEnv:
         found: dict[Any, Any] = {}
         order = {symbol: place for place, symbol in enumerate(self.hints)}
         for guard in self.guards:
-            if type(guard.relation) is not sympy.Eq:
+            if class_of(guard.relation) != "Equality":
                 continue
             sides = [side.xreplace(found) for side in guard.relation.args]
             sides.sort(key=lambda side: -order[side] if side.is_Symbol else 1)
@@ -169,7 +181,7 @@ class ShapeEnv:
             return Interval(int(expr), int(expr))
         if expr.is_Symbol:
             return self.intervals.get(expr, ANYTHING)
-        rule = INTERVAL_RULES.get(type(expr))
+        rule = INTERVAL_RULES.get(class_of(expr))
         if rule is None:
             return ANYTHING
         return rule(*(self.interval(argument) for argument in expr.args))
@@ -256,21 +268,21 @@ class ShapeEnv:
 
     def _refine(self, relation: Any) -> None:
         """Narrow the interval of a symbol that the new guard compares with a number."""
-        left, right, kind = relation.lhs, relation.rhs, type(relation)
+        left, right, kind = relation.lhs, relation.rhs, class_of(relation)
         if right.is_Symbol and left.is_Integer:
             left, right, kind = right, left, _MIRRORED[kind]
         if not (left.is_Symbol and right.is_Integer):
             return
         old, value = self.intervals.get(left, ANYTHING), int(right)
         low, high = old.low, old.high
-        if kind is sympy.Eq:
+        if kind == "Equality":
             low = high = value
-        elif kind is sympy.Ne:
+        elif kind == "Unequality":
             low, high = (low + 1 if low == value else low), (high - 1 if high == value else high)
-        elif kind in (sympy.Lt, sympy.Le):
-            high = min(high, value - (kind is sympy.Lt))
+        elif kind in ("StrictLessThan", "LessThan"):
+            high = min(high, value - (kind == "StrictLessThan"))
         else:
-            low = max(low, value + (kind is sympy.Gt))
+            low = max(low, value + (kind == "StrictGreaterThan"))
         self.intervals[left] = Interval(low, high)
         self._interval_memo.clear()
 
@@ -515,15 +527,18 @@ def _expr(value: Any) -> Any:
 
 
 _COMPARISONS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-_MIRRORED = {sympy.Eq: sympy.Eq, sympy.Ne: sympy.Ne, sympy.Lt: sympy.Gt, sympy.Gt: sympy.Lt, sympy.Le: sympy.Ge, sympy.Ge: sympy.Le}
+_MIRRORED = {
+    "Equality": "Equality", "Unequality": "Unequality", "StrictLessThan": "StrictGreaterThan", "StrictGreaterThan": "StrictLessThan",
+    "LessThan": "GreaterThan", "GreaterThan": "LessThan",
+}  # fmt: skip
 
 
 _ARITHMETIC: dict[str, tuple[Callable, Callable]] = {  # name -> (on expressions, on numbers)
     "add": (operator.add, operator.add),
     "sub": (operator.sub, operator.sub),
     "mul": (operator.mul, operator.mul),
-    "floordiv": (FloorDiv, operator.floordiv),
-    "mod": (Modulo, operator.mod),
+    "floordiv": (floordiv, operator.floordiv),
+    "mod": (modulo, operator.mod),
     "pow": (operator.pow, operator.pow),
     "max": (larger, max),
     "min": (smaller, min),

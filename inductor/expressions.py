@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import sympy
-
-from ..graph.symbolic import FloorDiv, Modulo, ShapeEnv, SymInt
+from ..graph.expressions import class_of, floordiv, sympy
+from ..graph.symbolic import ShapeEnv, SymInt
 
 _state = threading.local()
 
@@ -37,9 +36,7 @@ def size_of(value: Any) -> Any:
         return value
     if isinstance(value, SymInt):
         value = value.expr
-    if isinstance(value, sympy.Basic):
-        return int(value) if value.is_Integer else value
-    return int(value)
+    return int(value) if getattr(value, "is_Integer", True) else value  # only sympy's expressions have the attribute
 
 
 def product(sizes: Any) -> Any:
@@ -82,15 +79,15 @@ def divided(a: Any, b: Any) -> Any:
         return a // b if b and a % b == 0 else None  # a size of 0: nothing walks there
     if type(a) is int and a == 0:
         return 0
-    quotient = FloorDiv(sympy.sympify(a), sympy.sympify(b))
-    if isinstance(quotient, FloorDiv):
+    quotient = floordiv(sympy.sympify(a), sympy.sympify(b))
+    if class_of(quotient) == "FloorDiv":
         terms = [divided(size_of(t), b) for t in sympy.Add.make_args(sympy.expand(a))] if not isinstance(a, int) and sympy.expand(a).is_Add else [None]
         return None if any(t is None for t in terms) else size_of(sum(terms))
     return size_of(quotient)
 
 
 def ceil_divided(a: Any, b: int) -> Any:
-    return -(-a // b) if type(a) is int else size_of(FloorDiv(a + (b - 1), sympy.Integer(b)))
+    return -(-a // b) if type(a) is int else size_of(floordiv(a + (b - 1), sympy.Integer(b)))
 
 
 class Variable:
@@ -358,7 +355,7 @@ def _top(atom: Any) -> Any:
         low, high = atom.index.bounds()
         if high is None or low is None or not at_least(low, 0):
             return None
-        return high // atom.size if type(high) is int and type(atom.size) is int else FloorDiv(sympy.sympify(high), sympy.sympify(atom.size))
+        return high // atom.size if type(high) is int and type(atom.size) is int else floordiv(sympy.sympify(high), sympy.sympify(atom.size))
     return None if atom.size is None else atom.size - 1
 
 
@@ -383,6 +380,6 @@ def unflatten(linear: Index, shape: Any) -> tuple[Index, ...]:
 
 
 __all__ = [
-    "FloorDiv", "Index", "Looked", "Modulo", "Rounded", "Variable", "at_least", "ceil_divided", "divided", "flatten", "hint", "index", "product", "same",
+    "Index", "Looked", "Rounded", "Variable", "at_least", "ceil_divided", "divided", "flatten", "hint", "index", "product", "same",
     "size_of", "sizes_known_by", "unflatten",
 ]  # fmt: skip

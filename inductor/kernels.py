@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import sympy
-
+from ..graph.expressions import floordiv, sympy
 from ..graph.ir import Node
 from .evaluate import Evaluator
-from .expressions import FloorDiv, Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
+from .expressions import Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
 from .loops import BOOL, COSTLY, FLOAT32, INT32, INT64, SHORT, Trace, Value
 from .lower import Lowering
 from .schedule import CHUNK, COLUMN, Group, Space
@@ -71,7 +70,7 @@ def chunk_count(rows: Any, per_chunk: int) -> Any:
     """At least one, so that a fold of no rows leaves its neutral element. A symbolic count may have an empty chunk at the end."""
     if type(rows) is int:
         return max(1, ceil_divided(rows, per_chunk))
-    return rows if per_chunk == 1 else size_of(FloorDiv(rows, sympy.Integer(per_chunk)) + 1)
+    return rows if per_chunk == 1 else size_of(floordiv(rows, sympy.Integer(per_chunk)) + 1)
 
 
 def chunk_rows(group: Group) -> int:

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import sympy
-
-from .expressions import FloorDiv, Index, Variable, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten
+from ..graph.expressions import floordiv, sympy
+from .expressions import Index, Variable, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten
 from .lower import Lowering
 from .units import Buffer, Unit, is_partial, reduction_form
 
@@ -141,7 +140,7 @@ def _full_space(unit: Unit, sizes: tuple) -> Space:
 
 def _blocks(total: Any) -> Any:
     """Blocks of a long vector; with a symbolic length the last may be empty, so that there is always one."""
-    return ceil_divided(total, BLOCK) if type(total) is int else size_of(FloorDiv(total, sympy.Integer(BLOCK)) + 1)
+    return ceil_divided(total, BLOCK) if type(total) is int else size_of(floordiv(total, sympy.Integer(BLOCK)) + 1)
 
 
 def _is_plain(unit: Unit) -> bool:

@@ -1,6 +1,8 @@
 """The front door: public names are PyTorch's, and each is the object that its room made."""
 
 import importlib
+import subprocess
+import sys
 
 import pytest
 
@@ -33,3 +35,16 @@ def test_names_are_pytorchs(name):
 def test_every_listed_name_exists(name):
     module = importlib.import_module(f"segue.{name}")
     assert all(hasattr(module, each) for each in public(module)) and module.__doc__
+
+
+HEAVY = ("sympy", "scipy", "networkx", "rich", "sklearn", "importlib.metadata")
+
+
+@pytest.mark.parametrize("program, unused", [
+    ("import segue", HEAVY),
+    ("import segue; segue.compile(lambda x: (x * 2).sum())(segue.ones(3))", ("sympy", "scipy", "networkx", "rich")),
+])  # fmt: skip
+def test_packages_are_imported_only_where_they_are_used(program, unused):
+    listing = f"{program}; import sys; print(*(name for name in {unused} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -7,14 +7,17 @@ Saxe et al. 2013 (orthogonal). Names and defaults are PyTorch's; the random stre
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-from scipy.special import erfinv
 
 from ..autograd.mode import no_grad
 from ..functional.creation import tensor as make_tensor
+from ..lazy import LazyModule
 from ..random import Generator
 from ..tensor import Tensor
+
+special: Any = LazyModule("scipy.special")
 
 _GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
@@ -63,7 +66,7 @@ def trunc_normal_(
 
     with no_grad():
         tensor.uniform_(2 * below(a) - 1, 2 * below(b) - 1, generator=generator)
-        drawn = erfinv(tensor.detach().numpy().astype(np.float64)) * (std * math.sqrt(2.0)) + mean
+        drawn = special.erfinv(tensor.detach().numpy().astype(np.float64)) * (std * math.sqrt(2.0)) + mean
         return tensor.copy_(make_tensor(drawn, dtype=tensor.dtype)).clamp_(a, b)
 
 
