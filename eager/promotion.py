@@ -31,7 +31,7 @@ from .dtypes import (
 )  # fmt: skip
 from .errors import DtypeError, error
 
-_COMPLEX_OF = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
+COMPLEX_OF = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
 REAL_OF = {complex64: float32, complex128: float64}
 _SIGNED = (int8, int16, int32, int64)
 
@@ -49,7 +49,7 @@ def promote_types(a: dtype, b: dtype) -> dtype:
     if a.category != b.category:
         low, high = sorted((a, b), key=lambda d: d.category)
         if high.is_complex and low.is_floating_point:
-            return promote_types(high, _COMPLEX_OF[low])
+            return promote_types(high, COMPLEX_OF[low])
         return high
     if a.category == FLOAT and a.itemsize == b.itemsize:  # float16 and bfloat16
         return float32
@@ -66,7 +66,7 @@ def dtype_of_number(value: Any) -> dtype:
     if isinstance(value, float):
         return get_default_dtype()
     if isinstance(value, complex):
-        return _COMPLEX_OF[get_default_dtype()]
+        return COMPLEX_OF[get_default_dtype()]
     return int64
 
 
@@ -77,7 +77,7 @@ def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     if higher.is_complex:
         return higher
     if higher.is_floating_point:
-        return _COMPLEX_OF[higher] if lower.is_complex else higher
+        return COMPLEX_OF[higher] if lower.is_complex else higher
     if higher is bool or lower.category > INTEGER:
         return promote_types(higher, lower)
     return higher
@@ -217,6 +217,6 @@ def can_cast(from_: dtype, to: dtype) -> Any:
 
 
 __all__ = [
-    "ALL", "BOOL", "REAL_OF", "can_cast", "compared", "discrete", "dtype_of_number", "first", "first_to_bool", "floating", "indices", "logical",
-    "not_boolean", "promote_types", "promoted", "promoted_floating", "result_type", "same", "summed",
+    "ALL", "BOOL", "COMPLEX_OF", "REAL_OF", "can_cast", "compared", "discrete", "dtype_of_number", "first", "first_to_bool", "floating", "indices",
+    "logical", "not_boolean", "promote_types", "promoted", "promoted_floating", "result_type", "same", "summed",
 ]  # fmt: skip

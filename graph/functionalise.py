@@ -100,7 +100,7 @@ def view_strides(op: Any, shape: tuple, strides: tuple, attributes: tuple) -> tu
     return None if found is None else tuple(found)
 
 
-def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple) -> Node:
+def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple, dtype: Any) -> Node:
     """The node of one view step on a node. A value whose layout does not allow the view is copied first."""
     value: FakeValue = source.value
     strides = view_strides(step.op, value.shape, value.strides, step.attributes)
@@ -108,7 +108,7 @@ def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple) -> Node:
         source = tracer.add_copy(source)
         strides = view_strides(step.op, value.shape, source.value.strides, step.attributes)
         assert strides is not None, f"{step} is not possible on a contiguous value"
-    made = FakeValue(shape, value.dtype, strides, value.device)
+    made = FakeValue(shape, dtype, strides, value.device)
     return tracer.add(step.op, (source, *step.attributes), made, differentiable=step.differentiable and step.op.name != "detach")
 
 
@@ -122,7 +122,8 @@ def current_node(array: TracedArray) -> Node:
         found = storage.views.get(key)
         if found is None:
             fake = Tensor._wrap(TracedArray(array.tracer, node.value.shape, node.value.dtype.numpy, node.value.strides, storage), Storage())
-            found = storage.views[key] = view_node(array.tracer, step, node, tuple(step.op.shape(fake, *step.attributes)))
+            shape, dtype = tuple(step.op.shape(fake, *step.attributes)), step.op.dtype(fake, *step.attributes)
+            found = storage.views[key] = view_node(array.tracer, step, node, shape, dtype)
         node = found
     return node
 

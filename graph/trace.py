@@ -190,7 +190,7 @@ class Tracer:
         step = ViewStep(op, attributes, differentiable)
         before = functionalise.current_node(source)
         chain = (*source.chain, step)
-        source.storage.views[tuple(map(id, chain))] = view_node(self, step, before, shape)
+        source.storage.views[tuple(map(id, chain))] = view_node(self, step, before, shape, from_numpy_dtype(dtype))
         return TracedArray(self, shape, dtype, strides, source.storage, chain)
 
     def add(self, op: OpDef, args: tuple, value: FakeValue, differentiable: bool = True) -> Node:

@@ -3,6 +3,10 @@
 In come an operator's row, its arguments and its result; out goes a `TapeNode` with edges to what the arguments came from, holding exactly the
 values that the formulas of the active arguments name. The one idea: a formula's parameter names say what is saved, so nothing is kept that no
 derivative reads, and each kept value's version is checked when it is used.
+
+Complex numbers: formulas are plain transposes (that of `x * y` for x is `g * y`), so that one formula serves vjp and jvp and no row mentions a
+conjugate. For a complex result the tape conjugates the gradient on the way in and what the formula gives on the way out, which is the adjoint that
+PyTorch's convention asks for: dL/d(real) + i dL/d(imaginary). A complex operand of a real result (abs, real) gets what its formula gives.
 """
 
 from __future__ import annotations
@@ -87,7 +91,7 @@ def _plan(op: OpDef, active: tuple[bool, ...]) -> tuple[frozenset[int], bool]:
 class OperatorNode(Node):
     """The step of one OpDef row."""
 
-    __slots__ = ("op", "active", "args", "metas", "versions", "out")
+    __slots__ = ("op", "active", "args", "metas", "versions", "out", "is_complex")
 
     def __init__(self, op: OpDef, args: tuple, edges: tuple, active: tuple[bool, ...], out: Any) -> None:
         super().__init__(edges)
@@ -111,6 +115,7 @@ class OperatorNode(Node):
         self.args: list[Any] | None = saved
         self.metas = metas
         self.versions = versions
+        self.is_complex = out.dtype.is_complex
         # The result is kept as its parts, since the tensor itself refers to this node.
         self.out = (out._data, out._storage, out._storage.version, type(out)) if keep_out else None
 
@@ -131,10 +136,12 @@ class OperatorNode(Node):
             if _version(args[position]) != version:
                 self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
         result: list[Any] = []
+        g = _conjugate(g) if self.is_complex else g
         for parameter, on in zip(self.op.schema.parameters, self.active):
             if on:
                 assert self.op.vjp is not None
-                result.append(self.op.vjp[parameter.name](*[self.value(word, g) for word in self.op.reads[parameter.name]]))
+                pulled = self.op.vjp[parameter.name](*[self.value(word, g) for word in self.op.reads[parameter.name]])
+                result.append(_conjugate(pulled) if self.is_complex else pulled)
             else:
                 result.append(None)
         return result
@@ -206,6 +213,13 @@ class MultipleNode(CallbackNode):
     def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, results: int) -> None:
         super().__init__(edges, function, label)
         self.results = results
+
+
+def _conjugate(gradient: Any) -> Any:
+    """The conjugate of a complex gradient (of each in a sequence); a real one and None are left alone."""
+    if type(gradient) in (tuple, list):
+        return [_conjugate(part) for part in gradient]
+    return F[0].conj(gradient) if gradient is not None and gradient.dtype.is_complex else gradient
 
 
 def _meta(argument: Any) -> Any:

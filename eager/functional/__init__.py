@@ -10,6 +10,7 @@ from ..autograd.tape import install_namespace
 from ..tensor import Tensor
 from . import losses, neural
 from .arguments import cast
+from .complex_numbers import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .methods import attach, from_parts

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes, printing
 from ..ops.definition import OPS
 from ..tensor import Storage, Tensor
-from . import creation, indexing, products, shape
+from . import complex_numbers, creation, indexing, products, shape
 from .arguments import Number, as_operand, cast, inplace
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
@@ -40,6 +40,7 @@ METHODS = {
         "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put"
     ),
     "products": "matmul mm bmm mv dot outer ger addmm baddbmm",
+    "complex": "conj",
     "random": "bernoulli multinomial",
 }
 # The methods that have an in-place variant.
@@ -246,7 +247,10 @@ def _cast_method(of: dtypes.dtype) -> Callable:
 PROPERTIES: dict[str, Callable] = {
     "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),
     "mT": lambda self: shape.transpose(self, -2, -1),
-    "real": lambda self: OPS["real"](self) if self.dtype.is_complex else self,
+    "real": complex_numbers.real,
+    "imag": complex_numbers.imag,
+    "mH": lambda self: complex_numbers.conj(shape.transpose(self, -2, -1)),
+    "H": lambda self: complex_numbers.conj(shape.t(self)),
 }
 
 

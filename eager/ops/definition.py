@@ -183,6 +183,7 @@ class OpDef:
         Parameters of a formula are found by name: `F` (the operators, on tensors), `g` (gradient of the result), `out` (the result), an
         argument's name (its value: what is named is what the tape saves), `<name>_shape`, `<name>_dtype`. It returns the gradient with the
         shape of the result's broadcast; the engine sums it down to the argument's shape. For a "tensors" argument it returns a sequence.
+        Formulas name no conjugates: they are transposes, and the tape conjugates around them (see autograd/tape.py).
     jvp: argument name -> formula with `t` (the tangent) in place of `g`, or "elementwise" (same formulas as vjp) or "linear" (apply the operator
         to the tangent in place of that argument); None as for vjp.
     batch(F, size, in_dims, *args) -> result with the batch at dimension 0.  `in_dims[i]` is None, an int, or for "tensors" a tuple of such.

@@ -29,6 +29,9 @@ class Source:
         count = int(np.prod(shape))
         return np.asarray((self.generator.permutation(count) - count / 2 + 0.3) * 0.25, dtype).reshape(shape)
 
+    def complexes(self, shape: tuple = (), low: float = -2.0, high: float = 2.0, dtype: Any = np.complex64) -> np.ndarray:
+        return np.asarray(self.generator.uniform(low, high, shape) + 1j * self.generator.uniform(low, high, shape), dtype)
+
     def integers(self, shape: tuple = (), low: int = -4, high: int = 5, dtype: Any = np.int64) -> np.ndarray:
         return np.asarray(self.generator.integers(low, high, shape), dtype)
 

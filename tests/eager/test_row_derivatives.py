@@ -1,7 +1,8 @@
 """Derivatives of every differentiable row, in float64, against finite differences: first and second order by the tape, and the tangent rules.
 
-In come the rows' samples, cast to float64. The one idea: for random weights the weighted sum of a result is a function of the operands alone, and the
-weighted sum of its gradient is again one; both derivatives are checked by stepping each element up and down.
+In come the rows' samples, cast to float64 or complex128. The one idea: for random weights the weighted sum of a result is a function of the operands
+alone, and the weighted sum of its gradient is again one; both derivatives are checked by stepping each element up and down. A complex sum counts by
+its real part, and a complex element is stepped along both axes: dL/d(real) + i dL/d(imaginary).
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ STEP = 1e-5
 def float_samples(row):
     """Samples that hold a floating operand, as float64 arrays, small enough to step through."""
     for args, _ in row.samples():
-        args = map_arrays(lambda a: a.astype(np.float64) if a.dtype.kind == "f" else a, args)
+        args = map_arrays(lambda a: a.astype({"f": np.float64, "c": np.complex128}[a.dtype.kind]) if a.dtype.kind in "fc" else a, args)
         found = differentiable(row, args)
         if found and sum(array.size for array in found) <= 400 and (row.name != "cast" or args[1].itemsize >= 8 and args[1].is_floating_point):
             yield args
@@ -32,7 +33,7 @@ def differentiable(row, args):
     found = []
     for parameter, value in zip(row.schema.parameters, args):
         if parameter.name in row.vjp:
-            map_arrays(lambda a, found=found: found.append(a) if a.dtype.kind == "f" else None, value)
+            map_arrays(lambda a, found=found: found.append(a) if a.dtype.kind in "fc" else None, value)
     return found
 
 
@@ -42,45 +43,50 @@ def replaced(row, args, values):
     out = []
     for parameter, value in zip(row.schema.parameters, args):
         active = parameter.name in row.vjp
-        out.append(map_arrays(lambda a, active=active: next(rest) if active and a.dtype.kind == "f" else wrap(a), value))
+        out.append(map_arrays(lambda a, active=active: next(rest) if active and a.dtype.kind in "fc" else wrap(a), value))
     return out
 
 
-def weights(shape, seed):
-    return np.asarray(np.random.default_rng(seed).uniform(0.5, 1.5, shape))
+def weights(like, seed):
+    """Random numbers of the shape of a tensor or array, complex where it is."""
+    draws = np.random.default_rng(seed)
+    real = np.asarray(draws.uniform(0.5, 1.5, tuple(like.shape)))
+    is_complex = getattr(like.dtype, "is_complex", False) or getattr(like.dtype, "kind", "") == "c"
+    return np.asarray(real + 1j * draws.uniform(0.5, 1.5, tuple(like.shape))) if is_complex else real
 
 
 def value(row, args, arrays):
     """The weighted sum of the result."""
     out = np.asarray(row(*replaced(row, args, [wrap(a) for a in arrays]))._data)
-    return float((out * weights(out.shape, 1)).sum())
+    return float((out * weights(out, 1).conj()).sum().real)
 
 
 def gradients(row, args, arrays, create_graph=False):
     """The leaves and the gradients of the weighted sum for them."""
     leaves = [wrap(a.copy()).requires_grad_() for a in arrays]
     out = row(*replaced(row, args, leaves))
-    return leaves, grad(out, leaves, wrap(weights(tuple(out.shape), 1)), create_graph=create_graph, materialize_grads=True)
+    return leaves, grad(out, leaves, wrap(weights(out, 1)), create_graph=create_graph, materialize_grads=True)
 
 
 def gradient_value(row, args, arrays):
     """The weighted sum of the gradients."""
     _, found = gradients(row, args, arrays)
-    return sum(float((np.asarray(g._data) * weights(tuple(g.shape), 2 + i)).sum()) for i, g in enumerate(found))
+    return sum(float((np.asarray(g._data) * weights(g, 2 + i).conj()).sum().real) for i, g in enumerate(found))
 
 
 def stepped(function, arrays):
     """The derivative of `function(arrays)` for each element by central differences."""
     result = []
     for i, array in enumerate(arrays):
-        found = np.zeros(array.shape)
+        found = np.zeros(array.shape, array.dtype)
         for place in np.ndindex(array.shape):
-            sides = []
-            for step in (STEP, -STEP):
-                moved = [a.copy() for a in arrays]
-                moved[i][place] += step
-                sides.append(function(moved))
-            found[place] = (sides[0] - sides[1]) / (2 * STEP)
+            for axis in (1, 1j) if array.dtype.kind == "c" else (1,):
+                sides = []
+                for step in (STEP, -STEP):
+                    moved = [a.copy() for a in arrays]
+                    moved[i][place] += step * axis
+                    sides.append(function(moved))
+                found[place] += axis * (sides[0] - sides[1]) / (2 * STEP)
         result.append(found)
     return result
 
@@ -114,7 +120,7 @@ def test_second_derivative(row):
         if not active:
             assert all(np.allclose(e, 0, atol=1e-5) for e in expected), f"{row.name}: the gradient depends on the operands but is not on the tape"
             continue
-        found = grad([g for _, g in active], leaves, [wrap(weights(tuple(g.shape), 2 + i)) for i, g in active], materialize_grads=True)
+        found = grad([g for _, g in active], leaves, [wrap(weights(g, 2 + i)) for i, g in active], materialize_grads=True)
         assert_close(found, expected, row.name)
 
 
@@ -143,10 +149,10 @@ def test_tangent_rule(row):
         out = np.asarray(row(*wrapped)._data)
         for i, parameter in enumerate(row.schema.parameters):
             floats: list = []
-            map_arrays(lambda a, floats=floats: floats.append(a) if a.dtype.kind == "f" else None, args[i])
+            map_arrays(lambda a, floats=floats: floats.append(a) if a.dtype.kind in "fc" else None, args[i])
             if parameter.name not in row.vjp or not floats:
                 continue
-            direction = map_arrays(lambda a: np.asarray(weights(a.shape, 5)) if a.dtype.kind == "f" else np.zeros(a.shape), args[i])
+            direction = map_arrays(lambda a: weights(a, 5) if a.dtype.kind in "fc" else np.zeros(a.shape), args[i])
             sides = []
             for step in (STEP, -STEP):
                 moved = _plus(args[i], direction, step)
@@ -158,7 +164,7 @@ def test_tangent_rule(row):
 def _plus(value, direction, step):
     if isinstance(value, tuple):
         return tuple(_plus(v, d, step) for v, d in zip(value, direction))
-    return np.asarray(value + step * direction if value.dtype.kind == "f" else value)
+    return np.asarray(value + step * direction if value.dtype.kind in "fc" else value)
 
 
 # ------------------------------------------------------------------------------------------------------ places where a formula could go wrong
@@ -197,5 +203,5 @@ def test_the_gradient_of_a_product_with_zeros(zeros):
     expected = [[float(np.prod(np.delete(line, j))) for j in range(3)] for line in x]
     assert np.allclose(gradient_at("prod", x, (1,), False), expected)
     leaves, first = gradients(row, args, [x], create_graph=True)
-    (second,) = grad(first[0], leaves, wrap(weights(x.shape, 2)))
+    (second,) = grad(first[0], leaves, wrap(weights(x, 2)))
     assert_close([second], stepped(lambda moved: gradient_value(row, args, moved), [x]), "prod")
