@@ -27,12 +27,13 @@ from segue.eager.functional import (
     sigmoid, sign, sin, sinh, softmax, sort, split, sqrt, square, squeeze, stack, std, sub, subtract, sum, swapaxes, swapdims, t, take_along_dim, tan,
     tanh, tensor, tile, topk, transpose, tril, triu, true_divide, trunc, unbind, unflatten, unsqueeze, var, var_mean, where, zeros, zeros_like,
 )  # fmt: skip
+from segue.eager.func import vmap
 from segue.eager.functional.complex_numbers import complex, conj, imag, real, view_as_complex, view_as_real
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.tensor import Size, Tensor
 
-from . import autograd, compiler, nn, optim, random, utils
+from . import autograd, compiler, func, nn, optim, random, utils
 
 __version__ = "0.1.0"
 

@@ -56,6 +56,9 @@ class _MetaTracer:
             strides = op.strides(Tensor._wrap(args[0], Storage()), *args[1:])
         return MetaArray(shape, result, strides)
 
+    def lift(self, x: Tensor) -> Tensor:
+        return x
+
     def write(self, array: MetaArray, new: Any) -> None:
         """Values are not kept, so there is nothing to write."""
 

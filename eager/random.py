@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from .autograd.mode import STATE
 from .errors import error
 from .ops.dispatch import Tracers
 from .tensor import Storage, Tensor
+from .transforms.batched import for_each_example
 
 
 class Generator:
@@ -65,11 +67,12 @@ default_generator = Generator()
 def next_call(generator: Generator | None = None) -> tuple[Tensor, int]:
     """The state and call number of the next draw. Under a tracer the state is an input of the graph and calls are counted from its start."""
     if Tracers.active and generator in (None, default_generator):
-        return Tracers.active[-1].random_call()
-    chosen = generator or default_generator
-    state = chosen.get_state()
-    chosen.offset += 1
-    return state, 0
+        state, call = Tracers.active[-1].random_call()
+    else:
+        chosen = generator or default_generator
+        state, call = chosen.get_state(), 0
+        chosen.offset += 1
+    return (for_each_example(state, STATE.levels), call) if STATE.levels else (state, call)
 
 
 def manual_seed(seed: int) -> Generator:

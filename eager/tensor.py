@@ -368,11 +368,12 @@ class Tensor(Attached):
                 raise error(InplaceError, f"{name}_(): the array under this tensor is read-only", "segue.tensor(array), which copies")
             source = value._data
             if type(source) is not np.ndarray:
-                raise error(InplaceError, f"{name}_(): a traced value cannot be written into a real tensor")
+                raise error(InplaceError, f"{name}_(): a traced or transformed (vmap, jvp) value cannot be written into a real tensor")
             if value.dtype.is_complex and not self.dtype.is_complex:
                 source = source.real
             array[...] = source
         else:
+            value = array.tracer.lift(value)
             array.tracer.write(array, value._data)
         self._storage.version += 1
         if STATE.enabled and (value._requires_grad or self._requires_grad):
@@ -417,6 +418,8 @@ class Tensor(Attached):
             return array
         if hasattr(array, "get"):  # CuPy
             return array.get()
+        if hasattr(array, "concrete"):  # inside of a function transform
+            return array.concrete(what)
         raise error(RuntimeError, f"{what} needs the values of a tensor that has none (it is on the meta device or being traced)")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -222,6 +222,10 @@ class Tracer:
             self._constants[id(array)] = array, kept, node
         return TracedArray(self, node.value.shape, array.dtype, node.value.strides, TracedStorage(node, node.value.strides))
 
+    def lift(self, x: Tensor) -> Tensor:
+        """A value that is about to be written, as `write` takes it: any traced or real tensor is (see eager/transforms/levels.py)."""
+        return x
+
     def write(self, array: TracedArray, new: Any) -> None:
         """An in-place write: the memory behind `array` holds `new` from now on. Raises InplaceError for memory that overlaps."""
         functionalise.write(self, array, new)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import AutogradError, error
 from ..tensor import Tensor
+from ..transforms.levels import level_of
 from .mode import STATE, no_grad
 from .tape import MultipleNode, Part
 
@@ -75,6 +76,12 @@ class Function:
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward; the results are differentiated by backward."""
+        if any(isinstance(a, Tensor) and level_of(a) is not None for a in args):
+            raise error(
+                AutogradError,
+                f"{cls.__name__}.apply() inside of vmap or jvp is not supported: forward and backward say nothing about batches and tangents",
+                "the same computation from segue's own operators",
+            )
         ctx = Context()
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         with no_grad():

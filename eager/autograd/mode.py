@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _State(threading.local):
     enabled = True
+    levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
 
 
 STATE = _State()

@@ -14,6 +14,7 @@ from ..autograd.mode import STATE
 from ..autograd.tape import OperatorNode
 from ..errors import SegueError, error
 from ..tensor import Storage, Tensor
+from ..transforms.levels import lifted
 from .definition import OPS, OpDef, install_dispatcher
 
 _ndarray = np.ndarray
@@ -28,6 +29,8 @@ class Tracers:
 
 def apply(op: OpDef, args: tuple) -> Tensor:
     """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line."""
+    if STATE.levels:
+        args = lifted(args)
     requires = False
     tensors = False
     for argument in args:
