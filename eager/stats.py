@@ -16,6 +16,7 @@ COUNTERS = {  # name -> what it counts
     "breaks": "graph breaks",
     "recompiles": "compilations after a guard failed",
     "skipped_frames": "frames that were left to run eagerly",
+    "transformed_frames": "frames of compiled functions that ran eagerly because a function transform around them does",
     "captures": "attempts at capture, restarts not counted",
     "compile_seconds": "seconds from a miss to the runnable result, everything included",
     "kernels": "kernels in the generated code",

@@ -22,6 +22,8 @@ from ..eager.ops.definition import OPS
 from ..eager.random import default_generator
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
+from ..eager.transforms.batched import BatchLevel
+from ..eager.transforms.levels import Level
 from .backends import Backend, Runner, lookup_backend
 from .derivative import Joint, joint_graph, roots_of
 from .interpreter import Interpreter
@@ -31,6 +33,7 @@ from .passes import BEFORE_DERIVATIVE, FOR_BACKEND, run_passes
 from .printer import log_graph
 from .symbolic import SymInt
 from .trace import COPY
+from .transformed import batched_graph, dual_graph, innermost
 
 
 def compile_graph(
@@ -72,6 +75,7 @@ class CompiledGraph:
         self._written = tuple(position for position, _ in graph.writes)
         self._infer: Runner | None = None
         self._training: Training | None = None
+        self._variants = Variants(graph, backend, title)
         if graph.differentiable_inputs and roots_of(graph):
             joint = joint_graph(run_passes(graph, BEFORE_DERIVATIVE))
             if joint is not None:
@@ -100,6 +104,8 @@ class CompiledGraph:
 
     def __call__(self, *inputs: Any) -> tuple:
         """Run on tensors and ints. Raises TypeError when the number of inputs is wrong."""
+        if STATE.levels and (level := innermost(inputs)) is not None:
+            return self._call_transformed(level, inputs)
         if len(inputs) != self.input_count:
             raise TypeError(f"the compiled graph '{self.title}' takes {self.input_count} inputs but {len(inputs)} were given")
         if self._all_tensors:
@@ -132,6 +138,24 @@ class CompiledGraph:
         if any(edge is not None for edge in edges):
             training.attach(edges, inputs, snapshots, state, arrays, raw, fresh)
         return self._results(fresh, inputs)
+
+    def _call_transformed(self, level: Level, inputs: tuple) -> tuple:
+        """Run on batches or tangents: by another compiled graph on what stands under the level. Only gradients come here, which write and draw nothing."""
+        wrapped = [level.lift(value) if isinstance(value, Tensor) else value for value in inputs]
+        found = self._variants.call(level, wrapped)
+        training = self._training
+        edges = training.edges(wrapped) if training is not None and STATE.enabled else []
+        if training is None or all(edge is None for edge in edges):
+            return tuple(found)
+
+        def pull(gradients: list) -> list:
+            tangents = [found[i].new_zeros(found[i].shape) if g is None else _dense(g) for g, (_, i) in zip(gradients, training.joint.roots)]
+            return [g if edge is not None else None for g, edge in zip(training.differentiable_gradients([*wrapped, *tangents]), edges)]
+
+        node = MultipleNode(edges, pull, f"Compiled[{self.title}]Backward", len(training.joint.roots))
+        for index, (_, position) in enumerate(training.joint.roots):
+            found[position]._edge, found[position]._requires_grad = Part(node, index), True
+        return tuple(found)
 
     def _results(self, fresh: list, inputs: tuple) -> tuple:
         """The user's results from the raw outputs and the inputs, as the specs say."""
@@ -204,6 +228,34 @@ class CompiledGraph:
 
     def __repr__(self) -> str:
         return f"<CompiledGraph '{self.title}' by {self.backend.name}: {len(self.graph.operations)} operations>"
+
+
+class Variants:
+    """A graph under function transforms: one compiled graph for each way in which its inputs can be batched or have tangents."""
+
+    def __init__(self, graph: Graph, backend: Backend, title: str) -> None:
+        self.graph, self.backend, self.title = graph, backend, title
+        self.compiled: dict[Any, CompiledGraph] = {}
+
+    def call(self, level: Any, inputs: list) -> list:
+        """The results at the level of the inputs."""
+        arrays = [value._data if isinstance(value, Tensor) else value for value in inputs]
+        if isinstance(level, BatchLevel):
+            several = tuple(getattr(array, "dim", None) is not None for array in arrays)
+            compiled = self._made((several, level.size), lambda: batched_graph(self.graph, several, level.size), "batched")
+            below = [_dense(array.value.movedim(array.dim, 0)) if on else getattr(array, "value", array) for array, on in zip(arrays, several)]
+            return [level.enter(value, 0) if isinstance(value, Tensor) else value for value in compiled(*below)]
+        directed = tuple(getattr(array, "tangent", None) is not None for array in arrays)
+        compiled = self._made(directed, lambda: dual_graph(self.graph, directed), "with tangents")
+        below = [getattr(array, "value", array) for array in arrays] + [_dense(array.tangent) for array, on in zip(arrays, directed) if on]
+        found = compiled(*below)
+        half = len(found) // 2
+        return [level.enter(value, t) if isinstance(value, Tensor) else value for value, t in zip(found[:half], found[half:])]
+
+    def _made(self, key: Any, make: Callable[[], Graph], what: str) -> CompiledGraph:
+        if key not in self.compiled:
+            self.compiled[key] = CompiledGraph(make(), self.backend, f"{self.title}, {what}", state="argument")
+        return self.compiled[key]
 
 
 class Training:
@@ -316,7 +368,7 @@ class Call:
 
     def pull(self, gradients: list) -> list:
         """The gradients of the inputs from those of the results: by the backward runner, or, under create_graph, differentiably."""
-        if STATE.enabled:
+        if STATE.enabled or (STATE.levels and innermost(gradients) is not None):
             return self._pull_differentiably(gradients)
         for storage, version, name in self.checks:
             if storage.version != version:

@@ -76,7 +76,7 @@ def joint_graph(graph: Graph) -> Joint | None:
             if position in graph.differentiable_inputs:
                 leaves[position] = values[node]
     with tracer.active():
-        _replay(graph, values, tracer)
+        replay(graph, values, tracer)
         written = dict(graph.writes)
         roots = [(kind, i) for kind, i in roots_of(graph) if values[graph.outputs[i] if kind == "output" else written[i]].requires_grad]
         if not roots or not leaves:
@@ -89,7 +89,7 @@ def joint_graph(graph: Graph) -> Joint | None:
         return _assemble(graph, tracer, primals, [values[node] for _, node in graph.writes], list(gradients), roots, list(leaves))
 
 
-def _replay(graph: Graph, values: dict[Node, Any], tracer: Tracer) -> None:
+def replay(graph: Graph, values: dict[Node, Any], tracer: Tracer) -> None:
     """Interpret the graph on traced tensors; sizes stay symbolic, nodes keep their lines and their gradient mode."""
     enabled = STATE.enabled
     try:

@@ -24,7 +24,7 @@ from ..bytecode import Body
 from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
 from ..sources import MISSING
-from . import handlers_data, handlers_flow  # noqa: F401  (they fill the table of handlers)
+from . import handlers_data, handlers_flow, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .journal import Journal

@@ -27,8 +27,8 @@ from .values.iterators import ITERTOOLS, GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ExceptionValue, ObjectValue
 
-OPERATIONS = ("functional.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
-FOLLOWED = ("nn.", "optim.", "autograd.mode")  # those whose functions are followed as users' code is; all others break the graph
+OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
+FOLLOWED = ("nn.", "func", "optim.", "autograd.mode")  # those whose functions are followed as users' code is; all others break the graph
 GENERATOR = inspect.CO_GENERATOR
 ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 OWN_EAGER = __name__.partition(".")[0] + ".eager."

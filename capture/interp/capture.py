@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...eager import errors
+from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.log import log
 from ...eager.stats import stats
@@ -98,6 +99,9 @@ class Settings:
 
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
     """The callback of the frame hook."""
+    if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
+        stats.count("transformed_frames")
+        return None
     state = settings.state(code)
     if state.compilations >= settings.recompile_limit:
         return over_the_limit(settings, state, code, view, entries)

@@ -105,6 +105,10 @@ def _term(op: OpDef, place: int, direction: Any, values: list, out: Tensor) -> T
     name = op.schema.parameters[place].name
     formulas: Any = op.vjp if op.jvp == "elementwise" else op.jvp
     formula = formulas[name]
+    if op.jvp == "elementwise" and values[place].dtype.is_complex and not out.dtype.is_complex:
+        # A real result of a complex operand: the formula gives the gradient, and the tangent is its real inner product with the direction.
+        gradient = formula(*[_value(word, op, F[0].ones_like(out), values, out) for word in _words(formula)])
+        return F[0].real(F[0].conj(gradient) * direction)
     return formula(*[_value(word, op, direction, values, out) for word in _words(formula)])
 
 
