@@ -32,7 +32,7 @@ from .lookup import Lookup, is_own
 from .operators import Operators
 from .outcome import Break, Observed, Specialise
 from .values.base import Value
-from .values.constants import Constant, SymIntValue, constant
+from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.containers import Sequence, TupleValue, Unread
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, Namespace
@@ -71,7 +71,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     """See the module's opening."""
 
     module_class = Module
-    plain_classes = frozenset({dtypes.device, dtypes.dtype, Size})
+    plain_classes = frozenset({*OWN_CONSTANTS, Size})
     send_keeps_receiver = sys.version_info >= (3, 12)
 
     def __init__(self, view: Any, code: types.CodeType, knowledge: Knowledge) -> None:

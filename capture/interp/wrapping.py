@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.autograd import mode
-from ...eager.dtypes import device, dtype
 from ...eager.errors import SegueError
 from ...eager.tensor import Size, Tensor
 from ...graph.symbolic import SymInt
@@ -26,7 +25,7 @@ from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
-from .values.constants import LITERALS, Constant, SymIntValue, constant, is_constant_type
+from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.floats import FloatInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
@@ -133,7 +132,7 @@ class Wrapping:
     def make(self: Any, obj: Any) -> Value:
         """The Value of a result of real code: a new object, or a twin."""
         cls = type(obj)
-        if is_constant_type(cls) or cls in (dtype, device, types.CodeType):
+        if is_constant_type(cls) or cls in (*OWN_CONSTANTS, types.CodeType):
             return constant(obj)
         if isinstance(obj, Tensor):
             return self.tensor_value(obj)
@@ -334,7 +333,7 @@ WRAPPERS: dict[type, Callable] = {
     list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
     frozenset: wrap_set, range: wrap_range, slice: wrap_slice, types.FunctionType: wrap_identical(FunctionValue), types.MethodType: wrap_method,
     types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_identical(ModuleValue), functools.partial: wrap_partial,
-    dtype: wrap_constant_object, device: wrap_constant_object, types.CellType: lambda run, obj, source: run.cell(obj, source),
+    **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

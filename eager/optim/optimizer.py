@@ -8,15 +8,19 @@ nothing the second time: capture runs it for real and then reads what it made.
 from __future__ import annotations
 
 import copy
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..autograd.mode import enable_grad, no_grad
+from ..dtypes import float64
 from ..functional.creation import tensor as make_tensor
+from ..nn.hooks import Entries, RemovableHandle, add_hook
 from ..tensor import Tensor
 
 Group = dict[str, Any]
+HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
 
 
 def capture_time(function: Callable) -> Callable:
@@ -28,17 +32,22 @@ def capture_time(function: Callable) -> Callable:
 class Optimizer:
     """Base class: subclasses give `defaults`, the state of one parameter (`make_state`), and one parameter's `update`.
 
-    `params` is an iterable of tensors, or of dicts with "params" and settings of their own. `param_groups` and `state` are PyTorch's.
+    `params` is an iterable of tensors, of (name, tensor) pairs, or of dicts with "params" and settings of their own. `param_groups` and `state` are
+    PyTorch's. The settings `foreach`, `fused` and `capturable` are accepted and kept in the groups, but change nothing: joining the updates of many
+    parameters is the compiler's work. With `differentiable=True` the step itself is recorded. A group's "maximize" negates its gradients.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes an iterable of tensors or dicts, not one Tensor; write [parameter]")
         self.defaults = defaults
+        self._hooks: dict[str, Entries] = {kind: {} for kind in HOOKS}
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._entries: list[list[tuple[Tensor, dict[str, Any]]]] = []
         groups = list(params)
+        if defaults.get("fused") and (defaults.get("foreach") or defaults.get("differentiable")):
+            raise RuntimeError("`fused` excludes `foreach` and `differentiable`: set one of them")
         if not groups:
             raise ValueError("the optimizer got no parameters")
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
@@ -49,16 +58,21 @@ class Optimizer:
         if not isinstance(param_group, dict):
             raise TypeError(f"a parameter group is a dict, not {type(param_group).__name__}")
         given = param_group["params"]
+        if isinstance(given, set):
+            raise TypeError("an optimizer's parameters stand in an ordered collection, so that its state can be saved: a list, not a set")
         listed = [given] if isinstance(given, Tensor) else list(given)
+        named = bool(listed) and all(isinstance(entry, tuple) and len(entry) == 2 for entry in listed)
+        names = [entry[0] for entry in listed] if named else []
+        listed = [entry[1] for entry in listed] if named else listed
         for parameter in listed:
             if not isinstance(parameter, Tensor):
                 raise TypeError(f"an optimizer changes Tensors, not {type(parameter).__name__}")
-            if not parameter.is_leaf:
+            if not (parameter.is_leaf or self.defaults.get("differentiable")):
                 raise ValueError("an optimizer cannot change the result of an operation; pass the leaf it was computed from")
         held = {id(parameter) for group in self.param_groups for parameter in group["params"]}
         if len({id(parameter) for parameter in listed}) != len(listed) or any(id(parameter) in held for parameter in listed):
             raise ValueError("a parameter stands twice in the optimizer's groups")
-        group = {"params": listed, **{name: value for name, value in param_group.items() if name != "params"}}
+        group: Group = {"params": listed, **({"param_names": names} if named else {}), **{name: value for name, value in param_group.items() if name != "params"}}
         for name, default in self.defaults.items():
             group.setdefault(name, default)
         self.param_groups.append(group)
@@ -75,17 +89,23 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step with the gradients of now; parameters without one stay. Returns what `closure` (which may compute the loss anew) returns."""
+        for hook, _ in self._hooks["step_pre"].values():
+            changed = hook(self, (closure,), {})
+            if changed is not None:
+                (closure,) = changed[0]
         loss = None
         if closure is not None:
             with enable_grad():
                 loss = closure()
         self.prepare()
-        with no_grad():
+        with enable_grad() if self.defaults.get("differentiable") else no_grad():
             for group, entries in zip(self.param_groups, self._entries):
                 for parameter, state in entries:
                     gradient = parameter.grad
                     if gradient is not None:
-                        self.update(parameter, gradient, state, group)
+                        self.update(parameter, -gradient if group.get("maximize") else gradient, state, group)
+        for hook, _ in self._hooks["step_post"].values():
+            hook(self, (closure,), {})
         return loss
 
     @capture_time
@@ -117,6 +137,8 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": number -> state, "param_groups": groups with numbers in place of parameters}, PyTorch's format; tensors are shared."""
+        for hook, _ in self._hooks["state_dict_pre"].values():
+            hook(self)
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -124,10 +146,15 @@ class Optimizer:
                 numbers.setdefault(id(parameter), len(numbers))
             groups.append({**group, "params": [numbers[id(parameter)] for parameter in group["params"]]})
         state = {numbers[id(parameter)]: dict(of) for parameter, of in self.state.items() if of}
-        return {"state": state, "param_groups": groups}
+        found: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook, _ in self._hooks["state_dict_post"].values():
+            found = hook(self, found) or found
+        return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over settings and (copies of) state, cast to each parameter's dtype. Raises ValueError when the groups do not match."""
+        for hook, _ in self._hooks["load_state_dict_pre"].values():
+            state_dict = hook(self, state_dict) or state_dict
         saved = state_dict["param_groups"]
         lengths, saved_lengths = [len(group["params"]) for group in self.param_groups], [len(group["params"]) for group in saved]
         if lengths != saved_lengths:
@@ -140,9 +167,35 @@ class Optimizer:
                     self.state[parameter] = {name: _like_parameter(name, value, parameter) for name, value in of.items()}
             group.update({name: copy.deepcopy(value) for name, value in saved_group.items() if name != "params"})
         self._entries = []
+        for hook, _ in self._hooks["load_state_dict_post"].values():
+            hook(self)
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return (args, kwargs) that take the place of the step's."""
+        return add_hook(self._hooks["step_pre"], hook, False, False)
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(optimizer, args, kwargs)` after each step."""
+        return add_hook(self._hooks["step_post"], hook, False, False)
+
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` before `state_dict()` reads anything."""
+        return add_hook(self._hooks["state_dict_pre"], hook, prepend, False)
+
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before `state_dict()` returns; what it returns (if anything) is returned instead."""
+        return add_hook(self._hooks["state_dict_post"], hook, prepend, False)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before loading; what it returns (if anything) is loaded instead."""
+        return add_hook(self._hooks["load_state_dict_pre"], hook, prepend, False)
+
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(optimizer)` after loading."""
+        return add_hook(self._hooks["load_state_dict_post"], hook, prepend, False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_entries": []}
+        return {**self.__dict__, "_entries": [], "_hooks": {kind: {} for kind in HOOKS}}
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -165,3 +218,36 @@ def check_at_least(limit: float, **settings: Any) -> None:
     for name, value in settings.items():
         if not isinstance(value, Tensor) and not limit <= value:
             raise ValueError(f"{name} is at least {limit}, not {value}")
+
+
+def check_betas(**settings: Any) -> None:
+    """Raise ValueError for a running mean's factor (or a tuple of them) outside [0, 1)."""
+    for name, value in settings.items():
+        if not all(isinstance(beta, Tensor) or 0 <= beta < 1 for beta in (value if isinstance(value, (tuple, list)) else (value,))):
+            raise ValueError(f"{name} lies in [0, 1), not {value}")
+
+
+# ------------------------------------------------------------------------------------------------- parts of many updates
+
+
+def counted(state: dict[str, Any], parameter: Tensor) -> Tensor:
+    """The step's number, this step included, as a 0-d tensor: float32, or float64 for float64 parameters."""
+    step = state["step"]
+    step += 1
+    return step.to(float64) if parameter.dtype is float64 else step
+
+
+def decayed(parameter: Tensor, gradient: Tensor, group: Group, decoupled: bool = False) -> Tensor:
+    """Weight decay: added to the gradient, which is returned; or, decoupled, p <- p * (1 - lr * weight_decay) (Loshchilov and Hutter 2019)."""
+    decay = group["weight_decay"]
+    if decay == 0:
+        return gradient
+    if decoupled:
+        parameter.mul_(1 - group["lr"] * decay)
+        return gradient
+    return gradient + decay * parameter
+
+
+def bias_correction(step: Tensor, beta: float) -> Tensor | float:
+    """1 - beta^step as -expm1(step * log(beta)), which does not cancel. For beta = 0 it is 1."""
+    return -(step * math.log(beta)).expm1() if beta > 0 else 1.0

@@ -1,6 +1,7 @@
-"""Stochastic gradient descent, with momentum (Sutskever et al. 2013, as PyTorch writes it) and Nesterov's variant.
+"""Stochastic gradient descent with momentum (Polyak 1964; Nesterov 1983, in the form of Sutskever et al. 2013), and averaged (Polyak and Juditsky 1992).
 
-In come gradients, out go parameters changed in place.
+In come gradients, out go parameters changed in place. The one idea: whether a step is the first (which is not dampened), or whether averaging has
+begun, is read from counters that are tensors, so that no Python number changes from step to step.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..dtypes import float32
-from ..functional.creation import zeros, zeros_like
+from ..functional import where
+from ..functional.creation import full, ones, zeros, zeros_like
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, check_at_least
+from .optimizer import Group, Optimizer, check_at_least, counted, decayed
 
 
 class SGD(Optimizer):
@@ -29,32 +31,31 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float | Tensor = 1e-3, momentum: float = 0.0, dampening: float = 0.0, weight_decay: float = 0.0,
-        nesterov: bool = False, *, maximize: bool = False,
+        self, params: Iterable[Any], lr: float | Tensor = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
+        nesterov: bool = False, *, maximize: bool = False, foreach: bool | None = None, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
         check_at_least(0.0, lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum needs a momentum above 0 and no dampening")
-        super().__init__(
-            params, {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov, "maximize": maximize}
-        )
+        super().__init__(params, dict(
+            lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay, nesterov=nesterov, maximize=maximize, foreach=foreach,
+            differentiable=differentiable, fused=fused,
+        ))  # fmt: skip
 
     def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
         """`momentum_buffer` where there is momentum; with dampening also `step`, as the first step is not dampened."""
         state = {}
         if group["momentum"] != 0:
+            begun = "momentum_buffer" in self.state[parameter]  # loaded from PyTorch, whose SGD has no counter
             state["momentum_buffer"] = zeros_like(parameter)
             if group["dampening"] != 0:
-                state["step"] = zeros((), dtype=float32)
+                state["step"] = full((), float(begun), dtype=float32)
         return state
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""
-        momentum, dampening, decay = group["momentum"], group["dampening"], group["weight_decay"]
-        if group["maximize"]:
-            gradient = -gradient
-        if decay != 0:
-            gradient = gradient + decay * parameter
+        momentum, dampening = group["momentum"], group["dampening"]
+        gradient = decayed(parameter, gradient, group)
         if momentum != 0:
             velocity = state["momentum_buffer"]
             fresh = gradient
@@ -65,3 +66,35 @@ class SGD(Optimizer):
             velocity.mul_(momentum).add_(fresh)
             gradient = gradient + momentum * velocity if group["nesterov"] else velocity
         parameter.sub_(group["lr"] * gradient)
+
+
+class ASGD(Optimizer):
+    """Averaged SGD: p <- p * (1 - lambd * eta) - eta * g, and from step t0 on "ax" is the mean of the parameters since.
+
+    eta = lr / (1 + lambd * lr * t)^alpha (Bottou 2010). Raises ValueError for negative settings.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float | Tensor = 1e-2, lambd: float = 1e-4, alpha: float = 0.75, t0: float = 1e6, weight_decay: float = 0,
+        foreach: bool | None = None, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
+    ) -> None:  # fmt: skip
+        check_at_least(0.0, lr=lr, weight_decay=weight_decay)
+        super().__init__(params, dict(
+            lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, foreach=foreach, maximize=maximize, differentiable=differentiable,
+            capturable=capturable,
+        ))  # fmt: skip
+
+    def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
+        """`step` 0, `eta` lr, `mu` 1, and `ax` (the average) zero."""
+        rate = full((), float(group["lr"]), dtype=float32)
+        return {"step": zeros((), dtype=float32), "eta": rate, "mu": ones((), dtype=float32), "ax": zeros_like(parameter)}
+
+    def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
+        """One parameter's step."""
+        step, eta, share, average = counted(state, parameter), state["eta"], state["mu"], state["ax"]
+        gradient = decayed(parameter, gradient, group)
+        parameter.mul_(1 - group["lambd"] * eta)
+        parameter.sub_(eta * gradient)
+        average.copy_(where(share == 1, parameter, average + (parameter - average) * share))
+        eta.copy_(group["lr"] / (1 + group["lambd"] * group["lr"] * step) ** group["alpha"])
+        share.copy_(1 / (step - group["t0"]).clamp_min(1.0))

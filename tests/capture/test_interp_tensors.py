@@ -420,3 +420,16 @@ def test_gpt_train_step():
     assert np.allclose(expected, found, rtol=1e-5)
     counted = stats.since(before)
     assert counted["breaks"] == 0 and counted["skipped_frames"] == 0 and counted["graphs"] == 1
+
+
+def test_dtypes_are_keys_and_finfo_is_known():
+    table = {segue.float32: 2.0, segue.float64: 3.0}
+
+    def f(x):
+        return x * table[x.dtype] + segue.finfo(x.dtype).eps * 1e6 * (segue.int8 in table) + (x.dtype in table) + table.get(segue.bool, 0.5)
+
+    compiled = segue.compile(f, backend="eager", fullgraph=True)
+    for x in (segue.ones(3), segue.ones(3, dtype=segue.float64)):
+        assert segue.equal(compiled(x), f(x))
+    table[segue.bool] = 7.0
+    assert segue.equal(compiled(segue.ones(3)), f(segue.ones(3)))

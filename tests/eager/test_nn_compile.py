@@ -42,6 +42,15 @@ OPTIMIZERS = {
     "dampening": lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.2),
     "Adam": lambda p: optim.Adam(p, lr=0.01, amsgrad=True),
     "AdamW": lambda p: optim.AdamW(p, lr=0.01),
+    "Adamax": lambda p: optim.Adamax(p, lr=0.01),
+    "NAdam": lambda p: optim.NAdam(p, lr=0.01),
+    "RAdam": lambda p: optim.RAdam(p, lr=0.01, betas=(0.9, 0.9)),
+    "Adagrad": lambda p: optim.Adagrad(p, lr=0.01, lr_decay=0.1),
+    "Adadelta": lambda p: optim.Adadelta(p, lr=0.1),
+    "RMSprop": lambda p: optim.RMSprop(p, lr=0.01, momentum=0.9, centered=True),
+    "Rprop": lambda p: optim.Rprop(p, lr=0.01),
+    "ASGD": lambda p: optim.ASGD(p, lr=0.01, t0=2),
+    "Adafactor": lambda p: optim.Adafactor(p, lr=0.01),
     "AdamW, lr a tensor": lambda p: optim.AdamW(p, lr=segue.tensor(0.01)),
 }
 

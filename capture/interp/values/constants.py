@@ -10,10 +10,12 @@ import enum
 import operator
 from typing import Any
 
+from ....eager.dtypes import device, dtype, finfo, iinfo
 from ..outcome import Break
 from .base import Value
 
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
+OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
 
 
 class Constant(Value):

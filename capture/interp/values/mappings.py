@@ -14,7 +14,7 @@ from typing import Any
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
-from .constants import Constant, SymIntValue, constant, is_constant_type
+from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .containers import ListValue, TupleValue, Unread
 
 
@@ -57,7 +57,7 @@ def key_of(run: Any, value: Value) -> Any:
 
 def key_of_real(run: Any, key: Any) -> Any:
     """The same for a key of an existing dict."""
-    if is_constant_type(type(key)):
+    if is_constant_type(type(key)) or isinstance(key, OWN_CONSTANTS):
         return key
     if type(key) is tuple:
         return tuple(key_of_real(run, item) for item in key)
