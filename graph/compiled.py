@@ -25,7 +25,7 @@ from ..eager.tensor import Storage, Tensor
 from ..eager.transforms.batched import BatchLevel
 from ..eager.transforms.levels import Level
 from .backends import Backend, Runner, lookup_backend
-from .derivative import Joint, joint_graph, roots_of
+from .derivative import Joint, dependencies, joint_graph, roots_of
 from .interpreter import Interpreter
 from .ir import FakeValue, Graph, OutputSpec
 from .partition import Partition, partition
@@ -154,7 +154,8 @@ class CompiledGraph:
 
         node = MultipleNode(edges, pull, f"Compiled[{self.title}]Backward", len(training.joint.roots))
         for index, (_, position) in enumerate(training.joint.roots):
-            found[position]._edge, found[position]._requires_grad = Part(node, index), True
+            if training.depends(index, edges):
+                found[position]._edge, found[position]._requires_grad = Part(node, index), True
         return tuple(found)
 
     def _results(self, fresh: list, inputs: tuple) -> tuple:
@@ -277,6 +278,7 @@ class Training:
         self.names = tuple(node.name for node in graph.inputs)
         self.tangents = tuple(node.value for node in graph.inputs[self.count :])
         self.gradient_graph = self.joint.gradients()
+        self.dependencies = dependencies(self.joint)
         written = {position for position, _ in graph.writes}
         used = {position for position, node in enumerate(self.gradient_graph.inputs) if node.users}
         self._copied_first = tuple(sorted(written & used))  # inputs that a second derivative reads and the forward overwrites
@@ -292,6 +294,10 @@ class Training:
                 found.append(None)
         return found
 
+    def depends(self, root: int, edges: list) -> bool:
+        """Whether a root has a gradient for one of the inputs that want one."""
+        return any(edges[target] is not None for target in self.dependencies[root])
+
     def snapshots(self, inputs: Sequence[Any]) -> dict[int, Tensor]:
         return {position: Tensor._wrap(inputs[position]._data.copy(), Storage()) for position in self._copied_first}
 
@@ -300,6 +306,8 @@ class Training:
         call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
         node = MultipleNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.joint.roots))
         for index, (kind, position) in enumerate(self.joint.roots):
+            if not self.depends(index, edges):
+                continue
             if kind == "output":
                 value = fresh[position]
                 value._edge = Part(node, index)

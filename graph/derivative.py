@@ -17,7 +17,7 @@ from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import TracedArray
 from .interpreter import run_node
-from .ir import FakeValue, Graph, Node, OutputSpec, contiguous_strides
+from .ir import FakeValue, Graph, Node, OutputSpec, contiguous_strides, nodes_in
 from .passes import dead_code
 from .symbolic import SymInt
 from .trace import COPY, Tracer
@@ -60,6 +60,18 @@ def roots_of(graph: Graph) -> list[tuple[str, int]]:
             wanted.add(spec.index)
     writes = [("write", position) for position, _ in graph.writes if position in graph.differentiable_writes]
     return [("output", index) for index in sorted(wanted)] + writes
+
+
+def dependencies(joint: Joint) -> tuple[frozenset[int], ...]:
+    """For each root, the indices of the targets on which it depends differentiably."""
+    graph = joint.graph
+    found: dict[Node, frozenset[int]] = {graph.inputs[position]: frozenset((index,)) for index, position in enumerate(joint.targets)}
+    for node in graph.operations:
+        if node.differentiable and node.target.vjp is not None:
+            sources = (a for p, a in zip(node.target.schema.parameters, node.args) if p.name in node.target.vjp)
+            found[node] = frozenset().union(*(found.get(source, frozenset()) for source in nodes_in(tuple(sources))))
+    written = dict(graph.writes)
+    return tuple(found.get(graph.outputs[i] if kind == "output" else written[i], frozenset()) for kind, i in joint.roots)
 
 
 def joint_graph(graph: Graph) -> Joint | None:
