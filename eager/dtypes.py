@@ -143,6 +143,12 @@ class finfo:
         for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
             setattr(self, name, float(getattr(info, name)))
 
+    def __eq__(self, other: object) -> Any:
+        return isinstance(other, finfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> Any:
+        return hash(self.dtype)
+
 
 class iinfo:
     """Limits of an integer type: max, min, bits.
@@ -156,6 +162,12 @@ class iinfo:
             raise TypeError(f"iinfo() needs an integer dtype, not {type}; use finfo")
         info = np.iinfo(type.numpy)
         self.dtype, self.bits, self.max, self.min = type.name, info.bits, int(info.max), int(info.min)
+
+    def __eq__(self, other: object) -> Any:
+        return isinstance(other, iinfo) and self.dtype == other.dtype
+
+    def __hash__(self) -> Any:
+        return hash(self.dtype)
 
 
 class device:

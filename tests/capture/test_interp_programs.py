@@ -715,3 +715,25 @@ def test_no_exception_stays_handled(function):
         with contextlib.suppress(ValueError, LookupError):
             made(x3())
         assert sys.exc_info() == (None, None, None)
+
+
+def removes_what_is_not_there(names, x):
+    names.discard("absent")
+    names.discard("a")
+    try:
+        names.remove("absent")
+    except KeyError as missing:
+        return x * len(names), missing.args
+
+
+def masks_with_the_least_number(x):
+    return segue.where(x > 0, x, segue.finfo(x.dtype).min), segue.iinfo(segue.int8).max
+
+
+@pytest.mark.parametrize("function, args", [(removes_what_is_not_there, lambda: ({"a", "b"}, x3())), (masks_with_the_least_number, lambda: (x3(),))])
+def test_small_things_of_library_code_are_captured(function, args):
+    made = compiled(function, fullgraph=True)
+    for _ in range(2):
+        mine, theirs = args(), args()
+        assert same(made(*mine), function(*theirs))
+        assert same(mine[0], theirs[0])

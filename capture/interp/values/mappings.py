@@ -421,15 +421,21 @@ def _add(self: SetValue, run: Any, item: Value) -> Value:
     return constant(None)
 
 
-@method(SET_METHODS, "discard", "remove")
+@method(SET_METHODS, "discard")
 def _discard(self: SetValue, run: Any, item: Value) -> Value:
-    place = key_of(run, item)
-    if place not in self.entries:
-        raise Break("removing an item that a set does not have is not captured")
-    del self.entries[place]
-    self.shadow.discard(place)
-    self.changed(run)
+    if self.contains(run, item):
+        place = key_of(run, item)
+        del self.entries[place]
+        self.shadow.discard(place)
+        self.changed(run)
     return constant(None)
+
+
+@method(SET_METHODS, "remove")
+def _remove(self: SetValue, run: Any, item: Value) -> Value:
+    if not self.contains(run, item):
+        raise run.raised_with(KeyError, item)
+    return _discard(self, run, item)
 
 
 @method(SET_METHODS, "update")

@@ -1,0 +1,86 @@
+"""Model programs in the manner of public PyTorch code, run with nothing changed but the import: equal losses eagerly, compiled, and in PyTorch itself.
+
+A program is the text of a file in programs/; its `Job` holds a model, its optimizers and one step of training. It runs over segue after its import lines
+were rewritten, and over torch, where that is installed, as it stands.
+"""
+
+import re
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segue
+
+FOLDER = Path(__file__).parent / "programs"
+STEPS = 4
+# program: (kernels and library calls are not golden, they change with every better fusion; graphs and breaks are) -> graphs, breaks of one step
+GOLDEN = {
+    "alexnet": (1, 0), "glm": (1, 0), "gpt": (1, 0), "pinn": (1, 0), "resnet": (1, 0), "vae": (1, 0), "vit": (1, 0),
+}  # fmt: skip
+
+
+def load(name, framework):
+    """The program as a module, over `segue` or over `torch`."""
+    path = FOLDER / f"{name}.py"
+    text = path.read_text()
+    if framework == "segue":
+        text = re.sub(r"^import torch$", "import segue as torch", text, flags=re.M)
+        text = re.sub(r"^(import|from) torch\b", r"\1 segue", text, flags=re.M)
+    module = types.ModuleType(f"{framework}_{name}")
+    exec(compile(text, path, "exec"), vars(module))  # noqa: S102
+    return module
+
+
+def losses(name, step_of=lambda job: job.step, framework="segue", weights=None, steps=STEPS):
+    """The job after some steps, and its losses."""
+    segue.manual_seed(0)
+    rng = np.random.default_rng(0)
+    job = load(name, framework).Job()
+    if weights is not None:
+        job.model.load_state_dict(weights)
+    step = step_of(job)
+    return job, [step(*job.batch(rng)).item() for _ in range(steps)]
+
+
+def arrays(job):
+    return {key: value.detach().numpy().copy() for key, value in job.model.state_dict().items()}
+
+
+def test_every_program_is_listed():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(GOLDEN)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_whole_step_is_one_graph_with_eager_losses(name):
+    _, expected = losses(name)
+    segue.compiler.reset()
+    before = segue.compiler.stats()
+    _, found = losses(name, lambda job: segue.compile(job.step))
+    after = segue.compiler.stats()
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert len(set(expected)) == STEPS  # it does learn something
+    assert after["fallbacks"] == before["fallbacks"]
+    assert (after["graphs"] - before["graphs"], after["breaks"] - before["breaks"]) == GOLDEN[name]
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", GOLDEN)
+def test_pytorch_gives_the_same_losses_for_the_same_text(name):
+    torch = pytest.importorskip("torch", reason="compares with PyTorch")
+    initial = arrays(load(name, "torch").Job())
+    job, expected = losses(name, framework="torch", weights={key: torch.from_numpy(value.copy()) for key, value in initial.items()})
+    mine, found = losses(name, weights={key: segue.from_numpy(value.copy()) for key, value in initial.items()})
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    assert arrays(mine).keys() == arrays(job).keys()
+    for (key, a), (_, b) in zip(mine.model.named_parameters(), job.model.named_parameters()):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-2, atol=1e-4, err_msg=key)  # the last step's, behind three updates
+
+
+def test_a_gpt_samples_within_its_block():
+    segue.manual_seed(0)
+    module = load("gpt", "segue")
+    model = module.GPT(module.GPTConfig())
+    out = model.generate(segue.tensor([[1, 2, 3]]), 20, temperature=0.8, top_k=5)
+    assert out.shape == (1, 23) and int(out.max()) < 41
