@@ -180,6 +180,22 @@ def not_boolean(name: str) -> Any:
     return facet
 
 
+def ordered(name: str, facet: Any = promoted) -> Any:
+    """`facet` for an operator that complex numbers have no meaning for (order, rounding, real functions). Raises DtypeError."""
+
+    def checked(*operands: Any) -> Any:
+        if any(getattr(operand, "dtype", None) in REAL_OF or isinstance(operand, complex) for operand in operands):
+            raise error(DtypeError, f"{name}() is not implemented for complex tensors", "abs(), real() or imag() of them")
+        return facet(*operands)
+
+    return checked
+
+
+def magnitude(x: Any) -> Any:
+    """Of an absolute value: real, of the operand's precision."""
+    return (x.dtype, REAL_OF[x.dtype]) if x.dtype in REAL_OF else x.dtype
+
+
 def discrete(name: str) -> Any:
     """Promotion for an operator on bits: bool and integers only. Raises DtypeError."""
 
@@ -218,5 +234,5 @@ def can_cast(from_: dtype, to: dtype) -> Any:
 
 __all__ = [
     "ALL", "BOOL", "COMPLEX_OF", "REAL_OF", "can_cast", "compared", "discrete", "dtype_of_number", "first", "first_to_bool", "floating", "indices",
-    "logical", "not_boolean", "promote_types", "promoted", "promoted_floating", "result_type", "same", "summed",
+    "logical", "magnitude", "not_boolean", "ordered", "promote_types", "promoted", "promoted_floating", "result_type", "same", "summed",
 ]  # fmt: skip

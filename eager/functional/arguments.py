@@ -6,6 +6,8 @@ normal forms, so each is checked once, here. Sizes may be symbolic throughout.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -160,6 +162,38 @@ def write_out(out: Tensor | None, value: Tensor, name: str) -> Tensor:
         out._storage.version += 1
     out._check_write(name, value._data.shape, value.dtype)
     return out._write(name, cast(value, out.dtype))
+
+
+def accepts_out(function: Callable) -> Callable:
+    """Serve `out=` (a tensor, or a tuple of them) for a function that returns one tensor or several."""
+
+    @functools.wraps(function)
+    def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        value = function(*args, **kwargs)
+        if out is None:
+            return value
+        if isinstance(value, Tensor):
+            return write_out(out, value, function.__name__)
+        written = [write_out(target, part, function.__name__) for target, part in zip(out, value)]
+        return type(value)(*written) if hasattr(value, "_fields") else tuple(written)
+
+    return accepting
+
+
+def numpy_names(function: Callable) -> Callable:
+    """Accept NumPy's `axis` and `keepdims` for `dim` and `keepdim`, and `out=`."""
+    inner = function if "out" in inspect.signature(function).parameters else accepts_out(function)
+
+    @functools.wraps(function)
+    def accepting(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            if "axis" in kwargs:
+                kwargs["dim"] = kwargs.pop("axis")
+            if "keepdims" in kwargs:
+                kwargs["keepdim"] = kwargs.pop("keepdims")
+        return inner(*args, **kwargs)
+
+    return accepting
 
 
 def array_of(value: Any) -> np.ndarray:

@@ -6,11 +6,14 @@ views that can be written through.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from .. import dtypes
 from ..ops.definition import OPS
+from ..promotion import promoted_floating
 from ..tensor import Tensor
-from .arguments import need_tensor, write_out
+from .arguments import accepts_out, cast, need_tensor, write_out
 
 
 def real(input: Tensor) -> Tensor:
@@ -48,3 +51,60 @@ def conj(input: Tensor) -> Tensor:
 def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:  # noqa: A001
     """real + i imag. Raises RuntimeError unless both are float32 or both float64."""
     return write_out(out, OPS["complex"](need_tensor(real, "complex", "real"), need_tensor(imag, "complex", "imag")), "complex")
+
+
+@accepts_out
+def conj_physical(input: Tensor) -> Tensor:
+    """The complex conjugate, as a copy."""
+    return OPS["conj"](input)
+
+
+def resolve_conj(input: Tensor) -> Tensor:
+    """The tensor itself: conjugation is never put off."""
+    return need_tensor(input, "resolve_conj")
+
+
+def resolve_neg(input: Tensor) -> Tensor:
+    """The tensor itself: negation is never put off."""
+    return need_tensor(input, "resolve_neg")
+
+
+@accepts_out
+def polar(abs: Tensor, angle: Tensor) -> Tensor:  # noqa: A002
+    """The complex number of an absolute value and an angle."""
+    return OPS["complex"](abs * OPS["cos"](angle), abs * OPS["sin"](angle))
+
+
+@accepts_out
+def angle(input: Tensor) -> Tensor:
+    """The angle of a complex number in radians; of a real one pi where negative, else 0 (NaN for NaN)."""
+    if input.dtype.is_complex:
+        return OPS["atan2"](imag(input), real(input))
+    flat = cast(input, promoted_floating(input)) * 0.0  # a NaN passes, and the derivative is 0
+    flat = OPS["where"](OPS["isinf"](input), 0.0, flat)
+    return OPS["where"](OPS["lt"](input, 0), math.pi, OPS["where"](OPS["isnan"](input), flat, OPS["abs"](flat)))
+
+
+@accepts_out
+def sgn(input: Tensor) -> Tensor:
+    """The sign; of a complex number x / |x|, and 0 of 0."""
+    if not input.dtype.is_complex:
+        return OPS["sign"](input)
+    zero = OPS["eq"](input, 0)
+    return input / OPS["abs"](OPS["where"](zero, 1.0, input))
+
+
+def is_conj(input: Tensor) -> bool:
+    """False: conjugation is never put off."""
+    return False
+
+
+def is_neg(input: Tensor) -> bool:
+    """False: negation is never put off."""
+    return False
+
+
+@accepts_out
+def isreal(input: Tensor) -> Tensor:
+    """Whether the imaginary part is 0."""
+    return OPS["eq"](imag(input), 0) if input.dtype.is_complex else OPS["full"](tuple(input.shape), True, dtypes.bool)

@@ -22,11 +22,14 @@ METHODS = {
     "elementary": (
         "abs absolute add addcdiv addcmul positive neg negative sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow sign "
         "reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu "
-        "erf floor ceil trunc round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp nan_to_num"
+        "erf floor ceil trunc round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp logaddexp2 nan_to_num "
+        "acosh asinh atanh arccosh arcsinh arctanh log10 erfc erfinv digamma lgamma i0 signbit copysign hypot fmax fmin nextafter gcd lcm xlogy frac "
+        "float_power frexp ldexp heaviside logit sinc deg2rad rad2deg igamma igammac polygamma mvlgamma"
     ),
+    "complex numbers": "conj conj_physical resolve_conj resolve_neg angle sgn is_conj is_neg",
     "comparison and logic": (
         "eq ne lt le gt ge greater less greater_equal less_equal not_equal equal isclose allclose isnan isinf isfinite logical_and logical_or "
-        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not"
+        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isposinf isneginf isreal"
     ),
     "reduction": (
         "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp norm softmax log_softmax cumsum sort argsort topk"
@@ -40,7 +43,6 @@ METHODS = {
         "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put"
     ),
     "products": "matmul mm bmm mv dot outer ger addmm baddbmm",
-    "complex": "conj",
     "random": "bernoulli multinomial",
 }
 # The methods that have an in-place variant.
@@ -48,11 +50,13 @@ INPLACE = {
     "elementary": (
         "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
         "sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu erf floor "
-        "ceil trunc round clamp clip clamp_min clamp_max lerp addcmul addcdiv masked_fill nan_to_num"
+        "ceil trunc round clamp clip clamp_min clamp_max lerp addcmul addcdiv masked_fill nan_to_num "
+        "acosh asinh atanh arccosh arcsinh arctanh log10 erfc erfinv digamma lgamma i0 copysign hypot nextafter gcd lcm xlogy frac float_power ldexp "
+        "heaviside logit sinc deg2rad rad2deg igamma igammac polygamma mvlgamma conj_physical sgn"
     ),
     "comparison and logic": (
         "eq ne lt le gt ge greater less greater_equal less_equal not_equal logical_not logical_and logical_or logical_xor bitwise_and bitwise_or "
-        "bitwise_xor bitwise_not"
+        "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
     "others": "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum addmm baddbmm",
 }
@@ -67,6 +71,8 @@ CASTS = {
     "char": dtypes.int8,
     "byte": dtypes.uint8,
     "bool": dtypes.bool,
+    "cfloat": dtypes.complex64,
+    "cdouble": dtypes.complex128,
 }
 
 
@@ -109,6 +115,8 @@ ARITHMETIC = {
     "and": "bitwise_and",
     "or": "bitwise_or",
     "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 

@@ -15,11 +15,11 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
-from .arguments import Number, as_operand, cast, need_tensor, write_out
+from .arguments import Number, accepts_out, as_operand, cast, need_tensor, write_out
 from .creation import tensor
 
 
-def _unary(name: str) -> Callable[..., Tensor]:
+def unary_function(name: str) -> Callable[..., Tensor]:
     row = OPS[name]
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -28,7 +28,7 @@ def _unary(name: str) -> Callable[..., Tensor]:
     return _named(function, name, row.doc)
 
 
-def _binary(name: str) -> Callable[..., Tensor]:
+def binary_function(name: str) -> Callable[..., Tensor]:
     row = OPS[name]
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
@@ -54,59 +54,59 @@ def _named(function: Callable, name: str, doc: str) -> Callable[..., Tensor]:
     return function
 
 
-neg = _unary("neg")
-abs = _unary("abs")
-sign = _unary("sign")
-reciprocal = _unary("reciprocal")
-sqrt = _unary("sqrt")
-rsqrt = _unary("rsqrt")
-square = _unary("square")
-exp = _unary("exp")
-exp2 = _unary("exp2")
-expm1 = _unary("expm1")
-log = _unary("log")
-log2 = _unary("log2")
-log1p = _unary("log1p")
-sin = _unary("sin")
-cos = _unary("cos")
-tan = _unary("tan")
-asin = _unary("asin")
-acos = _unary("acos")
-atan = _unary("atan")
-sinh = _unary("sinh")
-cosh = _unary("cosh")
-tanh = _unary("tanh")
-sigmoid = _unary("sigmoid")
-erf = _unary("erf")
-floor = _unary("floor")
-ceil = _unary("ceil")
-trunc = _unary("trunc")
-logical_not = _unary("logical_not")
-bitwise_not = _unary("bitwise_not")
-isnan = _unary("isnan")
-isinf = _unary("isinf")
-isfinite = _unary("isfinite")
-relu = _unary("relu")
+neg = unary_function("neg")
+abs = unary_function("abs")
+sign = unary_function("sign")
+reciprocal = unary_function("reciprocal")
+sqrt = unary_function("sqrt")
+rsqrt = unary_function("rsqrt")
+square = unary_function("square")
+exp = unary_function("exp")
+exp2 = unary_function("exp2")
+expm1 = unary_function("expm1")
+log = unary_function("log")
+log2 = unary_function("log2")
+log1p = unary_function("log1p")
+sin = unary_function("sin")
+cos = unary_function("cos")
+tan = unary_function("tan")
+asin = unary_function("asin")
+acos = unary_function("acos")
+atan = unary_function("atan")
+sinh = unary_function("sinh")
+cosh = unary_function("cosh")
+tanh = unary_function("tanh")
+sigmoid = unary_function("sigmoid")
+erf = unary_function("erf")
+floor = unary_function("floor")
+ceil = unary_function("ceil")
+trunc = unary_function("trunc")
+logical_not = unary_function("logical_not")
+bitwise_not = unary_function("bitwise_not")
+isnan = unary_function("isnan")
+isinf = unary_function("isinf")
+isfinite = unary_function("isfinite")
+relu = unary_function("relu")
 
-mul = _binary("mul")
-floor_divide = _binary("floor_divide")
-remainder = _binary("remainder")
-fmod = _binary("fmod")
-atan2 = _binary("atan2")
-maximum = _binary("maximum")
-minimum = _binary("minimum")
-eq = _binary("eq")
-ne = _binary("ne")
-lt = _binary("lt")
-le = _binary("le")
-gt = _binary("gt")
-ge = _binary("ge")
-logical_and = _binary("logical_and")
-logical_or = _binary("logical_or")
-logical_xor = _binary("logical_xor")
-bitwise_and = _binary("bitwise_and")
-bitwise_or = _binary("bitwise_or")
-bitwise_xor = _binary("bitwise_xor")
+mul = binary_function("mul")
+floor_divide = binary_function("floor_divide")
+remainder = binary_function("remainder")
+fmod = binary_function("fmod")
+atan2 = binary_function("atan2")
+maximum = binary_function("maximum")
+minimum = binary_function("minimum")
+eq = binary_function("eq")
+ne = binary_function("ne")
+lt = binary_function("lt")
+le = binary_function("le")
+gt = binary_function("gt")
+ge = binary_function("ge")
+logical_and = binary_function("logical_and")
+logical_or = binary_function("logical_or")
+logical_xor = binary_function("logical_xor")
+bitwise_and = binary_function("bitwise_and")
+bitwise_or = binary_function("bitwise_or")
+bitwise_xor = binary_function("bitwise_xor")
 
 negative = neg
 absolute = abs
@@ -148,12 +148,15 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
     """input / other; with `rounding_mode` "floor" or "trunc", rounded that way."""
     if rounding_mode is None:
         return write_out(out, binary(OPS["div"], input, other), "div")
-    if rounding_mode == "floor":
-        return write_out(out, binary(OPS["floor_divide"], input, other), "div")
-    if rounding_mode != "trunc":
+    if rounding_mode not in ("floor", "trunc"):
         raise error(RuntimeError, f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
     a, b = as_operand(input, "div"), as_operand(other, "div")
     whole = all(not isinstance(v, float) and (isinstance(v, int) or v.dtype.category <= dtypes.INTEGER) for v in (a, b))
+    if rounding_mode == "floor":
+        found = binary(OPS["floor_divide"], a, b)
+        if not whole and any(isinstance(v, Tensor) and v.requires_grad for v in (a, b)):
+            found = found + OPS["floor"](binary(OPS["div"], a, b)) * 0.0  # the derivative of a step is 0, not none
+        return write_out(out, found, "div")
     if whole:
         return write_out(out, sub(a, binary(OPS["fmod"], a, b)) // b, "div")
     return write_out(out, OPS["trunc"](binary(OPS["div"], a, b)), "div")
@@ -204,11 +207,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
 clip = clamp
 
 
+@accepts_out
 def clamp_min(input: Tensor, min: Any) -> Tensor:  # noqa: A002
     """Values below `min` become `min`."""
     return clamp(input, min=min)
 
 
+@accepts_out
 def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
     """Values above `max` become `max`."""
     return clamp(input, max=max)
@@ -228,17 +233,22 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
     return write_out(out, OPS["where"](condition, input, other), "where")
 
 
+@accepts_out
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight * (end - input)."""
+    """input + weight * (end - input). Raises RuntimeError for different dtypes."""
+    if input.dtype is not end.dtype:
+        raise error(RuntimeError, f"lerp(): expected dtype {input.dtype.name} for `end` but got dtype {end.dtype.name}")
     return input + (end - input) * weight
 
 
+@accepts_out
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
     product = tensor1 * tensor2 if value == 1 else tensor1 * tensor2 * value
     return input + product
 
 
+@accepts_out
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
     quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2
@@ -253,23 +263,30 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise error(RuntimeError, f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     if isinstance(value, Tensor):
         value = cast(value, input.dtype)
-    elif isinstance(value, float) and input.dtype.category < dtypes.FLOAT:
-        value = int(value)
+    else:
+        value = as_operand(value, "masked_fill")
+        if isinstance(value, complex) and not input.dtype.is_complex:
+            raise error(RuntimeError, f"masked_fill(): value cannot be converted to type {input.dtype.name} without overflow")
+        if input.dtype.category <= dtypes.INTEGER and not isinstance(value, bool):
+            value = int(value) if input.dtype is not dtypes.bool else bool(value)
     return OPS["where"](mask, value, input)
 
 
-def logaddexp(input: Tensor, other: Tensor) -> Tensor:
-    """log(exp(input) + exp(other)), without overflow."""
-    top = OPS["maximum"](input, other)
-    gap = OPS["neg"](OPS["abs"](input - other))
-    same = OPS["eq"](input, other)
-    return OPS["where"](same, input + math.log(2.0), top + OPS["log1p"](OPS["exp"](gap)))
-
-
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close."""
-    close = (input == other) | ((input - other).abs() <= atol + rtol * other.abs()) & isfinite(other)
-    return close | (isnan(input) & isnan(other)) if equal_nan else close
+    """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close. Raises RuntimeError for different dtypes."""
+    if input.dtype is not other.dtype:
+        raise error(RuntimeError, f"isclose(): {input.dtype.name} did not match {other.dtype.name}", "cast one of them")
+    if rtol < 0 or atol < 0:
+        raise error(RuntimeError, f"isclose(): rtol and atol must be at least 0, but got rtol={rtol}, atol={atol}")
+    close = OPS["eq"](input, other)
+    if equal_nan and input.dtype.category > dtypes.INTEGER:
+        close = OPS["logical_or"](close, OPS["logical_and"](OPS["ne"](input, input), OPS["ne"](other, other)))
+    if rtol == 0 and atol == 0:
+        return close
+    a, b = (cast(x, dtypes.get_default_dtype()) if x.dtype.category <= dtypes.INTEGER else x for x in (input, other))
+    gap = OPS["abs"](a - b)
+    near = OPS["logical_and"](OPS["isfinite"](gap), OPS["le"](gap, atol + OPS["abs"](b * rtol)))
+    return OPS["logical_or"](close, near)
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -282,11 +299,14 @@ def equal(input: Tensor, other: Tensor) -> bool:
     return tuple(input.shape) == tuple(other.shape) and bool((input == other).all())
 
 
-def nan_to_num(input: Tensor, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
-    """NaN and infinities replaced by numbers (the dtype's largest by default)."""
+@accepts_out
+def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """NaN (0 by default) and infinities (the dtype's largest) replaced by numbers; of complex numbers in both parts."""
+    if input.dtype.is_complex:
+        return OPS["view_as_complex"](nan_to_num(OPS["view_as_real"](input), nan, posinf, neginf))
     if not input.dtype.is_floating_point:
-        return input
+        return OPS["clone"](input)
     limits = dtypes.finfo(input.dtype)
-    out = OPS["where"](OPS["isnan"](input), nan, input)
+    out = OPS["where"](OPS["isnan"](input), 0.0 if nan is None else nan, input)
     out = OPS["where"](OPS["eq"](out, math.inf), limits.max if posinf is None else posinf, out)
     return OPS["where"](OPS["eq"](out, -math.inf), limits.min if neginf is None else neginf, out)

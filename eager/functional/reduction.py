@@ -6,7 +6,6 @@ a variance or a softmax is written with them, and the compiler sees through it.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import namedtuple
 from collections.abc import Callable
@@ -17,23 +16,9 @@ from ..dtypes import as_dtype
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import cast, dimension, dimensions, write_out
+from .arguments import cast, dimension, dimensions, numpy_names, write_out
 
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
-
-
-def numpy_names(function: Callable) -> Callable:
-    """Accept NumPy's `axis` and `keepdims` for `dim` and `keepdim`."""
-
-    @functools.wraps(function)
-    def accepting(*args: Any, **kwargs: Any) -> Any:
-        if "axis" in kwargs:
-            kwargs["dim"] = kwargs.pop("axis")
-        if "keepdims" in kwargs:
-            kwargs["keepdim"] = kwargs.pop("keepdims")
-        return function(*args, **kwargs)
-
-    return accepting
 
 
 @numpy_names

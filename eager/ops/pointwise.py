@@ -19,15 +19,15 @@ from . import batching, samples
 from .definition import Scalar, define
 from .shapes import broadcast, same_shape
 
-_SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
+SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
 _INTEGER_KINDS = "iub"
 
 # --------------------------------------------------------------------------------------------------------------------
 # Kernels
 
 
-def _special(xp: Any, name: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(_SPECIAL[xp.__name__]), name)
+def special(xp: Any, name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module(SPECIAL[xp.__name__]), name)
 
 
 def _wrapped(number: Any, dtype: Any) -> Any:
@@ -134,13 +134,13 @@ def _sign(xp: Any, x: Any) -> Any:
     return xp.subtract(x > 0, x < 0, dtype=xp.int8).astype(x.dtype)
 
 
-def _special_kernel(name: str) -> Callable[..., Any]:
+def special_kernel(name: str) -> Callable[..., Any]:
     """A function of SciPy's; half precision goes through float32."""
 
     def kernel(xp: Any, x: Any) -> Any:
         if x.dtype.itemsize == 2:
-            return _special(xp, name)(x.astype(np.float32)).astype(x.dtype)
-        return _special(xp, name)(x)
+            return special(xp, name)(x.astype(np.float32)).astype(x.dtype)
+        return special(xp, name)(x)
 
     return kernel
 
@@ -177,32 +177,36 @@ def primitive(name: str) -> Scalar:
 
 def unary(
     name: str, kernel: Any, gradient: Callable | None, doc: str, *, dtype: Any = promotion.promoted_floating, body: Callable | None = None,
-    domain: tuple[float, float] = (-2.0, 2.0), sampled: Any = None, tags: str = "recompute",
+    domain: tuple[float, float] = (-2.0, 2.0), sampled: Any = None, tags: str = "recompute", lower: Any = None, tangent: Callable | None = None,
 ) -> None:  # fmt: skip
-    """One operand. `kernel` is a function's name in the array module or a kernel; `gradient` is None where there is no derivative."""
+    """One operand. `kernel` is a function's name in the array module or a kernel; `gradient` is None where there is no derivative.
+
+    `tangent` is the rule for jvp where it is not the gradient's.
+    """
     define(
         name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_unary(kernel) if isinstance(kernel, str) else kernel,
-        vjp=gradient and {"x": gradient}, jvp=gradient and "elementwise", batch=batching.pointwise(name),
-        lower=Scalar(body) if body else primitive(name),
+        vjp=gradient and {"x": gradient}, jvp={"x": tangent} if tangent else gradient and "elementwise", batch=batching.pointwise(name),
+        lower=lower or (Scalar(body) if body else primitive(name)),
         samples=sampled or samples.unary(name, *domain), doc=doc, tags=tags if gradient else f"{tags} nondifferentiable",
     )  # fmt: skip
 
 
 def binary(
     name: str, kernel: Any, x: Callable | None, y: Callable | None, doc: str, *, dtype: Any = promotion.promoted, body: Callable | None = None,
-    sampled: Any = None, tags: str = "recompute",
+    sampled: Any = None, tags: str = "recompute", lower: Any = None,
 ) -> None:  # fmt: skip
-    """Two operands `x` and `y`, with a derivative for each (or None for both)."""
+    """Two operands `x` and `y`, with a derivative for each that has one (None where an operand has none)."""
+    vjp = {argument: formula for argument, formula in (("x", x), ("y", y)) if formula}
     define(
         name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name),
         kernel=_binary(kernel) if isinstance(kernel, str) else kernel,
-        vjp={"x": x, "y": y} if x else None, jvp="elementwise" if x else None, batch=batching.pointwise(name),
-        lower=Scalar(body) if body else primitive(name), samples=sampled or samples.binary(name), doc=doc,
-        tags=tags if x else f"{tags} nondifferentiable",
+        vjp=vjp or None, jvp="elementwise" if vjp else None, batch=batching.pointwise(name),
+        lower=lower or (Scalar(body) if body else primitive(name)), samples=sampled or samples.binary(name), doc=doc,
+        tags=tags if vjp else f"{tags} nondifferentiable",
     )  # fmt: skip
 
 
-def _flat(F: Any, g: Any) -> Any:
+def flat(F: Any, g: Any) -> Any:
     """The derivative of a step function."""
     return F.zeros_like(g)
 
@@ -226,6 +230,12 @@ def _tie(F: Any, g: Any, mine: Any, other: Any, loses: Callable) -> Any:
     return F.where(F.eq(mine, other), g / 2, F.where(loses(mine, other), 0.0, g))
 
 
+def _over_square(F: Any, side: Any, x: Any, y: Any) -> Any:
+    """side / (x * x + y * y), and 0 at the origin."""
+    square = x * x + y * y
+    return F.where(F.eq(square, 0), 0.0, side / square)
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # Arithmetic
 
@@ -235,33 +245,34 @@ binary("mul", "multiply", lambda g, y: g * y, lambda g, x: g * x, "x * y. Bools 
 binary("div", "true_divide", lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y), "x / y; integers divide to the default floating dtype.",
        dtype=promotion.promoted_floating, sampled=samples.binary("div", second=(0.5, 2.0)))  # fmt: skip
 binary("floor_divide", _divides(_binary("floor_divide")), None, None, "x / y rounded down. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.not_boolean("floor_divide"), sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("floor_divide", promotion.not_boolean("floor_divide")), sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
 binary("remainder", _divides(_binary("remainder")), lambda g: g, lambda F, g, x, y: -g * F.floor_divide(x, y),
        "x - y * floor(x / y): Python's %, with the sign of y. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.not_boolean("remainder"), sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("remainder", promotion.not_boolean("remainder")), sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
 binary("fmod", _divides(_binary("fmod")), lambda g: g, lambda F, g, x, y: -g * F.trunc(x / y),
        "x - y * trunc(x / y): C's fmod, with the sign of x. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.not_boolean("fmod"), sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("fmod", promotion.not_boolean("fmod")), sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
 binary("pow", _power, _power_base, _power_exponent, "x ** y. Raises RuntimeError for integers to a negative number.",
        dtype=promotion.not_boolean("pow"), sampled=samples.binary("pow", low=0.5, high=2.0))  # fmt: skip
-binary("atan2", "arctan2", lambda g, x, y: g * (y / (x * x + y * y)), lambda g, x, y: -g * (x / (x * x + y * y)),
-       "The angle of the point (y, x): arctan of x / y in the right quadrant.", dtype=promotion.promoted_floating,
+binary("atan2", "arctan2", lambda F, g, x, y: g * _over_square(F, y, x, y), lambda F, g, x, y: -g * _over_square(F, x, x, y),
+       "The angle of the point (y, x): arctan of x / y in the right quadrant.", dtype=promotion.ordered("atan2", promotion.promoted_floating),
        sampled=samples.binary("atan2", second=(0.5, 2.0)))  # fmt: skip
 binary("maximum", "maximum", lambda F, g, x, y: _tie(F, g, x, y, F.lt), lambda F, g, x, y: _tie(F, g, y, x, F.lt),
-       "The larger of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("maximum"))  # fmt: skip
+       "The larger of x and y; NaN if either is. A tie shares its gradient.", dtype=promotion.ordered("maximum"), sampled=samples.distinct("maximum"))  # fmt: skip
 binary("minimum", "minimum", lambda F, g, x, y: _tie(F, g, x, y, F.gt), lambda F, g, x, y: _tie(F, g, y, x, F.gt),
-       "The smaller of x and y; NaN if either is. A tie shares its gradient.", sampled=samples.distinct("minimum"))  # fmt: skip
+       "The smaller of x and y; NaN if either is. A tie shares its gradient.", dtype=promotion.ordered("minimum"), sampled=samples.distinct("minimum"))  # fmt: skip
 binary("clamp_min", _bound("maximum"), lambda F, g, x, y: F.where(F.ge(x, y), g, 0.0), lambda F, g, x, y: F.where(F.lt(x, y), g, 0.0),
        "The larger of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.maximum(x, y),
-       sampled=samples.distinct("clamp_min"))  # fmt: skip
+       dtype=promotion.ordered("clamp_min"), sampled=samples.distinct("clamp_min"))  # fmt: skip
 binary("clamp_max", _bound("minimum"), lambda F, g, x, y: F.where(F.le(x, y), g, 0.0), lambda F, g, x, y: F.where(F.gt(x, y), g, 0.0),
        "The smaller of x and the bound y; at the bound the gradient is x's.", body=lambda h, x, y: h.minimum(x, y),
-       sampled=samples.distinct("clamp_max"))  # fmt: skip
+       dtype=promotion.ordered("clamp_max"), sampled=samples.distinct("clamp_max"))  # fmt: skip
 
 unary("neg", "negative", lambda g: -g, "-x. Raises for bools.", dtype=promotion.not_boolean("neg"))
-unary("abs", "absolute", lambda F, g, x: g * F.sign(x), "|x|; the derivative at 0 is 0.", dtype=promotion.promoted,
+unary("abs", "absolute", lambda F, g, x: g * F.sgn(x), "|x|, real for complex x; the derivative at 0 is 0.", dtype=promotion.magnitude,
+      tangent=lambda F, t, x: F.real(F.conj(F.sgn(x)) * t),
       sampled=samples.unary("abs", 0.2, 2.0))  # fmt: skip
-unary("sign", _sign, _flat, "-1, 0 or 1; 0 for NaN.", dtype=promotion.promoted)
+unary("sign", _sign, flat, "-1, 0 or 1; 0 for NaN.", dtype=promotion.ordered("sign"))
 unary("reciprocal", "reciprocal", lambda g, out: -g * (out * out), "1 / x.", body=lambda h, x: h.div(h.constant(1), x), domain=(0.5, 2.0))
 unary("sqrt", "sqrt", lambda g, out: g / (2 * out), "The square root; NaN below 0.", domain=(0.5, 2.0))
 unary("rsqrt", lambda xp, x: _binary("divide")(xp, 1.0, xp.sqrt(x)), lambda g, out: g * (-0.5 * (out * out * out)), "1 / sqrt(x).",
@@ -288,17 +299,18 @@ unary("sinh", "sinh", lambda F, g, x: g * F.cosh(x), "The hyperbolic sine.")
 unary("cosh", "cosh", lambda F, g, x: g * F.sinh(x), "The hyperbolic cosine.")
 unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangent.")
 unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
-unary("erf", _special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.")
+unary("erf", special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.",
+      dtype=promotion.ordered("erf", promotion.promoted_floating))  # fmt: skip
 unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
-      "x above 0, else 0; the derivative at 0 is 0.", dtype=promotion.not_boolean("relu"), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
+      "x above 0, else 0; the derivative at 0 is 0.", dtype=promotion.ordered("relu", promotion.not_boolean("relu")), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------
 # Rounding: piecewise constant, so the derivative is 0
 
-unary("floor", _whole("floor"), _flat, "The largest whole number not above x.", dtype=promotion.not_boolean("floor"))
-unary("ceil", _whole("ceil"), _flat, "The smallest whole number not below x.", dtype=promotion.not_boolean("ceil"))
-unary("round", _whole("rint"), _flat, "The nearest whole number, halves to even.", dtype=promotion.not_boolean("round"))
-unary("trunc", _whole("trunc"), _flat, "x without its fraction.", dtype=promotion.not_boolean("trunc"))
+unary("floor", _whole("floor"), flat, "The largest whole number not above x.", dtype=promotion.ordered("floor", promotion.not_boolean("floor")))
+unary("ceil", _whole("ceil"), flat, "The smallest whole number not below x.", dtype=promotion.ordered("ceil", promotion.not_boolean("ceil")))
+unary("round", _whole("rint"), flat, "The nearest whole number, halves to even.", dtype=promotion.ordered("round", promotion.not_boolean("round")))
+unary("trunc", _whole("trunc"), flat, "x without its fraction.", dtype=promotion.ordered("trunc", promotion.not_boolean("trunc")))
 
 # --------------------------------------------------------------------------------------------------------------------
 # Comparisons and logic: bool results, no derivative
@@ -307,7 +319,8 @@ for _name, _function, _sign_text in (
     ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"),
     ("ge", "greater_equal", ">="),
 ):  # fmt: skip
-    binary(_name, _comparison(_function), None, None, f"x {_sign_text} y, element by element, as bool.", dtype=promotion.compared)
+    binary(_name, _comparison(_function), None, None, f"x {_sign_text} y, element by element, as bool.", 
+           dtype=promotion.compared if _name in ("eq", "ne") else promotion.ordered(_name, promotion.compared))  # fmt: skip
 
 for _name, _doc in (("logical_and", "Both not zero"), ("logical_or", "Either not zero"), ("logical_xor", "Just one not zero")):
     binary(_name, _comparison(_name), None, None, f"{_doc}, as bool.", dtype=promotion.logical, sampled=samples.whole(_name))

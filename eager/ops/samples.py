@@ -88,6 +88,19 @@ def whole(name: str, arity: int = 2) -> Callable[[], list[Sample]]:
     return samples
 
 
+def whole_numbers(name: str, low: int = -4) -> Callable[[], list[Sample]]:
+    """Two operands of integers, no bools."""
+
+    def samples() -> list[Sample]:
+        s = Source(name)
+        return calls(
+            (s.integers((2, 3), low), s.integers((3,), low)), (s.integers((3,), low), s.integers((2, 1), low)), (s.integers((2,), low), 3),
+            (s.integers((0,)), s.integers((1,))), (s.integers((2,), low, dtype=np.int32), s.integers((), low, dtype=np.int32)),
+        )  # fmt: skip
+
+    return samples
+
+
 def distinct(name: str) -> Callable[[], list[Sample]]:
     """Two operands whose elements are all different."""
 

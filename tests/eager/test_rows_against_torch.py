@@ -22,7 +22,13 @@ SAME = (
     "add sub mul div floor_divide remainder fmod pow neg abs sign reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos "
     "atan atan2 sinh cosh tanh sigmoid erf relu maximum minimum floor ceil round trunc where eq ne lt le gt ge logical_and logical_or logical_not "
     "logical_xor bitwise_and bitwise_or bitwise_xor bitwise_not isnan isinf isfinite permute select unsqueeze diagonal clone flip roll tril triu "
-    "gather index_select scatter_add scatter index_add select_scatter cat matmul cumsum detach real imag view_as_real view_as_complex conj complex"
+    "gather index_select scatter_add scatter index_add select_scatter cat matmul cumsum detach real imag view_as_real view_as_complex conj complex log10 "
+    "asinh acosh atanh erfc signbit fmax fmin copysign hypot nextafter gcd lcm bitwise_left_shift bitwise_right_shift xlogy erfinv digamma polygamma "
+    "lgamma igamma igammac i0"
+).split()
+SPECIAL_NAMES = (
+    "xlog1py erfcx ndtri log_ndtr zeta bessel_j0 bessel_j1 bessel_y0 bessel_y1 i1 i0e i1e modified_bessel_k0 modified_bessel_k1 "
+    "scaled_modified_bessel_k0 scaled_modified_bessel_k1 airy_ai"
 ).split()
 
 
@@ -52,7 +58,8 @@ def _conv_gradient(which):
 
 
 CALLS = {
-    **{name: getattr(torch, name) for name in SAME},
+    **{name: getattr(torch, name) for name in SAME}, **{name: getattr(torch.special, name) for name in SPECIAL_NAMES},
+    "frexp_mantissa": lambda x: torch.frexp(x)[0], "frexp_exponent": lambda x: torch.frexp(x)[1],
     "clamp_min": lambda x, y: torch.clamp(x, min=y), "clamp_max": lambda x, y: torch.clamp(x, max=y), "cast": lambda x, dtype: x.to(dtype),
     "sum": lambda x, dim, keepdim: torch.sum(x, dim, keepdim) if dim else x.clone(), "prod": _prod,
     "amax": lambda x, dim, keepdim: torch.amax(x, dim, keepdim) if dim else x.clone(), "amin": lambda x, dim,
@@ -99,6 +106,12 @@ def assert_same(ours, theirs, what, rtol=2e-6, atol=1e-6):
     assert np.allclose(found.astype(expected.dtype), expected, rtol, atol, equal_nan=True), f"{what}\n{found}\n{expected}"
 
 
+TENSORS_ONLY = "maximum minimum atan2 logical_and logical_or logical_xor fmax fmin gcd lcm hypot igamma igammac nextafter".split()
+NO_RULE = (  # which PyTorch does not differentiate
+    "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0 scaled_modified_bessel_k1"
+).split()
+
+
 def skipped(row, args):
     """Samples of which PyTorch has no form: its argument must be a tensor, or its dtypes are fewer."""
     shapes = [a.shape for a in args if isinstance(a, np.ndarray)]
@@ -107,11 +120,14 @@ def skipped(row, args):
         return "torch.nn.grad does not take empty batches"
     if row.name.startswith("view_as") and not args[0].size:
         return "PyTorch wants a dense gradient, and no empty one"
-    return "takes tensors only" if numbers and row.name in ("maximum", "minimum", "atan2", "logical_and", "logical_or", "logical_xor") else ""
+    if row.name in ("igamma", "igammac", "nextafter") and args[0].dtype.kind == "i":
+        return "takes no integers"
+    return "takes tensors only" if numbers and row.name in TENSORS_ONLY else ""
 
 
 def test_all_rows_are_compared():
-    assert set(NAMES) - CALLS.keys() == {"uniform", "randint"}
+    others = {"airy_ai_slope", "orthogonal_polynomial"}  # test_special.py
+    assert set(NAMES) - CALLS.keys() == {"uniform", "randint", *others}
 
 
 @each_row
@@ -129,7 +145,7 @@ def test_values_and_dtypes(row):
 
 @each_row
 def test_gradients(row):
-    if row.vjp is None:
+    if row.vjp is None or row.name in NO_RULE:
         return
     for args, _ in row.samples():
         places = [i for i,
