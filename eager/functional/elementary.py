@@ -16,8 +16,8 @@ from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..promotion import promoted_floating, result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, as_operand, cast, need_tensor
-from .complex_numbers import imag, real
+from .arguments import accepts_out, as_operand, cast
+from .complex_numbers import real
 from .pointwise import binary, binary_function, unary_function
 
 Frexp = namedtuple("Frexp", ("mantissa", "exponent"))

@@ -16,7 +16,19 @@ from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast
 from .creation import tensor
 from .elementary import (
-    digamma, erfc, erfinv, gammainc, gammaincc, i0, lgamma, logit, mvlgamma, polygamma, sinc, undifferentiable, xlogy,
+    digamma,
+    erfc,
+    erfinv,
+    gammainc,
+    gammaincc,
+    i0,
+    lgamma,
+    logit,
+    mvlgamma,
+    polygamma,
+    sinc,
+    undifferentiable,
+    xlogy,
 )  # fmt: skip
 from .pointwise import binary, binary_function, erf, exp2, expm1, log1p, round, sigmoid, unary_function  # noqa: A004
 from .reduction import log_softmax, logsumexp, softmax

@@ -93,7 +93,8 @@ def _as_complex_shape(x: Any) -> tuple:
 
 def _as_complex_strides(x: Any) -> tuple | None:
     *strides, last = x.stride()
-    return tuple(s // 2 for s in strides) if last == 1 and all(s % 2 == 0 for s in strides) else None
+    empty = any(type(size) is int and size == 0 for size in x.shape)
+    return tuple(s // 2 for s in strides) if empty or (last == 1 and all(s % 2 == 0 for s in strides)) else None
 
 
 def _as_complex_kernel(xp: Any, x: Any) -> Any:

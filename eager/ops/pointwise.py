@@ -319,7 +319,7 @@ for _name, _function, _sign_text in (
     ("eq", "equal", "=="), ("ne", "not_equal", "!="), ("lt", "less", "<"), ("le", "less_equal", "<="), ("gt", "greater", ">"),
     ("ge", "greater_equal", ">="),
 ):  # fmt: skip
-    binary(_name, _comparison(_function), None, None, f"x {_sign_text} y, element by element, as bool.", 
+    binary(_name, _comparison(_function), None, None, f"x {_sign_text} y, element by element, as bool.",
            dtype=promotion.compared if _name in ("eq", "ne") else promotion.ordered(_name, promotion.compared))  # fmt: skip
 
 for _name, _doc in (("logical_and", "Both not zero"), ("logical_or", "Either not zero"), ("logical_xor", "Just one not zero")):

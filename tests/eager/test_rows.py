@@ -10,7 +10,6 @@ import operator
 
 import numpy as np
 import pytest
-from .plain_references import PYTHON
 
 import segue.eager.functional as F
 from segue.eager import dtypes, philox
@@ -18,6 +17,8 @@ from segue.eager.ops import NAMES, OPS
 from segue.eager.ops.definition import TAGS, Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from segue.eager.ops.samples import map_arrays
 from segue.eager.tensor import Tensor, wrap
+
+from .plain_references import PYTHON
 
 ROWS = [OPS[name] for name in sorted(NAMES)]
 COMPLEX_VIEWS = ("real", "imag", "view_as_real", "view_as_complex")  # their element changes its width, so an index map does not say it all
