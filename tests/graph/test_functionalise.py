@@ -182,7 +182,7 @@ def test_a_constant_does_not_see_later_changes_of_its_tensor():
 
 def gradient_check(function, *inputs):
     """The gradients of the sum of squares of the results, eagerly and compiled."""
-    real = [x.detach().clone().requires_grad_() for x in inputs]
+    real = [x.detach().double().requires_grad_() for x in inputs]
     graph = verify(trace_function(function, real))
     try:
         expected = engine.grad(sum((r * r).sum() for r in function(*real)), real)

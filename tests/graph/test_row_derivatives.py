@@ -26,16 +26,17 @@ def programs(row):
         args = map_arrays(lambda a: a.astype(WIDE.get(a.dtype.kind, a.dtype)), args)
         if row.name == "cast" and not (args[1].is_floating_point and args[1].itemsize >= 8):
             continue
-        arrays = []
-
-        def collected(parameter, value, arrays=arrays):
-            if parameter.name in row.vjp:
-                map_arrays(lambda a: arrays.append(a) if a.dtype.kind in WIDE and a.size else None, value)
-
-        for parameter, value in zip(row.schema.parameters, args):
-            collected(parameter, value)
+        arrays = _differentiable(row, args)
         if arrays and sum(a.size for a in arrays) <= 400:
             yield arrays, _function(row, args, keywords)
+
+
+def _differentiable(row, args):
+    found = []
+    for parameter, value in zip(row.schema.parameters, args):
+        if parameter.name in row.vjp:
+            map_arrays(lambda a: found.append(a) if a.dtype.kind in WIDE and a.size else None, value)
+    return found
 
 
 def _function(row, args, keywords):
