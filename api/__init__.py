@@ -33,6 +33,7 @@ from segue.eager.functional import (
     zeros_like,
 )  # fmt: skip
 from segue.eager.func import vmap
+from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.tensor import Size, Tensor

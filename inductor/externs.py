@@ -106,26 +106,31 @@ def _convolution(function: str, image: str, weight: str, output: str) -> Callabl
         (inputs, x), (weights, w), (outputs, y) = array(image), array(weight), array(output)
         fields = {
             "dtype": CODES[call.unit.node.value.dtype], "batch": x[0], "in_channels": x[1], "out_channels": w[0], "groups": groups,
-            "in_height": x[2], "in_width": x[3], "kernel_height": w[2], "kernel_width": w[3], "out_height": y[2], "out_width": y[3],
-            "stride_height": stride[0], "stride_width": stride[1], "padding_height": padding[0], "padding_width": padding[1],
-            "dilation_height": dilation[0], "dilation_width": dilation[1], "input": f"(void*)({inputs})", "weight": f"(void*)({weights})",
-            "output": f"(void*)({outputs})",
+            "input": f"(void*)({inputs})", "weight": f"(void*)({weights})", "output": f"(void*)({outputs})",
+            **_space("in_size", x[2:]), **_space("kernel", w[2:]), **_space("out_size", y[2:]), **_space("stride", stride),
+            **_space("padding", padding, 0), **_space("dilation", dilation),
         }  # fmt: skip
         return call.fill("segue_convolution", function, fields)
 
     return printer
 
 
+def _space(name: str, values: tuple, neutral: int = 1) -> dict[str, Any]:
+    """The fields of an array of three numbers; leading dimensions that are not there get the neutral one."""
+    filled = (neutral,) * (3 - len(values)) + tuple(values)
+    return {f"{name}[{d}]": value for d, value in enumerate(filled)}
+
+
 def _pool(call: Call) -> list[str]:
     x, y = call.unit.operands[0].shape, shape_of(call.unit.node)
     kernel, stride, padding, dilation = call.attributes[:4]
+    rank = len(kernel)
     fields = {
-        "dtype": CODES[call.unit.operands[0].dtype], "planes": product(x[:-2]), "height": x[-2], "width": x[-1], "out_height": y[-2], "out_width": y[-1],
-        "kernel_height": kernel[0], "kernel_width": kernel[1], "stride_height": stride[0], "stride_width": stride[1], "padding_height": padding[0],
-        "padding_width": padding[1], "dilation_height": dilation[0], "dilation_width": dilation[1], "input": call.operand(0),
-        "indices": f"(int64_t*)({call.output})",
+        "dtype": CODES[call.unit.operands[0].dtype], "planes": product(x[:-rank]), "input": call.operand(0), "indices": f"(int64_t*)({call.output})",
+        **_space("size", x[-rank:]), **_space("out_size", y[-rank:]), **_space("kernel", kernel), **_space("stride", stride),
+        **_space("padding", padding, 0), **_space("dilation", dilation),
     }  # fmt: skip
-    return call.fill("segue_pool", "max_pool2d_indices", fields)
+    return call.fill("segue_pool", "max_pool_indices", fields)
 
 
 def _along(function: str) -> Callable[[Call], list[str]]:
@@ -145,10 +150,10 @@ def _along(function: str) -> Callable[[Call], list[str]]:
 
 PRINTERS: dict[str, Callable[[Call], list[str]]] = {
     "matmul": _matmul,
-    "conv2d": _convolution("convolution", "0", "1", "result"),
-    "conv2d_input_gradient": _convolution("convolution_input_gradient", "result", "1", "0"),
-    "conv2d_weight_gradient": _convolution("convolution_weight_gradient", "1", "result", "0"),
-    "max_pool2d_indices": _pool,
+    "convolution": _convolution("convolution", "0", "1", "result"),
+    "convolution_input_gradient": _convolution("convolution_input_gradient", "result", "1", "0"),
+    "convolution_weight_gradient": _convolution("convolution_weight_gradient", "1", "result", "0"),
+    "max_pool_indices": _pool,
     "cumsum": _along("cumsum"),
     "argsort": _along("argsort"),
 }

@@ -22,7 +22,7 @@ MAX_OPERATIONS = 60  # and one that is longer than this
 CONVOLVED = (dtypes.float32, dtypes.float64)  # dtypes that the run-time library convolves
 INLINE_CONSTANT = 1  # constants up to this many elements become numbers in the code
 EXTERN_SYMBOLS = frozenset(
-    "matmul conv2d conv2d_input_gradient conv2d_weight_gradient max_pool2d_indices cumsum argsort".split()
+    "matmul convolution convolution_input_gradient convolution_weight_gradient max_pool_indices cumsum argsort".split()
 )
 
 

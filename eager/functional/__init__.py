@@ -8,14 +8,14 @@ import sys
 
 from ..autograd.tape import install_namespace
 from ..tensor import Tensor
-from . import losses, neural, special
+from . import special
 from .arguments import cast
 from .complex_numbers import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .methods import attach, from_parts
-from .neural import dropout, embedding, layer_norm, linear, scaled_dot_product_attention, sigmoid, tanh
+from .networks import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reduction import *  # noqa: F403
@@ -32,4 +32,4 @@ for _name, _row in _rows.items():
         globals()[_name] = _row
 
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
-_ = (Tensor, losses, neural, special, cast, from_parts, dropout, embedding, layer_norm, linear, scaled_dot_product_attention, sigmoid, tanh)
+_ = (Tensor, special, cast, from_parts)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE, no_grad
-from ..dtypes import dtype, from_numpy_dtype
+from ..dtypes import bfloat16, dtype, float16, float32, from_numpy_dtype
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor, wrap
@@ -201,3 +201,50 @@ def array_of(value: Any) -> np.ndarray:
     array = np.asarray(value)
     from_numpy_dtype(array.dtype)
     return array
+
+
+# ---------------------------------------------------------------------------------------------------------------- what functions of networks share
+
+_HALF = (float16, bfloat16)
+
+
+def widened(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A composition that is computed in float32 when its tensors are of half precision, and rounded once at the end."""
+
+    @functools.wraps(function)
+    def wide(*args: Any, **kwargs: Any) -> Tensor:
+        for argument in args:
+            if isinstance(argument, Tensor) and argument.dtype in _HALF:
+                of = argument.dtype
+                break
+        else:
+            return function(*args, **kwargs)
+        args = tuple(_single(argument) for argument in args)
+        out = function(*args, **{name: _single(value) for name, value in kwargs.items()})
+        return cast(out, of) if out.dtype is float32 else out
+
+    return wide
+
+
+def _single(value: Any) -> Any:
+    return OPS["cast"](value, float32) if isinstance(value, Tensor) and value.dtype in _HALF else value
+
+
+def offers_inplace(function: Callable[..., Tensor]) -> Any:
+    """A function with a parameter `inplace`, which the decorator serves: the result is then written into the first argument.
+
+    The in-place variant itself is the attribute `in_place` of what is returned.
+    """
+    position = list(inspect.signature(function).parameters).index("inplace")
+    in_place = inplace(function)
+
+    @functools.wraps(function)
+    def choose(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs.pop("inplace", False):
+            return in_place(input, *args, **kwargs)
+        if len(args) >= position:
+            return (in_place if args[position - 1] else function)(input, *args[: position - 1], *args[position:], **kwargs)
+        return function(input, *args, **kwargs)
+
+    choose.in_place = in_place  # type: ignore[attr-defined]
+    return choose

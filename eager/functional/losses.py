@@ -1,157 +1,299 @@
-"""Losses, under the names of torch.nn.functional.
+"""Losses between two tensors of one shape, and between points, under the names of torch.nn.functional.
 
-In come predictions and targets, out goes a loss, reduced by "mean", "sum" or not at all. The one idea: each is a few pointwise operators and one
-reduction, so that the compiler makes one kernel of it.
+In come predictions and targets, out goes a loss, reduced by "mean", "sum" or not at all. The one idea: each is a few pointwise operators and one reduction, so that the
+compiler makes one kernel of it; half precision is computed in float32 and rounded once.
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
+import math
+import warnings
+from collections.abc import Callable
 from typing import Any
 
-from .. import dtypes
-from ..errors import ShapeError, error
+import numpy as np
+
+from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import cast
+from .activation import logsigmoid
+from .arguments import need_tensor, widened
+from .normalization import pairwise_distance
 from .pointwise import clamp, where
-from .reduction import log_softmax, mean
+from .reduction import mean
 from .reduction import sum as total
-from .shape import reshape
+
+REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean, "sum": total, "none": lambda loss: loss}
 
 
-def _reduced(loss: Tensor, reduction: str) -> Tensor:
-    if reduction == "mean":
-        return mean(loss)
-    if reduction == "sum":
-        return total(loss)
-    if reduction == "none":
-        return loss
-    raise error(ValueError, f"{reduction} is not a valid value for reduction; write 'mean', 'sum' or 'none'")
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The loss, averaged, summed or as it is. Raises ValueError for another word."""
+    if reduction not in REDUCTIONS:
+        raise error(ValueError, f"{reduction} is not a valid value for reduction; write 'mean', 'sum' or 'none'")
+    return REDUCTIONS[reduction](loss)
 
 
-def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: Any = None,
-    ignore_index: int = -100,
-    reduce: Any = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """-input[target], for log-probabilities `input` (N, C, ...) and class numbers `target` (N, ...); `ignore_index` counts nothing."""
-    if input.ndim == 1:
-        input, target = OPS["unsqueeze"](input, 0), OPS["unsqueeze"](target, 0)
-        loss = nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
-        return OPS["squeeze"](loss, (0,)) if reduction == "none" else loss
-    if target.ndim and input.shape[0] != target.shape[0]:
-        raise error(ValueError, f"nll_loss(): Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}).")
-    if tuple(target.shape) != (input.shape[0], *input.shape[2:]):
-        raise error(
-            ShapeError,
-            f"nll_loss(): input of shape {list(input.shape)} needs a target of {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)}",
-        )
-    if target.dtype.category != dtypes.INTEGER:
-        raise error(RuntimeError, f"nll_loss(): expected class numbers of an integer dtype, not {target.dtype}", "target.long()")
-    valid = OPS["ne"](target, ignore_index)
-    safe = cast(where(valid, target, 0), dtypes.int64)
-    picked = OPS["squeeze"](OPS["gather"](input, 1, OPS["unsqueeze"](safe, 1)), (1,))
+def legacy(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Serves the arguments `size_average` and `reduce` that came before `reduction`, with a warning."""
+    names = list(inspect.signature(function).parameters)
+    places = {name: names.index(name) for name in ("size_average", "reduce", "reduction")}
+
+    @functools.wraps(function)
+    def loss(*args: Any, **kwargs: Any) -> Tensor:
+        found = {name: args[place] if len(args) > place else kwargs.get(name) for name, place in places.items() if name != "reduction"}
+        if found["size_average"] is None and found["reduce"] is None:
+            return function(*args, **kwargs)
+        average, reduce = (True if value is None else value for value in (found["size_average"], found["reduce"]))
+        wanted = ("mean" if average else "sum") if reduce else "none"
+        warnings.warn(f"size_average and reduce args will be deprecated, please use reduction='{wanted}' instead.", stacklevel=2)
+        bound = dict(zip(names, args)) | kwargs | {"size_average": None, "reduce": None, "reduction": wanted}
+        return function(**bound)
+
+    return loss
+
+
+def _alike(name: str, input: Tensor, target: Tensor) -> None:
+    need_tensor(input, name)
+    need_tensor(target, name, "target")
+    if tuple(input.shape) != tuple(target.shape):
+        warnings.warn(
+            f"Using a target size ({tuple(target.shape)}) that is different to the input size ({tuple(input.shape)}). This will likely lead to incorrect "
+            "results due to broadcasting. Please ensure they have the same size.", stacklevel=4,
+        )  # fmt: skip
+
+
+def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """Elements weighed; the mean is over the sum of the weights."""
     if weight is None:
-        loss = where(valid, -picked, 0.0)
-        scale = cast(valid, input.dtype)
-    else:
-        scale = where(valid, reshape(OPS["index_select"](weight, 0, reshape(safe, (-1,))), tuple(safe.shape)), 0.0)
-        loss = -picked * scale
+        return reduced(loss, reduction)
+    loss = loss * weight
     if reduction == "mean":
-        return total(loss) / total(scale)
-    return _reduced(loss, reduction)
+        return total(loss) / total(OPS["expand"](weight, tuple(loss.shape)))
+    return reduced(loss, reduction)
 
 
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: Any = None,
-    ignore_index: int = -100,
-    reduce: Any = None,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+# ---------------------------------------------------------------------------------------------------------------- distances
+
+
+@legacy
+@widened
+def mse_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
-    """The negative log-probability of the target classes under softmax(input): class numbers, or probabilities of `input`'s shape."""
-    dim = 0 if input.ndim == 1 else 1
-    logs = log_softmax(input, dim)
-    if target.dtype.is_floating_point:
-        classes = input.shape[dim]
-        wanted = target * (1 - label_smoothing) + label_smoothing / classes if label_smoothing else target
-        scaled = logs if weight is None else logs * reshape(weight, (-1,) + (1,) * (input.ndim - dim - 1))
-        loss = -total(scaled * wanted, dim)
-        return total(loss) / (loss.numel() if loss.ndim else 1) if reduction == "mean" else _reduced(loss, reduction)
-    hard = nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
-    if not label_smoothing:
-        return hard
-    if weight is not None:
-        raise error(NotImplementedError, "cross_entropy(): label_smoothing together with weight is not implemented")
-    valid = OPS["ne"](target, ignore_index)
-    even = where(valid, -mean(logs, dim), 0.0)
-    soft = total(even) / total(cast(valid, input.dtype)) if reduction == "mean" else _reduced(even, reduction)
-    return (1 - label_smoothing) * hard + label_smoothing * soft
+    """(input - target)^2, elements weighed by `weight`."""
+    _alike("mse_loss", input, target)
+    return _weighted(OPS["square"](input - target), weight, reduction)
 
 
-def mse_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
-    """(input - target)^2."""
-    return _reduced(OPS["square"](input - target), reduction)
+@legacy
+@widened
+def l1_loss(
+    input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|input - target|, elements weighed by `weight`."""
+    _alike("l1_loss", input, target)
+    return _weighted(OPS["abs"](input - target), weight, reduction)
 
 
-def l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
-    """|input - target|."""
-    return _reduced(OPS["abs"](input - target), reduction)
-
-
+@legacy
+@widened
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """d^2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2."""
+    """d^2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2 (Girshick, 2015)."""
+    _alike("smooth_l1_loss", input, target)
+    if beta < 0:
+        raise error(RuntimeError, f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
+        return reduced(OPS["abs"](input - target), reduction)
     gap = OPS["abs"](input - target)
-    return _reduced(where(gap < beta, OPS["square"](gap) * (0.5 / beta), gap - 0.5 * beta), reduction)
+    return reduced(where(gap < beta, OPS["square"](gap) * (0.5 / beta), gap - 0.5 * beta), reduction)
 
 
-def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0) -> Tensor:
-    """d^2 / 2 where d = |input - target| is below delta, else delta * (d - delta / 2)."""
+@widened
+def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
+    """d^2 / 2 where d = |input - target| is below delta, else delta * (d - delta / 2) (Huber, 1964)."""
+    _alike("huber_loss", input, target)
+    if delta <= 0:
+        raise error(RuntimeError, f"huber_loss does not support non-positive values for delta, got {delta}")
     gap = OPS["abs"](input - target)
-    return _reduced(where(gap < delta, OPS["square"](gap) * 0.5, (gap - 0.5 * delta) * delta), reduction)
+    return _weighted(where(gap < delta, OPS["square"](gap) * 0.5, (gap - 0.5 * delta) * delta), weight, reduction)
 
 
+# ---------------------------------------------------------------------------------------------------------------- probabilities
+
+_TINY = 1e-12  # below this the derivative of a probability's logarithm counts as 1 / 1e-12
+
+
+def _bounded_log(x: Tensor, complement: bool = False) -> Tensor:
+    """log(x), or log(1 - x), at least -100; its derivative is at most 1e12."""
+    sign = -1.0 if complement else 1.0
+    small = (1.0 - x if complement else x) <= _TINY
+    safe = where(small, 0.0 if complement else 1.0, x)
+    fixed = x.detach()
+    edge = OPS["log1p"](-fixed) if complement else OPS["log"](fixed)
+    edge = clamp(edge, min=-100.0) + (x - fixed) * (sign / _TINY)
+    return where(small, edge, OPS["log1p"](-safe) if complement else OPS["log"](safe))
+
+
+def _same_size(name: str, input: Tensor, target: Tensor) -> None:
+    if tuple(need_tensor(target, name, "target").shape) != tuple(need_tensor(input, name).shape):
+        raise error(
+            ValueError, f"{name}(): Target size ({tuple(target.shape)}) must be the same as input size ({tuple(input.shape)})", "tensors of the same size"
+        )
+
+
+@legacy
+@widened
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """-(t log p + (1-t) log(1-p)) for probabilities; the logarithms are kept at least -100."""
-    loss = -(target * clamp(OPS["log"](input), min=-100.0) + (1 - target) * clamp(OPS["log1p"](-input), min=-100.0))
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    """-(t log p + (1-t) log(1-p)) for probabilities p; the logarithms are kept at least -100. Raises ValueError unless both have one shape."""
+    _same_size("binary_cross_entropy", input, target)
+    loss = -(target * _bounded_log(input) + (1 - target) * _bounded_log(input, True))
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@legacy
+@widened
 def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    size_average: Any = None,
-    reduce: Any = None,
-    reduction: str = "mean",
+    input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
-) -> Tensor:
-    """`binary_cross_entropy` of sigmoid(input), without overflow."""
-    negative = clamp(-input, min=0) + OPS["log1p"](OPS["exp"](-OPS["abs"](input)))
+) -> Tensor:  # fmt: skip
+    """`binary_cross_entropy` of sigmoid(input), without overflow; `pos_weight` weighs the positive targets."""
+    _same_size("binary_cross_entropy_with_logits", input, target)
+    negative = -logsigmoid(input)
     if pos_weight is None:
         loss = (1 - target) * input + negative
     else:
         loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * negative
-    return _reduced(loss if weight is None else loss * weight, reduction)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
+def _x_log_x(x: Tensor) -> Tensor:
+    return where(x == 0, 0.0, x * OPS["log"](where(x == 0, 1.0, x)))
+
+
+@legacy
+@widened
 def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
-    """t (log t - input) for log-probabilities `input`; `reduction="batchmean"` divides the sum by the batch size."""
-    if log_target:
-        loss = OPS["exp"](target) * (target - input)
-    else:
-        loss = where(target > 0, target * (OPS["log"](where(target > 0, target, 1.0)) - input), 0.0)
+    """t (log t - input) for log-probabilities `input` (and, with `log_target`, log t); `reduction="batchmean"` divides the sum by the batch size."""
+    loss = OPS["exp"](target) * (target - input) if log_target else _x_log_x(target) - target * input
     if reduction == "batchmean":
-        return total(loss) / input.shape[0]
-    return _reduced(loss, reduction)
+        return total(loss) / input.shape[0] if input.ndim else total(loss)
+    if reduction == "mean":
+        warnings.warn("reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only by the batch size, "
+            "and aligns with the KL div math definition.", stacklevel=3)  # fmt: skip
+    return reduced(loss, reduction)
+
+
+@legacy
+@widened
+def poisson_nll_loss(
+    input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-8, reduce: Any = None,
+    reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """-log of the Poisson probability of `target` at rate exp(input), or at rate `input` without `log_input`; `full` adds Stirling's term for target!."""
+    loss = OPS["exp"](input) - target * input if log_input else input - target * OPS["log"](input + eps)
+    if full:
+        safe = where(target > 1, target, 1)
+        loss = loss + where(target > 1, target * OPS["log"](safe) - target + 0.5 * OPS["log"](2 * math.pi * safe), 0.0)
+    return reduced(loss, reduction)
+
+
+@widened
+def gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """(log var + (input - target)^2 / var) / 2, the variance at least `eps`; `full` adds the constant (Nix and Weigend, 1994).
+
+    `var` is a number, of input's shape, or of one value an example. Raises ValueError for another shape and for negative variances.
+    """
+    spread: Tensor = var if isinstance(var, Tensor) else OPS["full"](tuple(input.shape), float(var), input.dtype)
+    if tuple(spread.shape) != tuple(input.shape):
+        if tuple(spread.shape) == tuple(input.shape[:-1]):
+            spread = OPS["unsqueeze"](spread, spread.ndim)
+        elif tuple(spread.shape[:-1]) != tuple(input.shape[:-1]) or spread.shape[-1] != 1:
+            raise error(ValueError, f"gaussian_nll_loss(): var is of incorrect size: {tuple(spread.shape)} for input {tuple(input.shape)}")
+    if type(spread._data) is np.ndarray and bool((spread._data < 0).any()):
+        raise error(ValueError, "gaussian_nll_loss(): var has negative entry/entries")
+    spread = spread + (clamp(spread, min=eps) - spread).detach()
+    loss = 0.5 * (OPS["log"](spread) + OPS["square"](input - target) / spread)
+    return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
+
+
+# ---------------------------------------------------------------------------------------------------------------- margins between points
+
+
+@legacy
+@widened
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """input where target is 1, max(0, margin - input) where it is -1."""
+    far = where(target != 1, clamp(margin - input, min=0), 0.0)
+    return reduced(far + where(target != -1, input, 0.0), reduction)
+
+
+@legacy
+@widened
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """max(0, -target (input1 - input2) + margin): target 1 when input1 should be the larger, -1 otherwise."""
+    return reduced(clamp(-target * (input1 - input2) + margin, min=0), reduction)
+
+
+@legacy
+@widened
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """1 - cos(input1, input2) where target is 1, max(0, cos - margin) where it is -1, over the last dimension of (N, D) or (D)."""
+    if (target.ndim, input1.ndim) not in ((1, 2), (0, 1)) or input2.ndim != input1.ndim:
+        raise error(RuntimeError, f"cosine_embedding_loss(): {target.ndim}D target tensor expects {target.ndim + 1}D input tensors, but found inputs with "
+            f"sizes {list(input1.shape)} and {list(input2.shape)}")  # fmt: skip
+    lengths = [total(x * x, -1) + 1e-12 for x in (input1, input2)]
+    cosine = total(input1 * input2, -1) / OPS["sqrt"](lengths[0] * lengths[1])
+    loss = where(target == 1, 1 - cosine, 0.0) + where(target == -1, clamp(cosine - margin, min=0), 0.0)
+    return reduced(loss, reduction)
+
+
+def _triplet(near: Tensor, far: Tensor, margin: float, reduction: str) -> Tensor:
+    return reduced(clamp(margin + near - far, min=0), reduction)
+
+
+@legacy
+@widened
+def triplet_margin_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
+    size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """max(0, margin + d(anchor, positive) - d(anchor, negative)) in the p-norm; `swap` takes d(positive, negative) where it is smaller."""
+    if margin <= 0:
+        raise error(ValueError, f"margin must be greater than 0, got {margin}")
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = OPS["minimum"](far, pairwise_distance(positive, negative, p, eps))
+    return _triplet(pairwise_distance(anchor, positive, p, eps), far, margin, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor, positive: Tensor, negative: Tensor, *, distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0, swap: bool = False, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
+    """`triplet_margin_loss` for any distance."""
+    if margin <= 0:
+        raise error(ValueError, f"margin must be greater than 0, got {margin}")
+    distance = pairwise_distance if distance_function is None else distance_function
+    far = distance(anchor, negative)
+    if swap:
+        far = OPS["minimum"](far, distance(positive, negative))
+    return _triplet(distance(anchor, positive), far, margin, reduction)
+
+
+@legacy
+@widened
+def soft_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
+    """log(1 + exp(-target input)) for targets 1 and -1."""
+    return reduced(OPS["log1p"](OPS["exp"](-target * input)), reduction)

@@ -425,12 +425,12 @@ def test_an_extreme_of_nothing_raises_unless_nothing_is_asked_for():
 
 
 def test_convolution_is_its_definition():
-    for x, weight, stride, padding, dilation, groups in samples(OPS["conv2d"]):
-        image, filters, out = array(x), array(weight), array(OPS["conv2d"](x, weight, stride, padding, dilation, groups))
-        padded = np.pad(image, ((0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2)).astype(np.float64)
+    for x, weight, stride, padding, dilation, groups in samples(OPS["convolution"]):
+        image, filters, out = array(x), array(weight), array(OPS["convolution"](x, weight, stride, padding, dilation, groups))
+        padded = np.pad(image, ((0, 0), (0, 0), *((p, p) for p in padding))).astype(np.float64)
         per_group, outputs = filters.shape[1], filters.shape[0] // groups
-        for n, o, i, j in np.ndindex(out.shape):
+        for n, o, *place in np.ndindex(out.shape):
             start = o // outputs * per_group
-            window = padded[n, start : start + per_group, i * stride[0] :: dilation[0], j * stride[1] :: dilation[1]]
-            window = window[:, : filters.shape[2], : filters.shape[3]]
-            assert abs(out[n, o, i, j] - (window * filters[o]).sum()) < 1e-4
+            parts = (slice(i * s, i * s + d * (k - 1) + 1, d) for i, s, d, k in zip(place, stride, dilation, filters.shape[2:]))
+            window = padded[(n, slice(start, start + per_group), *parts)]
+            assert abs(out[(n, o, *place)] - (window * filters[o]).sum()) < 1e-4

@@ -44,15 +44,20 @@ def _prod(x, dim, keepdim):
 
 
 def _pooled(x, kernel, stride, padding, dilation, ceil_mode):
-    return torch.nn.functional.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode, return_indices=True)[1]
+    pool = getattr(torch.nn.functional, f"max_pool{len(kernel)}d")
+    return pool(x, kernel, stride, padding, dilation, ceil_mode, return_indices=True)[1]
+
+
+def _convolved(x, weight, *options):
+    return getattr(torch.nn.functional, f"conv{x.ndim - 2}d")(x, weight, None, *options)
 
 
 def _conv_gradient(which):
     def function(first, second, shape, stride, padding, dilation, groups):
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
         if which == "input":
-            return torch.nn.grad.conv2d_input(shape, second, first, **options)
-        return torch.nn.grad.conv2d_weight(second, shape, first, **options)
+            return getattr(torch.nn.grad, f"conv{first.ndim - 2}d_input")(shape, second, first, **options)
+        return getattr(torch.nn.grad, f"conv{first.ndim - 2}d_weight")(second, shape, first, **options)
 
     return function
 
@@ -75,8 +80,8 @@ CALLS = {
     indices: x[tuple(slice(None) if i is None else i for i in indices)],
     "nonzero": torch.nonzero, "index_put": lambda x, indices, values, accumulate: torch.ops.aten.index_put(x, indices, values, accumulate),
     "slice_scatter": lambda x, source, dim, start, stop, step: torch.slice_scatter(x, source, dim, start, stop, step),
-    "conv2d": lambda x, weight, *options: torch.nn.functional.conv2d(x, weight, None, *options), "conv2d_input_gradient": _conv_gradient("input"),
-    "conv2d_weight_gradient": _conv_gradient("weight"), "max_pool2d_indices": _pooled,
+    "convolution": _convolved, "convolution_input_gradient": _conv_gradient("input"),
+    "convolution_weight_gradient": _conv_gradient("weight"), "max_pool_indices": _pooled,
     "argsort": lambda x, dim, descending: torch.argsort(x, dim=dim, descending=descending, stable=True),
     "full": lambda shape, value, dtype: torch.full(shape, value, dtype=dtype),
     "arange": lambda start, step, count, dtype: torch.arange(start, start + step * count, step, dtype=dtype),
@@ -116,7 +121,7 @@ def skipped(row, args):
     """Samples of which PyTorch has no form: its argument must be a tensor, or its dtypes are fewer."""
     shapes = [a.shape for a in args if isinstance(a, np.ndarray)]
     numbers = not all(isinstance(a, np.ndarray) for a in args)
-    if row.name.startswith("conv2d_") and shapes[0][0] == 0:
+    if row.name.startswith("convolution_") and shapes[0][0] == 0:
         return "torch.nn.grad does not take empty batches"
     if row.name.startswith("view_as") and not args[0].size:
         return "PyTorch wants a dense gradient, and no empty one"
@@ -240,7 +245,7 @@ def test_integer_division(name):
             OPS[name](wrap(x.copy()), zero)
 
 
-HALF = "add mul div sqrt exp log tanh sigmoid erf relu maximum floor_divide remainder sum prod amax argmax cumsum argsort matmul conv2d".split()
+HALF = "add mul div sqrt exp log tanh sigmoid erf relu maximum floor_divide remainder sum prod amax argmax cumsum argsort matmul convolution".split()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -254,13 +259,13 @@ def test_half_precision(name, dtype):
         ours = [map_arrays(lambda a: wrap(a.astype(target.numpy)) if a.dtype.kind == "f" else wrap(a), a) for a in args]
         theirs = [a.to(getattr(torch, dtype)) if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in map(to_torch, args)]
         eps = 2.0**-10 if dtype == "float16" else 2.0**-7
-        assert_same(row(*ours), CALLS[name](*theirs), name, eps * 1.01, eps * (4 if name in ("matmul", "conv2d") else 0.01))
+        assert_same(row(*ours), CALLS[name](*theirs), name, eps * 1.01, eps * (4 if name in ("matmul", "convolution") else 0.01))
 
 
 @pytest.mark.parametrize("call", [
     lambda f, t: f["matmul"](t((2, 3)), t((2, 3))), lambda f, t: f["add"](t((2, 3)), t((4,))), lambda f, t: f["view"](t((2, 3)), (4, 2)),
     lambda f, t: f["expand"](t((2, 3)), (2, 4)), lambda f, t: f["cat"]((t((2, 3)), t((2, 4))), 0), lambda f, t: f["amax"](t((0, 3)), (0,), False),
-    lambda f, t: f["conv2d"](t((1, 2, 4, 4)), t((2, 3, 2, 2)), (1, 1), (0, 0), (1, 1), 1), lambda f, t: f["select"](t((2, 3)), 0, 5),
+    lambda f, t: f["convolution"](t((1, 2, 4, 4)), t((2, 3, 2, 2)), (1, 1), (0, 0), (1, 1), 1), lambda f, t: f["select"](t((2, 3)), 0, 5),
     lambda f, t: f["sub"](f["gt"](t((2,)), 0), f["gt"](t((2,)), 0)), lambda f, t: f["bitwise_and"](t((2,)), t((2,))), lambda f,
     t: f["unfold"](t((3,)), 0, 5, 1),
     lambda f, t: f["tril"](t((3,)), 0), lambda f, t: f["diagonal"](t((3, 3)), 0, 1, 1),

@@ -28,22 +28,23 @@ class Matmul(ctypes.Structure):
     ]  # fmt: skip
 
 
-CONVOLUTION = (
-    "dtype batch in_channels out_channels groups in_height in_width kernel_height kernel_width out_height out_width "
-    "stride_height stride_width padding_height padding_width dilation_height dilation_width"
-).split()
-POOL = (
-    "dtype planes height width out_height out_width kernel_height kernel_width stride_height stride_width padding_height padding_width "
-    "dilation_height dilation_width"
-).split()
+SPACE = [(name, I64 * 3) for name in ("in_size", "kernel", "out_size", "stride", "padding", "dilation")]
 
 
 class Convolution(ctypes.Structure):
-    _fields_ = [*((name, I64) for name in CONVOLUTION), *((name, POINTER) for name in ("input", "weight", "bias", "output"))]
+    _fields_ = [
+        *((name, I64) for name in ("dtype", "batch", "in_channels", "out_channels", "groups")), *SPACE,
+        *((name, POINTER) for name in ("input", "weight", "bias", "output")),
+    ]  # fmt: skip
 
 
 class Pool(ctypes.Structure):
-    _fields_ = [*((name, I64) for name in POOL), ("input", POINTER), ("indices", POINTER)]
+    _fields_ = [("dtype", I64), ("planes", I64), ("size", I64 * 3), *(SPACE[i] for i in (2, 1, 3, 4, 5)), ("input", POINTER), ("indices", POINTER)]
+
+
+def space(values, neutral=1):
+    """Three numbers for up to three dimensions of space."""
+    return (I64 * 3)(*(neutral,) * (3 - len(values)), *values)
 
 
 class Along(ctypes.Structure):
@@ -61,7 +62,7 @@ class Table(ctypes.Structure):
     _fields_ = [
         ("abi", I64), ("threads", I64), ("parallel_for", ctypes.CFUNCTYPE(None, I64, I64, I64, RANGE, POINTER)), ("matmul", function(Matmul)),
         ("convolution", function(Convolution)), ("convolution_input_gradient", function(Convolution)),
-        ("convolution_weight_gradient", function(Convolution)), ("max_pool2d_indices", function(Pool)), ("cumsum", function(Along)),
+        ("convolution_weight_gradient", function(Convolution)), ("max_pool_indices", function(Pool)), ("cumsum", function(Along)),
         ("argsort", function(Along)), ("acquire", ctypes.CFUNCTYPE(POINTER, I64)), ("release", ctypes.CFUNCTYPE(None, POINTER)),
     ]  # fmt: skip
 
@@ -228,8 +229,8 @@ def reference(x, w, groups, stride, padding, dilation):
 
 
 def convolve(name, x, w, bias, out, groups, stride, padding, dilation):
-    call = Convolution(CODES[x.dtype], x.shape[0], x.shape[1], w.shape[0], groups, *x.shape[2:], *w.shape[2:], *out.shape[2:], *stride, *padding,
-                       *dilation, x.ctypes.data, w.ctypes.data, None if bias is None else bias.ctypes.data, out.ctypes.data)  # fmt: skip
+    call = Convolution(CODES[x.dtype], x.shape[0], x.shape[1], w.shape[0], groups, space(x.shape[2:]), space(w.shape[2:]), space(out.shape[2:]),
+                       space(stride), space(padding, 0), space(dilation), x.ctypes.data, w.ctypes.data, None if bias is None else bias.ctypes.data, out.ctypes.data)  # fmt: skip
     return getattr(TABLE, name)(call)
 
 
@@ -338,8 +339,9 @@ def test_max_pool_indices(dtype, kernel, stride, padding, dilation, threads):
         (size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in zip(x.shape[1:], kernel, stride, padding, dilation)
     )
     out = np.full((5, oh, ow), -1, np.int64)
-    call = Pool(CODES[x.dtype], *x.shape, oh, ow, *kernel, *stride, *padding, *dilation, x.ctypes.data, out.ctypes.data)
-    assert TABLE.max_pool2d_indices(call) == OK
+    call = Pool(CODES[x.dtype], 5, space(x.shape[1:]), space((oh, ow)), space(kernel), space(stride), space(padding, 0), space(dilation), x.ctypes.data,
+                out.ctypes.data)  # fmt: skip
+    assert TABLE.max_pool_indices(call) == OK
     for plane, y, z in np.ndindex(5, oh, ow):
         places = [
             (y * stride[0] - padding[0] + i * dilation[0], z * stride[1] - padding[1] + j * dilation[1]) for i, j in np.ndindex(*kernel)

@@ -24,7 +24,7 @@ typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT64_TYPE__ uint64_t;
 
 /* Raised with every change of a struct or of a meaning below. It is part of the cache's key, and the launcher refuses another value. */
-#define SEGUE_RUNTIME_ABI 1
+#define SEGUE_RUNTIME_ABI 2
 
 /* What an entry and the functions below return. The launcher turns these into exceptions; codes from SEGUE_ERROR_OWN on are the
  * library's own, and their texts are given to the launcher when it is made. */
@@ -75,9 +75,9 @@ typedef struct segue_matmul {
     int64_t c_batch[SEGUE_MAX_BATCH];
 } segue_matmul;
 
-/* Two-dimensional convolution; all arrays C-contiguous: input (batch, in_channels, in_height, in_width), weight (out_channels, in_channels / groups,
- * kernel_height, kernel_width), output (batch, out_channels, out_height, out_width) with
- * out = (in + 2 padding - dilation (kernel - 1) - 1) / stride + 1.
+/* Convolution over three dimensions of space (fewer: the leading ones have size 1, kernel 1, stride 1); all arrays C-contiguous:
+ * input (batch, in_channels, *in_size), weight (out_channels, in_channels / groups, *kernel), output (batch, out_channels, *out_size) with
+ * out_size = (in_size + 2 padding - dilation (kernel - 1) - 1) / stride + 1.
  *   convolution:                  reads input, weight, bias (may be null); writes output
  *   convolution_input_gradient:   reads output (its gradient), weight;     writes input (the gradient)
  *   convolution_weight_gradient:  reads output (its gradient), input;      writes weight (the gradient)
@@ -85,22 +85,21 @@ typedef struct segue_matmul {
 typedef struct segue_convolution {
     int64_t dtype;
     int64_t batch, in_channels, out_channels, groups;
-    int64_t in_height, in_width, kernel_height, kernel_width, out_height, out_width;
-    int64_t stride_height, stride_width, padding_height, padding_width, dilation_height, dilation_width;
+    int64_t in_size[3], kernel[3], out_size[3], stride[3], padding[3], dilation[3];
     void* input;
     void* weight;
     const void* bias;
     void* output;
 } segue_convolution;
 
-/* Max pooling over `planes` planes of height x width (C-contiguous): the flat index in its plane (row * width + column) of the greatest element of
- * each window: the first of equal ones; a NaN is greater than all else. Padding never wins. All dtypes above. */
+/* Max pooling over `planes` blocks of size[0] x size[1] x size[2] (C-contiguous; fewer dimensions as above): the flat index in its block of the
+ * greatest element of each window: the first of equal ones; a NaN is greater than all else. Padding never wins. All dtypes above. */
 typedef struct segue_pool {
     int64_t dtype;
-    int64_t planes, height, width, out_height, out_width;
-    int64_t kernel_height, kernel_width, stride_height, stride_width, padding_height, padding_width, dilation_height, dilation_width;
+    int64_t planes;
+    int64_t size[3], out_size[3], kernel[3], stride[3], padding[3], dilation[3];
     const void* input;
-    int64_t* indices;            /* planes x out_height x out_width */
+    int64_t* indices;            /* planes x out_size */
 } segue_pool;
 
 /* A function along one dimension of a C-contiguous array seen as outer x size x inner. Input and output have the same extents. */
@@ -126,7 +125,7 @@ typedef struct segue_runtime {
     int64_t (*convolution)(const segue_convolution* call);
     int64_t (*convolution_input_gradient)(const segue_convolution* call);
     int64_t (*convolution_weight_gradient)(const segue_convolution* call);
-    int64_t (*max_pool2d_indices)(const segue_pool* call);
+    int64_t (*max_pool_indices)(const segue_pool* call);
     int64_t (*cumsum)(const segue_along* call);
     int64_t (*argsort)(const segue_along* call);
 

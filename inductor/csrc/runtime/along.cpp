@@ -84,30 +84,33 @@ template <class T> static int64_t argsort_of(const segue_along& call) {
 }
 
 template <class T> static int64_t pool_of(const segue_pool& c) {
-    const int64_t pixels = c.out_height * c.out_width;
-    parallel(c.planes, lines(pixels * c.kernel_height * c.kernel_width), [&](int64_t begin, int64_t end) {
+    const int64_t block = c.size[0] * c.size[1] * c.size[2], out_row = c.out_size[2], windows = c.out_size[0] * c.out_size[1] * out_row;
+    parallel(c.planes, lines(windows * c.kernel[0] * c.kernel[1] * c.kernel[2]), [&](int64_t begin, int64_t end) {
         for (int64_t plane = begin; plane < end; ++plane) {
-            const T* input = static_cast<const T*>(c.input) + plane * c.height * c.width;
-            int64_t* indices = c.indices + plane * pixels;
-            for (int64_t pixel = 0; pixel < pixels; ++pixel) {
-                const int64_t top = pixel / c.out_width * c.stride_height - c.padding_height;
-                const int64_t left = pixel % c.out_width * c.stride_width - c.padding_width;
+            const T* input = static_cast<const T*>(c.input) + plane * block;
+            int64_t* indices = c.indices + plane * windows;
+            for (int64_t window = 0; window < windows; ++window) {
+                const int64_t front = window / out_row / c.out_size[1] * c.stride[0] - c.padding[0];
+                const int64_t top = window / out_row % c.out_size[1] * c.stride[1] - c.padding[1];
+                const int64_t left = window % out_row * c.stride[2] - c.padding[2];
                 int64_t best = -1;
                 uint64_t best_key = 0;
-                for (int64_t i = 0; i < c.kernel_height; ++i) {
-                    const int64_t y = top + i * c.dilation_height;
-                    if (y < 0 || y >= c.height) continue;
-                    for (int64_t j = 0; j < c.kernel_width; ++j) {
-                        const int64_t x = left + j * c.dilation_width;
-                        if (x < 0 || x >= c.width) continue;
-                        const uint64_t k = key(input + y * c.width + x);
-                        if (best < 0 || k > best_key) {
-                            best = y * c.width + x;
-                            best_key = k;
+                for (int64_t z = front; z < front + c.kernel[0] * c.dilation[0]; z += c.dilation[0]) {
+                    if (z < 0 || z >= c.size[0]) continue;
+                    for (int64_t y = top; y < top + c.kernel[1] * c.dilation[1]; y += c.dilation[1]) {
+                        if (y < 0 || y >= c.size[1]) continue;
+                        const int64_t row = (z * c.size[1] + y) * c.size[2];
+                        for (int64_t x = left; x < left + c.kernel[2] * c.dilation[2]; x += c.dilation[2]) {
+                            if (x < 0 || x >= c.size[2]) continue;
+                            const uint64_t k = key(input + row + x);
+                            if (best < 0 || k > best_key) {
+                                best = row + x;
+                                best_key = k;
+                            }
                         }
                     }
                 }
-                indices[pixel] = best < 0 ? 0 : best;
+                indices[window] = best < 0 ? 0 : best;
             }
         }
     });
@@ -129,17 +132,15 @@ int64_t argsort(const segue_along* call) {
     static int64_t (*const table_of[])(const segue_along&) = SEGUE_TYPED(argsort_of);
     return sensible(call) ? table_of[call->dtype](*call) : static_cast<int64_t>(SEGUE_ERROR_ARGUMENT);
 }
-int64_t max_pool2d_indices(const segue_pool* call) {
+int64_t max_pool_indices(const segue_pool* call) {
     static int64_t (*const table_of[])(const segue_pool&) = SEGUE_TYPED(pool_of);
-    const int64_t positive[] = {call->kernel_height, call->kernel_width,    call->stride_height,
-                                call->stride_width,  call->dilation_height, call->dilation_width};
-    for (int64_t size : positive)
-        if (size < 1) return SEGUE_ERROR_ARGUMENT;
-    const int64_t sizes[] = {call->planes, call->height, call->width, call->out_height, call->out_width};
-    for (int64_t size : sizes)
-        if (size < 0) return SEGUE_ERROR_ARGUMENT;
-    if (!typed(call)) return SEGUE_ERROR_ARGUMENT;
-    if ((call->height == 0 || call->width == 0) && call->planes * call->out_height * call->out_width > 0) return SEGUE_ERROR_ARGUMENT;
+    int64_t elements = 1, windows = call->planes;
+    for (int d = 0; d < 3; ++d) {
+        if (call->kernel[d] < 1 || call->stride[d] < 1 || call->dilation[d] < 1 || call->size[d] < 0 || call->out_size[d] < 0) return SEGUE_ERROR_ARGUMENT;
+        elements *= call->size[d];
+        windows *= call->out_size[d];
+    }
+    if (!typed(call) || call->planes < 0 || (elements == 0 && windows > 0)) return SEGUE_ERROR_ARGUMENT;
     return table_of[call->dtype](*call);
 }
 

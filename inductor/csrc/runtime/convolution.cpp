@@ -1,6 +1,6 @@
 /* Convolution and its two gradients, as matrix products of unfolded inputs.
  *
- * In comes a segue_convolution (NCHW, contiguous); out goes the output or a gradient. The one idea: the columns of the unfolded input are made a
+ * In comes a segue_convolution (N, C, then up to three dimensions of space; contiguous); out goes the output or a gradient. The one idea: the columns of the unfolded input are made a
  * block at a time, small enough to stay in the cache, and multiplied at once; blocks are cut by the shape alone, and sums over them run in one order,
  * so the result does not depend on the number of threads. */
 #include <cstring>
@@ -13,15 +13,18 @@ constexpr int64_t UNITS = 16;                  /* as many pieces of work as a po
 
 struct Extents {
     const segue_convolution& call;
-    int64_t channels, filters, taps, unfolded, pixels, plane, output_plane;  /* of one group; unfolded = channels * taps */
+    int64_t channels, filters, taps, unfolded, pixels, plane;  /* of one group; unfolded = channels * taps */
     explicit Extents(const segue_convolution& c)
-        : call(c), channels(c.in_channels / c.groups), filters(c.out_channels / c.groups), taps(c.kernel_height * c.kernel_width),
-          unfolded(channels * taps), pixels(c.out_height * c.out_width), plane(c.in_height * c.in_width), output_plane(pixels) {}
+        : call(c), channels(c.in_channels / c.groups), filters(c.out_channels / c.groups), taps(volume(c.kernel)), unfolded(channels * taps),
+          pixels(volume(c.out_size)), plane(volume(c.in_size)) {}
+    static int64_t volume(const int64_t* sizes) { return sizes[0] * sizes[1] * sizes[2]; }
     int64_t pixel_block() const {
         return greatest<int64_t>(least<int64_t>(pixels, 64), least(pixels, BLOCK_ELEMENTS / greatest<int64_t>(unfolded, 1)));
     }
     bool is_product() const {  /* a 1 x 1 kernel that reads each pixel once: the input is its own unfolding */
-        return taps == 1 && call.stride_height == 1 && call.stride_width == 1 && call.padding_height == 0 && call.padding_width == 0;
+        bool plain = taps == 1;
+        for (int d = 0; d < 3; ++d) plain = plain && call.stride[d] == 1 && call.padding[d] == 0;
+        return plain;
     }
 };
 
@@ -34,17 +37,22 @@ static Span inside(int64_t shift, int64_t stride, int64_t width, int64_t out_wid
     return {begin, greatest(begin, least(end, out_width))};
 }
 
-/* Calls work(row of the unfolding, place in that row, count, input row or null, first input column) for each piece of an output row. */
+/* Calls work(row of the unfolding, place in that row, first output column, count, channel, input row or -1 for one in the padding, first input
+ * column) for each piece of an output row. */
 template <class Work>
 SEGUE_ALWAYS void each_piece(const Extents& e, int64_t first_channel, int64_t channels, int64_t first, int64_t count, Work work) {
     const segue_convolution& c = e.call;
+    const int64_t kernel_plane = c.kernel[1] * c.kernel[2], out_plane = c.out_size[1] * c.out_size[2];
     for (int64_t row = 0; row < channels * e.taps; ++row) {
         const int64_t channel = first_channel + row / e.taps, tap = row % e.taps;
-        const int64_t down = tap / c.kernel_width * c.dilation_height - c.padding_height;
-        const int64_t across = tap % c.kernel_width * c.dilation_width - c.padding_width;
+        const int64_t deep = tap / kernel_plane * c.dilation[0] - c.padding[0];
+        const int64_t down = tap % kernel_plane / c.kernel[2] * c.dilation[1] - c.padding[1];
+        const int64_t across = tap % c.kernel[2] * c.dilation[2] - c.padding[2];
         for (int64_t pixel = first; pixel < first + count;) {
-            const int64_t y = pixel / c.out_width, x = pixel % c.out_width, length = least(c.out_width - x, first + count - pixel);
-            work(row, pixel - first, x, length, channel, y * c.stride_height + down, across);
+            const int64_t x = pixel % c.out_size[2], length = least(c.out_size[2] - x, first + count - pixel);
+            const int64_t z = pixel / out_plane * c.stride[0] + deep, y = pixel % out_plane / c.out_size[2] * c.stride[1] + down;
+            const bool outside = z < 0 || z >= c.in_size[0] || y < 0 || y >= c.in_size[1];
+            work(row, pixel - first, x, length, channel, outside ? -1 : z * c.in_size[1] + y, across);
             pixel += length;
         }
     }
@@ -55,16 +63,16 @@ static void unfold(const Extents& e, const T* image, int64_t first_channel, int6
     const segue_convolution& c = e.call;
     auto piece = [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
         T* to = columns + row * count + at;
-        if (y < 0 || y >= c.in_height) {
+        if (y < 0) {
             std::memset(to, 0, static_cast<size_t>(length) * sizeof(T));
             return;
         }
-        const T* from = image + channel * e.plane + y * c.in_width;
-        const Span span = inside(across, c.stride_width, c.in_width, c.out_width);
+        const T* from = image + channel * e.plane + y * c.in_size[2];
+        const Span span = inside(across, c.stride[2], c.in_size[2], c.out_size[2]);
         const int64_t begin = least(greatest(span.begin - x, int64_t{0}), length), end = greatest(begin, least(span.end - x, length));
         for (int64_t i = 0; i < begin; ++i) to[i] = 0;
-        if (c.stride_width == 1) std::memcpy(to + begin, from + x + begin + across, static_cast<size_t>(end - begin) * sizeof(T));
-        else for (int64_t i = begin; i < end; ++i) to[i] = from[(x + i) * c.stride_width + across];
+        if (c.stride[2] == 1) std::memcpy(to + begin, from + x + begin + across, static_cast<size_t>(end - begin) * sizeof(T));
+        else for (int64_t i = begin; i < end; ++i) to[i] = from[(x + i) * c.stride[2] + across];
         for (int64_t i = end; i < length; ++i) to[i] = 0;
     };
     each_piece(e, first_channel, channels, first, count, piece);
@@ -74,13 +82,13 @@ template <class T>
 static void fold_back(const Extents& e, const T* columns, int64_t first_channel, int64_t channels, int64_t first, int64_t count, T* image) {
     const segue_convolution& c = e.call;
     auto piece = [&](int64_t row, int64_t at, int64_t x, int64_t length, int64_t channel, int64_t y, int64_t across) {
-        if (y < 0 || y >= c.in_height) return;
+        if (y < 0) return;
         const T* from = columns + row * count + at;
-        T* to = image + channel * e.plane + y * c.in_width;
-        const Span span = inside(across, c.stride_width, c.in_width, c.out_width);
+        T* to = image + channel * e.plane + y * c.in_size[2];
+        const Span span = inside(across, c.stride[2], c.in_size[2], c.out_size[2]);
         const int64_t begin = least(greatest(span.begin - x, int64_t{0}), length), end = greatest(begin, least(span.end - x, length));
-        if (c.stride_width == 1) for (int64_t i = begin; i < end; ++i) to[x + i + across] += from[i];
-        else for (int64_t i = begin; i < end; ++i) to[(x + i) * c.stride_width + across] += from[i];
+        if (c.stride[2] == 1) for (int64_t i = begin; i < end; ++i) to[x + i + across] += from[i];
+        else for (int64_t i = begin; i < end; ++i) to[(x + i) * c.stride[2] + across] += from[i];
     };
     each_piece(e, first_channel, channels, first, count, piece);
 }
@@ -191,16 +199,13 @@ template <class T> static int64_t weight_gradient(const segue_convolution& call)
 }
 
 static bool sensible(const segue_convolution& c) {
-    const int64_t sizes[] = {c.batch, c.in_channels, c.out_channels, c.in_height, c.in_width, c.padding_height, c.padding_width};
-    const int64_t positive[] = {c.groups, c.kernel_height, c.kernel_width, c.stride_height, c.stride_width, c.dilation_height, c.dilation_width};
-    for (int64_t size : sizes)
-        if (size < 0) return false;
-    for (int64_t size : positive)
-        if (size < 1) return false;
-    if (c.in_channels % c.groups || c.out_channels % c.groups) return false;
-    const int64_t height = c.in_height + 2 * c.padding_height - c.dilation_height * (c.kernel_height - 1) - 1;
-    const int64_t width = c.in_width + 2 * c.padding_width - c.dilation_width * (c.kernel_width - 1) - 1;
-    return height >= 0 && width >= 0 && c.out_height == height / c.stride_height + 1 && c.out_width == width / c.stride_width + 1;
+    if (c.batch < 0 || c.in_channels < 0 || c.out_channels < 0 || c.groups < 1 || c.in_channels % c.groups || c.out_channels % c.groups) return false;
+    for (int d = 0; d < 3; ++d) {
+        if (c.in_size[d] < 0 || c.padding[d] < 0 || c.kernel[d] < 1 || c.stride[d] < 1 || c.dilation[d] < 1) return false;
+        const int64_t room = c.in_size[d] + 2 * c.padding[d] - c.dilation[d] * (c.kernel[d] - 1) - 1;
+        if (room < 0 || c.out_size[d] != room / c.stride[d] + 1) return false;
+    }
+    return true;
 }
 
 typedef int64_t (*Typed)(const segue_convolution&);

@@ -73,7 +73,7 @@ int64_t matmul(const segue_matmul* call);
 int64_t convolution(const segue_convolution* call);
 int64_t convolution_input_gradient(const segue_convolution* call);
 int64_t convolution_weight_gradient(const segue_convolution* call);
-int64_t max_pool2d_indices(const segue_pool* call);
+int64_t max_pool_indices(const segue_pool* call);
 int64_t cumsum(const segue_along* call);
 int64_t argsort(const segue_along* call);
 
