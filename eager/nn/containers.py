@@ -6,6 +6,7 @@ writes the registry under the names "0", "1" ... or the given keys.
 
 from __future__ import annotations
 
+import copy
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -18,7 +19,7 @@ Member = TypeVar("Member")
 
 
 class _Listed(Module, Generic[Member]):
-    """What Sequential, ModuleList and ParameterList share: members in the registry `_registry` under running numbers."""
+    """What Sequential and ModuleList share: members in the registry under running numbers."""
 
     _registry = "_modules"
 
@@ -80,11 +81,27 @@ class _Listed(Module, Generic[Member]):
             self.append(member)
         return self
 
-    def insert(self, index: int, member: Member) -> None:
+    def insert(self, index: int, member: Member) -> Any:
         """Add a member before a position."""
         members = list(self._members().values())
         members.insert(index, member)
         self._renumber(members)
+        return self
+
+    def pop(self, index: int | slice = -1) -> Any:
+        """Remove a member and return it."""
+        member = self[index]
+        del self[index]
+        return member
+
+    def __add__(self, other: Iterable[Member]) -> Any:
+        return type(self)(*self._pack([*self, *other]))
+
+    def __iadd__(self, other: Iterable[Member]) -> Any:
+        return self.extend(other)
+
+    def __reversed__(self) -> Iterator[Member]:
+        return reversed(list(self))
 
 
 class Sequential(_Listed[Module]):
@@ -107,7 +124,16 @@ class Sequential(_Listed[Module]):
     def _pack(self, members: list) -> tuple:
         return tuple(members)
 
-    def forward(self, input: Any) -> Any:  # noqa: A002
+    def __mul__(self, times: int) -> Sequential:
+        if not isinstance(times, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self).__name__} and {type(times).__name__}")
+        if times <= 0:
+            raise ValueError(f"Non-positive multiplication factor {times} for {type(self).__name__}")
+        return type(self)(*[module if number == 0 else copy.deepcopy(module) for number in range(times) for module in self])
+
+    __rmul__ = __mul__
+
+    def forward(self, input: Any) -> Any:
         """The last module's result."""
         for module in self:
             input = module(input)  # noqa: A001
@@ -115,36 +141,172 @@ class Sequential(_Listed[Module]):
 
 
 class ModuleList(_Listed[Module]):
-    """A list of modules; it has no forward of its own."""
+    """A list of modules; it has no forward of its own. Neighbours that print alike are printed once."""
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
+        self.extend(modules or ())
+
+    def __repr__(self) -> str:
+        groups: list[tuple[str, list[int]]] = []
+        for number, module in enumerate(self):
+            text = repr(module)
+            if groups and groups[-1][0] == text:
+                groups[-1][1].append(number)
+            else:
+                groups.append((text, [number]))
+        if not groups:
+            return f"{self._get_name()}()"
+        lines = []
+        for text, members in groups:
+            text = text.replace("\n", "\n  ")
+            first, last = members[0], members[-1]
+            lines.append(f"({first}): {text}" if first == last else f"({first}-{last}): {len(members)} x {text}")
+        return "\n  ".join([f"{self._get_name()}(", *lines]) + "\n)"
 
 
-class ParameterList(_Listed[Parameter]):
-    """A list of parameters; tensors are wrapped in Parameter."""
+def _as_parameter(value: Any) -> Any:
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
-    _registry = "_parameters"
 
-    def __init__(self, values: Iterable[Tensor] = ()) -> None:
+def _line(name: str, value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"({name}): {'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+    return f"({name}): Object of type: {type(value).__name__}"
+
+
+class _Held(Module):
+    """Values under names: tensors as parameters in the registry, anything else as plain attributes, in the order of `_order`."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.extend(value if isinstance(value, Parameter) else Parameter(value) for value in values)
+        self._order: dict[str, None] = {}
 
-    def append(self, member: Tensor) -> Any:
-        """Add a parameter at the end."""
-        return super().append(member if isinstance(member, Parameter) else Parameter(member))
+    def _put(self, name: str, value: Any) -> None:
+        self._order[name] = None
+        setattr(self, name, _as_parameter(value))
+
+    def _drop(self, name: str) -> None:
+        del self._order[name]
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return len(self._order)
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({name}): Parameter of shape {tuple(p.shape)}, {p.dtype}" for name, p in self._parameters.items() if p is not None)
+        return "\n".join(_line(name, getattr(self, name)) for name in self._order)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError(f"{type(self).__name__} should not be called.")
+
+
+class ParameterList(_Held):
+    """A list of parameters; tensors are wrapped in Parameter, other values are kept as they are."""
+
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.extend(values or ())
+
+    def _name(self, index: int) -> str:
+        position = operator.index(index)
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {len(self)}")
+        return str(position % len(self))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return type(self)(list(self)[index])
+        return getattr(self, self._name(index))
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, self._name(index), _as_parameter(value))
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([getattr(self, name) for name in self._order])
+
+    def append(self, value: Any) -> ParameterList:
+        """Add a value at the end."""
+        self._put(str(len(self)), value)
+        return self
+
+    def extend(self, values: Iterable[Any]) -> ParameterList:
+        """Add values at the end, in order."""
+        for value in values:
+            self.append(value)
+        return self
+
+    __iadd__ = extend
+
+
+class ParameterDict(_Held):
+    """A dict of parameters, in the order of insertion; tensors are wrapped in Parameter, other values are kept as they are."""
+
+    def __init__(self, parameters: Mapping[str, Any] | Iterable[Any] | None = None) -> None:
+        super().__init__()
+        self.update(parameters or {})
+
+    def __getitem__(self, key: str) -> Any:
+        if str(key) not in self._order:
+            raise KeyError(key)
+        return getattr(self, str(key))
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._put(str(key), value)
+
+    def __delitem__(self, key: str) -> None:
+        self._drop(str(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._order))
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._order
+
+    def keys(self) -> Iterable[str]:
+        """The names."""
+        return list(self._order)
+
+    def values(self) -> Iterable[Any]:
+        """The values."""
+        return [getattr(self, name) for name in self._order]
+
+    def items(self) -> Iterable[tuple[str, Any]]:
+        """Names and values."""
+        return [(name, getattr(self, name)) for name in self._order]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a name, or a default."""
+        return getattr(self, key) if key in self._order else default
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a name, which is set to a default first where it is missing."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str) -> Any:
+        """Remove a value and return it."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Remove all values."""
+        for name in list(self._order):
+            self._drop(name)
+
+    def update(self, parameters: Any) -> None:
+        """Add or replace values by name: from a mapping, or pairs."""
+        for name, value in parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters:
+            self[name] = value
 
 
 class ModuleDict(Module):
     """A dict of modules; it has no forward of its own."""
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
-        self.update(modules)
+        self.update(modules or ())
 
     def __getitem__(self, key: str) -> Module:
         return self._modules[key]
@@ -182,5 +344,9 @@ class ModuleDict(Module):
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add or replace modules by name."""
-        for name, module in modules.items() if isinstance(modules, Mapping) else modules:
+        for name, module in modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules:
             self[name] = module
+
+    def clear(self) -> None:
+        """Remove all modules."""
+        self._modules.clear()

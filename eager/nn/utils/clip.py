@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .. import functional as F
-from ..autograd.mode import no_grad
-from ..functional.creation import tensor as make_tensor
-from ..tensor import Tensor
-from .module import Module
+from ... import functional as F
+from ...autograd.mode import no_grad
+from ...functional.creation import tensor as make_tensor
+from ...tensor import Tensor
+from ..module import Module
 
 
 def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -21,7 +21,9 @@ def _listed(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [parameters] if isinstance(parameters, Tensor) else list(parameters)
 
 
-def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+def get_total_norm(
+    tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
     """The norm of all tensors taken as one vector: (sum |x|^p)^(1/p), or the largest |x| for p = inf.
 
     With `error_if_nonfinite` raises RuntimeError when the norm is infinite or NaN.
@@ -44,25 +46,38 @@ def get_total_norm(tensors: Iterable[Tensor], norm_type: float = 2.0, error_if_n
     return total
 
 
-def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None) -> None:
+    """Scale all gradients in place by min(1, max_norm / (total_norm + 1e-6)), always multiplied, so that nothing depends on the data."""
+    with no_grad():
+        factor = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
+        for gradient in _gradients(parameters):
+            gradient.mul_(factor)
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    found = []
+    for parameter in _listed(parameters):
+        gradient = parameter.grad
+        if gradient is not None:
+            found.append(gradient)
+    return found
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+) -> Tensor:
     """Scale all gradients in place so that their total norm is at most `max_norm`; returns the norm before.
 
-    The factor is min(1, max_norm / (norm + 1e-6)), always multiplied, so nothing depends on the data.
+    With `error_if_nonfinite` raises RuntimeError when the norm is infinite or NaN. `foreach` is accepted: the compiler fuses the loop.
     """
+    listed = _listed(parameters)
     with no_grad():
-        gradients = []
-        for parameter in _listed(parameters):
-            gradient = parameter.grad
-            if gradient is not None:
-                gradients.append(gradient)
-        total = get_total_norm(gradients, norm_type, error_if_nonfinite)
-        factor = (max_norm / (total + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(factor)
+        total = get_total_norm(_gradients(listed), norm_type, error_if_nonfinite)
+        clip_grads_with_norm_(listed, max_norm, total)
     return total
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Clamp every gradient in place to [-clip_value, clip_value]."""
     limit = float(clip_value)
     with no_grad():

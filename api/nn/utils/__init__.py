@@ -1,0 +1,8 @@
+"""Helpers around modules, parameters and their gradients."""
+
+from segue.eager.nn.utils import *
+from segue.eager.nn.utils import __all__ as _helpers
+
+from . import rnn
+
+__all__ = [*_helpers, "rnn"]
