@@ -11,15 +11,20 @@ from ..tensor import Tensor
 from . import special
 from .arguments import cast
 from .complex_numbers import *  # noqa: F403
+from .copies import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
+from .joining import *  # noqa: F403
+from .joining import _chunk_cat
 from .methods import attach, from_parts
 from .networks import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reduction import *  # noqa: F403
+from .scanning import *  # noqa: F403
 from .shape import *  # noqa: F403
+from .statistics import *  # noqa: F403
 
 attach(globals())
 install_namespace(sys.modules[__name__])
@@ -32,4 +37,4 @@ for _name, _row in _rows.items():
         globals()[_name] = _row
 
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
-_ = (Tensor, special, cast, from_parts)
+_ = (_chunk_cat, Tensor, special, cast, from_parts)

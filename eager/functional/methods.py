@@ -32,12 +32,15 @@ METHODS = {
         "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isposinf isneginf isreal"
     ),
     "reduction": (
-        "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp norm softmax log_softmax cumsum sort argsort topk"
+        "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp norm softmax log_softmax cumsum sort argsort topk "
+        "cummax cummin cumprod logcumsumexp diff msort unique unique_consecutive nansum nanmean aminmax kthvalue median nanmedian mode quantile "
+        "nanquantile cov corrcoef bincount histc histogram"
     ),
     "shape": (
         "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis squeeze unsqueeze expand expand_as "
         "broadcast_to sum_to_size contiguous clone detach narrow select unbind split chunk repeat tile repeat_interleave flip roll diagonal diag tril "
-        "triu unfold to"
+        "triu unfold to tensor_split hsplit vsplit dsplit split_with_sizes unsafe_split unsafe_chunk fliplr flipud rot90 diag_embed diagflat trace "
+        "narrow_copy as_strided storage_offset as_strided_scatter diagonal_scatter select_scatter slice_scatter kron dist"
     ),
     "indexing": (
         "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put"
@@ -58,7 +61,7 @@ INPLACE = {
         "eq ne lt le gt ge greater less greater_equal less_equal not_equal logical_not logical_and logical_or logical_xor bitwise_and bitwise_or "
         "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
-    "others": "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum addmm baddbmm",
+    "others": "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum cumprod addmm baddbmm",
 }
 CASTS = {
     "float": dtypes.float32,

@@ -114,7 +114,7 @@ moveaxis = movedim
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Dimensions of size 1 left out: all, or those of `dim` that are of size 1."""
-    candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim)
+    candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim) if dim != () else ()
     return OPS["squeeze"](input, tuple(d for d in candidates if input.shape[d] == 1))
 
 
@@ -315,9 +315,10 @@ def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Te
     return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """The order reversed along `dims`, as a copy."""
-    return OPS["flip"](input, dimensions(as_shape(dims), input.ndim))
+    chosen = as_shape(axes) if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
+    return OPS["flip"](input, dimensions(chosen, input.ndim) if chosen else ())
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:

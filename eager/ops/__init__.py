@@ -1,11 +1,27 @@
 """The operators: one row each (see definition.py), in modules by kind. Importing this package fills `OPS`."""
 
-from . import complex, convolution, creation, elementary, indexing, pointwise, pooling, products, random, reductions, scans, scatter, special, views
+from . import (
+    complex,
+    convolution,
+    creation,
+    elementary,
+    indexing,
+    pointwise,
+    pooling,
+    products,
+    random,
+    reductions,
+    scans,
+    scatter,
+    special,
+    strided,
+    views,
+)
 from .definition import OPS
 
 NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
 
 __all__ = [
     "NAMES", "OPS", "complex", "convolution", "creation", "elementary", "indexing", "pointwise", "pooling", "products", "random", "reductions", "scans",
-    "scatter", "special", "views",
+    "scatter", "special", "strided", "views",
 ]  # fmt: skip

@@ -289,7 +289,7 @@ def places(F: Any, x_shape: Any, view: Callable[[Any], Any]) -> Any:
     return F.reshape(view(F.reshape(F.arange(count), tuple(x_shape))), (-1,))
 
 
-def _scattered(F: Any, g: Any, x_shape: Any, view: Callable[[Any], Any]) -> Any:
+def scattered(F: Any, g: Any, x_shape: Any, view: Callable[[Any], Any]) -> Any:
     flat = zeros(F, g, (numel(x_shape),))
     return F.reshape(F.index_add(flat, 0, places(F, x_shape, view), F.reshape(g, (-1,))), tuple(x_shape))
 
@@ -334,7 +334,7 @@ def _diagonal_samples() -> list:
 
 view_row(
     "diagonal", "x: Tensor, offset, dim1, dim2", shape=_diagonal_shape, kernel=_diagonal_kernel, index_map=_diagonal_map, strides=_diagonal_strides,
-    vjp=lambda F, g, x_shape, offset, dim1, dim2: _scattered(F, g, x_shape, lambda p: F.diagonal(p, offset, dim1, dim2)),
+    vjp=lambda F, g, x_shape, offset, dim1, dim2: scattered(F, g, x_shape, lambda p: F.diagonal(p, offset, dim1, dim2)),
     batch=batching.shifted("diagonal", lambda x, offset, dim1, dim2: (offset, dim1 + 1, dim2 + 1)), samples=_diagonal_samples,
     doc="The diagonal of the dimensions `dim1` and `dim2`, as the last dimension; `offset` columns above the main one. Raises when both are one.",
 )  # fmt: skip
@@ -365,7 +365,7 @@ def _unfold_samples() -> list:
 view_row(
     "unfold", "x: Tensor, dim, size, step", shape=_unfold_shape, kernel=_unfold_kernel,
     index_map=lambda index, out_shape, x_shape, dim, size, step: replaced(index[:-1], dim, index[dim] * step + index[-1]) if x_shape else (),
-    strides=_unfold_strides, vjp=lambda F, g, x_shape, dim, size, step: _scattered(F, g, x_shape, lambda p: F.unfold(p, dim, size, step)),
+    strides=_unfold_strides, vjp=lambda F, g, x_shape, dim, size, step: scattered(F, g, x_shape, lambda p: F.unfold(p, dim, size, step)),
     batch=batching.shifted("unfold", lambda x, dim, size, step: (dim + 1, size, step)), samples=_unfold_samples,
     doc="All windows of `size` along `dim`, `step` apart, the window as the last dimension. Raises for a window larger than the dimension.",
 )  # fmt: skip

@@ -64,6 +64,10 @@ def _conv_gradient(which):
 
 CALLS = {
     **{name: getattr(torch, name) for name in SAME}, **{name: getattr(torch.special, name) for name in SPECIAL_NAMES},
+    "as_strided": lambda x, size, stride, offset: torch.as_strided(x, size, stride, offset), "cumprod": torch.cumprod,
+    "logcumsumexp": torch.logcumsumexp, "cummax_indices": lambda x, dim: torch.cummax(x, dim)[1],
+    "cummin_indices": lambda x, dim: torch.cummin(x, dim)[1],
+    "searchsorted": lambda sequence, values, right: torch.searchsorted(sequence, values, right=right),
     "frexp_mantissa": lambda x: torch.frexp(x)[0], "frexp_exponent": lambda x: torch.frexp(x)[1],
     "clamp_min": lambda x, y: torch.clamp(x, min=y), "clamp_max": lambda x, y: torch.clamp(x, max=y), "cast": lambda x, dtype: x.to(dtype),
     "sum": lambda x, dim, keepdim: torch.sum(x, dim, keepdim) if dim else x.clone(), "prod": _prod,
@@ -131,7 +135,7 @@ def skipped(row, args):
 
 
 def test_all_rows_are_compared():
-    others = {"airy_ai_slope", "orthogonal_polynomial"}  # test_special.py
+    others = {"airy_ai_slope", "orthogonal_polynomial", "linear_recurrence", "row_order"}  # test_special.py, test_operators.py
     assert set(NAMES) - CALLS.keys() == {"uniform", "randint", *others}
 
 

@@ -1,0 +1,346 @@
+"""Order statistics, averages that pass over NaN, covariances and histograms.
+
+In come tensors and dimensions, out go tensors. The one idea: an order statistic is a gather at a place in the sorted order, so its derivative is that of the
+gather; a histogram is a search for the interval and an addition at its place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import namedtuple
+from typing import Any
+
+from .. import dtypes
+from ..dtypes import as_dtype
+from ..errors import error
+from ..ops.definition import OPS
+from ..tensor import Tensor
+from .arguments import cast, dimension, dimensions, numpy_names
+from .complex_numbers import conj
+from .creation import arange, linspace, zeros
+from .products import matmul
+from .reduction import argsort, mean, std, sum  # noqa: A004
+from .scanning import cummax, searchsorted
+from .shape import ravel, reshape, unsqueeze
+
+_Found: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("median", "nanmedian", "kthvalue", "mode")}
+MinMax = namedtuple("aminmax", ("min", "max"))
+Histogram = namedtuple("histogram", ("hist", "bin_edges"))
+HistogramDD = namedtuple("histogramdd", ("hist", "bin_edges"))
+
+# ---------------------------------------------------------------------------------------------------------------- folds
+
+
+@numpy_names
+def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum over `dim`, NaN counted as 0."""
+    if input.dtype.is_complex:
+        raise error(RuntimeError, "nansum does not support complex inputs")
+    x = OPS["where"](OPS["isnan"](input), 0, input) if input.dtype.is_floating_point else input
+    return sum(x, dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The mean over `dim` of what is not NaN."""
+    if input.dtype.category < dtypes.FLOAT:
+        raise error(RuntimeError, f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.name}")
+    x = cast(input, as_dtype(dtype)) if dtype is not None else input
+    missing = OPS["isnan"](x)
+    total = sum(OPS["where"](missing, 0, x), dim, keepdim)
+    return total / sum(OPS["logical_not"](missing), dim, keepdim)
+
+
+@numpy_names
+def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+    """(min, max) over `dim`, or of all elements; equal ones share the gradient."""
+    dims = dimensions(dim, input.ndim)
+    keep = keepdim and input.ndim > 0
+    return MinMax(OPS["amin"](input, dims, keep), OPS["amax"](input, dims, keep))
+
+
+@numpy_names
+def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+    """Standard deviation and mean."""
+    return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
+
+
+# ---------------------------------------------------------------------------------------------------------------- order statistics
+
+
+def _at(name: str, x: Tensor, place: int, order: Tensor, k: Any, keepdim: bool) -> Any:
+    """(values, indices) at place `k` (an int, or a tensor of one for each slice) of the sorted order."""
+    if not x.ndim:
+        return _Found[name](OPS["clone"](x), OPS["full"]((), 0, dtypes.int64))
+    indices = OPS["gather"](order, place, k) if isinstance(k, Tensor) else OPS["slice"](order, place, k, k + 1, 1)
+    values = OPS["gather"](x, place, indices)
+    if not keepdim:
+        values, indices = OPS["squeeze"](values, (place,)), OPS["squeeze"](indices, (place,))
+    return _Found[name](values, indices)
+
+
+def _not_empty(name: str, x: Tensor, place: int) -> None:
+    if x.ndim and x.shape[place] == 0:
+        raise error(IndexError, f"{name}(): Expected reduction dim {place} to have non-zero size.")
+    if x.dtype.is_complex:
+        raise error(RuntimeError, f"{name}() is not implemented for complex tensors")
+
+
+@numpy_names
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """(values, indices) of the k-th smallest along `dim`, counted from 1. Raises RuntimeError for k out of range."""
+    place = dimension(dim, input.ndim)
+    _not_empty("kthvalue", input, place)
+    if not 1 <= k <= (input.shape[place] if input.ndim else 1):
+        raise error(RuntimeError, f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, shape {tuple(input.shape)}")
+    return _at("kthvalue", input, place, argsort(input, place), k - 1, keepdim)
+
+
+def _medians(name: str, ignore: bool) -> Any:
+    @numpy_names
+    def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
+        if dim is None:
+            if input.numel() == 0:
+                return OPS["full"]((), math.nan if input.dtype.is_floating_point else 0, input.dtype)
+            return function(ravel(input), 0).values
+        place = dimension(dim, input.ndim)
+        _not_empty(name, input, place)
+        if not input.ndim:
+            return _at(name, input, 0, input, 0, False)
+        order, size = argsort(input, place), input.shape[place]
+        if not input.dtype.is_floating_point:
+            return _at(name, input, place, order, (size - 1) // 2, keepdim)
+        missing = OPS["sum"](OPS["isnan"](input), (place,), True)  # NaNs stand last in the order
+        if ignore:
+            k = OPS["floor_divide"](OPS["clamp_min"](size - missing - 1, 0), 2)
+        else:
+            k = OPS["where"](OPS["gt"](missing, 0), size - missing, OPS["full"](tuple(missing.shape), (size - 1) // 2, dtypes.int64))
+        return _at(name, input, place, order, k, keepdim)
+
+    function.__name__ = function.__qualname__ = name
+    what = "not counting NaN" if ignore else "NaN if there is one"
+    function.__doc__ = f"The lower median of all elements, {what}; with `dim`, (values, indices) along it."
+    return function
+
+
+median = _medians("median", False)
+nanmedian = _medians("nanmedian", True)
+
+
+@numpy_names
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
+    """(values, indices) of the most frequent element along `dim`, the smallest of equally frequent ones; the last place where it stands."""
+    place = dimension(dim, input.ndim)
+    _not_empty("mode", input, place)
+    if not input.ndim:
+        return _at("mode", input, 0, input, 0, keepdim)
+    size = input.shape[place]
+    order = argsort(input, place)
+    ordered = OPS["gather"](input, place, order).detach()
+    where = reshape(arange(size), (-1,) + (1,) * (input.ndim - 1 - place))
+    fresh = OPS["ne"](OPS["slice"](ordered, place, 1, size, 1), OPS["slice"](ordered, place, 0, size - 1, 1))
+    fresh = OPS["cat"]((OPS["full"]((*input.shape[:place], 1, *input.shape[place + 1 :]), True, dtypes.bool), fresh), place)
+    starts = cummax(OPS["where"](fresh, where, 0), place)[0]
+    length = OPS["sub"](where, starts)  # of the run so far: the first that is longest ends the smallest mode
+    return _at("mode", input, place, order, OPS["argmax"](length, place, True), keepdim)
+
+
+_INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _quantiles(name: str, ignore: bool) -> Any:
+    @numpy_names
+    def function(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+        if not input.dtype.is_floating_point or input.dtype.itemsize < 4:
+            raise error(RuntimeError, f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
+        if interpolation not in _INTERPOLATIONS:
+            raise error(RuntimeError, f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
+        levels = q if isinstance(q, Tensor) else OPS["full"]((), q, input.dtype)
+        if levels.dtype is not input.dtype or levels.ndim > 1:
+            raise error(RuntimeError, f"{name}() q must be a scalar or 1D tensor of the input's dtype, got {levels.dtype}, {levels.ndim}D")
+        if not isinstance(q, Tensor) and not 0 <= q <= 1:
+            raise error(RuntimeError, f"{name}() q must be in the range [0, 1] but got {q}")
+        if input.numel() == 0:
+            raise error(RuntimeError, f"{name}() input tensor must be non-empty")
+        x = ravel(input) if dim is None or not input.ndim else input
+        place = 0 if dim is None or not input.ndim else dimension(dim, input.ndim)
+        kept = (1,) * input.ndim if dim is None else tuple(1 if d == place else s for d, s in enumerate(input.shape))
+        found = _levels(OPS["permute"](x, (*(d for d in range(x.ndim) if d != place), place)), ravel(levels), ignore, interpolation)
+        found = OPS["permute"](found, (found.ndim - 1, *range(found.ndim - 1)))  # the levels first
+        if keepdim:
+            found = reshape(found, (levels.numel(), *kept))
+        return found if levels.ndim else OPS["squeeze"](found, (0,))
+
+    function.__name__ = function.__qualname__ = name
+    what = ", not counting NaN" if ignore else "; NaN where there is one"
+    function.__doc__ = f"The quantiles `q` (a number or a vector, whose dimension comes first) along `dim` or of all elements{what}."
+    return function
+
+
+def _levels(x: Tensor, levels: Tensor, ignore: bool, interpolation: str) -> Tensor:
+    """The quantiles along the last dimension: between two neighbours of the sorted order."""
+    size = x.shape[-1]
+    last = x.ndim - 1
+    ordered = OPS["gather"](x, last, argsort(x, last))
+    missing = OPS["sum"](OPS["isnan"](x), (last,), True)
+    if ignore:
+        rank = OPS["clamp_min"](size - missing - 1, 0) * levels
+    else:
+        rank = OPS["where"](OPS["gt"](missing, 0), cast(OPS["full"]((1,), size - 1, dtypes.int64), x.dtype), levels * (size - 1))
+    low, high = OPS["floor"](rank), OPS["ceil"](rank)
+    if interpolation in ("lower", "higher", "nearest"):
+        rank = {"lower": low, "higher": high, "nearest": OPS["round"](rank)}[interpolation]
+        return OPS["gather"](ordered, last, cast(rank, dtypes.int64))
+    weight = OPS["full"]((), 0.5, x.dtype) if interpolation == "midpoint" else rank - low
+    below, above = (OPS["gather"](ordered, last, cast(r, dtypes.int64)) for r in (low, high))
+    return below + (above - below) * weight
+
+
+quantile = _quantiles("quantile", False)
+nanquantile = _quantiles("nanquantile", True)
+
+# ---------------------------------------------------------------------------------------------------------------- covariance
+
+
+def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, aweights: Tensor | None = None) -> Tensor:
+    """The covariances of the rows (variables) over the columns (observations), with frequency and reliability weights."""
+    if input.ndim > 2:
+        raise error(RuntimeError, f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+    if input.dtype is dtypes.bool:
+        raise error(RuntimeError, "cov(): bool dtype is not supported for input")
+    x = input if input.dtype.category > dtypes.INTEGER else cast(input, dtypes.get_default_dtype())
+    x = reshape(x, (1, -1)) if x.ndim < 2 else x
+    weights = None
+    for name, w in (("fweights", fweights), ("aweights", aweights)):
+        if w is None:
+            continue
+        if w.ndim > 1 or w.numel() != x.shape[1]:
+            raise error(RuntimeError, f"cov(): expected {name} to have one weight for each of the {x.shape[1]} observations, got shape {tuple(w.shape)}")
+        weights = w if weights is None else weights * w
+    if weights is None:
+        total: Any = x.shape[1]
+        center = OPS["sum"](x, (1,), True) / total
+        free = max(total - correction, 0)
+    else:
+        total = OPS["sum"](weights, (), False) if not weights.ndim else OPS["sum"](weights, (0,), False)
+        center = OPS["sum"](x * weights, (1,), True) / total
+        free = total - correction if aweights is None else total - correction * OPS["sum"](weights * aweights, tuple(range(weights.ndim)), False) / total
+        free = OPS["clamp_min"](free, 0)
+    shifted = x - center
+    found = matmul(shifted, conj(OPS["permute"](shifted * weights if weights is not None else shifted, (1, 0)))) / free
+    return reshape(found, ()) if found.numel() == 1 and input.ndim < 2 else _squeezed(found)
+
+
+def _squeezed(x: Tensor) -> Tensor:
+    return OPS["squeeze"](x, tuple(d for d, s in enumerate(x.shape) if s == 1))
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlations of the rows (variables), kept within -1 and 1."""
+    c = cov(input)
+    if not c.ndim:
+        return c / c
+    spread = OPS["sqrt"](OPS["diagonal"](c, 0, 0, 1))
+    spread = spread.real if spread.dtype.is_complex else spread
+    found = c / unsqueeze(spread, 1) / unsqueeze(spread, 0)
+    if found.dtype.is_complex:
+        return OPS["complex"](OPS["clamp_max"](OPS["clamp_min"](found.real, -1), 1), OPS["clamp_max"](OPS["clamp_min"](found.imag, -1), 1))
+    return OPS["clamp_max"](OPS["clamp_min"](found, -1), 1)
+
+
+# ---------------------------------------------------------------------------------------------------------------- counting
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each number 0, 1, 2 ... occurs in a vector (or the sum of its weights): as long as the largest number needs, or `minlength`."""
+    if input.ndim != 1 or input.dtype.category != dtypes.INTEGER:
+        raise error(RuntimeError, f"bincount only supports 1-d non-negative integral inputs, got {input.dtype}, {input.ndim}D")
+    if minlength < 0:
+        raise error(RuntimeError, "minlength should be >= 0")
+    if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):
+        raise error(RuntimeError, f"weights should be 1-d and have the same length as input, got {tuple(weights.shape)} for {tuple(input.shape)}")
+    if input.numel() and input.amin().item() < 0:
+        raise error(RuntimeError, "bincount only supports 1-d non-negative integral inputs.")
+    size = max(int(input.amax().item()) + 1 if input.numel() else 0, minlength)
+    if weights is None:
+        weights = OPS["full"](tuple(input.shape), 1, dtypes.int64)
+    elif weights.dtype is not dtypes.float32:
+        weights = cast(weights, dtypes.float64)
+    return OPS["index_add"](zeros(size, dtype=weights.dtype), 0, cast(input, dtypes.int64), weights)
+
+
+@numpy_names
+def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:  # noqa: A002
+    """How many elements fall into each of `bins` equal intervals between `min` and `max` (of the data, where these are equal)."""
+    if bins <= 0:
+        raise error(RuntimeError, f"torch.histc(): bins must be > 0, but got {bins}")
+    x = ravel(input).detach()
+    low, high = (v.item() if isinstance(v, Tensor) else v for v in (min, max))
+    if low == high and x.numel():
+        low, high = x.amin().item(), x.amax().item()
+    if low == high:
+        low, high = low - 1, high + 1
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        raise error(RuntimeError, f"torch.histc: range of [{low}, {high}] is not finite, or max is below min")
+    wide = cast(x, dtypes.float64) if x.dtype.category < dtypes.FLOAT else x
+    place = cast(OPS["floor"]((wide - low) * bins / (high - low)), dtypes.int64)
+    place = OPS["where"](OPS["eq"](wide, high), bins - 1, place)
+    inside = OPS["logical_and"](OPS["ge"](wide, low), OPS["le"](wide, high))
+    place = OPS["clamp_max"](OPS["clamp_min"](OPS["where"](inside, place, 0), 0), bins - 1)
+    return OPS["index_add"](zeros(bins, dtype=x.dtype), 0, place, cast(inside, x.dtype))
+
+
+def _edges(x: Tensor, bins: Any, bounds: Any, of: Any) -> Tensor:
+    if isinstance(bins, Tensor):
+        return bins
+    if bins <= 0:
+        raise error(RuntimeError, f"histogram: bins must be > 0, but got {bins}")
+    low, high = bounds if bounds is not None else (x.amin().item(), x.amax().item()) if x.numel() else (0.0, 1.0)
+    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+        raise error(RuntimeError, f"histogram: range [{low}, {high}] is not finite, or max is below min")
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    return linspace(low, high, bins + 1, dtype=of)
+
+
+@numpy_names
+def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:  # noqa: A002
+    """(hist, bin_edges): the number (or weight) of elements in intervals closed on the left, the last one on both sides."""
+    flat = reshape(input, (-1, 1))
+    hist, edges = histogramdd(flat, [bins], range=range, weight=None if weight is None else ravel(weight), density=density)
+    return Histogram(hist, edges[0])
+
+
+def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:  # noqa: A002
+    """(hist, bin_edges): the points (last dimension: coordinates) counted in boxes. `bins` are numbers or edges for each coordinate."""
+    if not input.dtype.is_floating_point:
+        raise error(RuntimeError, f"histogramdd: expected a floating dtype, not {input.dtype}")
+    width = input.shape[-1]
+    points = reshape(input, (-1, width)).detach()
+    kinds = list(bins) if isinstance(bins, (tuple, list)) else [bins] * width
+    if len(kinds) != width:
+        raise error(RuntimeError, f"histogramdd: The size of bins must be equal to the innermost dimension of the input, got {len(kinds)} for {width}")
+    bounds = [None] * width if range is None else [(range[2 * i], range[2 * i + 1]) for i in _range(width)]
+    edges, flat, inside, sizes = [], None, None, []
+    for i, (bin_, bound) in enumerate(zip(kinds, bounds)):
+        x = OPS["select"](points, 1, i).contiguous()
+        edge = _edges(x, bin_, bound, input.dtype)
+        count = edge.shape[0] - 1
+        place = searchsorted(edge, x, right=True) - 1
+        place = OPS["where"](OPS["eq"](x, edge[-1]), count - 1, place)
+        within = OPS["logical_and"](OPS["ge"](x, edge[0]), OPS["le"](x, edge[-1]))
+        place = OPS["clamp_max"](OPS["clamp_min"](place, 0), count - 1)
+        flat = place if flat is None else flat * count + place
+        inside = within if inside is None else OPS["logical_and"](inside, within)
+        edges.append(edge)
+        sizes.append(count)
+    amount = cast(inside, input.dtype) if weight is None else OPS["where"](inside, ravel(weight).detach(), 0.0)
+    hist = reshape(OPS["index_add"](zeros(math.prod(sizes), dtype=input.dtype), 0, flat, amount), tuple(sizes))
+    if density:
+        hist = hist / OPS["sum"](hist, tuple(_range(width)), False)
+        for i, edge in enumerate(edges):
+            hist = hist / reshape(edge[1:] - edge[:-1], (-1,) + (1,) * (width - 1 - i))
+    return HistogramDD(hist, tuple(edges))
+
+
+_range = range
