@@ -20,7 +20,7 @@ from .creation import tensor, zeros
 from .reduction import argsort, cumsum, sort
 from .shape import cat, ravel, reshape
 
-_Extreme = {name: namedtuple(name, ("values", "indices")) for name in ("cummax", "cummin")}
+_Extreme: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("cummax", "cummin")}
 
 # ---------------------------------------------------------------------------------------------------------------- scans
 

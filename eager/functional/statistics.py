@@ -24,9 +24,9 @@ from .scanning import cummax, searchsorted
 from .shape import ravel, reshape, unsqueeze
 
 _Found: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("median", "nanmedian", "kthvalue", "mode")}
-MinMax = namedtuple("aminmax", ("min", "max"))
-Histogram = namedtuple("histogram", ("hist", "bin_edges"))
-HistogramDD = namedtuple("histogramdd", ("hist", "bin_edges"))
+MinMax = namedtuple("MinMax", ("min", "max"))
+Histogram = namedtuple("Histogram", ("hist", "bin_edges"))
+HistogramDD = namedtuple("HistogramDD", ("hist", "bin_edges"))
 
 # ---------------------------------------------------------------------------------------------------------------- folds
 
@@ -321,7 +321,9 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
     if len(kinds) != width:
         raise error(RuntimeError, f"histogramdd: The size of bins must be equal to the innermost dimension of the input, got {len(kinds)} for {width}")
     bounds = [None] * width if range is None else [(range[2 * i], range[2 * i + 1]) for i in _range(width)]
-    edges, flat, inside, sizes = [], None, None, []
+    edges, sizes = [], []
+    flat: Any = None
+    inside: Any = None
     for i, (bin_, bound) in enumerate(zip(kinds, bounds)):
         x = OPS["select"](points, 1, i).contiguous()
         edge = _edges(x, bin_, bound, input.dtype)
