@@ -1,5 +1,5 @@
-"""Parameters of modules."""
+"""Parameters and buffers of modules."""
 
-from segue.eager.nn.parameter import Parameter
+from segue.eager.nn.parameter import Buffer, Parameter
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]

@@ -1,28 +1,36 @@
-"""Hooks of modules: functions called before and after `forward`, and the handles that remove them.
+"""Hooks of modules: functions called around `forward`, around the backward, and handles that remove them.
 
-In comes a dict of a module and a function; out goes a handle. The one idea: the dict's keys are running numbers, so removing one hook never
-disturbs another.
+In comes a module and its arguments; out goes what `forward` makes of them, with all hooks called. The one idea: every kind of hook is a dict with running numbers as keys, a module's own or,
+in `EVERYWHERE`, for all modules; so removing one never disturbs another, and a call without hooks costs one look.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
-Entries = dict[int, tuple[Callable, bool]]
+from ..autograd.function import Function
+from ..tensor import Tensor
+
+Entries = dict[int, tuple]  # number -> (function, *flags)
 _number = itertools.count()
+KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+EVERYWHERE: dict[str, Entries] = {}  # kind -> hooks of all modules; a kind without hooks is not there
 
 
 class RemovableHandle:
     """What registering a hook returns: `remove()` it, or use the handle in a `with` block."""
 
-    def __init__(self, entries: Entries, key: int) -> None:
+    def __init__(self, entries: Entries, key: int | None = None) -> None:
         self._entries = entries
-        self.id = key
+        self.id = next(_number) if key is None else key
 
     def remove(self) -> None:
         """Remove the hook; the second time does nothing."""
         self._entries.pop(self.id, None)
+        for kind in [kind for kind, hooks in EVERYWHERE.items() if not hooks]:
+            del EVERYWHERE[kind]
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -31,14 +39,167 @@ class RemovableHandle:
         self.remove()
 
 
-def add_hook(entries: Entries, hook: Callable, prepend: bool, with_kwargs: bool) -> RemovableHandle:
-    """Add a hook at the end, or with `prepend` at the front. Raises TypeError for what cannot be called."""
+def add_hook(entries: Entries, hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
+    """Add (hook, *flags) at the end, or with `prepend` at the front. Raises TypeError for what cannot be called."""
     if not callable(hook):
         raise TypeError(f"a hook is a callable, not {type(hook).__name__}")
     key = next(_number)
     after = dict(entries) if prepend else {}
     if prepend:
         entries.clear()
-    entries[key] = (hook, with_kwargs)
+    entries[key] = (hook, *flags)
     entries.update(after)
     return RemovableHandle(entries, key)
+
+
+def _all(module: Any, kind: str) -> list[tuple]:
+    """The hooks of a kind that concern a module: those of all modules first."""
+    return [*EVERYWHERE.get(kind, {}).values(), *module.__dict__[kind].values()]
+
+
+def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:
+    """`module.forward(*args, **kwargs)` with all hooks. Forward hooks marked `always_call` run even when something raised."""
+    done: set[int] = set()
+    try:
+        return _call(module, args, kwargs, done)
+    except Exception:
+        for number, (hook, with_kwargs, always) in enumerate(_all(module, "_forward_hooks")):
+            if always and number not in done:
+                hook(module, args, kwargs, None) if with_kwargs else hook(module, args, None)
+        raise
+
+
+def _call(module: Any, args: tuple, kwargs: dict, done: set[int]) -> Any:
+    for hook, with_kwargs in _all(module, "_forward_pre_hooks"):
+        if with_kwargs:
+            changed = hook(module, args, kwargs)
+            if changed is not None:
+                if not isinstance(changed, tuple) or len(changed) != 2:
+                    raise RuntimeError(f"forward pre-hook must return None or a tuple of (new_args, new_kwargs), but got {changed}.")
+                args, kwargs = changed
+        else:
+            changed = hook(module, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+    before, after = _all(module, "_backward_pre_hooks"), _all(module, "_backward_hooks")
+    watch = _Watch(module, before, after) if before or after else None
+    if watch is not None and after:
+        args = watch.inputs(args)
+    result = module.forward(*args, **kwargs)
+    for number, (hook, with_kwargs, _) in enumerate(_all(module, "_forward_hooks")):
+        done.add(number)
+        changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+        if changed is not None:
+            result = changed
+    return result if watch is None else watch.outputs(result)
+
+
+# ---------------------------------------------------------------------------------------------------------------- the backward
+
+
+class _Watch:
+    """One call of a module whose backward is watched: the gradients of its results are kept until those of its inputs are there."""
+
+    def __init__(self, module: Any, before: list[tuple], after: list[tuple]) -> None:
+        self.module, self.before, self.after = module, before, after
+        self.grad_output: tuple = ()
+        self.watched = 0
+
+    def inputs(self, args: tuple) -> tuple:
+        """The positional arguments, its tensors through a step of the tape that calls the hooks with their gradients."""
+        places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
+        self.watched = sum(args[i].requires_grad for i in places)
+        if not self.watched:
+            return args
+        passed = _Inputs.apply(self, *(args[i] for i in places))
+        found = list(args)
+        for i, tensor in zip(places, passed):
+            found[i] = tensor
+        return tuple(found)
+
+    def outputs(self, result: Any) -> Any:
+        """The result, its tensors through a step of the tape that sees their gradients first."""
+        parts = list(result) if isinstance(result, (tuple, list)) else [result]
+        places = [i for i, part in enumerate(parts) if isinstance(part, Tensor)]
+        if not any(parts[i].requires_grad for i in places):
+            return result
+        passed = _Outputs.apply(self, *(parts[i] for i in places))
+        for i, tensor in zip(places, passed):
+            parts[i] = tensor
+        if not isinstance(result, (tuple, list)):
+            return parts[0]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+
+    def arrived(self, gradients: tuple) -> tuple:
+        """The gradients of the results, which pre-hooks may change."""
+        for (hook,) in self.before:
+            changed = hook(self.module, gradients)
+            if changed is not None:
+                gradients = changed if isinstance(changed, tuple) else (changed,)
+        self.grad_output = gradients
+        if self.after and not self.watched:  # no input wants a gradient: the hooks are called now
+            self.left((None,))
+        return gradients
+
+    def left(self, gradients: tuple) -> tuple:
+        """The gradients of the inputs, which hooks may change."""
+        for (hook,) in self.after:
+            changed = hook(self.module, gradients, self.grad_output)
+            if changed is not None:
+                gradients = changed if isinstance(changed, tuple) else (changed,)
+        return gradients
+
+
+class _Inputs(Function):
+    @staticmethod
+    def forward(ctx: Any, watch: _Watch, *tensors: Tensor) -> tuple:
+        ctx.watch = watch
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return (None, *ctx.watch.left(gradients))
+
+
+class _Outputs(Function):
+    @staticmethod
+    def forward(ctx: Any, watch: _Watch, *tensors: Tensor) -> tuple:
+        ctx.watch = watch
+        ctx.set_materialize_grads(False)
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        return (None, *ctx.watch.arrived(gradients))
+
+
+# ---------------------------------------------------------------------------------------------------------------- hooks of all modules
+
+
+def _everywhere(kind: str, hook: Callable, *flags: Any) -> RemovableHandle:
+    handle = add_hook(EVERYWHERE.setdefault(kind, {}), hook, False, *flags)
+    return handle
+
+
+def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, args)` before each forward of every module."""
+    return _everywhere("_forward_pre_hooks", hook, False)
+
+
+def register_module_forward_hook(hook: Callable, *, with_kwargs: bool = False, always_call: bool = False) -> RemovableHandle:
+    """Call `hook(module, args, result)` after each forward of every module."""
+    return _everywhere("_forward_hooks", hook, with_kwargs, always_call)
+
+
+def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_output)` when the gradients of any module's results are there."""
+    return _everywhere("_backward_pre_hooks", hook)
+
+
+def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
+    """Call `hook(module, grad_input, grad_output)` when the gradients of any module's inputs are there."""
+    return _everywhere("_backward_hooks", hook)
+
+
+register_module_backward_hook = register_module_full_backward_hook

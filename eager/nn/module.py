@@ -7,16 +7,16 @@ that people, `pickle`, and the symbolic interpreter of capture/ read a module in
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from ..autograd.mode import no_grad
 from ..dtypes import as_dtype, bfloat16, device, dtype, float16, float32, float64
-from ..errors import DtypeError, ShapeError
+from ..functional.creation import empty_like
 from ..tensor import Tensor
-from .hooks import RemovableHandle, add_hook
-from .parameter import Parameter
+from .hooks import EVERYWHERE, KINDS, RemovableHandle, add_hook, call_with_hooks
+from .parameter import Buffer, Parameter
+from .state import Stateful
 
 Self = TypeVar("Self", bound="Module")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -29,14 +29,7 @@ def install_compiler(compile: Callable[..., Callable]) -> None:  # noqa: A002  (
     _compiler[:] = [compile]
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` left out: names that the module has and the dict has not, and the other way round."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-class Module:
+class Module(Stateful):
     """Base class of all modules: set submodules and parameters in `__init__`, compute in `forward`.
 
     >>> from segue.eager import nn
@@ -65,8 +58,9 @@ class Module:
         state["_buffers"] = {}
         state["_modules"] = {}
         state["_non_persistent"] = set()
-        state["_forward_pre_hooks"] = {}
-        state["_forward_hooks"] = {}
+        for kind in KINDS:
+            state[kind] = {}
+        state["_state_hooks"] = {}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[no-redef]
         """What the module computes; every subclass writes its own."""
@@ -81,34 +75,35 @@ class Module:
         return self._call(*args, **kwargs)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        if not self._forward_pre_hooks and not self._forward_hooks:
-            return self.forward(*args, **kwargs)
-        return self._call_with_hooks(args, kwargs)
-
-    def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
-            if with_kwargs:
-                changed = hook(self, args, kwargs)
-                if changed is not None:
-                    args, kwargs = changed
-            else:
-                changed = hook(self, args)
-                if changed is not None:
-                    args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks or EVERYWHERE:
+            return call_with_hooks(self, args, kwargs)
+        return self.forward(*args, **kwargs)
 
     def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
-        """Call `hook(module, args)` before each forward; what it returns, unless None, replaces the arguments."""
+        """Call `hook(module, args)` before each forward; what it returns, unless None, replaces the arguments.
+
+        With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both.
+        """
         return add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
-    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
-        """Call `hook(module, args, result)` after each forward; what it returns, unless None, replaces the result."""
-        return add_hook(self._forward_hooks, hook, prepend, with_kwargs)
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, args, result)` after each forward; what it returns, unless None, replaces the result.
+
+        With `with_kwargs` it is `hook(module, args, kwargs, result)`; with `always_call` it runs, on None, even when something raised.
+        """
+        return add_hook(self._forward_hooks, hook, prepend, with_kwargs, always_call)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_output)` when the gradients of the results are there; what it returns, unless None, replaces them."""
+        return add_hook(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are there; it may return other ones."""
+        return add_hook(self._backward_hooks, hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
 
     def compile(self, **options: Any) -> None:
         """Compile the module in place with `segue.compile`'s options: calls run compiled, all else (names, type, identity) stays as it was."""
@@ -127,6 +122,9 @@ class Module:
         elif isinstance(value, Parameter):
             self._forget(name, keep="_parameters")
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer):
+            self._forget(name, keep="_buffers")
+            self.register_buffer(name, value, value.persistent)
         elif isinstance(value, Module):
             self._forget(name, keep="_modules")
             state["_modules"][name] = value
@@ -298,6 +296,16 @@ class Module:
         """The buffer at a dotted path. Raises AttributeError naming the part that is missing."""
         return self._get_member(target, "_buffers", "buffer")
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module at a dotted path; with `strict` one must stand there already. Raises AttributeError or ValueError for a path that is not there."""
+        path, _, name = target.rpartition(".")
+        if not name:
+            raise ValueError("Cannot set the submodule without a target name!")
+        parent = self.get_submodule(path)
+        if strict and name not in parent._modules:
+            raise AttributeError(f"{type(parent).__name__} has no attribute '{name}' (on the way to '{target}')")
+        setattr(parent, name, module)
+
     def apply(self: Self, fn: Callable[[Module], None]) -> Self:
         """Call `fn` on every submodule, children first, then on this module."""
         for module in self.children():
@@ -357,7 +365,7 @@ class Module:
 
         Raises TypeError for a dtype that is neither floating nor complex.
         """
-        where, what = named.get("device"), named.get("dtype")
+        where, what = named.get("device"), named.get("dtype")  # non_blocking and memory_format are accepted and change nothing
         for target in targets:
             if isinstance(target, Tensor):
                 where, what = target.device, target.dtype
@@ -393,6 +401,19 @@ class Module:
         """Cast floating parameters and buffers to bfloat16."""
         return self.to(bfloat16)
 
+    def type(self: Self, dst_type: Any) -> Self:
+        """Cast all parameters and buffers to a dtype."""
+        wanted = as_dtype(dst_type)
+        return self._apply(lambda tensor: tensor.to(dtype=wanted))
+
+    def to_empty(self: Self, *, device: Any, recurse: bool = True) -> Self:
+        """Fresh, unfilled memory on a device for all parameters and buffers: what a module that was made on the meta device needs."""
+        return self._apply(lambda tensor: empty_like(tensor, device=device))
+
+    def share_memory(self: Self) -> Self:
+        """The module itself: its memory is shared with processes that are forked."""
+        return self
+
     def cpu(self: Self) -> Self:
         """Move to the processor's memory."""
         return self.to("cpu")
@@ -401,48 +422,6 @@ class Module:
         """Move to a GPU."""
         return self.to("cuda" if index is None else f"cuda:{index}")
 
-    # ----------------------------------------------------------------------------------------------------------- state
-
-    def state_dict(self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
-        """Name -> tensor of every parameter and persistent buffer. The tensors share memory with the module; they are detached unless `keep_vars`."""
-        found: dict[str, Tensor] = OrderedDict() if destination is None else destination
-        for name, member in self._own_state().items():
-            found[prefix + name] = member if keep_vars else member.detach()
-        for name, module in self._modules.items():
-            if module is not None:
-                module.state_dict(destination=found, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
-        return found
-
-    def _own_state(self) -> dict[str, Tensor]:
-        members = dict(self._parameters)
-        members.update((name, buffer) for name, buffer in self._buffers.items() if name not in self._non_persistent)
-        return {name: member for name, member in members.items() if member is not None}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
-        """Copy values into the parameters and buffers by name (or, with `assign`, put the tensors themselves there).
-
-        Returns the names that did not match. Raises RuntimeError listing every problem when shapes differ, or, with `strict`, when names do.
-        """
-        if not isinstance(state_dict, Mapping):
-            raise TypeError(f"load_state_dict() takes a dict of tensors, not {type(state_dict).__name__}")
-        own: dict[str, tuple[Module, str, Tensor]] = {}
-        for prefix, module in self._list_modules("", None):
-            for name, member in module._own_state().items():
-                own[f"{prefix}.{name}" if prefix else name] = (module, name, member)
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        problems = []
-        if strict and unexpected:
-            problems.append(f"unexpected names in the state_dict: {', '.join(map(repr, unexpected))}")
-        if strict and missing:
-            problems.append(f"names missing from the state_dict: {', '.join(map(repr, missing))}")
-        for name, (module, key, member) in own.items():
-            if name in state_dict:
-                problems.extend(_load_member(module, key, member, name, state_dict[name], assign))
-        if problems:
-            raise RuntimeError(f"cannot load the state_dict into {type(self).__name__}:\n" + "\n".join(f"  {problem}" for problem in problems))
-        return IncompatibleKeys(missing, unexpected)
-
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state.pop("_compiled_call", None)
@@ -450,6 +429,8 @@ class Module:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        for kind in (*KINDS, "_state_hooks"):
+            self.__dict__.setdefault(kind, {})
 
     # -------------------------------------------------------------------------------------------------------- printing
 
@@ -466,24 +447,3 @@ class Module:
         if not children and len(extra) < 2:
             return f"{self._get_name()}({''.join(extra)})"
         return "\n  ".join([f"{self._get_name()}(", *extra, *children]) + "\n)"
-
-
-def _load_member(module: Module, key: str, member: Tensor, name: str, value: Any, assign: bool) -> list[str]:
-    """Load one tensor; the problems found, in words."""
-    if not isinstance(value, Tensor):
-        return [f"'{name}' is {type(value).__name__} in the state_dict, not a Tensor"]
-    if tuple(value.shape) != tuple(member.shape):
-        return [f"shapes differ for '{name}': {tuple(value.shape)} in the state_dict, {tuple(member.shape)} in the module"]
-    if assign:
-        if isinstance(member, Parameter):
-            value = value if isinstance(value, Parameter) else Parameter(value.detach(), member.requires_grad)
-            module._parameters[key] = value
-        else:
-            module._buffers[key] = value
-        return []
-    try:
-        with no_grad():
-            member.copy_(value)
-    except (ShapeError, DtypeError) as error:
-        return [f"'{name}': {error}"]
-    return []

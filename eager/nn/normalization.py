@@ -31,6 +31,7 @@ def _reset(module: Module) -> None:
 class _NormBase(Module):
     """Parameters and running statistics of batch and instance normalisation over the C channels of dimension 1."""
 
+    _version = 2
     dims: tuple[int, ...] = ()
     weight: Tensor | None
     bias: Tensor | None
@@ -70,6 +71,12 @@ class _NormBase(Module):
         if self.dims and input.ndim not in self.dims:
             allowed = " or ".join(f"{dims}D" for dims in self.dims)
             raise error(ValueError, f"{type(self).__name__}: expected {allowed} input (got {input.ndim}D input of shape {tuple(input.shape)})")
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, local_metadata: dict, *rest: Any) -> None:
+        """States from before batches were counted (version 1, or none) lack the count: it stays as it is."""
+        if (local_metadata.get("version") or 0) < 2 and self.num_batches_tracked is not None:
+            state_dict.setdefault(prefix + "num_batches_tracked", self.num_batches_tracked)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def extra_repr(self) -> str:
         return (

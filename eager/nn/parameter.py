@@ -1,6 +1,6 @@
-"""`Parameter`: a tensor that a module trains.
+"""`Parameter`: a tensor that a module trains, and `Buffer`: one that it only keeps.
 
-In comes a tensor, out goes a leaf that shares its memory and wants a gradient. The one idea: the class itself is the mark; assigning one to an
+In comes a tensor, out goes one that shares its memory, a parameter wanting a gradient. The one idea: the class itself is the mark; assigning one to an
 attribute of a `Module` registers it.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import AutogradError, error
+from ..functional.creation import empty
 from ..tensor import Tensor
 
 
@@ -26,6 +27,8 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
+        if data is None:
+            data = empty(0)
         if not isinstance(data, Tensor):
             raise error(TypeError, f"a Parameter is made from a Tensor, not from {type(data).__name__}", "nn.Parameter(segue.tensor(data))")
         if requires_grad and not (data.dtype.is_floating_point or data.dtype.is_complex):
@@ -33,3 +36,21 @@ class Parameter(Tensor):
         made = cls._wrap(data._data, data._storage)
         made._requires_grad = requires_grad
         return made  # type: ignore[return-value]
+
+
+class Buffer(Tensor):
+    """A tensor that `Module` registers as a buffer when it is assigned to an attribute; saved in `state_dict` unless not `persistent`.
+
+    Raises TypeError for what is no tensor.
+    """
+
+    __slots__ = ("persistent",)
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
+        if data is None:
+            data = empty(0)
+        if not isinstance(data, Tensor):
+            raise error(TypeError, f"a Buffer is made from a Tensor, not from {type(data).__name__}", "nn.Buffer(segue.tensor(data))")
+        made: Any = cls._wrap(data._data, data._storage)
+        made.persistent = persistent
+        return made

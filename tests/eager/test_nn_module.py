@@ -97,13 +97,16 @@ def test_state_round_trip_and_its_errors():
     state["extra"] = state.pop("second.weight")
     with pytest.raises(RuntimeError) as caught:
         other.load_state_dict(state)
-    for words in ("'extra'", "missing from the state_dict: 'second.weight'", "'first.weight': (9, 9) in the state_dict, (4, 3)"):
+    for words in (
+        'Unexpected key(s) in state_dict: "extra"', 'Missing key(s) in state_dict: "second.weight"',
+        "size mismatch for first.weight: copying a param with shape segue.Size([9, 9]) from checkpoint, the shape in current model is segue.Size([4, 3])",
+    ):  # fmt: skip
         assert words in str(caught.value)
     state["first.weight"] = segue.ones(4, 3)
     missing, unexpected = other.load_state_dict(state, strict=False)
     assert (missing, unexpected) == (["second.weight"], ["extra"])
     assert segue.equal(other.first.weight.detach(), segue.ones(4, 3))
-    with pytest.raises(TypeError, match="takes a dict"):
+    with pytest.raises(TypeError, match="dict-like"):
         other.load_state_dict([1])
 
 
