@@ -24,8 +24,10 @@ COUNTERS = {  # name -> what it counts
     "host_nodes": "operators of compiled graphs that run as eager kernels",
     "build_seconds": "seconds in the C++ compiler and linker",
     "builds": "runs of the C++ compiler",
-    "cache_hits": "graphs that the disk cache held",
-    "cache_misses": "graphs that it did not hold",
+    "lowerings": "graphs that were lowered to loops and scheduled",
+    "program_hits": "graphs whose finished program the disk cache held, so that nothing was lowered",
+    "cache_hits": "libraries that the disk cache held",
+    "cache_misses": "libraries that it did not hold",
     "fallbacks": "graphs run by the interpreter because they could not be built",
     "arena_bytes": "bytes of all arenas",
 }

@@ -19,6 +19,7 @@ from ..eager.tensor import Storage, Tensor
 from .interpreter import Interpreter
 from .ir import Graph
 from .module import GraphModule
+from .passes import FOR_BACKEND, Pass, run_passes
 from .printer import print_graph
 
 GROUP = "segue.backends"
@@ -38,14 +39,15 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A name, and the function that makes a runner of a graph."""
+    """A name, the function that makes a runner of a graph, and the passes that the graph goes through before."""
 
     name: str
     compile_fn: Callable[[Graph], Runner]
+    passes: tuple[Pass, ...] = FOR_BACKEND
 
     def compile(self, graph: Graph) -> Runner:
         """The runner of a graph; its kernels and bytes are counted."""
-        runner = self.compile_fn(graph)
+        runner = self.compile_fn(run_passes(graph, self.passes))
         stats.count("kernels", runner.kernels)
         stats.count("library_calls", getattr(runner, "calls", 0))
         stats.count("arena_bytes", runner.arena_bytes)
@@ -55,9 +57,9 @@ class Backend:
 _backends: dict[str, Backend] = {}
 
 
-def register_backend(name: str, compile_fn: Callable[[Graph], Runner]) -> None:
-    """Make `compile_fn` known as `name`; a later registration takes the place of an earlier one."""
-    _backends[name] = Backend(name, compile_fn)
+def register_backend(name: str, compile_fn: Callable[[Graph], Runner], passes: tuple[Pass, ...] = FOR_BACKEND) -> None:
+    """Make `compile_fn` known as `name`; a later registration takes the place of an earlier one. `passes` are run on a graph before it gets it."""
+    _backends[name] = Backend(name, compile_fn, passes)
 
 
 def lookup_backend(backend: str | Callable | Backend) -> Backend:
@@ -75,9 +77,11 @@ def lookup_backend(backend: str | Callable | Backend) -> Backend:
             known = ", ".join(list_backends())
             raise BackendError(f"no backend is called '{backend}'; there are {known}, and any callable (graph_module, example_inputs)")
         try:
-            register_backend(backend, found.load())
+            loaded = found.load()
         except Exception as problem:
             raise BackendError(f"the backend '{backend}' ({found.value}) cannot be loaded: {type(problem).__name__}: {problem}") from problem
+        if backend not in _backends:  # else its module has registered itself
+            register_backend(backend, loaded)
     return _backends[backend]
 
 

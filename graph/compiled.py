@@ -29,7 +29,7 @@ from .derivative import Joint, dependencies, joint_graph, roots_of
 from .interpreter import Interpreter
 from .ir import FakeValue, Graph, OutputSpec
 from .partition import Partition, partition
-from .passes import BEFORE_DERIVATIVE, FOR_BACKEND, run_passes
+from .passes import BEFORE_DERIVATIVE, run_passes
 from .printer import log_graph
 from .symbolic import SymInt
 from .trace import COPY
@@ -410,8 +410,8 @@ class Call:
 
 
 def compile_runner(backend: Backend, graph: Graph) -> Runner:
-    """Passes and backend. What is compiled after the guards were taken checks the guards it added itself, and is interpreted where they fail."""
-    runner = backend.compile(run_passes(graph, FOR_BACKEND))
+    """The backend's runner. What is compiled after the guards were taken checks the guards it added itself, and is interpreted where they fail."""
+    runner = backend.compile(graph)
     env = graph.shape_env
     late = env is not None and env.late_guards(source.symbol for source in graph.symbols)
     return LateRunner(runner, graph) if late else runner

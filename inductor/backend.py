@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from functools import cache as cached
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ from ..eager.log import log
 from ..eager.stats import stats
 from ..graph.backends import InterpreterRunner, register_backend
 from ..graph.ir import Graph
+from ..graph.passes import FOR_BACKEND, run_passes
 from .build import build, make_launcher
 from .expressions import sizes_known_by
 from .program import Builder
+from .programs import find_or_make
 from .stretches import has_host_nodes, plan_stretches
 from .toolchain import BuildError
 from .translation import Program, ProgramPrinter
@@ -55,38 +58,47 @@ class Runner:
 
 def program_of(graph: Graph) -> Program:
     """The program of a graph without host rows: everything but the compiler's run."""
+    stats.count("lowerings")
     with _compiling, sizes_known_by(graph.shape_env):
-        program = ProgramPrinter(Builder(graph, config.fusion)).build()
+        return ProgramPrinter(Builder(graph, config.fusion)).build()
+
+
+def runner_of(program: Program) -> Runner:
+    """Build a program and load it. Raises BuildError where there is no compiler."""
     log("schedule", lambda: _summary(program))
     log("code", program.source)
-    return program
-
-
-def compile_stretch(graph: Graph) -> Runner:
-    """A runner for a graph in which every node has a native form. Raises BuildError where there is no compiler."""
-    program = program_of(graph)
     library = build(program.source)
     constants = tuple(np.ascontiguousarray(array) for array in program.constants)
     launcher = make_launcher(
-        library, program.inputs, program.outputs, symbols=len(program.symbols), arena_bytes=program.arena_bytes, constants=constants
+        library, program.inputs, program.outputs, symbols=program.symbols, arena_bytes=program.arena_bytes, constants=constants
     )
     return Runner(program, library, launcher)
 
 
+def compile_stretch(graph: Graph) -> Runner:
+    """A runner for a graph in which every node has a native form."""
+    program = find_or_make(graph, lambda: program_of(graph))
+    assert program is not None
+    return runner_of(program)
+
+
 def compile_graph(graph: Graph) -> Any:
-    """A runner for a graph. Nodes without a native form run as eager kernels between compiled stretches (`host_nodes` counts them).
+    """A runner for a graph as it was captured; the passes are run here, unless the cache holds its program. Nodes without a native form run as eager
+    kernels between compiled stretches (`host_nodes` counts them).
 
     Where the C++ cannot be built the interpreter runs the graph: one warning for each cause, and `fallbacks` counts every such graph.
     """
+    ready = cached(lambda: run_passes(graph, FOR_BACKEND))
     try:
-        return plan_stretches(graph, compile_stretch) if has_host_nodes(graph) else compile_stretch(graph)
+        program = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
+        return plan_stretches(ready(), compile_stretch) if program is None else runner_of(program)
     except BuildError as error:
         stats.count("fallbacks")
         cause = str(error).partition("; the log is ")[0]
         if cause not in _warned:
             _warned.add(cause)
             warnings.warn(f"segue: {error}. Until that is mended, compiled graphs run through the interpreter with eager kernels.", RuntimeWarning, stacklevel=2)
-        return InterpreterRunner(graph)
+        return InterpreterRunner(ready())
 
 
 def _summary(program: Program) -> str:
@@ -96,4 +108,4 @@ def _summary(program: Program) -> str:
     return "\n".join([head, *titles, *(f"not fused: {note}" for note in program.notes)])
 
 
-register_backend("inductor", compile_graph)
+register_backend("inductor", compile_graph, passes=())

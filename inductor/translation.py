@@ -27,7 +27,7 @@ class Program:
     source: str
     inputs: list[tuple]
     outputs: list[tuple]
-    symbols: list[Any]
+    symbols: int
     constants: list[Any]
     arena_bytes: int
     symbolic: bool
@@ -130,7 +130,7 @@ class ProgramPrinter:
         loops = [step for step in self.built.steps if step.printer is not None]
         ran = [step for step in loops if step.printer is not None and not step.printer.kernel.is_empty]
         return Program(
-            "\n".join(lines), self._input_specs(), self._launcher_outputs(), self.built.symbols, [node.args[0] for node in self.built.lowering.constants],
+            "\n".join(lines), self._input_specs(), self._launcher_outputs(), len(self.built.symbols), [node.args[0] for node in self.built.lowering.constants],
             self.built.plan.static_bytes, symbolic, len(ran), len(self.functions), len(self.built.steps) - len(loops), self.built.scheduler.notes,
         )  # fmt: skip
 
