@@ -10,7 +10,10 @@ import segue
 
 ROOMS = {"eager", "graph", "capture", "inductor", "tools"}
 OURS = {"config", "compile", "compiler", "explain", "default_generator", *ROOMS}
-MODULES = ["nn", "nn.functional", "nn.init", "nn.utils", "optim", "optim.lr_scheduler", "utils.data", "autograd"]
+MODULES = [
+    "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize", "nn.utils.parametrizations", "nn.modules",
+    "nn.modules.batchnorm", "nn.modules.module", "optim", "optim.lr_scheduler", "utils.data", "autograd",
+]  # fmt: skip
 
 
 def public(module):

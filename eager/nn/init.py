@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import no_grad
+from ..functional.creation import rand
 from ..functional.creation import tensor as make_tensor
 from ..lazy import LazyModule
 from ..random import Generator
@@ -19,7 +20,10 @@ from ..tensor import Tensor
 
 special: Any = LazyModule("scipy.special")
 
-_GAINS = {"linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
+_GAINS = {
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0,
+    "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 0.75,
+}  # fmt: skip
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -140,3 +144,31 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
         q, r = np.linalg.qr(drawn if tall else drawn.T)
         q *= np.sign(np.diagonal(r))
         return tensor.copy_(make_tensor(gain * (q if tall else q.T).reshape(tensor.shape), dtype=tensor.dtype))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weight (3 to 5 dimensions) so that it passes as many channels on as it can. Raises ValueError for other shapes and groups."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"Only tensors with 3, 4, or 5 dimensions are supported, not shape {tuple(tensor.shape)}")
+    if tensor.shape[0] % groups:
+        raise ValueError(f"dim 0 must be divisible by groups: {tensor.shape[0]} by {groups}")
+    filled = np.zeros(tuple(tensor.shape))
+    out = tensor.shape[0] // groups
+    middle = tuple(size // 2 for size in tensor.shape[2:])
+    for group in range(groups):
+        for channel in range(min(out, tensor.shape[1])):
+            filled[(group * out + channel, channel, *middle)] = 1.0
+    with no_grad():
+        return tensor.copy_(make_tensor(filled, dtype=tensor.dtype))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Fill a matrix from the normal distribution, with the fraction `sparsity` of each column zero (Martens, 2010). Raises ValueError for no matrix."""
+    if tensor.ndim != 2:
+        raise ValueError(f"Only tensors with 2 dimensions are supported, not shape {tuple(tensor.shape)}")
+    rows, columns = tensor.shape
+    zero = math.ceil(sparsity * rows)
+    with no_grad():
+        tensor.normal_(0.0, std, generator=generator)
+        order = rand(columns, rows, generator=generator).argsort(1)
+        return tensor.masked_fill_(order.argsort(1).t() < zero, 0.0)

@@ -248,3 +248,12 @@ def test_module_list_and_dict_and_parameter_list():
     assert len(list(net.parameters())) == 9
     net.heads.pop("x")
     assert list(net.heads.keys()) == ["y"]
+
+
+@pytest.mark.torch
+def test_dirac_and_sparse_starts():
+    torch = pytest.importorskip("torch")
+    for shape, groups in (((4, 2, 3), 2), ((3, 4, 3, 2), 1)):
+        assert segue.nn.init.dirac_(segue.empty(*shape), groups).tolist() == torch.nn.init.dirac_(torch.empty(*shape), groups).tolist()
+    filled = segue.nn.init.sparse_(segue.empty(10, 4), 0.3)
+    assert (filled == 0).sum(0).tolist() == [3, 3, 3, 3]

@@ -1,0 +1,5 @@
+"""PyTorch's place for these names, `torch.nn.modules.instancenorm`."""
+
+from segue.eager.nn import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+
+__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
