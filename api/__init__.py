@@ -15,29 +15,31 @@ from segue.eager.dtypes import (
     set_default_dtype, uint8,
 )  # fmt: skip
 from segue.eager.functional import (
-    _chunk_cat, abs, absolute, acos, acosh, add, addcdiv, addcmul, addmm, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos,
-    arccosh, arcsin, arcsinh, arctan, arctanh, argmax, argmin, argsort, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asin, asinh,
-    atan, atan2, atanh, atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or,
-    bitwise_right_shift, bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, ceil,
-    chunk, clamp, clamp_max, clamp_min, clip, clone, column_stack, combinations, complex, concat, concatenate, conj, conj_physical, constant_pad_nd,
-    copysign, corrcoef, cos, cosh, count_nonzero, cov, cummax, cummin, cumprod, cumsum, cumulative_trapezoid, deg2rad, detach, detach_copy, diag,
-    diag_embed, diagflat, diagonal, diagonal_copy, diagonal_scatter, diff, digamma, dist, div, divide, dot, dsplit, dstack, empty, empty_like, eq,
-    equal, erf, erfc, erfinv, exp, exp2, expand_copy, expm1, eye, flatten, flip, fliplr, flipud, float_power, floor, floor_divide, fmax, fmin, fmod,
+    _chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, abs, absolute, acos, acosh, add, addbmm, addcdiv,
+    addcmul, addmm, addmv, addr, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos, arccosh, arcsin, arcsinh, arctan,
+    arctanh, argmax, argmin, argsort, argwhere, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asin, asinh, atan, atan2, atanh,
+    atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
+    bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, ceil, chunk, clamp, clamp_max,
+    clamp_min, clip, clone, column_stack, combinations, complex, concat, concatenate, conj, conj_physical, constant_pad_nd, copysign, corrcoef, cos,
+    cosh, count_nonzero, cov, cummax, cummin, cumprod, cumsum, cumulative_trapezoid, deg2rad, detach, detach_copy, diag, diag_embed, diagflat,
+    diagonal, diagonal_copy, diagonal_scatter, diff, digamma, dist, div, divide, dot, dsplit, dstack, empty, empty_like, empty_permuted, eq, equal,
+    erf, erfc, erfinv, exp, exp2, expand_copy, expm1, eye, fill, flatten, flip, fliplr, flipud, float_power, floor, floor_divide, fmax, fmin, fmod,
     frac, frexp, from_numpy, full, full_like, gather, gcd, ge, ger, gradient, greater, greater_equal, gt, heaviside, histc, histogram, histogramdd,
-    hsplit, hstack, hypot, i0, igamma, igammac, imag, index_add, index_copy, index_fill, index_put, index_select, is_complex, is_conj,
+    hsplit, hstack, hypot, i0, igamma, igammac, imag, index_add, index_copy, index_fill, index_put, index_reduce, index_select, is_complex, is_conj,
     is_floating_point, is_neg, is_nonzero, is_tensor, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, kron, kthvalue, lcm, ldexp,
     le, lerp, less, less_equal, lgamma, linspace, log, log10, log1p, log2, log_softmax, logaddexp, logaddexp2, logcumsumexp, logical_and,
-    logical_not, logical_or, logical_xor, logit, logsumexp, lt, masked_fill, masked_select, matmul, max, maximum, mean, median, meshgrid, min,
-    minimum, mm, mode, moveaxis, movedim, msort, mul, multinomial, multiply, mv, mvlgamma, nan_to_num, nanmean, nanmedian, nanquantile, nansum,
-    narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, norm, not_equal, ones, ones_like, outer, permute, permute_copy, polar, polygamma,
-    positive, pow, prod, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like, randperm, ravel, real, reciprocal, relu,
-    remainder, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack, rsqrt, rsub, scatter, scatter_add, searchsorted,
-    select, select_copy, select_scatter, sgn, sigmoid, sign, signbit, sin, sinc, sinh, slice_copy, slice_scatter, softmax, sort, split, split_copy,
-    split_with_sizes, split_with_sizes_copy, sqrt, square, squeeze, squeeze_copy, stack, std, std_mean, sub, subtract, sum, swapaxes, swapdims, t,
-    t_copy, take_along_dim, tan, tanh, tensor, tensor_split, tile, topk, trace, transpose, transpose_copy, trapezoid, trapz, tril, tril_indices,
-    triu, triu_indices, true_divide, trunc, unbind, unbind_copy, unflatten, unfold_copy, unique, unique_consecutive, unravel_index, unsafe_chunk,
-    unsafe_split, unsafe_split_with_sizes, unsqueeze, unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real,
-    view_as_real_copy, view_copy, vsplit, vstack, where, xlogy, zeros, zeros_like,
+    logical_not, logical_or, logical_xor, logit, logspace, logsumexp, lt, masked_fill, masked_scatter, masked_select, matmul, max, maximum, mean,
+    median, meshgrid, min, minimum, mm, mode, moveaxis, movedim, msort, mul, multinomial, multiply, mv, mvlgamma, nan_to_num, nanmean, nanmedian,
+    nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, norm, not_equal, ones, ones_like, outer,
+    permute, permute_copy, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
+    randperm, ravel, real, reciprocal, relu, remainder, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack, rsqrt,
+    rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit, sin,
+    sinc, sinh, slice_copy, slice_scatter, softmax, sort, split, split_copy, split_with_sizes, split_with_sizes_copy, sqrt, square, squeeze,
+    squeeze_copy, stack, std, std_mean, sub, subtract, sum, swapaxes, swapdims, t, t_copy, take, take_along_dim, tan, tanh, tensor, tensor_split,
+    tile, topk, trace, transpose, transpose_copy, trapezoid, trapz, tril, tril_indices, triu, triu_indices, true_divide, trunc, unbind, unbind_copy,
+    unflatten, unfold_copy, unique, unique_consecutive, unravel_index, unsafe_chunk, unsafe_split, unsafe_split_with_sizes, unsqueeze,
+    unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real, view_as_real_copy, view_copy, vsplit, vstack, where, xlogy,
+    zeros, zeros_like,
 )  # fmt: skip
 from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
@@ -45,7 +47,7 @@ from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.tensor import Size, Tensor
 
-from . import autograd, compiler, func, nn, optim, random, special, utils
+from . import autograd, compiler, func, nn, optim, random, signal, special, utils
 
 __version__ = "0.1.0"
 

@@ -17,12 +17,15 @@ from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403
 from .joining import _chunk_cat
+from .making import *  # noqa: F403
 from .methods import attach, from_parts
 from .networks import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reduction import *  # noqa: F403
 from .scanning import *  # noqa: F403
+from .selecting import *  # noqa: F403
+from .selecting import _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate
 from .shape import *  # noqa: F403
 from .statistics import *  # noqa: F403
 
@@ -37,4 +40,4 @@ for _name, _row in _rows.items():
         globals()[_name] = _row
 
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
-_ = (_chunk_cat, Tensor, special, cast, from_parts)
+_ = (_chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, Tensor, special, cast, from_parts)

@@ -14,7 +14,7 @@ import numpy as np
 from .. import dtypes, printing
 from ..ops.definition import OPS
 from ..tensor import Storage, Tensor
-from . import complex_numbers, creation, indexing, products, shape
+from . import complex_numbers, creation, indexing, making, products, shape
 from .arguments import Number, as_operand, cast, inplace
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
@@ -43,9 +43,10 @@ METHODS = {
         "narrow_copy as_strided storage_offset as_strided_scatter diagonal_scatter select_scatter slice_scatter kron dist"
     ),
     "indexing": (
-        "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put"
+        "nonzero gather take_along_dim index_select masked_select scatter scatter_add index_add index_copy index_fill index_put "
+        "take put argwhere nonzero_static masked_scatter scatter_reduce index_reduce"
     ),
-    "products": "matmul mm bmm mv dot outer ger addmm baddbmm",
+    "products": "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr addbmm",
     "random": "bernoulli multinomial",
 }
 # The methods that have an in-place variant.
@@ -61,7 +62,10 @@ INPLACE = {
         "eq ne lt le gt ge greater less greater_equal less_equal not_equal logical_not logical_and logical_or logical_xor bitwise_and bitwise_or "
         "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
-    "others": "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum cumprod addmm baddbmm",
+    "others": (
+        "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum cumprod put masked_scatter scatter_reduce index_reduce addmv addr "
+        "addbmm addmm baddbmm"
+    ),
 }
 CASTS = {
     "float": dtypes.float32,
@@ -274,7 +278,7 @@ def attach(namespace: dict[str, Any]) -> None:
         setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
-    for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, new_tensor, type_as, cpu):
+    for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, making.exponential_, making.geometric_, making.cauchy_, making.log_normal_, new_tensor, type_as, cpu):
         setattr(Tensor, function.__name__, function)
     for name in ("zeros", "ones", "empty", "full"):
         setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))

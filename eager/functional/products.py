@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .. import dtypes
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
@@ -80,11 +81,19 @@ def outer(input: Tensor, vec2: Tensor) -> Tensor:
 ger = outer
 
 
+def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
+    """beta * input + alpha * product: integers stay integers, bools multiply as `and`. With beta 0 the input does not count, not even its NaN."""
+    if product.dtype.category <= dtypes.INTEGER:
+        beta, alpha = (bool(v) if product.dtype is dtypes.bool else int(v) for v in (beta, alpha))
+    product = product if alpha == 1 else product * alpha
+    if beta == 0:
+        return product + OPS["where"](OPS["full"]((), True, dtypes.bool), False, input)
+    return product + (input if beta == 1 else input * beta)
+
+
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
-    product = matmul(mat1, mat2)
-    product = product if alpha == 1 else product * alpha
-    return product + (input if beta == 1 else input * beta)
+    return added(input, matmul(mat1, mat2), beta, alpha)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:

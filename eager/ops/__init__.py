@@ -5,6 +5,7 @@ from . import (
     convolution,
     creation,
     elementary,
+    folds,
     indexing,
     pointwise,
     pooling,
@@ -22,6 +23,6 @@ from .definition import OPS
 NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
 
 __all__ = [
-    "NAMES", "OPS", "complex", "convolution", "creation", "elementary", "indexing", "pointwise", "pooling", "products", "random", "reductions", "scans",
-    "scatter", "special", "strided", "views",
+    "NAMES", "OPS", "complex", "convolution", "creation", "elementary", "folds", "indexing", "pointwise", "pooling", "products", "random",
+    "reductions", "scans", "scatter", "special", "strided", "views",
 ]  # fmt: skip

@@ -107,3 +107,45 @@ def test_as_strided_shares_memory_and_stays_inside():
     with pytest.raises(RuntimeError, match="memory"):
         x.as_strided((4, 3), (2, 1))
     assert segue.autograd.gradcheck(lambda x: x.as_strided((4, 3), (1, 1)), (x.double().requires_grad_(),))
+
+
+def test_take_put_and_masks():
+    x = segue.arange(6).reshape(2, 3)
+    assert x.take(segue.tensor([[0, -1]])).tolist() == [[0, 5]]
+    assert x.put(segue.tensor([1, -1]), segue.tensor([9, 8])).tolist() == [[0, 9, 2], [3, 4, 8]]
+    assert x.masked_scatter(x > 3, segue.tensor([7, 6])).tolist() == [[0, 1, 2], [3, 7, 6]]
+    assert segue.nonzero_static(x > 3, size=3).tolist() == [[1, 1], [1, 2], [-1, -1]]
+    with pytest.raises(IndexError):
+        x.take(segue.tensor([6]))
+
+
+@pytest.mark.parametrize("reduce", ["sum", "prod", "mean", "amax", "amin"])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_reductions_at_places(reduce, include_self):
+    x, index, source = X[0], np.array([3, 0, 3, 3, 1]), X[1]
+    fold = {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    groups = [[v for v, i in zip(source, index) if i == place] for place in range(5)]
+    expected = [fold([x[i], *group] if include_self or not group else group) for i, group in enumerate(groups)]
+    call = lambda x, source: segue.scatter_reduce(x, 0, segue.from_numpy(index), source, reduce, include_self=include_self)
+    assert np.allclose(call(segue.from_numpy(x), segue.from_numpy(source)).numpy(), expected)
+    assert segue.autograd.gradcheck(call, (segue.from_numpy(x.copy()).requires_grad_(), segue.from_numpy(source.copy()).requires_grad_()))
+
+
+def test_windows():
+    from_scipy = pytest.importorskip("scipy.signal.windows")
+    for name in ("bartlett", "blackman", "cosine", "hamming", "hann", "nuttall"):
+        for sym in (True, False):
+            found = getattr(segue.signal.windows, name)(8, sym=sym, dtype=segue.float64).numpy()
+            assert np.allclose(found, getattr(from_scipy, name)(8, sym=sym), 1e-12, 1e-12), name
+    assert np.allclose(segue.signal.windows.kaiser(7, beta=3.0, dtype=segue.float64).numpy(), from_scipy.kaiser(7, 3.0))
+    assert np.allclose(segue.signal.windows.gaussian(7, std=2.0, dtype=segue.float64).numpy(), from_scipy.gaussian(7, 2.0))
+    assert np.allclose(segue.signal.windows.exponential(7, tau=2.0, dtype=segue.float64).numpy(), from_scipy.exponential(7, tau=2.0))
+
+
+def test_draws_in_place():
+    segue.manual_seed(0)
+    x = segue.empty(20000, dtype=segue.float64)
+    assert abs(x.exponential_(2.0).mean().item() - 0.5) < 0.02 and x.min().item() > -1e-12
+    assert abs(x.geometric_(0.25).mean().item() - 4) < 0.1 and x.min().item() == 1
+    assert abs(x.cauchy_(1.0, 2.0).median().item() - 1) < 0.1
+    assert abs(x.log_normal_(0.5, 0.3).log().mean().item() - 0.5) < 0.02

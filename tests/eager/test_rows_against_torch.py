@@ -68,6 +68,7 @@ CALLS = {
     "logcumsumexp": torch.logcumsumexp, "cummax_indices": lambda x, dim: torch.cummax(x, dim)[1],
     "cummin_indices": lambda x, dim: torch.cummin(x, dim)[1],
     "searchsorted": lambda sequence, values, right: torch.searchsorted(sequence, values, right=right),
+    "scatter_fold": lambda x, dim, index, source, fold: torch.scatter_reduce(x, dim, index, source, fold),
     "frexp_mantissa": lambda x: torch.frexp(x)[0], "frexp_exponent": lambda x: torch.frexp(x)[1],
     "clamp_min": lambda x, y: torch.clamp(x, min=y), "clamp_max": lambda x, y: torch.clamp(x, max=y), "cast": lambda x, dtype: x.to(dtype),
     "sum": lambda x, dim, keepdim: torch.sum(x, dim, keepdim) if dim else x.clone(), "prod": _prod,

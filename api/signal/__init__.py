@@ -1,0 +1,5 @@
+"""segue.signal: signal processing under torch.signal's names."""
+
+from . import windows
+
+__all__ = ["windows"]
