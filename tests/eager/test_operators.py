@@ -149,3 +149,17 @@ def test_draws_in_place():
     assert abs(x.geometric_(0.25).mean().item() - 4) < 0.1 and x.min().item() == 1
     assert abs(x.cauchy_(1.0, 2.0).median().item() - 1) < 0.1
     assert abs(x.log_normal_(0.5, 0.3).log().mean().item() - 0.5) < 0.02
+
+
+def test_masked_folds_are_those_of_what_is_kept():
+    keep = np.random.default_rng(2).random(X.shape) < 0.6
+    keep[:, 0] = True
+    x, mask = segue.from_numpy(X), segue.from_numpy(keep)
+    rows = [row[kept] for row, kept in zip(X, keep)]
+    for name, fold in {"sum": np.sum, "prod": np.prod, "mean": np.mean, "amax": np.max, "amin": np.min, "norm": np.linalg.norm}.items():
+        found = getattr(segue.masked, name)(x, dim=1, mask=mask).numpy()
+        assert np.allclose(found, [fold(row) for row in rows]), name
+    assert np.allclose(segue.masked.var(x, 1, False, mask=mask).numpy(), [row.var() for row in rows])
+    weights = segue.masked.softmax(x, 1, mask=mask).numpy()
+    assert np.allclose(weights.sum(1), 1) and not weights[~keep].any()
+    assert segue.autograd.gradcheck(lambda x: segue.masked.mean(x, 1, mask=mask), (segue.from_numpy(X.copy()).requires_grad_(),))
