@@ -20,7 +20,7 @@ class TensorMatch(Guard):
 
     shape, strides: a tuple with None where anything goes, strides in elements; `strides` may be None as a whole. `order`, for sizes that are free, says
     that the array is dense: these dimensions, the innermost first, each stride the product of the sizes before it (a dimension of size 1 may have any).
-    `requires_grad`, `leaf` (it came from no operation) and `writeable`: True, False or None. `array_type`: exact type of the array behind the tensor.
+    `requires_grad`, `leaf` (it came from no operation, and nobody hooks its gradient) and `writeable`: True, False or None. `array_type`: exact type of the array behind the tensor.
     """
 
     kind: ClassVar[str] = "tensor"
@@ -51,7 +51,7 @@ class TensorMatch(Guard):
         requires_grad = None if array is tensor else bool(tensor.requires_grad)
         return cls(
             source, type(tensor), array.dtype, tuple(None if dim in free else size for dim, size in enumerate(array.shape)),
-            real if order is None else None, order, requires_grad, bool(tensor.is_leaf) if requires_grad else None, writeable,
+            real if order is None else None, order, requires_grad, is_plain_leaf(tensor) if requires_grad else None, writeable,
             str(getattr(tensor, "device", "cpu")), type(array),
         )  # fmt: skip
 
@@ -89,8 +89,8 @@ class TensorMatch(Guard):
             return f"strides {array.strides} in bytes"
         if self.requires_grad is not None and bool(value.requires_grad) is not self.requires_grad:
             return f"requires_grad={value.requires_grad}"
-        if self.leaf is not None and bool(value.is_leaf) is not self.leaf:
-            return f"leaf={value.is_leaf}"
+        if self.leaf is not None and is_plain_leaf(value) is not self.leaf:
+            return f"leaf={value.is_leaf}" + (", with hooks on its gradient" if getattr(value, "_hooks", None) else "")
         if self.writeable is not None and array.flags.writeable is not self.writeable:
             return f"writeable={array.flags.writeable}"
         if self.device != "cpu" and str(value.device) != self.device:
@@ -100,6 +100,11 @@ class TensorMatch(Guard):
     def failure(self, frame: Any) -> str:
         value = self.source.fetch(frame)
         return f"{self.text()}: now {'nothing' if value is MISSING else self.mismatch(value) or 'the same'}"
+
+
+def is_plain_leaf(tensor: Any) -> bool:
+    """Whether a tensor came from no operation and nobody hooks its gradient."""
+    return bool(tensor.is_leaf) and not getattr(tensor, "_hooks", None)
 
 
 def dense_order(shape: Sequence[int], strides: Sequence[int], free: Collection[int]) -> tuple[int, ...] | None:

@@ -146,7 +146,7 @@ STEP(step_cell_contents) { return give(PyCell_Check(base) ? PyCell_GET(base) : N
 
 int is_ndarray(PyObject *value) { return PyArray_CheckExact(value); }
 
-enum { SLOT_DATA, SLOT_REQUIRES_GRAD, SLOT_BASE, SLOT_EDGE, SLOTS };
+enum { SLOT_DATA, SLOT_REQUIRES_GRAD, SLOT_BASE, SLOT_EDGE, SLOT_HOOKS, SLOTS };
 
 static PyObject *slot_names[SLOTS];
 
@@ -202,9 +202,13 @@ int tensor_requires_grad(PyObject *tensor)
     return ask_attribute(tensor, name_requires_grad);
 }
 
+/* Whether a tensor came from no operation and nobody hooks its gradient. */
 int tensor_is_leaf(PyObject *tensor)
 {
-    PyObject *edge = slot_value(tensor, SLOT_EDGE);
+    PyObject *edge = slot_value(tensor, SLOT_EDGE), *hooks = slot_value(tensor, SLOT_HOOKS);
+    if (hooks != NULL && hooks != Py_None) {
+        return 0;
+    }
     return edge != NULL ? edge == Py_None : ask_attribute(tensor, name_is_leaf);
 }
 
@@ -477,7 +481,7 @@ int walk_integer(Walk *walk, int position, Py_ssize_t *result)
 int sources_ready(void)
 {
     import_array1(-1);
-    static const char *const slots[SLOTS] = {"_data", "_requires_grad", "_base", "_edge"};
+    static const char *const slots[SLOTS] = {"_data", "_requires_grad", "_base", "_edge", "_hooks"};
     for (int i = 0; i < SLOTS; i++) {
         slot_names[i] = PyUnicode_InternFromString(slots[i]);
         if (slot_names[i] == NULL) {

@@ -11,48 +11,9 @@ from typing import Any
 
 from ...eager.transforms import calls, jacobians
 from .builtins import FUNCTIONS
-from .outcome import NotPython
 from .values.base import Value
-from .values.containers import Sequence
+from .values.callbacks import Box, Callback, Handed
 from .wrapping import MAKERS
-
-
-class Box:
-    """A Value that stands for no object that real code may use, on its way through a transform."""
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-
-
-class Handed(Value):
-    """What a transform gets for one argument: the twins, and boxes of what has none."""
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-
-    def python(self, run: Any) -> Any:
-        value = self.value
-        try:
-            return value.python(run)
-        except NotPython:
-            if isinstance(value, Sequence) and value.cls in (tuple, list):
-                return value.cls(Handed(item).python(run) for item in value.items_of(run))
-            return Box(value)
-
-
-class Callback(Value):
-    """A function of the user's as a Python callable over twins, which follows it."""
-
-    def __init__(self, function: Value) -> None:
-        self.function = function
-
-    def python(self, run: Any) -> Any:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            found = run.call(self.function, [run.make(arg) for arg in args], {name: run.make(value) for name, value in kwargs.items()})
-            return Handed(found).python(run)
-
-        call.__name__ = self.function.describe()
-        return call
 
 
 def _carried_out(function: Any) -> Any:

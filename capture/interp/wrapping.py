@@ -25,6 +25,7 @@ from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
+from .values.callbacks import Callback
 from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.floats import FloatInput, FloatValue
@@ -164,7 +165,16 @@ class Wrapping:
         self.size_names(source, twin)
         value = self.twins[id(twin)] = TensorValue(twin, source, obj)
         self.tensor_inputs.append(value)
+        if obj.requires_grad and (obj._hooks or not obj.is_leaf):
+            self.follow_hooks(obj, source, twin)
         return value
+
+    def follow_hooks(self: Any, obj: Any, source: Any, twin: Any) -> None:
+        """What users hooked to the gradient of an input is followed when a backward in the graph reaches its twin. Each change makes another list."""
+        hooks = sources.Attribute(source, "_hooks")
+        self.guard(guards.Is(hooks, obj._hooks))
+        if obj._hooks:
+            twin._hooks = [Callback(self.wrap(hook, sources.Item(hooks, index))).python(self) for index, hook in enumerate(obj._hooks)]
 
     def cell(self: Any, real: Any, source: Any) -> CellValue:
         """The one Value of an existing cell."""
