@@ -30,7 +30,7 @@ from segue.eager.functional import (
     le, lerp, less, less_equal, lgamma, linspace, log, log10, log1p, log2, log_softmax, logaddexp, logaddexp2, logcumsumexp, logical_and,
     logical_not, logical_or, logical_xor, logit, logspace, logsumexp, lt, masked_fill, masked_scatter, masked_select, matmul, max, maximum, mean,
     median, meshgrid, min, minimum, mm, mode, moveaxis, movedim, msort, mul, multinomial, multiply, mv, mvlgamma, nan_to_num, nanmean, nanmedian,
-    nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, norm, not_equal, ones, ones_like, outer,
+    nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, not_equal, ones, ones_like, outer,
     permute, permute_copy, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
     randperm, ravel, real, reciprocal, relu, remainder, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack, rsqrt,
     rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit, sin,
@@ -41,13 +41,17 @@ from segue.eager.functional import (
     unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real, view_as_real_copy, view_copy, vsplit, vstack, where, xlogy,
     zeros, zeros_like,
 )  # fmt: skip
+from segue.eager.functional.linalg.legacy import (
+    chain_matmul, cholesky, cholesky_inverse, cholesky_solve, cross, det, geqrf, inverse, logdet, lu, lu_solve, lu_unpack, matrix_exp, matrix_power,
+    norm, orgqr, ormqr, pca_lowrank, pinverse, qr, slogdet, svd, svd_lowrank, triangular_solve,
+)  # fmt: skip
 from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.tensor import Size, Tensor
 
-from . import autograd, compiler, func, masked, nn, optim, random, signal, special, utils
+from . import autograd, compiler, func, linalg, masked, nn, optim, random, signal, special, utils
 
 __version__ = "0.1.0"
 

@@ -41,6 +41,10 @@ class DimensionError(SegueError, IndexError):
     """A dimension or an index out of range."""
 
 
+class LinAlgError(SegueError, RuntimeError):
+    """A matrix has no such decomposition or inverse: singular, not positive definite, or an iteration that did not converge."""
+
+
 class AutogradError(SegueError, RuntimeError):
     """The backward cannot run: an overwritten value, a graph used twice, nothing that requires a gradient."""
 

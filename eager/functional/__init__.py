@@ -8,7 +8,7 @@ import sys
 
 from ..autograd.tape import install_namespace
 from ..tensor import Tensor
-from . import special
+from . import linalg, special
 from .arguments import cast
 from .complex_numbers import *  # noqa: F403
 from .copies import *  # noqa: F403
@@ -17,6 +17,7 @@ from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403
 from .joining import _chunk_cat
+from .linalg.legacy import *  # noqa: F403
 from .making import *  # noqa: F403
 from .methods import attach, from_parts
 from .networks import *  # noqa: F403
@@ -40,4 +41,4 @@ for _name, _row in _rows.items():
         globals()[_name] = _row
 
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
-_ = (_chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, Tensor, special, cast, from_parts)
+_ = (_chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, Tensor, linalg, special, cast, from_parts)

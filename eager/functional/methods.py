@@ -32,7 +32,7 @@ METHODS = {
         "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isposinf isneginf isreal"
     ),
     "reduction": (
-        "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp norm softmax log_softmax cumsum sort argsort topk "
+        "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp softmax log_softmax cumsum sort argsort topk "
         "cummax cummin cumprod logcumsumexp diff msort unique unique_consecutive nansum nanmean aminmax kthvalue median nanmedian mode quantile "
         "nanquantile cov corrcoef bincount histc histogram"
     ),
@@ -47,6 +47,10 @@ METHODS = {
         "take put argwhere nonzero_static masked_scatter scatter_reduce index_reduce"
     ),
     "products": "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr addbmm",
+    "linear algebra": (
+        "cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp matrix_power norm orgqr ormqr pinverse qr slogdet "
+        "svd triangular_solve"
+    ),
     "random": "bernoulli multinomial",
 }
 # The methods that have an in-place variant.

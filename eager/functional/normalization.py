@@ -15,8 +15,9 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from .arguments import cast, dimension, need_tensor, widened, write_out
+from .linalg.legacy import norm
 from .pointwise import clamp, div
-from .reduction import mean, norm
+from .reduction import mean
 from .reduction import sum as total
 from .shape import broadcast_tensors, reshape
 

@@ -183,25 +183,6 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int 
 
 
 @numpy_names
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The p-norm of the elements over `dim` (2 by default; also inf, -inf, 0 and any number)."""
-    x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    dims = dimensions(dim, x.ndim)
-    if p in ("fro", None, 2):
-        return OPS["sqrt"](OPS["sum"](OPS["square"](x), dims, keepdim))
-    size = OPS["abs"](x)
-    if p == math.inf:
-        return OPS["amax"](size, dims, keepdim)
-    if p == -math.inf:
-        return OPS["amin"](size, dims, keepdim)
-    if p == 0:
-        return cast(OPS["sum"](OPS["ne"](x, 0), dims, keepdim), x.dtype)
-    if p == 1:
-        return OPS["sum"](size, dims, keepdim)
-    return OPS["sum"](size**p, dims, keepdim) ** (1.0 / p)
-
-
-@numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim`."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input

@@ -4,8 +4,10 @@ from . import (
     complex,
     convolution,
     creation,
+    decompositions,
     elementary,
     folds,
+    fourier,
     indexing,
     pointwise,
     pooling,
@@ -14,7 +16,9 @@ from . import (
     reductions,
     scans,
     scatter,
+    solving,
     special,
+    spectral,
     strided,
     views,
 )
@@ -23,6 +27,6 @@ from .definition import OPS
 NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
 
 __all__ = [
-    "NAMES", "OPS", "complex", "convolution", "creation", "elementary", "folds", "indexing", "pointwise", "pooling", "products", "random",
-    "reductions", "scans", "scatter", "special", "strided", "views",
+    "NAMES", "OPS", "complex", "convolution", "creation", "decompositions", "elementary", "folds", "fourier", "indexing", "pointwise", "pooling",
+    "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "views",
 ]  # fmt: skip
