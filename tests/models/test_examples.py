@@ -1,0 +1,29 @@
+"""The examples, in small: they learn, their whole step is one graph, and eager code gives the same losses."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+import segue
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_burgers(tmp_path, capsys):
+    burgers = example("burgers")
+    before = segue.compiler.stats()
+    model, losses = burgers.train(300, inner=50, boundary=10)
+    after = segue.compiler.stats()
+    assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles", "fallbacks")] == [1, 0, 0, 0]
+    np.testing.assert_allclose(losses[:5], burgers.train(5, inner=50, boundary=10, compiled=False)[1], 1e-4)
+    assert losses[-1] < 0.3 * losses[0]
+    burgers.draw(model, str(tmp_path / "picture.png"), size=10)
+    assert "picture" in capsys.readouterr().out
