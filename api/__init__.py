@@ -51,7 +51,7 @@ from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.tensor import Size, Tensor
 
-from . import autograd, compiler, func, linalg, masked, nn, optim, random, signal, special, utils
+from . import autograd, compiler, fft, func, linalg, masked, nn, optim, random, signal, special, utils
 
 __version__ = "0.1.0"
 
