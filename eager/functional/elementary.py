@@ -170,9 +170,9 @@ def _sum_of_powers(name: str, exponential: str, logarithm: str, scale: float) ->
         common = promoted_floating(input, other)
         a, b = cast(input, common), cast(other, common)
         if common.is_complex:
-            top = OPS["maximum"](real(a), real(b)).detach()
-            top = OPS["where"](OPS["isfinite"](top), top, 0.0)
-            return OPS[logarithm](OPS[exponential](a - top) + OPS[exponential](b - top)) + top
+            first = OPS["ge"](real(a), real(b))
+            high, low = OPS["where"](first, a, b), OPS["where"](first, b, a)
+            return high + OPS["log1p"](OPS[exponential](low - high)) * scale
         gap = OPS["abs"](OPS["where"](OPS["eq"](a, b), 0.0, a - b))
         return OPS["maximum"](a, b) + OPS["log1p"](OPS[exponential](OPS["neg"](gap))) * scale
 

@@ -16,7 +16,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor, wrap
 from .arguments import Number, cast, dimension, need_tensor
 from .creation import tensor
-from .shape import reshape, select
+from .shape import broadcast_shapes, reshape, select
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -199,12 +199,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at the places of a 1-d integer `index` along `dim`."""
+    if not input.ndim or not index.ndim:  # a 0-d tensor counts as one element
+        found = OPS["index_select"](reshape(input, (1,)) if not input.ndim else input, dimension(dim, input.ndim), reshape(places(index, "index_select"), (-1,)))
+        return found if input.ndim else reshape(found, ())
     return OPS["index_select"](input, dimension(dim, input.ndim), places(index, "index_select"))
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where `mask` holds, in one dimension."""
-    return getitem(OPS["expand"](input, tuple((input * mask).shape)) if tuple(mask.shape) != tuple(input.shape) else input, mask)
+    """The elements where `mask` holds (both broadcast), in one dimension."""
+    common = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
+    x, kept = (t if tuple(t.shape) == common else OPS["expand"](t, common) for t in (input, mask))
+    return getitem(x, kept) if common else getitem(reshape(x, (1,)), reshape(kept, (1,)))
 
 
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
@@ -231,12 +236,16 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of `input` with the slices of `source` put at the places of `index` along `dim`."""
+    if not input.ndim:  # a 0-d tensor counts as one element
+        return reshape(index_copy(reshape(input, (1,)), dim, reshape(index, (-1,)), reshape(source, (-1,))), ())
     place = dimension(dim, input.ndim)
     return OPS["index_put"](input, (None,) * place + (places(index, "index_copy"),), source, False)
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of `input` with `value` at the places of `index` along `dim`."""
+    if not input.ndim:  # a 0-d tensor counts as one element
+        return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)
     source = cast(value if isinstance(value, Tensor) else _number(value, input), input.dtype)
     return OPS["index_put"](input, (None,) * place + (places(index, "index_fill"),), source, False)

@@ -311,7 +311,8 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
 
 def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
     """The p-norm of the difference."""
-    return (input - other).norm(p)
+    gap = input - other
+    return (OPS["abs"](gap) if gap.dtype.is_complex else gap).norm(p)
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

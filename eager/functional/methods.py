@@ -34,7 +34,7 @@ METHODS = {
     "reduction": (
         "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp softmax log_softmax cumsum sort argsort topk "
         "cummax cummin cumprod logcumsumexp diff msort unique unique_consecutive nansum nanmean aminmax kthvalue median nanmedian mode quantile "
-        "nanquantile cov corrcoef bincount histc histogram"
+        "nanquantile renorm cov corrcoef bincount histc histogram"
     ),
     "shape": (
         "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis squeeze unsqueeze expand expand_as "
@@ -67,7 +67,7 @@ INPLACE = {
         "bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift"
     ),
     "others": (
-        "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum cumprod put masked_scatter scatter_reduce index_reduce addmv addr "
+        "scatter scatter_add index_add index_copy index_fill index_put tril triu cumsum cumprod put masked_scatter scatter_reduce index_reduce renorm addmv addr "
         "addbmm addmm baddbmm"
     ),
 }

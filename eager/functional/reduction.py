@@ -62,7 +62,11 @@ def var(
     center = mean(input, dims, True) if dims else input
     lost = (1 if unbiased in (None, True) else 0) if correction is None else correction
     free = _count(input, dims) - lost
-    squares = OPS["sum"](OPS["square"](input - center), dims, keepdim)
+    apart = input - center
+    if apart.dtype.is_complex:
+        squares = OPS["sum"](OPS["square"](OPS["real"](apart)) + OPS["square"](OPS["imag"](apart)), dims, keepdim)
+    else:
+        squares = OPS["sum"](OPS["square"](apart), dims, keepdim)
     if isinstance(free, (int, float)) and free <= 0:
         return write_out(out, squares / 0.0, "var")
     return write_out(out, squares / free, "var")

@@ -64,13 +64,15 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
     if not input.ndim:
         raise error(RuntimeError, "diff expects input to be at least one-dimensional")
     place = dimension(dim, input.ndim)
+    if n == 0:
+        return OPS["clone"](input)
     found = tuple(x for x in (prepend, input, append) if x is not None)
     x = cat(found, place) if len(found) > 1 else input
     for _ in range(min(n, x.shape[place])):
         size = x.shape[place]
         later, earlier = OPS["slice"](x, place, 1, size, 1), OPS["slice"](x, place, 0, size - 1, 1)
         x = OPS["logical_xor" if x.dtype is dtypes.bool else "sub"](later, earlier)
-    return x if x is not input else OPS["clone"](x)
+    return x
 
 
 def _heights(y: Tensor, x: Any, dx: Any, place: int) -> tuple[Tensor, Tensor]:

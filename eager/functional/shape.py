@@ -379,7 +379,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     found = parts(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors, "meshgrid")
     if indexing == "xy" and len(found) > 1:
         grids = meshgrid(found[1], found[0], *found[2:])
-        return tuple(transpose(g, 0, 1) for g in (grids[1], grids[0], *grids[2:]))
+        return grids[1], grids[0], *grids[2:]
     shape = tuple(x.numel() for x in found)
     return tuple(OPS["expand"](reshape(x, tuple(-1 if j == i else 1 for j in range(len(found)))), shape) for i, x in enumerate(found))
 

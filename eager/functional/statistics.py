@@ -19,7 +19,7 @@ from .arguments import cast, dimension, dimensions, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
 from .products import matmul
-from .reduction import argsort, mean, std, sum  # noqa: A004
+from .reduction import argsort, mean, norm, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
 from .shape import ravel, reshape, unsqueeze
 
@@ -63,6 +63,18 @@ def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean."""
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
+
+
+@numpy_names
+def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each slice along `dim` scaled down to a p-norm of `maxnorm` where it is larger."""
+    if p <= 0 or maxnorm < 0:
+        raise error(RuntimeError, f"renorm: expected a positive p and maxnorm to be >= 0 but got p={p}, maxnorm={maxnorm}")
+    if input.ndim < 2:
+        raise error(RuntimeError, f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions")
+    place = dimension(dim, input.ndim)
+    size = norm(OPS["abs"](input), p, tuple(d for d in range(input.ndim) if d != place), True)
+    return input * OPS["where"](OPS["gt"](size, maxnorm), maxnorm / (size + 1e-7), 1.0)
 
 
 # ---------------------------------------------------------------------------------------------------------------- order statistics

@@ -163,3 +163,18 @@ def test_masked_folds_are_those_of_what_is_kept():
     weights = segue.masked.softmax(x, 1, mask=mask).numpy()
     assert np.allclose(weights.sum(1), 1) and not weights[~keep].any()
     assert segue.autograd.gradcheck(lambda x: segue.masked.mean(x, 1, mask=mask), (segue.from_numpy(X.copy()).requires_grad_(),))
+
+
+def test_what_was_wrong_once():
+    grids = segue.meshgrid(segue.arange(2), segue.arange(3), indexing="xy")
+    assert [g.tolist() for g in grids] == [g.tolist() for g in np.meshgrid(range(2), range(3))]
+    x = segue.arange(6).reshape(2, 3)
+    assert x.masked_select(segue.tensor([True, False, True])).tolist() == [0, 2, 3, 5]
+    assert x.diff(0, append=x).tolist() == x.tolist()
+    z = segue.tensor([1 + 2j, 3 - 1j], dtype=segue.complex128)
+    assert z.var().dtype is segue.float64 and np.isclose(z.var().item(), np.var(z.numpy(), ddof=1))
+    lone = segue.tensor(2.0)
+    assert lone.index_select(0, segue.tensor([0])).shape == () and lone.index_fill(0, segue.tensor([0]), 5.0).item() == 5
+    assert lone.index_copy(0, segue.tensor([0]), segue.tensor([7.0])).item() == 7
+    rows = segue.tensor([[3.0, 4.0], [0.3, 0.4]]).renorm(2, 0, 1.0)
+    assert np.allclose(rows.numpy(), [[0.6, 0.8], [0.3, 0.4]], 1e-5)
