@@ -27,3 +27,15 @@ def test_burgers(tmp_path, capsys):
     assert losses[-1] < 0.3 * losses[0]
     burgers.draw(model, str(tmp_path / "picture.png"), size=10)
     assert "picture" in capsys.readouterr().out
+
+
+def test_maml(tmp_path, capsys):
+    maml = example("maml")
+    before = segue.compiler.stats()
+    _, losses = maml.train(200, count=8, width=16)
+    after = segue.compiler.stats()
+    assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles", "fallbacks")] == [1, 0, 0, 0]
+    np.testing.assert_allclose(losses[:5], maml.train(5, count=8, width=16, compiled=False)[1], 1e-4)
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:20])
+    maml.draw(losses, str(tmp_path / "picture.png"))
+    assert "picture" in capsys.readouterr().out
