@@ -289,8 +289,10 @@ def test_indices_out_of_bounds_raise():
         lambda: OPS["gather"](x, 0, far), lambda: OPS["index_select"](x, 0, wrap(np.array([3]))), lambda: OPS["embedding"](x, far),
         lambda: OPS["index"](x, (far,)),
         lambda: OPS["scatter_add"](x, 0, far, F.ones((1, 2))), lambda: OPS["index_add"](x, 0, wrap(np.array([-1])), F.ones((1, 2))),
-        lambda: OPS["index_put"](x, (far,), F.ones((1, 2, 2)), True), lambda: OPS["one_hot"](far, 3),
+        lambda: OPS["index_put"](x, (far,), F.ones((1, 2, 2)), True),
     ):  # fmt: skip
         with pytest.raises(IndexError):
             call()
+    with pytest.raises(RuntimeError, match="smaller than num_classes=3"):
+        OPS["one_hot"](far, 3)
 
