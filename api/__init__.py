@@ -41,6 +41,7 @@ from segue.eager.functional import (
     unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real, view_as_real_copy, view_copy, vsplit, vstack, where, xlogy,
     zeros, zeros_like,
 )  # fmt: skip
+from segue.eager.functional.contractions import einsum, inner, tensordot, vdot
 from segue.eager.functional.linalg.legacy import (
     chain_matmul, cholesky, cholesky_inverse, cholesky_solve, cross, det, geqrf, inverse, logdet, lu, lu_solve, lu_unpack, matrix_exp, matrix_power,
     norm, orgqr, ormqr, pca_lowrank, pinverse, qr, slogdet, svd, svd_lowrank, triangular_solve,

@@ -11,6 +11,7 @@ from ..tensor import Tensor
 from . import linalg, special
 from .arguments import cast
 from .complex_numbers import *  # noqa: F403
+from .contractions import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .elementary import *  # noqa: F403

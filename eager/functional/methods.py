@@ -48,7 +48,8 @@ METHODS = {
     ),
     "products": "matmul mm bmm mv dot outer ger addmm baddbmm addmv addr addbmm",
     "linear algebra": (
-        "cholesky cholesky_inverse cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp matrix_power norm orgqr ormqr pinverse qr slogdet "
+        "inner vdot cholesky cholesky_inverse "
+        "cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp matrix_power norm orgqr ormqr pinverse qr slogdet "
         "svd triangular_solve"
     ),
     "random": "bernoulli multinomial",
