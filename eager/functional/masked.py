@@ -17,6 +17,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import elementary, reduction, scanning, statistics
 from .arguments import cast, dimensions
+from .linalg import legacy
 
 
 def _kept(input: Tensor, mask: Tensor | None) -> Tensor:
@@ -125,7 +126,7 @@ def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, **options:
 def norm(input: Tensor, ord: Any = 2.0, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:  # noqa: A002
     """The vector norm of what the mask keeps."""
     x = _in(input, dtype)
-    return reduction.norm(_filled(x, mask, math.inf if ord == -math.inf else 0.0), ord, dim, keepdim)
+    return legacy.norm(_filled(x, mask, math.inf if ord == -math.inf else 0.0), ord, dim, keepdim)
 
 
 def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:

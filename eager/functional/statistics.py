@@ -18,8 +18,9 @@ from ..tensor import Tensor
 from .arguments import cast, dimension, dimensions, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
+from .linalg.legacy import norm
 from .products import matmul
-from .reduction import argsort, mean, norm, std, sum  # noqa: A004
+from .reduction import argsort, mean, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
 from .shape import ravel, reshape, unsqueeze
 
