@@ -47,6 +47,14 @@ class dtype:
     def __deepcopy__(self, memo: dict) -> dtype:
         return self
 
+    @staticmethod
+    def of_legacy(kind: Any) -> dtype:
+        """The dtype of a legacy tensor type (`segue.FloatTensor`) or of its name. Raises TypeError for anything else."""
+        found = getattr(kind, "segue_dtype", None) or (LEGACY.get(kind.rpartition(".")[2]) if isinstance(kind, str) else None)
+        if found is None:
+            raise TypeError(f"invalid type: {kind!r} names no tensor type; there are {', '.join(LEGACY)}")
+        return found
+
 
 _bool = bool
 bool = dtype("bool", np.bool_, BOOL)  # noqa: A001  (PyTorch's name)
@@ -73,6 +81,11 @@ ALIASES = {
     "cfloat": complex64,
     "cdouble": complex128,
 }
+LEGACY = {
+    "FloatTensor": float32, "DoubleTensor": float64, "HalfTensor": float16, "BFloat16Tensor": bfloat16, "ByteTensor": uint8, "CharTensor": int8,
+    "ShortTensor": int16, "IntTensor": int32, "LongTensor": int64, "BoolTensor": bool,
+}  # fmt: skip
+_LEGACY_NAMES = {of: name for name, of in LEGACY.items()}
 _NAMES = {d.name: d for d in ALL}
 _FROM_NUMPY = {d.numpy: d for d in ALL}
 _FROM_PYTHON = {_bool: bool, int: int64, complex: complex64}
@@ -105,6 +118,8 @@ def as_dtype(value: Any) -> dtype:
         return _default[0]
     if isinstance(value, type) and value in _FROM_PYTHON:
         return _FROM_PYTHON[value]
+    if hasattr(value, "segue_dtype") or isinstance(value, str) and value.endswith("Tensor"):
+        return dtype.of_legacy(value)
     return from_numpy_dtype(value)
 
 

@@ -100,8 +100,8 @@ class Tensor(Attached):
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
     def __new__(cls, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
-        if cls is Tensor and data is not None:
-            return FACTORY[0](data, dtype=dtypes.get_default_dtype())
+        if cls is Tensor:
+            return FACTORY[1](dtypes.get_default_dtype(), *(() if data is None else (data, *args)), **kwargs)
         return object.__new__(cls)
 
     @classmethod
@@ -495,7 +495,7 @@ class Tensor(Attached):
         return twin
 
 
-FACTORY: list[Callable] = []  # `segue.tensor`, installed by eager.functional
+FACTORY: list[Callable] = []  # `segue.tensor` and the legacy constructor, installed by eager.functional and eager.legacy
 
 
 def _viewed(x: Tensor, op: Any, attributes: tuple) -> Tensor:

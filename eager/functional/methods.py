@@ -226,7 +226,7 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 def type_(self: Tensor, dtype: Any = None) -> Any:
     """In another dtype; without one, the name of this tensor's type."""
-    return f"segue.{self.dtype.name}" if dtype is None else cast(self, dtypes.as_dtype(dtype))
+    return f"segue.{dtypes._LEGACY_NAMES.get(self.dtype, self.dtype.name)}" if dtype is None else cast(self, dtypes.as_dtype(dtype))
 
 
 def cpu(self: Tensor) -> Tensor:
@@ -265,6 +265,8 @@ def _cast_method(of: dtypes.dtype) -> Callable:
 
 
 PROPERTIES: dict[str, Callable] = {
+    "is_cpu": lambda self: self.device.type == "cpu",
+    **dict.fromkeys(("is_xpu", "is_mps", "is_sparse", "is_quantized", "is_mkldnn"), lambda self: False),
     "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),
     "mT": lambda self: shape.transpose(self, -2, -1),
     "real": complex_numbers.real,

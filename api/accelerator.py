@@ -1,0 +1,5 @@
+"""What programs ask about the accelerator of this machine: there is none."""
+
+from segue.eager.accelerators import (
+    current_accelerator, current_device_index, current_stream, device_count, empty_cache, is_available, set_device_index, synchronize,
+)  # fmt: skip

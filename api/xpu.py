@@ -1,0 +1,3 @@
+"""What programs ask about Intel's GPUs: there are none."""
+
+from segue.eager.accelerators import device_count, empty_cache, is_available, manual_seed, synchronize

@@ -1,0 +1,134 @@
+"""The switches of PyTorch's libraries and of its whole process, which programs set: `segue.backends.cudnn.benchmark = True` and the like.
+
+In come settings, which are kept and can be read back. The one idea: none changes a result here (segue's results do not depend on the number of
+threads or on tuning), so each is a plain attribute of a small module, made from a table.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from .dtypes import device, dtype, set_default_dtype
+from .errors import DeviceError, error
+
+PACKAGE = f"{__name__.partition('.')[0]}.backends"
+
+
+def no() -> bool:
+    """No."""
+    return False
+
+
+def yes() -> bool:
+    """Yes."""
+    return True
+
+
+def nothing(*args: Any, **kwargs: Any) -> None:
+    """Nothing."""
+
+
+TABLE: dict[str, dict[str, Any]] = {
+    "cudnn": {
+        "enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True, "is_available": no, "version": nothing, "is_acceptable": no,
+    },
+    "cuda": {
+        "is_built": no, "matmul": SimpleNamespace(allow_tf32=False, allow_fp16_reduced_precision_reduction=True), "enable_flash_sdp": nothing,
+        "enable_mem_efficient_sdp": nothing, "enable_math_sdp": nothing, "flash_sdp_enabled": no, "mem_efficient_sdp_enabled": no,
+        "math_sdp_enabled": yes, "cufft_plan_cache": SimpleNamespace(max_size=0, size=0),
+    },
+    "mps": {"is_available": no, "is_built": no},
+    "mkl": {"is_available": no},
+    "mkldnn": {"is_available": no, "enabled": False},
+    "openmp": {"is_available": yes},
+    "opt_einsum": {"is_available": no, "enabled": True, "strategy": "auto"},
+    "quantized": {"engine": "none", "supported_engines": ["none"]},
+}  # fmt: skip
+
+
+def _module(name: str, members: dict[str, Any]) -> ModuleType:
+    made = ModuleType(f"{PACKAGE}.{name}", f"PyTorch's switches of {name}: kept, and without effect.")
+    made.__dict__.update(members)
+    sys.modules[made.__name__] = made
+    return made
+
+
+BACKENDS = {name: _module(name, members) for name, members in TABLE.items()}
+
+# --------------------------------------------------------------------------------------------------- the whole process
+
+PRECISIONS = ("highest", "high", "medium")
+_state: dict[str, Any] = {"precision": "highest", "deterministic": False, "interop": 1}
+
+
+def set_num_interop_threads(count: int) -> None:
+    """Kept, and without effect: operators run one after the other."""
+    _state["interop"] = count
+
+
+def get_num_interop_threads() -> int:
+    """What was set."""
+    return _state["interop"]
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Kept: products of float32 are always computed in float32. Raises ValueError for another word than highest, high, medium."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"set_float32_matmul_precision() takes one of {', '.join(PRECISIONS)}, not {precision!r}")
+    _state["precision"] = precision
+
+
+def get_float32_matmul_precision() -> str:
+    """What was set; "highest" at first."""
+    return _state["precision"]
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Kept: every algorithm here is deterministic."""
+    _state["deterministic"] = bool(mode)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What was set."""
+    return _state["deterministic"]
+
+
+def set_default_device(where: Any) -> None:
+    """Where new tensors are made: "cpu" or None. Raises DeviceError for other devices: give `device=` where a tensor is made."""
+    if where is not None and device(where).type != "cpu":
+        raise error(DeviceError, f"set_default_device(): new tensors are made on the cpu, not on {where}", f"device='{where}' where the tensor is made")
+
+
+def get_default_device() -> device:
+    """Where new tensors are made: the CPU."""
+    return device("cpu")
+
+
+def set_default_tensor_type(kind: Any) -> None:
+    """`set_default_dtype` under its older name; takes a legacy type such as segue.DoubleTensor, or its name."""
+    set_default_dtype(kind if isinstance(kind, dtype) else dtype.of_legacy(kind))
+
+
+# ------------------------------------------------------------------------------------------------------------ layouts
+
+
+class layout:  # noqa: N801  (PyTorch's name)
+    """How a tensor's elements are stored. There is one: `strided`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"segue.{self.name}"
+
+
+class memory_format(layout):  # noqa: N801  (PyTorch's name)
+    """The order of dimensions in memory. Accepted where PyTorch takes one; tensors here are row-major, so the strides asked for may not come."""
+
+
+strided = layout("strided")
+contiguous_format, channels_last, channels_last_3d, preserve_format = map(
+    memory_format, ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
+)

@@ -1,0 +1,111 @@
+"""Programs written for PyTorch: run as they are, installed and taken back, and what is missing says so."""
+
+import subprocess
+import sys
+
+import pytest
+
+import segue
+
+SCRIPT = """
+import sys
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import torch.backends.cudnn as cudnn
+from torch.optim.lr_scheduler import StepLR
+from torch.utils.data import DataLoader
+
+cudnn.benchmark = True
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+assert not torch.accelerator.is_available() and torch.accelerator.current_accelerator() is None
+assert torch.__version__ >= "2" and tuple(map(int, torch.__version__.split("+")[0].split("."))) > (2, 0)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 1)
+    @torch.jit.ignore
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.fc(x)) if not torch.jit.is_scripting() else x
+
+model = torch.compile(Net().to(device), mode="reduce-overhead", backend="eager")
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for (x,) in DataLoader(torch.utils.data.TensorDataset(torch.ones(4, 2)), batch_size=2):
+    optimizer.zero_grad()
+    model(x).sum().backward()
+    optimizer.step()
+assert isinstance(torch.LongTensor([1]), torch.LongTensor) and torch.Tensor(2, 3).shape == (2, 3)
+print(sys.argv[1:], __name__)
+sys.exit(3)
+"""
+
+
+def test_a_script_runs_as_it_is(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, "-m", "segue.torch", str(script), "--epochs", "1"], capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "['--epochs', '1'] __main__\n"
+
+
+@pytest.mark.parametrize("arguments, words", [([], "usage"), (["missing.py"], "no such file")])
+def test_bad_command_lines(arguments, words):
+    done = subprocess.run([sys.executable, "-m", "segue.torch", *arguments], capture_output=True, text=True)
+    assert done.returncode == 2 and words in done.stderr
+
+
+@pytest.fixture
+def installed():
+    segue.torch.install()
+    yield
+    segue.torch.uninstall()
+
+
+def test_names_are_segues(installed):
+    import torch
+    import torch.nn.functional
+
+    assert torch.nn is segue.nn and torch.Tensor is segue.Tensor and torch.nn.functional.relu is segue.nn.functional.relu
+    assert segue.nn.__spec__.name == "segue.nn"
+    with pytest.raises(AttributeError, match="segue has no torch.frobnicate"):
+        torch.frobnicate  # noqa: B018
+    with pytest.raises(ModuleNotFoundError, match="segue has no module torch.nowhere"):
+        import torch.nowhere  # noqa: F401
+    with pytest.raises(AttributeError):
+        torch.config  # noqa: B018
+
+
+@pytest.mark.torch
+def test_pytorch_comes_back():
+    theirs = pytest.importorskip("torch")
+    segue.torch.install()
+    segue.torch.uninstall()
+    import torch
+
+    assert torch is theirs and torch.nn.Linear is theirs.nn.Linear
+
+
+def test_questions_about_devices_and_switches():
+    assert not segue.cuda.is_available() and segue.cuda.device_count() == 0 and not segue.mps.is_available()
+    segue.cuda.manual_seed_all(1)
+    with pytest.raises(RuntimeError, match="needs an accelerator"):
+        segue.cuda.current_device()
+    segue.backends.cuda.matmul.allow_tf32 = True
+    segue.set_float32_matmul_precision("high")
+    assert segue.get_float32_matmul_precision() == "high"
+    segue.set_float32_matmul_precision("highest")
+    with pytest.raises(ValueError, match="medium"):
+        segue.set_float32_matmul_precision("low")
+    with pytest.raises(RuntimeError, match="cpu"):
+        segue.set_default_device("cuda")
+    assert segue.get_num_threads() >= 1
+
+
+def test_legacy_types():
+    x = segue.FloatTensor([[1, 2]])
+    assert x.dtype is segue.float32 and x.tolist() == [[1.0, 2.0]] and segue.LongTensor(2, 3).shape == (2, 3) and segue.FloatTensor().numel() == 0
+    assert x.type() == "segue.FloatTensor" and x.type(segue.LongTensor).dtype is segue.int64 and x.type("torch.DoubleTensor").dtype is segue.float64
+    assert isinstance(x, segue.FloatTensor) and not isinstance(x, segue.LongTensor)
+    with pytest.raises(TypeError, match="invalid type"):
+        x.type("torch.FancyTensor")

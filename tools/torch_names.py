@@ -1,0 +1,137 @@
+"""`import torch` that means segue: for a whole script (`python -m segue.torch`) or from a line on (`segue.torch.install()`).
+
+In comes the import system's question for a module called torch or torch.something, out goes segue's module of that name. The one idea: names are PyTorch's
+already, so `torch` is a thin module that passes every attribute on, and `torch.nn` is `segue.nn` itself. What is missing raises, as anywhere, with a
+text that says where to look. segue is looked up by name, as it imports this file itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+OURS = __name__.partition(".")[0]
+THEIRS = "torch"
+VERSION = "2.13.0+segue"  # the version whose names and semantics are followed; programs compare it
+HIDDEN = frozenset({"torch", "config", "explain", "__path__", "__file__", "__spec__", "__loader__"})  # of segue, and not of PyTorch
+USAGE = "usage: python -m segue.torch script.py [arguments ...]\n       python -m segue.torch -m module [arguments ...]"
+
+
+def compile_as_torch(model: Any = None, *, options: Any = None, disable: bool = False, mode: str | None = None, **settings: Any) -> Any:
+    """`segue.compile` with torch.compile's keywords: `mode` and `options` choose among ways of tuning that segue has not, and change no result."""
+    if disable:
+        return model if model is not None else lambda function: function
+    return importlib.import_module(OURS).compile(model, **settings)
+
+
+class TorchModule(ModuleType):
+    """The module `torch`: every attribute is segue's."""
+
+    __version__ = VERSION
+    compile = staticmethod(compile_as_torch)
+
+    def __getattr__(self, name: str) -> Any:
+        found = None if name in HIDDEN else getattr(importlib.import_module(OURS), name, None)
+        if found is None:
+            if importlib.util.find_spec(f"{OURS}.{name}") is not None and name not in HIDDEN:
+                return importlib.import_module(f"{THEIRS}.{name}")
+            raise AttributeError(f"segue has no torch.{name} (docs/compatibility.md says what is there)")
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(importlib.import_module(OURS)), "compile"} - HIDDEN)
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds torch and what is below it."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        """The import system's question."""
+        if fullname != THEIRS and not fullname.startswith(THEIRS + "."):
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        """segue's module of that name. Raises ModuleNotFoundError where there is none."""
+        if spec.name == THEIRS:
+            return TorchModule(THEIRS, "PyTorch's names, from segue.")
+        ours = OURS + spec.name[len(THEIRS) :]
+        try:
+            module = importlib.import_module(ours)
+            SPECS[spec.name] = module.__spec__
+            return module
+        except ModuleNotFoundError as problem:
+            if problem.name is None or not ours.startswith(problem.name):
+                raise
+            raise ModuleNotFoundError(f"segue has no module {spec.name} (docs/compatibility.md says what is there)", name=spec.name) from None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: a module of segue's has run already, and keeps its own name and spec."""
+        spec = module.__spec__
+        if spec is not None and spec.name in SPECS:
+            module.__spec__ = SPECS[spec.name]
+
+
+SPECS: dict[str, Any] = {}
+FINDER = Finder()
+_before: dict[str, ModuleType] = {}
+
+
+def install() -> None:
+    """From now on `import torch` means segue, in the whole process. A PyTorch that was imported before stays with those who hold it.
+
+    >>> import segue.torch
+    >>> segue.torch.install()
+    >>> import torch
+    >>> torch.ones(2).relu(), torch.nn is segue.nn
+    (tensor([1., 1.]), True)
+    >>> segue.torch.uninstall()
+    """
+    if FINDER in sys.meta_path:
+        return
+    _before.update(_take())
+    sys.meta_path.insert(0, FINDER)
+
+
+def uninstall() -> None:
+    """Undo `install()`: `import torch` means PyTorch again."""
+    if FINDER in sys.meta_path:
+        sys.meta_path.remove(FINDER)
+        _take()
+        sys.modules.update(_before)
+        _before.clear()
+
+
+def _take() -> dict[str, ModuleType]:
+    names = [name for name in sys.modules if name == THEIRS or name.startswith(THEIRS + ".")]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a script, or with -m a module, as `__main__`, with `import torch` meaning segue. Its exit code is the process's."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help") or given == ["-m"]:
+        print(USAGE, file=sys.stdout if given[:1] in (["-h"], ["--help"]) else sys.stderr)
+        return 0 if given[:1] in (["-h"], ["--help"]) else 2
+    install()
+    if given[0] == "-m":
+        sys.argv = given[1:]
+        sys.path.insert(0, str(Path.cwd()))
+        runpy.run_module(given[1], run_name="__main__", alter_sys=True)
+        return 0
+    script = Path(given[0])
+    if not script.is_file():
+        print(f"{script}: there is no such file", file=sys.stderr)
+        return 2
+    sys.argv = given
+    sys.path[0] = str(script.resolve().parent)
+    runpy.run_path(str(script), run_name="__main__")
+    return 0
