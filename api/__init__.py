@@ -6,6 +6,8 @@ segue.capture, segue.inductor).
 
 # ruff: noqa: A004  (PyTorch's names: all, any, sum ...)
 
+from math import e, inf, nan, pi
+
 from segue.capture.compile import compile
 from segue.capture.explain import explain
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
