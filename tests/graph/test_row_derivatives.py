@@ -17,7 +17,7 @@ from segue.graph.trace import trace_function
 
 ROWS = sorted(name for name in NAMES if OPS[name].vjp)
 WIDE = {"f": np.float64, "c": np.complex128}
-GENERATED = ("div", "where", "prod", "gather", "matmul", "conv2d")
+GENERATED = ("div", "where", "prod", "gather", "matmul", "convolution")
 
 
 def programs(row):
