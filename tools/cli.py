@@ -19,6 +19,7 @@ import segue
 from segue.inductor import cache
 
 from . import doctor, fuzz, house
+from .bench import gpt, start
 from .demo import main as demo
 
 
@@ -97,10 +98,25 @@ def run_fuzz(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def run_bench(options: argparse.Namespace) -> int:
+    """Print one table of timings."""
+    if options.what == "start":
+        table = Table("a fresh process", "seconds", title="start: the demo's GPT, whole step")
+        for what, seconds in start.measure(options.repeat):
+            table.add_row(what, f"{seconds:.3f}")
+    else:
+        table = Table("way", "ms a step", "times as fast as eager", title="training steps of the demo's GPT")
+        for way, milliseconds, ratio in gpt.measure(options.steps, options.repeat):
+            table.add_row(way, f"{milliseconds:.1f}", f"{ratio:.2f}")
+    Console().print(table)
+    return 0
+
+
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "demo": (run_demo, "train two models three ways each and compare"),
     "doctor": (run_doctor, "say what segue finds on this machine"),
     "cache": (run_cache, "show the disk cache, or empty it"),
+    "bench": (run_bench, "time the start of a process, or the steps of the demo's GPT"),
     "house": (run_house, "the table of the source tree and its rules"),
     "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
 }
@@ -114,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
     made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
     made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
+    made["bench"].add_argument("what", choices=("start", "gpt"), help="what is timed")
+    made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
+    made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt (default: 20)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
     made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     made["fuzz"].add_argument("--backends", default="eager,inductor", help="compared with eager (default: eager,inductor)")

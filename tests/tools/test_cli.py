@@ -52,3 +52,18 @@ def test_cache_is_shown_and_emptied(capsys, tmp_path):
 def test_house_outside_the_source_tree(capsys, tmp_path):
     assert cli.main(["house", "--root", str(tmp_path)]) == 2
     assert "no folder api" in capsys.readouterr().err
+
+
+def test_bench_prints_a_row_for_every_way(capsys):
+    assert cli.main(["bench", "gpt", "--steps", "1", "--repeat", "1"]) == 0
+    out = capsys.readouterr().out
+    assert all(way in out for way in ("eager", "model.compile()", "whole step"))
+
+
+def test_bench_start_compares_cold_and_warm(capsys, monkeypatch):
+    figures = {"import": 0.5, "first call": 4.0, "build_seconds": 2.0}
+    runs = iter([figures, {**figures, "first call": 0.25}])
+    monkeypatch.setattr(cli.start, "fresh", lambda folder: next(runs))
+    assert cli.main(["bench", "start", "--repeat", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "4.000" in out and "0.250" in out and "0.062" in out

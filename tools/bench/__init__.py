@@ -1,0 +1,1 @@
+"""Timings that a person asks for with `segue bench`; no test depends on one."""
