@@ -158,8 +158,8 @@ define("RAISE_VARARGS", lambda n: (n, 0), "raise (0), raise exception (1), raise
 define(
     "RERAISE",
     lambda n: (n + 1, 0),
-    "raise the popped exception again, without a traceback line; n=1: the slot below is an offset and is popped too",
-    "0 or 1",
+    "raise the popped exception again, without a traceback line; n: the n-th slot below it holds the offset where it was raised first",
+    "0, 1 or 2",
     ends=True,
 )
 define("PUSH_EXC_INFO", (1, 2), "[exception] -> [previous, exception]; the exception becomes the one that is handled")

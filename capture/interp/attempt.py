@@ -33,12 +33,13 @@ from .operators import Operators
 from .outcome import Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
-from .values.containers import Sequence, TupleValue, Unread
+from .values.containers import Sequence, Unread
+from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, Namespace
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, hashes_by_identity
-from .values.objects import ExceptionValue, ObjectValue, OpaqueValue
+from .values.objects import ObjectValue, OpaqueValue
 from .values.tensors import TensorValue
 from .wrapping import Wrapping
 
@@ -288,7 +289,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         except (Break, Observed, Specialise):
             raise
         except Exception as error:
-            raise Observed(ExceptionValue(type(error), [self.make(arg) for arg in error.args])) from None
+            raise Observed(of_error(self, error)) from None
 
     def text(self, value: Value) -> str:
         if isinstance(value, Constant) and isinstance(value.value, str):
@@ -317,10 +318,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     def format_object(self, value: ObjectValue, conversion: str | None, spec: str) -> Value:
         names = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}[conversion]
         if isinstance(value, ExceptionValue) and "__str__" in names and self.class_entry(value.type(), "__str__") in EXCEPTION_TEXTS:
-            args = value.arguments(self)
-            whole = args[0] if len(args) == 1 else TupleValue(args) if args else constant("")
-            kind = "repr" if issubclass(value.cls, KeyError) and len(args) == 1 else "str"
-            return self.formatted(whole, kind, spec)
+            return self.make(self.concrete(format, self.text(value.text(self)), spec))
         for name in names:
             found = self.class_entry(value.type(), name)
             if isinstance(found, types.FunctionType):

@@ -19,6 +19,7 @@ from ..bytecode.breaks import NULL as EMPTY
 from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
 from .attempt import Attempt
 from .frame import NULL, PreviousException
+from .outcome import Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
@@ -275,6 +276,8 @@ class Builder:
                     made = self.broken(code, cyclic)
                 return Built(made, self.graph, self.compiled)
             except Cyclic as found:
+                if id(found.value) in cyclic:
+                    raise Unbuildable(found.value, f"a {found.value.describe()} that holds itself cannot be made again behind a graph break") from None
                 cyclic.add(id(found.value))
 
     def broken(self, code: CodeType, cyclic: set[int]) -> CodeType:

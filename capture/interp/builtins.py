@@ -14,6 +14,7 @@ import functools
 import math
 import operator
 import sys
+import traceback
 import types
 import typing
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, Sequence, SliceValue, TupleValue
+from .values.exceptions import ExceptionValue, TracebackValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, ZipValue, make_reversed
 from .values.mappings import DictValue, SetValue, key_of
@@ -227,6 +229,19 @@ def _round(run: Any, value: Value, digits: Value = Constant(None)) -> Value:
     return run.make(run.concrete(round, run.python(value), run.python(digits)))
 
 
+@builtin(sys.exception)
+def _handled_exception(run: Any) -> Value:
+    if isinstance(run.handled, ExceptionValue):
+        return run.handled
+    raise Break("the exception that the caller of the compiled function handles is not captured")
+
+
+@builtin(sys.exc_info)
+def _exc_info(run: Any) -> Value:
+    error = _handled_exception(run)
+    return TupleValue([run.wrap_known(error.type()), error, error.attribute(run, "__traceback__")])
+
+
 @builtin(id)
 def _id(run: Any, value: Value) -> Value:
     return run.identity_number(value)
@@ -306,6 +321,8 @@ def _set(run: Any, items: Value | None = None) -> Value:
 
 @constructor(frozenset)
 def _frozenset(run: Any, items: Value | None = None) -> Value:
+    if isinstance(items, SetValue) and items.cls is frozenset:
+        return items
     return SetValue(run, [] if items is None else run.unpack(items), frozenset)
 
 
@@ -314,6 +331,8 @@ def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value])
     if cls is collections.defaultdict:
         made.factory = args[0] if args else constant(None)
         args = args[1:]
+    if len(args) > 1:
+        raise run.raised(TypeError, f"{cls.__name__} expected at most 1 argument, got {len(args)}")
     made.call_method(run, "update", args, kwargs)
     return made
 
@@ -459,7 +478,7 @@ METHODS.update({
     (object, "__eq__"): lambda run, a, b: constant(True) if run.same(a, b) else constant(NotImplemented),
     (object, "__ne__"): lambda run, a, b: constant(False) if run.same(a, b) else constant(NotImplemented),
     (BaseException, "__init__"): _exception_init,
-    (Exception, "__init__"): _exception_init,
+    (BaseException, "__str__"): lambda run, owner: owner.text(run),
 })  # fmt: skip
 
 
@@ -498,7 +517,15 @@ def _deep_copy(run: Any, value: Value, *memo: Value) -> Value:
     raise Break(f"copy.deepcopy of a {value.describe()} is not captured")
 
 
+def _clear_frames(run: Any, tb: Value) -> Value:
+    """The frames of a traceback that was made during capture hold nothing, and the one that is captured still runs."""
+    if isinstance(tb, TracebackValue) or (isinstance(tb, Constant) and tb.value is None):
+        return constant(None)
+    raise Break("clear_frames() of a traceback from outside is not captured")
+
+
 FUNCTIONS.update({
+    traceback.clear_frames: _clear_frames,
     copy.copy: _shallow_copy,
     copy.deepcopy: _deep_copy,
     typing.cast: lambda run, cls, value: value,

@@ -22,13 +22,15 @@ from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
+from .values.exceptions import ExceptionValue, has_structure, of_error
 from .values.functions import FunctionValue
 from .values.iterators import ITERTOOLS, GeneratorValue
 from .values.mappings import DictValue
-from .values.objects import ExceptionValue, ObjectValue
+from .values.objects import ObjectValue
 
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = ("nn.", "func", "optim.", "autograd.mode")  # those whose functions are followed as users' code is; all others break the graph
+PYTHON_MAKERS = (types.FunctionType, staticmethod)  # how an `__init__` or `__new__` written in Python stands in its class
 GENERATOR = inspect.CO_GENERATOR
 ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 OWN_EAGER = __name__.partition(".")[0] + ".eager."
@@ -186,7 +188,7 @@ class Calls:
             return self.call_checked(lambda: handler(self, *args, **kwargs), getattr(real, "__qualname__", "a builtin"))
         if isinstance(real, (types.MethodDescriptorType, types.WrapperDescriptorType)) and args:
             return self.call_unbound(real, args, kwargs)
-        if isinstance(real, types.BuiltinMethodType) and is_constant_type(type(real.__self__)):
+        if isinstance(real, types.BuiltinMethodType) and real.__self__ is not None and is_constant_type(type(real.__self__)):
             return Constant(real.__self__).call_method(self, real.__name__, args, kwargs)
         name = getattr(real, "__qualname__", repr(real))
         module = getattr(real, "__module__", None)
@@ -194,7 +196,10 @@ class Calls:
 
     def call_unbound(self: Any, descriptor: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A method of a builtin type called through the type, or by super(): `list.append(xs, x)`, `object.__setattr__(self, name, value)`."""
-        handler = METHODS.get((descriptor.__objclass__, descriptor.__name__))
+        place = descriptor.__objclass__
+        if issubclass(place, BaseException) and not has_structure(place):
+            place = BaseException  # the classes in C that add nothing
+        handler = METHODS.get((place, descriptor.__name__))
         if handler is not None:
             return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
         owner = args[0]
@@ -212,16 +217,25 @@ class Calls:
             if cls in ITERTOOLS:
                 made.born = self.step  # type: ignore[attr-defined]
             return made
-        if issubclass(cls, BaseException) and entry_of(cls, "__init__")[1].__flags__ & (1 << 9) == 0:  # type: ignore[union-attr]
-            if kwargs:
-                raise Break(f"{cls.__qualname__} with keyword arguments is not captured")
-            return ExceptionValue(cls, args)
+        if issubclass(cls, BaseException) and not any(isinstance(entry_of(cls, name)[0], PYTHON_MAKERS) for name in ("__init__", "__new__")):
+            return self.make_exception(cls, args, kwargs)
         meta_call = entry_of(type(cls), "__call__")[0]
         if meta_call is not type.__call__ and not is_constant_type(cls):
             raise Break(f"the class {cls.__qualname__} has a metaclass with a __call__ of its own, which is not captured")
         if is_constant_type(cls) or self.is_plain_class(cls):
             return self.make(self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()}))
         return self.instantiate(cls, args, kwargs)
+
+    def make_exception(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """An exception of a class that is made by C alone."""
+        if not has_structure(cls) and not kwargs:
+            return ExceptionValue(cls, args)
+        if issubclass(cls, StopIteration) and not kwargs:
+            return ExceptionValue(cls, args)  # its value is its first argument
+        model = self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()})
+        made = of_error(self, model)
+        made.given, made.named = args, kwargs
+        return made
 
     def is_plain_class(self: Any, cls: type) -> bool:
         """Segue's own small immutable classes (dtypes, devices, sizes): made for real."""
@@ -235,21 +249,23 @@ class Calls:
                 return made
         else:
             made = self.new_object(cls)
+            if issubclass(cls, BaseException):
+                made.args = list(args)  # type: ignore[attr-defined]
         initialiser = self.class_entry(cls, "__init__")
         if isinstance(initialiser, types.FunctionType):
             self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
         elif initialiser is object.__init__:
             if (args or kwargs) and maker is object.__new__:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
-        elif issubclass(cls, BaseException):
-            made.args = args  # type: ignore[attr-defined]
-        else:
+        elif not issubclass(cls, BaseException):
             raise Break(f"making a {cls.__qualname__} is not captured")
         return made
 
     def new_object(self: Any, cls: type) -> Value:
         """What `object.__new__(cls)` gives."""
         if issubclass(cls, BaseException):
+            if has_structure(cls):
+                raise Break(f"making a {cls.__qualname__} is not captured", "make it outside of the compiled function, and pass it in")
             return ExceptionValue(cls, [])
         if not self.is_python_class(cls):
             raise Break(f"making a {cls.__qualname__} is not captured", "make it outside of the compiled function, and pass it in")

@@ -15,6 +15,7 @@ from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant
 from .values.containers import Unread
+from .values.exceptions import name_error
 from .values.functions import CellValue
 
 HANDLERS: dict[str, Any] = {}  # opcode -> function(frame, instruction); filled by the handlers_*.py
@@ -94,7 +95,8 @@ class Frame:
         """A Value, or the unread place of a parameter."""
         found = self.slots.get(name)
         if found is None:
-            raise self.run_state.raised(UnboundLocalError, f"cannot access local variable '{name}' where it is not associated with a value")
+            text = f"cannot access local variable '{name}' where it is not associated with a value"
+            raise Observed(name_error(self.run_state, UnboundLocalError, text, name))
         return found
 
     def cell(self, name: str) -> CellValue:
@@ -121,7 +123,9 @@ class Frame:
             if sent is not None:
                 self.push(sent)
             if error is not None:
-                self.unwind(self.current, Observed(error))
+                thrown = Observed(error)
+                self.note_raise(thrown, False)
+                self.unwind(self.current, thrown)
             instructions = self.body.instructions
             while True:
                 instruction = self.current = instructions[self.index]
@@ -134,6 +138,7 @@ class Frame:
                         raise Break(f"the instruction {instruction.opcode} is not captured")
                     outcome = handler(self, instruction)
                 except Observed as observed:
+                    self.note_raise(observed, instruction.opcode == "RERAISE")
                     self.unwind(instruction, observed)
                     continue
                 except Break:
@@ -144,6 +149,15 @@ class Frame:
                     return outcome
         finally:
             run.frames.pop()
+
+    def note_raise(self, observed: Observed, silent: bool) -> None:
+        """Where an exception is raised first, the one that is handled becomes its context; each frame that it passes joins its traceback."""
+        error: Any = observed.value
+        if not observed.again:
+            observed.again = True
+            error.chain(self.run_state)
+        if not silent:
+            error.raised_at.append((self.is_root, self.code, self.globals, self.current.positions))
 
     def unwind(self, instruction: Instruction, observed: Observed) -> None:
         """Send an exception to the handler of an instruction, or out of the frame."""

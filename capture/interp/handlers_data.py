@@ -12,10 +12,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .frame import HANDLERS, NULL, Frame
-from .outcome import Break
+from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.containers import ListValue, SliceValue, TupleValue
+from .values.exceptions import name_error
 from .values.functions import CellValue, MadeFunction
 from .values.mappings import DictValue, SetValue, key_of
 from .values.objects import SuperValue
@@ -82,7 +83,8 @@ def load_closure(frame: Frame, i: Any) -> None:
 def load_deref(frame: Frame, i: Any) -> None:
     found = frame.cell(i.argument).get(frame.run_state)
     if found is None:
-        raise frame.run_state.raised(NameError, f"cannot access free variable '{i.argument}' where it is not associated with a value in enclosing scope")
+        text = f"cannot access free variable '{i.argument}' where it is not associated with a value in enclosing scope"
+        raise Observed(name_error(frame.run_state, NameError, text, i.argument))
     frame.push(found)
 
 
@@ -104,7 +106,7 @@ def load_global(frame: Frame, i: Any) -> None:
         known = frame.globals.get("__builtins__", builtins)
         known = known if isinstance(known, dict) else vars(known)
         if name not in known:
-            raise run.raised(NameError, f"name '{name}' is not defined")
+            raise Observed(name_error(run, NameError, f"name '{name}' is not defined", name))
         found = run.wrap_known(known[name])
     frame.push(found)
 
@@ -117,7 +119,7 @@ def store_global(frame: Frame, i: Any) -> None:
 @handles("DELETE_GLOBAL")
 def delete_global(frame: Frame, i: Any) -> None:
     if frame.namespace.get(frame.run_state, i.argument) is None:
-        raise frame.run_state.raised(NameError, f"name '{i.argument}' is not defined")
+        raise Observed(name_error(frame.run_state, NameError, f"name '{i.argument}' is not defined", i.argument))
     frame.namespace.store(frame.run_state, i.argument, None)
 
 
@@ -405,6 +407,11 @@ def _set_part(frame: Frame, made: Any, kind: str, value: Any) -> None:
         made.keyword_values = {run.text(key): item for key, item in run.pairs(value)}
     elif kind == "closure":
         made.closure = value.items_of(run)
+    elif kind == "annotations":  # a tuple of name, value, name, value ...
+        flat = value.items_of(run)
+        made.attributes["__annotations__"] = DictValue([(run.text(name), name, of) for name, of in zip(flat[::2], flat[1::2])])
+    else:
+        raise Break(f"a function's {kind} is not captured")
 
 
 @handles("LOAD_BUILD_CLASS")

@@ -15,10 +15,11 @@ from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.containers import TupleValue
+from .values.exceptions import ExceptionValue
 from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
-from .values.objects import ExceptionValue, ObjectValue
+from .values.objects import ObjectValue
 
 # -- jumps and loops ------------------------------------------------------------------------------------------------------
 
@@ -126,24 +127,18 @@ def raise_varargs(frame: Frame, i: Any) -> None:
     run = frame.run_state
     if i.argument == 0:
         if isinstance(run.handled, ExceptionValue):
-            raise Observed(run.handled)
+            raise Observed(run.handled, again=True)
         raise Break("raise without an exception is not captured here")
     cause = frame.pop() if i.argument == 2 else None
     error = run.as_exception(frame.pop())
     if cause is not None:
-        error.linked["__cause__"] = cause if isinstance(cause, Constant) else run.as_exception(cause)
-        error.linked["__suppress_context__"] = constant(True)
-    if isinstance(run.handled, ExceptionValue) and run.handled is not error:
-        error.linked.setdefault("__context__", run.handled)
+        error.set_link(run, "__cause__", cause if isinstance(cause, Constant) else run.as_exception(cause))
     raise Observed(error)
 
 
 @handles("RERAISE")
 def reraise(frame: Frame, i: Any) -> None:
-    error = frame.pop()
-    if i.argument:
-        frame.pop()
-    raise Observed(error)
+    raise Observed(frame.pop(), again=True)  # what lies below is unwound
 
 
 @handles("PUSH_EXC_INFO")
@@ -184,7 +179,7 @@ def before_with(frame: Frame, i: Any) -> None:
 def with_except_start(frame: Frame, i: Any) -> None:
     run, error = frame.run_state, frame.peek(1)
     leave = frame.peek(4)
-    frame.push(run.call(leave, [run.wrap_known(error.type()), error, constant(None)], {}))
+    frame.push(run.call(leave, [run.wrap_known(error.type()), error, error.attribute(run, "__traceback__")], {}))
 
 
 # -- match -----------------------------------------------------------------------------------------------------------------

@@ -18,12 +18,14 @@ from ..sources import MISSING
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import LITERALS, Constant
+from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
 from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
 from .values.objects import SLOT_WRAPPERS, ObjectValue
 
 OWN_PACKAGE = __name__.partition(".")[0]
 COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of these types are guarded by value
 OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
+CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
@@ -34,6 +36,8 @@ def is_own(module: str | None) -> bool:
 
 def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
     """What stands under a name in the first class of the order that has it, and that class; descriptors are not run."""
+    if cls.__mro__ is None:
+        raise Break(f"the class {cls.__name__}, whose bases are still being put in order, is not captured")
     for base in cls.__mro__:
         if name in base.__dict__:
             return base.__dict__[name], base
@@ -50,7 +54,7 @@ class Lookup:
         return found
 
     def guard_entry(self: Any, cls: type, name: str, found: Any, owner: type | None) -> None:
-        if not cls.__flags__ & (1 << 9) or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
+        if not cls.__flags__ & HEAP_TYPE or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
             return  # a class written in C does not change; segue's own inner workings are trusted
         path = sources.Constant(cls, cls.__qualname__)
         if found is MISSING:
@@ -66,7 +70,7 @@ class Lookup:
         cls = owner.cls
         if name == "__class__":
             return self.wrap_known(cls)
-        if name == "__dict__":
+        if name == "__dict__" and owner.has_dict():
             return self.instance_dict(owner)
         found, _ = entry_of(cls, name)
         if found is not MISSING and hasattr(type(found), "__get__") and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
@@ -127,6 +131,8 @@ class Lookup:
             value = self.call(self.wrap_known(found.func), [owner], {})
             owner.store_own(self, found.attrname, value)  # type: ignore[attr-defined]
             return value
+        if isinstance(found, STRUCTURE) and isinstance(owner, ExceptionValue) and not found.__objclass__.__flags__ & HEAP_TYPE:
+            return owner.structured(self, found)
         if isinstance(found, types.MemberDescriptorType):
             return self.slot(found, owner)
         if isinstance(found, types.GetSetDescriptorType):
@@ -134,7 +140,7 @@ class Lookup:
         if isinstance(found, SLOT_WRAPPERS):
             return MethodValue(BuiltinValue(found), owner)
         getter = entry_of(type(found), "__get__")[0]
-        if getter is MISSING or isinstance(found, type):
+        if getter is MISSING or isinstance(found, (type, types.BuiltinFunctionType)):
             return self.wrap(found, sources.Constant(found, "class attribute"))
         if isinstance(getter, types.FunctionType):
             described = self.wrap(found, sources.Constant(found, "descriptor"))
@@ -183,8 +189,12 @@ class Lookup:
         found = self.class_entry(cls, name)
         if found is MISSING:
             meta = entry_of(type(cls), name)[0]
-            if isinstance(meta, types.FunctionType):
-                return MethodValue(self.wrap_known(meta), owner)
+            if isinstance(meta, (types.FunctionType, property)):
+                return self.bind_entry(meta, owner, type(cls))
+            if isinstance(meta, STRUCTURE):
+                if name not in CLASS_FACTS:
+                    raise Break(f"attribute '{name}' of a class is not captured")
+                return self.make(getattr(cls, name))
             if meta is MISSING:
                 raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
             return BuiltinMethod(owner, name)

@@ -16,11 +16,12 @@ from .outcome import Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
+from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
-from .values.iterators import DictIterator, SequenceIterator
+from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, SetValue
-from .values.objects import ExceptionValue, ObjectValue
+from .values.objects import ObjectValue
 from .values.tensors import TensorValue
 
 
@@ -54,6 +55,8 @@ UNARY: dict[str, tuple[Callable, str]] = {
 NUMERIC = (TensorValue, SymIntValue)
 PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
 FLOAT_OPERATORS = ("+", "-", "*")
+REPEATED_LIMIT = 100_000
+SHOWN = {"**": "** or pow()"}
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
 
@@ -61,10 +64,13 @@ SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
 class Operators:
     """The part of an attempt that applies operators."""
 
-    def binary(self: Any, symbol: str, left: Value, right: Value) -> Value:
+    def binary(self: Any, symbol: str, left: Value, right: Value, shown: str = "") -> Value:
+        """`shown`: how a message calls the operator."""
         row = BINARY[symbol]
         if type(left) is Constant and type(right) is Constant:
-            return self.make(self.concrete(row.function, left.value, right.value))
+            return self.make(self.concrete(row.inplace if shown else row.function, left.value, right.value))
+        if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
+            return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             return self.float_binary(symbol, row, left, right)
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
@@ -73,7 +79,7 @@ class Operators:
             if isinstance(left, Sequence) and isinstance(right, TensorValue) and symbol != "+":
                 return self.leaf(row.function, [left, right], {}, row.name)
         special = self.container_binary(symbol, left, right)
-        return special if special is not None else self.by_special_methods(row, symbol, left, right)
+        return special if special is not None else self.by_special_methods(row, symbol, left, right, shown or SHOWN.get(symbol, symbol))
 
     def float_binary(self: Any, symbol: str, row: Operator, left: Value, right: Value) -> Value:
         """Arithmetic with a float that varies: with a tensor it is a number of the tensor's dtype, with other numbers it stays a float."""
@@ -101,7 +107,7 @@ class Operators:
             return TupleValue(joined.items, left.cls) if left.cls.__name__ == "Size" else joined
         for one, other in ((left, right), (right, left)):
             if symbol == "*" and isinstance(one, Sequence) and isinstance(other, (Constant, SymIntValue)) and hasattr(other.type(), "__index__"):
-                return one.fresh(one.items * int(self.python(other)))
+                return one.fresh(self.repeated(one, other))
         if isinstance(left, DictValue) and isinstance(right, DictValue) and symbol == "|":
             merged = left.call_method(self, "copy", [], {})
             merged.call_method(self, "update", [right], {})
@@ -109,11 +115,15 @@ class Operators:
         if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)) and symbol in SET_OPERATORS:
             start = left if isinstance(left, SetValue) else SetValue(self, left.items_of(self))
             return start.call_method(self, SET_OPERATORS[symbol], [right], {})
-        if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
-            return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         return None
 
-    def by_special_methods(self: Any, row: Operator, symbol: str, left: Value, right: Value) -> Value:
+    def repeated(self: Any, sequence: Sequence, count: Value) -> list[Any]:
+        times = int(self.python(count))
+        if times * len(sequence.items) > REPEATED_LIMIT:
+            raise Break(f"a sequence of more than {REPEATED_LIMIT} items is not captured")
+        return sequence.items * times
+
+    def by_special_methods(self: Any, row: Operator, symbol: str, left: Value, right: Value, shown: str) -> Value:
         tries = [(left, right, row.name)]
         if right.type() is not left.type():
             reflected = (right, left, row.reflected)
@@ -130,7 +140,7 @@ class Operators:
         if all(isinstance(value, (*PLAIN, ObjectValue, CallableValue)) for value in (left, right)):
             if any(isinstance(value, TensorValue) for value in (left, right)):
                 raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
-            raise self.raised(TypeError, f"unsupported operand type(s) for {symbol}: '{left.type().__name__}' and '{right.type().__name__}'")
+            raise self.raised(TypeError, f"unsupported operand type(s) for {shown}: '{left.type().__name__}' and '{right.type().__name__}'")
         raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
 
     def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
@@ -144,13 +154,13 @@ class Operators:
                 left.call_method(self, "extend", [right], {})
                 return left
             if symbol == "*":
-                left.items[:] = left.items * int(self.python(right))
+                left.items[:] = self.repeated(left, right)
                 left.changed(self)
                 return left
         if isinstance(left, DictValue) and symbol == "|":
             left.call_method(self, "update", [right], {})
             return left
-        if isinstance(left, SetValue) and left.cls is set and symbol in SET_OPERATORS:
+        if isinstance(left, SetValue) and left.cls is set and isinstance(right, SetValue) and symbol in SET_OPERATORS:
             made: Any = left.call_method(self, SET_OPERATORS[symbol], [right], {})
             left.entries, left.shadow = made.entries, made.shadow
             left.changed(self)
@@ -161,7 +171,7 @@ class Operators:
                 found = self.call(method, [right], {})
                 if not (isinstance(found, Constant) and found.value is NotImplemented):
                     return found
-        return self.binary(symbol, left, right)
+        return self.binary(symbol, left, right, symbol + "=")
 
     def unary(self: Any, symbol: str, value: Value) -> Value:
         function, name = UNARY[symbol]
@@ -200,13 +210,16 @@ class Operators:
             if isinstance(left, SetValue) and isinstance(right, SetValue) and symbol in SET_COMPARISONS:
                 return self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
             return None
+        if any(isinstance(v, DictView) and v.kind == "items" for v in (left, right)) and all(isinstance(v, (SetValue, DictView)) for v in (left, right)):
+            pairs = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
+            return (set(pairs[0].shadow) == set(pairs[1].shadow)) == (symbol == "==")
         if isinstance(left, DictValue) and isinstance(right, DictValue):
             left.guard_keys(self)
             right.guard_keys(self)
             same = left.entries.keys() == right.entries.keys() and all(
                 self.same(left.get(self, key), right.get(self, key)) or self.equal(left.get(self, key), right.get(self, key)) for key in list(left.entries))
             return same == (symbol == "==")
-        if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)):
+        if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
             keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in (left, right)]
             return (keys[0] == keys[1]) == (symbol == "==")
         if isinstance(left, SliceValue) and isinstance(right, SliceValue):
@@ -241,7 +254,9 @@ class Operators:
                 if not (isinstance(result, Constant) and result.value is NotImplemented):
                     return result
         if symbol in ("==", "!="):
-            if isinstance(left, MethodValue) and isinstance(right, MethodValue):
+            if isinstance(left, BuiltinMethod) and isinstance(right, BuiltinMethod):
+                same = left.name == right.name and self.same(left.owner, right.owner)
+            elif isinstance(left, MethodValue) and isinstance(right, MethodValue):
                 same = self.same(left.function, right.function) and self.same(left.owner, right.owner)
             else:
                 for value, other in ((left, right), (right, left)):
@@ -292,7 +307,14 @@ class Operators:
         return SequenceIterator(sequence)
 
     def dict_iterator(self: Any, view: Value) -> Value:
-        return DictIterator(view)
+        made = DictIterator(view)
+        made.born = self.step  # type: ignore[attr-defined]
+        return made
+
+    def set_iterator(self: Any, owner: Value, items: list[Value]) -> Value:
+        made = SetIterator(owner, items)
+        made.born = self.step  # type: ignore[attr-defined]
+        return made
 
     def each(self: Any, value: Value) -> Iterator[Value]:
         iterator = self.iterate(value)
@@ -344,7 +366,7 @@ class Operators:
         if isinstance(of, TupleValue):
             return tuple(one for item in of.items_of(self) for one in self.class_tuple(item))
         real = of.real
-        if isinstance(real, type):
+        if issubclass(type(real), type):
             return (real,)
         if hasattr(real, "__args__"):  # int | str
             return tuple(real.__args__)

@@ -19,11 +19,15 @@ class Break(Exception):  # noqa: N818  (an outcome, not an error)
 
 
 class Observed(Exception):  # noqa: N818
-    """The user's program raised an exception while it was followed; `value` is the Value of the exception object."""
+    """The user's program raised an exception while it was followed; `value` is the Value of the exception object.
 
-    def __init__(self, value: Any) -> None:
+    `again`: it is raised once more as it is (`raise` alone, the end of a `finally`), so that the exception handled meanwhile is not its context.
+    """
+
+    def __init__(self, value: Any, again: bool = False) -> None:
         super().__init__(value)
         self.value = value
+        self.again = again
 
 
 class Skip(Exception):  # noqa: N818

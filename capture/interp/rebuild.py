@@ -7,6 +7,7 @@ through `object`'s own slots.
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,16 @@ def sequence_iterator(sequence: Any, index: int) -> Iterator:
     return iterator
 
 
+def reversed_iterator(sequence: Any, index: int) -> Iterator:
+    """reversed(sequence) that gives the item at `index` next (-1: none)."""
+    iterator = reversed(sequence)
+    if index < 0:
+        list(iterator)
+    else:
+        iterator.__setstate__(index)  # type: ignore[attr-defined]
+    return iterator
+
+
 def advanced_iterator(iterable: Any, count: int) -> Iterator:
     """An iterator without a settable place that has taken `count` items."""
     iterator = iter(iterable)
@@ -71,10 +82,64 @@ def new_object(cls: type) -> Any:
     return object.__new__(cls)
 
 
-def new_exception(cls: type, args: tuple) -> BaseException:
-    made = cls.__new__(cls, *args)
+def new_exception(cls: type, args: tuple, given: tuple, named: dict) -> BaseException:
+    """An exception whose `__init__` in Python, if it has one, ran already; what its class in C sets is set from what it was called with."""
+    made = BaseException.__new__(cls) if is_python(cls.__init__) or is_python(cls.__new__) else cls(*given, **named)
     made.args = args
     return made
+
+
+def is_python(function: Any) -> bool:
+    return isinstance(function, types.FunctionType)
+
+
+def chain_to_caller(error: BaseException) -> None:
+    """What the caller handles becomes the context. The captured frame itself handles nothing yet where this runs."""
+    handled = sys.exception()
+    if handled is not None and handled is not error:
+        error.__context__ = handled
+
+
+def give_traceback(error: BaseException, places: tuple) -> None:
+    """The traceback of an exception that was raised and caught during capture: the user's functions and lines, from the innermost outwards."""
+    own, traceback = sys._getframe(1), error.__traceback__
+    for is_own, code, namespace, positions in places:
+        frame = own if is_own else frame_of(code, namespace, positions[0])
+        traceback = types.TracebackType(traceback, frame, -1, positions[0] or code.co_firstlineno)
+    error.__traceback__ = traceback
+
+
+def frame_of(code: types.CodeType, namespace: dict, line: int | None) -> types.FrameType:
+    """A frame that bears the name, the file and the line of a function that capture followed."""
+    made = _divide.__code__
+    named = made.replace(
+        co_name=code.co_name, co_qualname=code.co_qualname, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno,
+        co_linetable=one_line(len(made.co_code) // 2, None if line is None else line - code.co_firstlineno),
+    )  # fmt: skip
+    try:
+        types.FunctionType(named, namespace)()
+    except ZeroDivisionError as error:
+        return error.__traceback__.tb_next.tb_frame  # type: ignore[union-attr]
+    raise AssertionError("not reached")
+
+
+def _divide() -> None:
+    1 / 0  # noqa: B018
+
+
+def one_line(units: int, delta: int | None) -> bytes:
+    """A location table that gives all code units one line, or none (CPython's Objects/locations.md)."""
+    table = bytearray()
+    for start in range(0, units, 8):
+        length = min(8, units - start)
+        table.append(0x80 | ((15 if delta is None else 13) << 3) | (length - 1))
+        if delta is not None:
+            number = 0 if start else (delta << 1 if delta >= 0 else (-delta << 1) | 1)
+            while number >= 64:
+                table.append(0x40 | (number & 63))
+                number >>= 6
+            table.append(number)
+    return bytes(table)
 
 
 def append_item(target: list, item: Any) -> None:
@@ -96,6 +161,10 @@ def replace_set(target: set, items: list) -> None:
 
 def store_item(target: dict, key: Any, value: Any) -> None:
     target[key] = value
+
+
+def discard_item(target: dict, key: Any) -> None:
+    target.pop(key, None)
 
 
 def delete_item(target: dict, key: Any) -> None:

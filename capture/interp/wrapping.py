@@ -28,10 +28,11 @@ from .values.base import Value
 from .values.callbacks import Callback
 from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
+from .values.exceptions import ExceptionValue
 from .values.floats import FloatInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
 from .values.mappings import DictValue, SetValue, key_of_real
-from .values.objects import ExceptionValue, ObjectValue, OpaqueValue
+from .values.objects import ObjectValue, OpaqueValue
 from .values.state import GradModeValue
 from .values.tensors import TensorValue
 
@@ -57,7 +58,7 @@ class Wrapping:
             return self.wrap_constant(obj, source)
         known = self.wrapped.get(id(obj))
         if known is not None:
-            if isinstance(obj, IDENTITY_TYPES):
+            if issubclass(cls, IDENTITY_TYPES):
                 self.guard_is(source, obj)
             elif source != known.source and not isinstance(source, sources.Constant):
                 self.guard_same(known.source, source)
@@ -85,7 +86,7 @@ class Wrapping:
         """Whether instances are plain: every base is written in Python, and attributes are found the usual way."""
         if issubclass(cls, (*BUILTIN_BASES, tuple, BaseException)) or cls.__getattribute__ is not object.__getattribute__:
             return False
-        return all(base is object or base.__flags__ & HEAP_TYPE for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
+        return all(base is object or is_written_in_python(base) for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
             cls.__module__ not in ("threading", "_thread"))
 
     def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
@@ -128,7 +129,7 @@ class Wrapping:
             return TupleValue([self.code_constant(item) for item in obj])
         if type(obj) is frozenset:
             return SetValue(self, [self.code_constant(item) for item in obj], frozenset)
-        return Constant(obj)
+        return self.wrap_known(obj) if isinstance(obj, type) else Constant(obj)
 
     def make(self: Any, obj: Any) -> Value:
         """The Value of a result of real code: a new object, or a twin."""
@@ -187,6 +188,12 @@ class Wrapping:
                 self.guard(guards.CellIsEmpty(source))
             known = self.wrapped[id(real)] = CellValue(content, real, source)
         return known
+
+
+def is_written_in_python(cls: type) -> bool:
+    """Whether a class statement made the class. One made in C may be a heap type as well, but then it has slots of its own."""
+    return bool(cls.__flags__ & HEAP_TYPE) and not any(
+        type(entry) in (types.WrapperDescriptorType, types.MethodDescriptorType) and entry.__objclass__ is cls for entry in vars(cls).values())
 
 
 def input_name(source: Any) -> str | None:
@@ -272,6 +279,15 @@ def wrap_identical(cls: Callable) -> Callable:
     return wrapper
 
 
+def wrap_python_module(run: Any, obj: Any, source: Any) -> Value:
+    """A module whose attributes are found the usual way."""
+    cls = type(obj)
+    if cls.__getattribute__ is not types.ModuleType.__getattribute__ or hasattr(cls, "__getattr__") or "__name__" not in (obj.__dict__ or ()):
+        return wrap_opaque(run, obj, source)
+    run.guard_is(source, obj)
+    return ModuleValue(obj, source)
+
+
 def wrap_method(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, types.MethodType))
     function = run.wrap(obj.__func__, sources.Attribute(source, "__func__"))
@@ -342,12 +358,12 @@ METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.C
 WRAPPERS: dict[type, Callable] = {
     list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
     frozenset: wrap_set, range: wrap_range, slice: wrap_slice, types.FunctionType: wrap_identical(FunctionValue), types.MethodType: wrap_method,
-    types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_identical(ModuleValue), functools.partial: wrap_partial,
+    types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
-    (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_identical(ModuleValue)),
+    (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),
 )  # fmt: skip
 MAKERS: dict[type, Callable] = {
     tuple: lambda run, obj: TupleValue([run.make(item) for item in obj]),

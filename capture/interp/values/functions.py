@@ -129,6 +129,9 @@ class FunctionValue(CallableValue):
         out.constant(self.real)
 
 
+FIXED_PARTS = ("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__", "__dict__")
+
+
 class MadeFunction(CallableValue):
     """A function that the captured code makes: a lambda, a def, a comprehension."""
 
@@ -168,9 +171,16 @@ class MadeFunction(CallableValue):
             return TupleValue(self.default_values) if self.default_values else constant(None)
         if name == "__dict__":
             return run.function_dict(self)
+        if name == "__code__":
+            return Constant(self.code)
+        if name == "__annotations__":
+            made = self.attributes[name] = DictValue()
+            return made
         return super().attribute(run, name)
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name in FIXED_PARTS:
+            raise self.unsupported(f"setting attribute '{name}'")
         self.attributes[name] = value
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -434,6 +444,8 @@ class Namespace(Value):
         found = self.get(run, name)
         if found is not None:
             return found
+        if "__getattr__" in self.real:
+            raise Break(f"attribute '{name}' that module {module.real.__name__} computes is not captured")
         real = getattr(module.real, name, MISSING)
         if real is MISSING:
             raise run.raised(AttributeError, f"module '{module.real.__name__}' has no attribute '{name}'")
@@ -451,6 +463,6 @@ class Namespace(Value):
     def replay(self, out: Any) -> None:
         for name, value in self.stored.items():
             if value is None:
-                out.statement("delete_item", Constant(self.real), Constant(name))
+                out.statement("discard_item", Constant(self.real), Constant(name))
             else:
                 out.statement("store_item", Constant(self.real), Constant(name), value)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ..outcome import Break, Observed
+from ..outcome import Break, Observed, Unbuildable
 from .base import Value
 from .constants import Constant, constant, index_of
 from .containers import ListValue, RangeValue, Sequence, TupleValue
@@ -79,7 +79,12 @@ class DictIterator(IteratorValue):
     def __init__(self, view: Any) -> None:
         self.view = view
         self.keys = list(view.owner.entries)
+        self.removals = view.owner.removals
         self.index = 0
+
+    def is_changed(self) -> bool:
+        """Whether keys came or went since the start: what CPython's iterator then gives depends on the places in its table."""
+        return self.view.owner.removals != self.removals or list(self.view.owner.entries) != self.keys
 
     def type(self) -> type:
         return type(iter(getattr({}, self.view.kind)()))
@@ -90,13 +95,60 @@ class DictIterator(IteratorValue):
         if self.index >= len(self.keys):
             return None
         key = self.keys[self.index]
-        if key not in self.view.owner.entries:
-            raise run.raised(RuntimeError, "dictionary keys changed during iteration")
+        if self.is_changed():
+            raise Unbuildable(self, "a dict whose keys change while it is iterated over is not captured")
         self.index += 1
         return self.view.entry(run, key)
 
     def build(self, out: Any) -> None:
+        if self.is_changed():
+            raise Unbuildable(self, "an iterator of a dict that has changed cannot be made again behind a graph break")
         out.helper("advanced_iterator", self.view, Constant(self.index))
+
+
+class SetIterator(IteratorValue):
+    """Over a set; one that changes size meanwhile ends it."""
+
+    python_type = type(iter(set()))
+
+    def __init__(self, owner: Any, items: list[Value]) -> None:
+        self.owner = owner
+        self.items = items
+        self.index = 0
+
+    def next(self, run: Any) -> Value | None:
+        if len(self.owner.entries) != len(self.items):
+            raise run.raised(RuntimeError, "Set changed size during iteration")
+        if self.index >= len(self.items):
+            return None
+        self.index += 1
+        return self.items[self.index - 1]
+
+    def build(self, out: Any) -> None:
+        if list(self.owner.entries.values()) != self.items and set(map(id, self.owner.entries.values())) != set(map(id, self.items)):
+            raise Unbuildable(self, "an iterator of a set that has changed cannot be made again behind a graph break")
+        out.helper("sequence_iterator", TupleValue(self.items), Constant(self.index))
+
+
+class ReversedIterator(IteratorValue):
+    """reversed(x) of a list, seen live, or a tuple."""
+
+    def __init__(self, sequence: Sequence) -> None:
+        self.sequence = sequence
+        self.index = len(sequence.items) - 1
+
+    def type(self) -> type:
+        return type(reversed([])) if isinstance(self.sequence, ListValue) else reversed
+
+    def next(self, run: Any) -> Value | None:
+        if not 0 <= self.index < len(self.sequence.items):
+            self.sequence, self.index = TupleValue([]), -1
+            return None
+        self.index -= 1
+        return self.sequence.get(run, self.index + 1)
+
+    def build(self, out: Any) -> None:
+        out.helper("reversed_iterator", self.sequence, Constant(self.index))
 
 
 class EnumerateValue(IteratorValue):
@@ -221,6 +273,7 @@ class GeneratorValue(IteratorValue):
         self.finished = False
         self.started = False
         self.running = False
+        self.handled: Value | None = None  # the exception that it handles while it stands still
 
     def next(self, run: Any) -> Value | None:
         found = self.send(run, constant(None))
@@ -236,6 +289,9 @@ class GeneratorValue(IteratorValue):
         if self.running:
             raise run.raised(ValueError, "generator already executing")
         self.running = True
+        outer = run.handled
+        if self.handled is not None:
+            run.handled = self.handled  # it stands in an `except` of its own
         try:
             outcome = self.frame.resume(value if self.started else None, error)
         except Observed as observed:
@@ -246,6 +302,8 @@ class GeneratorValue(IteratorValue):
         finally:
             self.running = False
             self.started = True
+            self.handled = None if run.handled is outer else run.handled
+            run.handled = outer
         kind, result = outcome
         if kind == "yield":
             return result
@@ -416,6 +474,6 @@ def make_reversed(run: Any, value: Value) -> Value:
     items = value.items_of(run)
     if items is None:
         raise Break(f"reversed() of a {value.describe()} is not captured")
-    return SequenceIterator(TupleValue(items[::-1]) if not isinstance(value, ListValue) else ListValue(items[::-1]))
+    return ReversedIterator(value) if isinstance(value, (ListValue, TupleValue)) else SequenceIterator(TupleValue(items[::-1]))
 
 

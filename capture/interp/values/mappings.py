@@ -45,6 +45,8 @@ def key_of(run: Any, value: Value) -> Any:
         return value.value
     if isinstance(value, SymIntValue):
         return int(value.symbol)
+    if isinstance(value, SetValue) and value.cls is frozenset:
+        return frozenset(value.shadow)
     if isinstance(value, TupleValue):
         return tuple(key_of(run, item) for item in value.items_of(run))
     if run.is_identity_key(value):
@@ -76,6 +78,7 @@ class DictValue(Value):
         self.real = real
         self.factory: Value | None = None
         self.original = dict(self.entries) if real is not MISSING else None
+        self.removals = 0
         self.deleted: dict[Any, Any] = {}  # keys that were deleted at some time, so that a later store puts them at the end again
 
     def type(self) -> type:
@@ -188,6 +191,7 @@ class DictValue(Value):
 
     def remove(self, run: Any, place: Any) -> None:
         self.deleted[place] = self.entries.pop(place)[0]
+        self.removals += 1
         self.changed(run)
 
     # -- output -------------------------------------------------------------------------------------------------------
@@ -374,8 +378,12 @@ class SetValue(Value):
     def python(self, run: Any) -> Any:
         return self.cls(item.python(run) for item in self.items_of(run))
 
+    def place_of(self, run: Any, item: Value) -> Any:
+        """The key of an item that is looked for: a set stands for the frozenset of its items."""
+        return frozenset(item.shadow) if isinstance(item, SetValue) else key_of(run, item)
+
     def contains(self, run: Any, item: Value) -> bool:
-        return key_of(run, item) in self.entries
+        return self.place_of(run, item) in self.entries
 
     def length(self, run: Any) -> Value:
         return Constant(len(self.entries))
@@ -389,7 +397,7 @@ class SetValue(Value):
         return [self.entries[place] for place in self.shadow]
 
     def iterate(self, run: Any) -> Value:
-        return run.sequence_iterator(TupleValue(self.items_of(run)))
+        return run.set_iterator(self, self.items_of(run))
 
     def changed(self, run: Any) -> None:
         run.journal.note(self)
@@ -423,8 +431,8 @@ def _add(self: SetValue, run: Any, item: Value) -> Value:
 
 @method(SET_METHODS, "discard")
 def _discard(self: SetValue, run: Any, item: Value) -> Value:
-    if self.contains(run, item):
-        place = key_of(run, item)
+    place = self.place_of(run, item)
+    if place in self.entries:
         del self.entries[place]
         self.shadow.discard(place)
         self.changed(run)

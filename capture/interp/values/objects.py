@@ -1,4 +1,4 @@
-"""Values of instances: of users' classes, nn.Modules, exceptions, and objects that capture does not know.
+"""Values of instances: of users' classes, nn.Modules, and objects that capture does not know. Exceptions have a file of their own.
 
 Attributes are found as `object.__getattribute__` finds them: data descriptors of the class, the instance's dict, the rest of the class, `__getattr__`; properties,
 descriptors and users' dunder methods are followed like any function. An object made during capture is rebuilt at the end without running its
@@ -14,11 +14,11 @@ from ... import sources
 from ...sources import MISSING
 from ..outcome import Break, Observed
 from .base import Value
-from .constants import Constant, SymIntValue, constant
-from .containers import TupleValue, Unread
+from .constants import Constant, SymIntValue
+from .containers import Unread
 from .functions import BuiltinValue, MethodValue
 
-SLOT_WRAPPERS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType, types.BuiltinFunctionType)
+SLOT_WRAPPERS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
 
 
 class ObjectValue(Value):
@@ -188,54 +188,6 @@ class ObjectValue(Value):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
-class ExceptionValue(ObjectValue):
-    """An exception object."""
-
-    def __init__(self, cls: type, args: list[Value] | None, real: Any = MISSING, source: Any = None) -> None:
-        super().__init__(cls, real, source)
-        self.args = args  # None: those of an exception from outside, not read yet
-        self.linked: dict[str, Value] = {}
-
-    def arguments(self, run: Any) -> list[Value]:
-        if self.args is None:
-            self.args = run.wrap(self.real.args, sources.Attribute(self.source, "args")).items_of(run)
-        return self.args
-
-    def describe(self) -> str:
-        shown = ", ".join(str(arg.value) if isinstance(arg, Constant) else "..." for arg in self.args or ())
-        return f"{self.cls.__name__}({shown})"
-
-    def attribute(self, run: Any, name: str) -> Value:
-        if name == "args":
-            return TupleValue(self.arguments(run))
-        if name in ("__cause__", "__context__"):
-            if name not in self.linked and self.real is not MISSING:
-                self.linked[name] = run.wrap(getattr(self.real, name), sources.Attribute(self.source, name))
-            return self.linked.get(name, constant(None))
-        if name == "__traceback__":
-            raise Break("the traceback of an exception is not captured")
-        if name == "value" and issubclass(self.cls, StopIteration):
-            return self.arguments(run)[0] if self.arguments(run) else constant(None)
-        if name == "with_traceback":
-            raise Break("with_traceback() is not captured")
-        return super().attribute(run, name)
-
-    def set_attribute(self, run: Any, name: str, value: Value) -> None:
-        if name in ("__cause__", "__context__", "__suppress_context__", "__traceback__"):
-            if self.real is not MISSING:
-                raise self.unsupported(f"setting attribute '{name}'")
-            self.linked[name] = value
-            return
-        super().set_attribute(run, name, value)
-
-    def build(self, out: Any) -> None:
-        out.helper("new_exception", Constant(self.cls), TupleValue(self.args or ()))
-        out.remember(self)
-        for name, value in (*self.attributes.items(), *self.linked.items()):
-            if value is not None and name != "__traceback__":
-                out.statement("store_plain_attribute", self, Constant(name), value)
-
-
 class OpaqueValue(Value):
     """An existing object that capture knows nothing about but its class. It can be passed on, stored and compared by identity."""
 
@@ -267,6 +219,8 @@ class SuperValue(Value):
         is_class = isinstance(self.owner.real, type) and issubclass(self.owner.real, self.cls)
         start = self.owner.real if is_class else self.owner.type()
         order = start.__mro__
+        if order is None or self.cls not in order:
+            raise Break("super() over an object that only says it is of the class is not captured")
         for base in order[order.index(self.cls) + 1 :]:
             run.class_entry(base, name)
             if name in base.__dict__:
