@@ -322,7 +322,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         for name in names:
             found = self.class_entry(value.type(), name)
             if isinstance(found, types.FunctionType):
-                args = [Constant(spec)] if name == "__format__" else []
+                args: list[Value] = [Constant(spec)] if name == "__format__" else []
                 result = self.call(self.bind_entry(found, value, value.type()), args, {})
                 return result if name == "__format__" else self.make(self.concrete(format, self.text(result), spec))
         raise Break(f"printing a {value.describe()} by its address is not captured", "give the class a __repr__")

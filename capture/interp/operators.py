@@ -211,7 +211,7 @@ class Operators:
                 return self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
             return None
         if any(isinstance(v, DictView) and v.kind == "items" for v in (left, right)) and all(isinstance(v, (SetValue, DictView)) for v in (left, right)):
-            pairs = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
+            pairs: list[Any] = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
             return (set(pairs[0].shadow) == set(pairs[1].shadow)) == (symbol == "==")
         if isinstance(left, DictValue) and isinstance(right, DictValue):
             left.guard_keys(self)
@@ -220,7 +220,8 @@ class Operators:
                 self.same(left.get(self, key), right.get(self, key)) or self.equal(left.get(self, key), right.get(self, key)) for key in list(left.entries))
             return same == (symbol == "==")
         if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
-            keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in (left, right)]
+            sides: tuple[Any, Any] = (left, right)
+            keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in sides]
             return (keys[0] == keys[1]) == (symbol == "==")
         if isinstance(left, SliceValue) and isinstance(right, SliceValue):
             return all(self.equal(a, b) for a, b in zip(left.parts, right.parts)) == (symbol == "==")

@@ -82,7 +82,7 @@ def new_object(cls: type) -> Any:
     return object.__new__(cls)
 
 
-def new_exception(cls: type, args: tuple, given: tuple, named: dict) -> BaseException:
+def new_exception(cls: Any, args: tuple, given: tuple, named: dict) -> BaseException:
     """An exception whose `__init__` in Python, if it has one, ran already; what its class in C sets is set from what it was called with."""
     made = BaseException.__new__(cls) if is_python(cls.__init__) or is_python(cls.__new__) else cls(*given, **named)
     made.args = args

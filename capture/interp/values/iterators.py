@@ -109,7 +109,7 @@ class DictIterator(IteratorValue):
 class SetIterator(IteratorValue):
     """Over a set; one that changes size meanwhile ends it."""
 
-    python_type = type(iter(set()))
+    python_type: type = type(iter(set()))
 
     def __init__(self, owner: Any, items: list[Value]) -> None:
         self.owner = owner
