@@ -18,9 +18,10 @@ from rich.table import Table
 import segue
 from segue.inductor import cache
 
-from . import doctor, fuzz, house
+from . import doctor, house
 from .bench import gpt, start
 from .demo import main as demo
+from .fuzz import command as fuzz
 
 
 def run_demo(options: argparse.Namespace) -> int:
@@ -93,7 +94,7 @@ def run_house(options: argparse.Namespace) -> int:
 
 def run_fuzz(options: argparse.Namespace) -> int:
     """Check random programs, one for each seed; 0 when none differs."""
-    failures = fuzz.run(options.programs, options.seed, backends=tuple(options.backends.split(",")))
+    failures = fuzz.run(options.programs, options.seed, backends=tuple(options.backends.split(",")), smaller=options.minimise)
     print(f"{options.programs} programs, seeds {options.seed} to {options.seed + options.programs - 1}: {failures} differ")
     return 1 if failures else 0
 
@@ -112,6 +113,16 @@ def run_bench(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_minimise(options: argparse.Namespace) -> int:
+    """Print the smallest program found that fails as a seed's does; 0 when it does not fail."""
+    try:
+        print(fuzz.cut_down(options.seed, backends=tuple(options.backends.split(","))))
+    except ValueError as error:
+        print(f"seed {options.seed}: {error}")
+        return 0
+    return 1
+
+
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "demo": (run_demo, "train two models three ways each and compare"),
     "doctor": (run_doctor, "say what segue finds on this machine"),
@@ -119,6 +130,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "bench": (run_bench, "time the start of a process, or the steps of the demo's GPT"),
     "house": (run_house, "the table of the source tree and its rules"),
     "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
+    "minimise": (run_minimise, "cut the failing program of a seed down to what its failure needs"),
 }
 
 
@@ -135,7 +147,10 @@ def parser() -> argparse.ArgumentParser:
     made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt (default: 20)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
     made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
-    made["fuzz"].add_argument("--backends", default="eager,inductor", help="compared with eager (default: eager,inductor)")
+    made["fuzz"].add_argument("--minimise", action="store_true", help="cut down each program that differs")
+    made["minimise"].add_argument("seed", type=int, help="the seed of a program that differs")
+    for name in ("fuzz", "minimise"):
+        made[name].add_argument("--backends", default="eager,inductor", help="compared with eager (default: eager,inductor)")
     made["house"].add_argument("--root", type=Path, default=Path.cwd(), help="the source tree (default: here)")
     return top
 
