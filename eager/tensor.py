@@ -17,7 +17,7 @@ from . import dtypes
 from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
-from .autograd.mode import STATE
+from .autograd.mode import STATE, enable_grad
 from .autograd.tape import CallbackNode, Part
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
@@ -326,8 +326,9 @@ class Tensor(Attached):
         if not base._requires_grad:
             return
         value = base
-        for op, attributes in self._chain:
-            value = op(value, *attributes)
+        with enable_grad():  # it may be read first under no_grad()
+            for op, attributes in self._chain:
+                value = op(value, *attributes)
         self._edge = value._edge
         self._requires_grad = value._requires_grad
 

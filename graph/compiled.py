@@ -383,7 +383,7 @@ class Call:
                 self._overwritten(name, version, storage.version)
         tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
         raw = self.training.backward()([*self.saved, *tangents])
-        return [_wrapped(value) if on else None for value, on in zip(raw, self.wanted)]
+        return [_wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
 
     def _pull_differentiably(self, gradients: list) -> list:
         for value, version, name in zip(self.inputs, self.versions, self.training.names):
@@ -391,7 +391,14 @@ class Call:
                 self._overwritten(name, version, value._storage.version)
         tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else _dense(g) for i, g in enumerate(gradients)]
         results = self.training.differentiable_gradients([*self.inputs, *tangents])
-        return [value if on else None for value, on in zip(results, self.wanted)]
+        return [value if on else None for value, on in zip(results, self._given(gradients))]
+
+    def _given(self, gradients: list) -> Sequence[bool]:
+        """Which inputs get a gradient: those wanted on which a result that has one depends. The others get None, as eagerly, not zeros."""
+        if all(g is not None for g in gradients):
+            return self.wanted
+        reached = frozenset().union(*(targets for g, targets in zip(gradients, self.training.dependencies) if g is not None))
+        return [on and index in reached for index, on in enumerate(self.wanted)]
 
     def _tangent(self, index: int, array: Any) -> np.ndarray:
         """A gradient as the backward takes it: contiguous, of the result's dtype; zeros where none arrived."""

@@ -96,7 +96,7 @@ def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set
     for node in graph.nodes:
         if node not in needed or node in after:
             continue
-        weight = _weight(node)
+        weight = _weight(node) if node.kind != "input" or _is_operand(node, after) or node in graph.outputs else None
         flow.add_edge((node, "in"), (node, "out"), **({} if weight is None else {"capacity": weight}))
         fixed = node in copies or (node.kind == "op" and node in forward and not may_recompute(node))
         if node.kind == "input" or fixed:
@@ -110,6 +110,13 @@ def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set
         return set()
     _, (reached, _) = networkx.minimum_cut(flow, "source", "sink", flow_func=networkx.algorithms.flow.boykov_kolmogorov)
     return {node for node in needed if (node, "in") in reached and (node, "out") not in reached and flow.has_node((node, "in"))}
+
+
+def _is_operand(node: Node, after: set[Node]) -> bool:
+    """Whether the backward reads an input itself, as eager's tape would. Others are not kept just to compute from them again: the user may write there."""
+    if isinstance(node.value, SymInt) or not after.isdisjoint(node.users):
+        return True
+    return any(user.kind == "op" and "alias" in user.target.tags and _is_operand(user, after) for user in node.users)
 
 
 def _weight(node: Node) -> int | None:

@@ -293,7 +293,7 @@ class Tracer:
         self._random_state_last()
         positions = {record.node: position for position, record in enumerate(self.records)}
         raw: list[Any] = []
-        place: dict[int, int] = {}  # id of a fresh storage -> its index among the raw outputs
+        place: dict[TracedStorage, int] = {}  # a fresh storage -> its index among the raw outputs
         used: set[Node] = set()
         with self.recording(True):
             specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
@@ -325,7 +325,7 @@ class Tracer:
         raw[:] = [replace_symbols(output, equalities) for output in raw]
         return tuple(replace(spec, chain=replace_symbols(spec.chain, equalities)) for spec in specs)
 
-    def _output(self, output: Any, positions: dict[Node, int], raw: list, place: dict[int, int], used: set[Node]) -> OutputSpec:
+    def _output(self, output: Any, positions: dict[Node, int], raw: list, place: dict[TracedStorage, int], used: set[Node]) -> OutputSpec:
         if not isinstance(output, Tensor):
             raw.append(output)
             return OutputSpec("fresh", len(raw) - 1)
@@ -337,9 +337,9 @@ class Tracer:
         if storage.input is not None:
             kind = "alias_of_input" if array.chain else "input"
             return OutputSpec(kind, positions[storage.input], array.chain, requires_grad, released, leaf)
-        index = place.get(id(storage))
+        index = place.get(storage)
         if index is None:
-            index = place[id(storage)] = len(raw)
+            index = place[storage] = len(raw)
             raw.append(self._own(storage.node, used))
             if not array.chain:
                 return OutputSpec("fresh", index, (), requires_grad, released, leaf)

@@ -231,6 +231,9 @@ class ValuePrinter:
         first = self.spread(value.args[0]) if where else self.name(value.args[0])
         return f"checked_index({where}{first}, {self.size(value.attribute[0])}, {self.need('failed')}{extra})"
 
+    def _checked(self, value: Value) -> str:
+        return self.spread(value.args[0]) if self.kernel.is_vector(value) else self.name(value.args[0])
+
     def _random(self, value: Value) -> str:
         function, form = value.attribute
         step = self.along_vector(form)
@@ -277,5 +280,5 @@ class ValuePrinter:
 
 _STATEMENTS: dict[str, Callable[[ValuePrinter, Value], str]] = {
     "fit": ValuePrinter._fit, "cast": ValuePrinter._cast, "where": ValuePrinter._where, "load": ValuePrinter._load, "index": ValuePrinter._index,
-    "as_index": ValuePrinter._as_index, "random": ValuePrinter._random, "fold": ValuePrinter._fold,
+    "as_index": ValuePrinter._as_index, "checked": ValuePrinter._checked, "random": ValuePrinter._random, "fold": ValuePrinter._fold,
 }  # fmt: skip

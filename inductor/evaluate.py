@@ -103,10 +103,11 @@ class Evaluator:
         """Run the row's body, whatever `resolve` would say of the node itself."""
         trace = self.trace
         before, trace.result_dtype = trace.result_dtype, node.value.dtype
+        outer, trace.checks = trace.checks, []
         try:
-            return trace.typed(_BODIES[type(node.target.lower)](self, node, place), node.value.dtype)
+            return trace.checked(trace.typed(_BODIES[type(node.target.lower)](self, node, place), node.value.dtype))
         finally:
-            trace.result_dtype = before
+            trace.result_dtype, trace.checks = before, outer
             self.ran[node] = None
 
     def operand(self, argument: Any, place: tuple[Index, ...], shape: tuple) -> Any:

@@ -100,6 +100,7 @@ class Kernel:
         self.stores: list[Store] = []
         self.partials: list[Partial] = []
         self.reductions: dict[Unit, Value] = {}
+        self.pinned: set[Value] = set()  # computed anew in every step, as what they read changes
         for unit in group.units:
             self._sink(unit)
         self._choose_runs()
@@ -171,7 +172,7 @@ class Kernel:
         key = (unit, "own")
         found = self.evaluator.known.get(key)
         if found is None:
-            partial = next((other for other, _ in unit.reads if other.node is node), None)
+            partial = next((other for other, _ in unit.reads if other.node is node and is_partial(other)), None)
             if partial is not None:
                 found = self.fold(partial, place)
             elif node.kind == "op" and not unit.is_copy:
@@ -279,7 +280,7 @@ class Kernel:
         self.depends: dict[Value, frozenset] = {}
         self.stage: dict[Value, int] = {}
         for value in self.trace.ordered:
-            depends: set = set()
+            depends: set = set(self.variables) if value in self.pinned else set()
             place = place_of(value)
             if place is not None and value.op != "reduce":
                 depends |= {v for v in place.variables() if isinstance(v, Variable)}

@@ -79,7 +79,7 @@ COSTLY = 8  # a value of at least this cost is worth keeping rather than computi
 
 
 class Value:
-    """One value of a loop body. `op` is a primitive's name or one of constant, load, index, size, cast, where, as_index, reduce, fold, random, ..."""
+    """One value of a loop body. `op` is a primitive's name or one of constant, load, index, size, cast, where, as_index, checked, reduce, fold, random, ..."""
 
     __slots__ = ("op", "args", "attribute", "dtype", "number", "cost", "lookups")
 
@@ -109,6 +109,7 @@ class Trace:
         self.ordered: list[Value] = []
         self.result_dtype: Any = None
         self.masks: list[Value] = []
+        self.checks: list[Value] = []  # of the body that is being run: indices that must be within their bounds
 
     # -------------------------------------------------------------------------------------------- making values
 
@@ -269,7 +270,20 @@ class Trace:
             return value.attribute[0]
         extent = size_of(size)
         checked = self.make("as_index", (self.cast(value, INT64), *self.masks), (extent,), INT64, 2)
+        self.checks.append(checked)
         return index(Looked(checked, extent))
+
+    def checked(self, value: Value) -> Value:
+        """The value of a body, tied to those of its checks that it does not depend on: what is read need not depend on where (a broadcast, a constant)."""
+        seen: set[Value] = set()
+        todo = [value] if self.checks else []
+        while todo:
+            one = todo.pop()
+            if one not in seen:
+                seen.add(one)
+                todo.extend(one.inputs)
+        loose = tuple(check for check in self.checks if check not in seen)
+        return self.make("checked", (value, *loose), (), value.dtype) if loose else value
 
     @contextmanager
     def _under(self, condition: Value) -> Iterator[None]:

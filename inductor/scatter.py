@@ -30,11 +30,10 @@ class ScatterKernel(Kernel):
         self.target = flatten(target, shape_of(scatter.node))
         self.mode = scatter_mode(scatter.node)
         if self.mode == "add":
-            value = self.trace.primitive("add", self.trace.make("load", (), (scatter.buffer, self.target), value.dtype, 1), value)
-            for atom in self.target.variables():
-                if isinstance(atom, Looked):
-                    value.args[0].lookups = (*value.args[0].lookups, atom.value)
-                    value.lookups = (*value.lookups, atom.value)
+            before = self.trace.make("load", (), (scatter.buffer, self.target), scatter.node.value.dtype, 1)
+            before.lookups = tuple(atom.value for atom in self.target.variables() if isinstance(atom, Looked))
+            self.pinned.add(before)  # another step may have written there
+            value = self.trace.primitive("add", before, value)
         self.stores.append(Store(scatter.memory, self.target, value, scatter))
 
     def _choose_runs(self) -> None:

@@ -57,6 +57,7 @@ class Group:
         self.place: dict[Unit, tuple[Index, ...]] = {}
         self.result: dict[Unit, tuple[Index, ...]] = {}
         self.refusals: list[str] = []
+        self.top = units[-1].number  # the highest number of a unit in it or in what it needs, however far away
         if space is not None:
             self._map()
 
@@ -290,6 +291,7 @@ class Scheduler:
             group = Group([unit], space_of(unit) if unit.kind in ("pointwise", "reduction") else None)
             self.groups.append(group)
             self.group_of[unit] = group
+            group.top = max([group.top, *(needed.top for needed in self._needs(group))])
             if fuse and group.space is not None:
                 self._absorb(group)
         self.groups = self._ordered()
@@ -315,6 +317,14 @@ class Scheduler:
         self.groups.append(merged)
         for unit in merged.units:
             self.group_of[unit] = merged
+        merged.top = max(a.top, b.top)
+        raised = [merged]
+        while raised:
+            group = raised.pop()
+            for reader in {id(g): g for u in group.units for r in self.readers.get(u, ()) if (g := self.group_of.get(r)) is not None}.values():
+                if reader.top < group.top:
+                    reader.top = group.top
+                    raised.append(reader)
 
     def _candidates(self, group: Group) -> list[Group]:
         """Groups with a loop that this one reads from, that read from it, or that read what it reads."""
@@ -378,7 +388,7 @@ class Scheduler:
         seen = {id(g) for g in todo}
         while todo:
             group = todo.pop()
-            if group.units[-1].number < lowest:
+            if group.top < lowest:
                 continue
             for needed in self._needs(group):
                 if needed is first:

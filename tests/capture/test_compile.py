@@ -299,3 +299,44 @@ def test_errors_are_the_eager_ones():
     with pytest.raises(type(eager.value)) as found:
         compiled(wrong)(x3())
     assert str(found.value).splitlines()[0] == str(eager.value).splitlines()[0]
+
+
+def test_a_shape_changed_in_place_is_changed_outside_too():
+    x = segue.ones(2, 3)
+    compile(lambda x: x.t_() * 2, backend="eager")(x)
+    assert tuple(x.shape) == (3, 2)
+
+
+def test_a_view_of_a_written_input_keeps_its_gradient():
+    def f(x):
+        part = x.transpose(1, 0)
+        part[::2] *= 0.5
+        return part
+
+    assert compile(f, backend="eager")(segue.ones(2, 2, requires_grad=True) * 1.0).requires_grad
+
+
+def test_what_only_unused_results_depend_on_gets_no_gradient():
+    x, y = (segue.ones(2, requires_grad=True) for _ in "xy")
+    first, _ = compile(lambda x, y: (x * 2, y * 3), backend="eager")(x, y)
+    first.sum().backward()
+    assert x.grad.tolist() == [2, 2] and y.grad is None
+
+
+def test_an_input_may_be_written_when_the_derivative_needs_the_result_only():
+    leaf = segue.ones(2, requires_grad=True)
+    x = leaf * 1.0
+    result = compile(segue.sigmoid, backend="eager")(x)
+    x.mul_(0.5)
+    result.sum().backward()
+    assert leaf.grad is not None
+
+
+def test_constants_returned_side_by_side_stay_apart():
+    def f(x):
+        made = [segue.tensor([float(i)]) for i in range(4)]
+        graph_break()
+        return made[0] + 0, segue.tensor(1), segue.tensor([2.5]), segue.tensor([[3.5]])
+
+    for _ in range(3):
+        assert [t.tolist() for t in compile(f, backend="eager")(x3())] == [[0], 1, [2.5], [[3.5]]]

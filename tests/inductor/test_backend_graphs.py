@@ -179,3 +179,44 @@ def test_random_numbers_are_those_of_eager_mode():
     compiled = segue.compile(draw)()
     for a, b in zip(compiled, eager):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-6, atol=1e-6)
+
+
+OUT_OF_RANGE = {
+    "broadcast": (lambda x, i: x.expand(4, 3)[i], (1, 3)),
+    "computed": (lambda x, i: (x * 2)[i], (1, 3)),
+    "no row": (lambda x, i: x[i], (0, 3)),
+    "transposed": (lambda x, i: x.t()[:, i], (1, 3)),
+    "gathered": (lambda x, i: (x * 2).index_select(0, i), (1, 3)),
+    "written": (lambda x, i: x.index_put((i,), x[0]), (1, 3)),
+    "a constant": (lambda x, i: segue.full((3,), 2.0)[i] + x, (1, 1)),
+    "a class": (lambda x, i: segue.nn.functional.cross_entropy(x, i), (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+def test_an_index_out_of_range_is_an_error_wherever_it_leads(name):
+    """Also where the place that is read does not depend on it."""
+    function, shape = OUT_OF_RANGE[name]
+    compiled = segue.compile(function)
+    with pytest.raises(IndexError):
+        compiled(segue.ones(shape), segue.tensor([7]))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_additions_to_one_place_add_up(dtype):
+    """The place does not depend on the loop, yet what stands there changes in every step."""
+    x = segue.tensor([1, 2, 3]).to(getattr(segue, dtype))
+    compiled = segue.compile(lambda x: segue.zeros(3, dtype=x.dtype).scatter_add(0, segue.zeros(3, dtype=segue.int64), x))
+    assert compiled(x).tolist() == [6, 0, 0]
+    twice = segue.compile(lambda x: x.index_put((segue.tensor([1, 1, -1]),), x[:1], accumulate=True))
+    assert twice(x).tolist() == [1, 4, 4]
+
+
+def test_a_computed_base_of_a_scatter():
+    def f(x):
+        v = segue.rand_like(x)
+        v.index_put_((segue.tensor([0, 1, 0]),), v[0] * 0 + 1)
+        return v
+
+    assert segue.compile(f)(segue.ones(2)).tolist() == [1, 1]
+    assert segue.compiler.stats()["fallbacks"] == 0

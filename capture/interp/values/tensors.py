@@ -37,7 +37,7 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "register_hook": "register the hook outside of the compiled function",
 }
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
-CHANGES_THE_LEAF = ("requires_grad_", "detach_", "share_memory_", "set_", "resize_")
+CHANGES_THE_LEAF = ("requires_grad_", "detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
 
 
 class TensorValue(Value):
