@@ -7,6 +7,7 @@ call did to its arguments and to the world, what it printed, the random stream, 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import traceback
 import warnings
@@ -58,7 +59,7 @@ def observe(program: Program, wrap: Callable[[Any], Any]) -> list[Observed]:
     world = program.world()
     exec(compile(program.text, f"<random program {abs(hash(program.text))}>", "exec"), world)  # noqa: S102
     function = wrap(world["program"])
-    seen = []
+    seen: list[Observed] = []
     for call in program.calls:
         for line in call.before:
             exec(line, world)  # noqa: S102
@@ -195,7 +196,7 @@ def check(program: Program, backends: tuple[str, ...] = BACKENDS) -> Difference 
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.filterwarnings("always", "segue: ")
-                found = observe(program, lambda function, backend=backend: segue.compile(function, backend=backend, dynamic=program.dynamic))
+                found = observe(program, functools.partial(segue.compile, backend=backend, dynamic=program.dynamic))
         except Exception as error:  # noqa: BLE001  (any exception is a difference, reported with its traceback)
             return Difference(backend, f"raised {type(error).__name__}: {str(error)[:60]}", f"raised:\n{traceback.format_exc()}", program.describe())
         for warning in caught:

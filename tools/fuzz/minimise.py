@@ -119,11 +119,11 @@ def minimise(program: Program, backends: tuple[str, ...] = BACKENDS, judge: Call
     found = judge(program, backends)
     if found is None:
         raise ValueError("the program does not fail: eager, interpreted and compiled agree")
-    only = (found.backend,)
+    only, wanted = (found.backend,), family(found)
 
     def still(smaller: Program) -> Difference | None:
         difference = judge(smaller, only)
-        return difference if difference is not None and family(difference) == family(found) else None
+        return difference if difference is not None and family(difference) == wanted else None
 
     progress = True
     while progress:

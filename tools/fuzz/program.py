@@ -158,8 +158,9 @@ class Program:
                 value = array
             else:
                 value = segue.from_numpy(array if x.layout != "reversed" else array.copy())
-                leaf = value.requires_grad_() if x.role in ("leaf", "inner") else None
-                value = leaf * 1.0 if x.role == "inner" else value
+                if x.role in ("leaf", "inner"):
+                    leaf = value.requires_grad_()
+                    value = leaf * 1.0 if x.role == "inner" else leaf
             named[f"x{i}"] = value
             leaves.append(leaf)
         named.update({f"flag{i}": flag for i, flag in enumerate(call.flags)})

@@ -104,7 +104,7 @@ class Writer:
         try:
             with checker.quiet():
                 exec(line, self.values)  # noqa: S102
-            made = self.values[name] if name else None
+            made: Any = self.values[name] if name else None
             if name and not isinstance(made, segue.Tensor):
                 raise Refused
             if any(wild(self.values[v.name]) for v in self.variables) or (made is not None and wild(made)):
