@@ -218,5 +218,6 @@ def test_a_computed_base_of_a_scatter():
         v.index_put_((segue.tensor([0, 1, 0]),), v[0] * 0 + 1)
         return v
 
+    before = segue.compiler.stats()["fallbacks"]
     assert segue.compile(f)(segue.ones(2)).tolist() == [1, 1]
-    assert segue.compiler.stats()["fallbacks"] == 0
+    assert segue.compiler.stats()["fallbacks"] == before
