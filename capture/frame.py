@@ -56,7 +56,7 @@ __all__ = [
 
 OWN_ROOMS = ("api", "eager", "graph", "capture", "inductor")  # beside this room, in the checkout and in the installed package alike
 FOLLOWED = ("nn", "optim")  # packages of eager/ whose frames are captured as users' code is
-PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "bytecode", "ml_dtypes", "networkx", "rich", "cupy", "_pytest", "pluggy", "hypothesis")
+PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "bytecode", "ml_dtypes", "rich", "cupy", "_pytest", "pluggy", "hypothesis")
 
 
 class GuardDisagreement(AssertionError):

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..eager.lazy import LazyModule
 from ..eager.ops.definition import OPS
 from .derivative import Joint
+from .flow import UNLIMITED, Network
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, nodes_in, symbols_of
 from .symbolic import SymInt
 from .trace import COPY
@@ -79,9 +79,6 @@ def partition(joint: Joint) -> Partition:
     )
 
 
-networkx: Any = LazyModule("networkx")  # a quarter of a second, and only where gradients flow out of a graph
-
-
 def may_recompute(node: Node) -> bool:
     """Whether the backward may compute an op's value again: its row says so, and nothing depends on its being the very same bits."""
     tags = node.target.tags
@@ -90,26 +87,26 @@ def may_recompute(node: Node) -> bool:
 
 def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node]) -> set[Node]:
     """The nodes to keep: the lightest set without which the backward (`after`) cannot be reached from the inputs. `copies` are never made again."""
-    flow = networkx.DiGraph()
-    flow.add_node("source")
-    flow.add_node("sink")
-    for node in graph.nodes:
-        if node not in needed or node in after:
-            continue
-        weight = _weight(node) if node.kind != "input" or _is_operand(node, after) or node in graph.outputs else None
-        flow.add_edge((node, "in"), (node, "out"), **({} if weight is None else {"capacity": weight}))
-        fixed = node in copies or (node.kind == "op" and node in forward and not may_recompute(node))
-        if node.kind == "input" or fixed:
-            flow.add_edge("source", (node, "in"))
+    nodes = [node for node in graph.nodes if node in needed and node not in after]
+    enter = {node: 2 * place for place, node in enumerate(nodes)}  # a node is an edge, from this vertex to the next
+    source, sink = 2 * len(nodes), 2 * len(nodes) + 1
+    network = Network(sink + 1)
+    outputs = set(nodes_in(tuple(graph.outputs)))
+    given = {node for node in nodes if node.kind == "input" or node in copies or (node.kind == "op" and node in forward and not may_recompute(node))}
+    for node in nodes:
+        weight = _weight(node) if node.kind != "input" or _is_operand(node, after) or node in outputs else None
+        network.edge(enter[node], enter[node] + 1, UNLIMITED if weight is None else weight)
+        if node in given:
+            network.edge(source, enter[node])
         for user in node.users:
-            if user in needed:
-                flow.add_edge((node, "out"), "sink" if user in after else (user, "in"))
-        if node in graph.outputs:  # a gradient that does not depend on tangents
-            flow.add_edge((node, "out"), "sink")
-    if not flow.pred["sink"]:
-        return set()
-    _, (reached, _) = networkx.minimum_cut(flow, "source", "sink", flow_func=networkx.algorithms.flow.boykov_kolmogorov)
-    return {node for node in needed if (node, "in") in reached and (node, "out") not in reached and flow.has_node((node, "in"))}
+            if user in after and user in needed:
+                network.edge(enter[node] + 1, sink)
+            elif user in needed and user not in given:  # what is given needs nothing
+                network.edge(enter[node] + 1, enter[user])
+        if node in outputs:  # a gradient that does not depend on tangents
+            network.edge(enter[node] + 1, sink)
+    behind = network.cut(source, sink)
+    return {node for node in nodes if enter[node] not in behind and enter[node] + 1 in behind}
 
 
 def _is_operand(node: Node, after: set[Node]) -> bool:

@@ -20,7 +20,7 @@ from segue.eager.errors import BackendError
 from segue.inductor import cache, runtime
 from segue.inductor.toolchain import toolchain
 
-PACKAGES = ("numpy", "scipy", "sympy", "bytecode", "ml_dtypes", "networkx", "scipy-openblas32")
+PACKAGES = ("numpy", "scipy", "sympy", "bytecode", "ml_dtypes", "scipy-openblas32")
 CAPTURED = ((3, 11), (3, 12), (3, 13))
 NATIVE = ("segue.capture._capture", "segue.inductor._launcher", "segue.inductor._runtime")
 
