@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import linecache
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,17 +93,22 @@ class Location:
         return "\n".join(lines)
 
 
-_places: list[Location] = []
+class _Places(threading.local):
+    stack: tuple[Location, ...] = ()
+
+
+_places = _Places()
 
 
 @contextmanager
 def at(location: Location) -> Iterator[None]:
     """Within the block `user_location()` is `location`: what the tracer says while the user's frame does not really run."""
-    _places.append(location)
+    outer = _places.stack
+    _places.stack = (*outer, location)
     try:
         yield
     finally:
-        _places.pop()
+        _places.stack = outer
 
 
 def is_own(frame: FrameType) -> bool:
@@ -124,8 +130,8 @@ def columns_of(code: CodeType, lasti: int) -> tuple[int, int] | None:
 
 def user_location() -> Location | None:
     """The user's line: the tracer's, else that of the innermost frame outside segue; None when there is none."""
-    if _places:
-        return _places[-1]
+    if _places.stack:
+        return _places.stack[-1]
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_own(frame):
         frame = frame.f_back

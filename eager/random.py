@@ -14,7 +14,6 @@ import numpy as np
 
 from .autograd.mode import STATE
 from .errors import error
-from .ops.dispatch import Tracers
 from .tensor import Storage, Tensor
 from .transforms.batched import for_each_example
 
@@ -66,8 +65,8 @@ default_generator = Generator()
 
 def next_call(generator: Generator | None = None) -> tuple[Tensor, int]:
     """The state and call number of the next draw. Under a tracer the state is an input of the graph and calls are counted from its start."""
-    if Tracers.active and generator in (None, default_generator):
-        state, call = Tracers.active[-1].random_call()
+    if STATE.tracers and generator in (None, default_generator):
+        state, call = STATE.tracers[-1].random_call()
     else:
         chosen = generator or default_generator
         state, call = chosen.get_state(), 0

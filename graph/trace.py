@@ -22,7 +22,6 @@ from ..eager.autograd.tape import CallbackNode, OperatorNode, Part
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
 from ..eager.ops.definition import OPS, OpDef
-from ..eager.ops.dispatch import Tracers
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
@@ -153,11 +152,12 @@ class Tracer:
         before = self.line, self.module
         self.line = self.line if line is None else str(line)
         self.module = self.module if module is None else module
-        Tracers.active.append(self)
+        outer = STATE.tracers
+        STATE.tracers = (*outer, self)
         try:
             yield self
         finally:
-            Tracers.active.pop()
+            STATE.tracers = outer
             self.line, self.module = before
 
     @contextmanager

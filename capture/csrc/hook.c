@@ -237,7 +237,11 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
     segue_thread.off++;
     Entry *entry = find_entry(entries, &values);
     if (entry == NULL && !PyErr_Occurred()) {
+        Py_ssize_t known = PyList_GET_SIZE(entries);
         entry = ask(cache, code, entries, &values);
+        if (entry == NULL && PyList_GET_SIZE(entries) > known && !PyErr_Occurred()) { /* another thread captured it meanwhile */
+            entry = find_entry(entries, &values);
+        }
     }
     segue_thread.off--;
     Py_DECREF(cache);

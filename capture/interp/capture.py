@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dis
 import io
+import os
+import threading
 import time
 import traceback
 import types
@@ -35,6 +37,7 @@ from .values.mappings import DictValue, SetValue
 from .values.objects import ObjectValue
 
 MAX_ATTEMPTS = 64
+one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class CodeState:
     """What is known about one code object under one configuration."""
 
     compilations: int = 0
+    finished: int = 0  # of them, so that a thread that waited sees whether there is something new
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
@@ -97,12 +101,30 @@ class Settings:
         return self.states.setdefault(id(code), (code, CodeState()))[1]
 
 
+def _after_fork() -> None:
+    """In the child no other thread is capturing."""
+    global one_at_a_time
+    one_at_a_time = threading.RLock()
+
+
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
     """The callback of the frame hook."""
     if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
         stats.count("transformed_frames")
         return None
     state = settings.state(code)
+    before = state.finished
+    with one_at_a_time:
+        if state.finished != before:  # while this thread waited another one captured the code; the engine looks again
+            return None
+        try:
+            return compile_next(settings, state, code, view, entries)
+        finally:
+            state.finished += 1
+
+
+def compile_next(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> Any:
+    """One compilation of a code object that has `entries` already, unless there were too many."""
     if state.compilations >= settings.recompile_limit:
         return over_the_limit(settings, state, code, view, entries)
     state.compilations += 1
@@ -293,3 +315,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]
     if len(others) > 1:
         attempt.guard(guards.SameObjects.of([value.source for value in others], [value.real for value in others]))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,7 +1,7 @@
-"""Whether operations are recorded for differentiation, per thread.
+"""Whether operations are recorded for differentiation, and what else the dispatcher asks of the thread that it runs on.
 
-`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one thread-local flag, read by the
-dispatcher.
+`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one thread-local state, read by the
+dispatcher, so that what another thread does is never recorded here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _State(threading.local):
     enabled = True
+    tracers: tuple = ()  # those that are recording, innermost last: operators without tensor operands go to the innermost one
     levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
 
 

@@ -7,6 +7,7 @@ written over, since on traced tensors the same functions record a graph.
 import sys
 
 from ..autograd.tape import install_namespace
+from ..ops import dispatch  # noqa: F401  (installs itself)
 from ..tensor import Tensor
 from . import linalg, special
 from .arguments import cast

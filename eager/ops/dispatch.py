@@ -21,12 +21,6 @@ _ndarray = np.ndarray
 _ascontiguous = np.ascontiguousarray
 
 
-class Tracers:
-    """The tracers that are recording, innermost last. Operators without tensor operands go to the innermost one."""
-
-    active: list[Any] = []
-
-
 def apply(op: OpDef, args: tuple) -> Tensor:
     """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line."""
     if STATE.levels:
@@ -82,8 +76,8 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
                 parts.append(part)
             argument = tuple(parts)
         arrays.append(argument)
-    if traced is None and not tensors and Tracers.active:
-        traced = Tracers.active[-1]
+    if traced is None and not tensors and STATE.tracers:
+        traced = STATE.tracers[-1]
     try:
         if traced is not None:
             return traced.record(op, tuple(arrays), op.shape(*args), result)

@@ -1,0 +1,281 @@
+"""Several threads, and what else runs beside a capture: what one of them does never lands in the graph of another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+from interp_support import compiled, same
+
+import segue
+from segue.capture.interp import capture
+from segue.eager.errors import Location, at, user_location
+from segue.eager.stats import stats
+from segue.graph.trace import Tracer
+
+
+def in_thread(function, *args):
+    """The result of a call in another thread; its exception is raised here."""
+    found = []
+
+    def work():
+        try:
+            found.append((function(*args), None))
+        except BaseException as error:
+            found.append((None, error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(60)
+    assert found, "the other thread hangs"
+    if found[0][1] is not None:
+        raise found[0][1]
+    return found[0][0]
+
+
+@contextmanager
+def frequent_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def run_together(*functions):
+    """Each function in a thread of its own, begun at the same moment; their results."""
+    barrier = threading.Barrier(len(functions))
+    results = [None] * len(functions)
+
+    def work(index, function):
+        barrier.wait(60)
+        try:
+            results[index] = function()
+        except BaseException as error:
+            results[index] = error
+
+    threads = [threading.Thread(target=work, args=pair) for pair in enumerate(functions)]
+    with frequent_switches():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results
+
+
+# -- a graph in the making ------------------------------------------------------------------------------------------------------
+
+
+def test_creation_in_another_thread_is_not_recorded():
+    tracer = Tracer()
+    with tracer.active("here.py:1"):
+        other, drawn = in_thread(lambda: (segue.ones(3) + 1, segue.rand(2)))
+        own = segue.ones(2)
+    graph = tracer.finish([own])
+    assert other.tolist() == [2, 2, 2] and drawn.shape == (2,)
+    assert [node.target.name for node in graph.operations] == ["full"]
+    assert graph.random_calls == 0
+
+
+def test_the_place_of_an_error_is_the_threads_own():
+    place = Location("elsewhere.py", 7, "f")
+    with at(place):
+        other = in_thread(user_location)
+        assert user_location() is place
+    assert other is None or other.file != "elsewhere.py"
+
+
+def test_eager_code_beside_captures():
+    done = threading.Event()
+
+    def eager():
+        wrong = []
+        while not done.is_set():
+            x = segue.full((3,), 2.0) * segue.arange(3)
+            if x.tolist() != [0, 2, 4]:
+                wrong.append(x)
+        return wrong
+
+    def captures():
+        try:
+            return [compiled(lambda x, k=k: x + segue.ones(3) * k)(segue.zeros(3)).tolist() for k in range(15)]
+        finally:
+            done.set()
+
+    wrong, found = run_together(eager, captures)
+    assert wrong == []
+    assert found == [[k] * 3 for k in range(15)]
+
+
+# -- one compiled function in many threads ------------------------------------------------------------------------------------------
+
+
+def test_threads_that_come_together_compile_once():
+    def f(x):
+        return (x * 2 + segue.ones(4)).sum()
+
+    made = compiled(f)
+    x = segue.arange(4.0)
+    before = stats.read()
+    found = run_together(*[lambda: made(x)] * 6)
+    assert all(same(value, f(x)) for value in found)
+    assert stats.since(before)["graphs"] == 1
+
+
+def test_threads_with_different_configurations():
+    def step(k):
+        made = compiled(lambda x: (x * k).exp(), numerics="fast" if k % 2 else "eager")
+        return [made(segue.ones(n)) for n in (2, 3, 4)]
+
+    before = segue.config.numerics
+    found = run_together(*[lambda k=k: step(k) for k in range(4)])
+    assert segue.config.numerics == before
+    assert all(same(value, (segue.ones(n) * k).exp()) for k, values in enumerate(found) for n, value in zip((2, 3, 4), values))
+
+
+def test_gradients_in_threads():
+    weight = segue.ones(3, requires_grad=True)
+
+    def loss(x):
+        return ((x * weight) ** 2).sum()
+
+    made = compiled(loss)
+
+    def gradient(k):
+        return segue.autograd.grad(made(segue.full((3,), float(k))), weight)[0].tolist()
+
+    assert run_together(*[lambda k=k: gradient(k) for k in range(5)]) == [[2.0 * k * k] * 3 for k in range(5)]
+
+
+def test_grad_mode_belongs_to_the_thread():
+    made = compiled(lambda x: x * 2)
+    x = segue.ones(2, requires_grad=True)
+    with segue.no_grad():
+        assert not made(x).requires_grad
+        assert in_thread(made, x).requires_grad
+    assert made(x).requires_grad
+
+
+def test_a_thread_started_inside_runs_eagerly():
+    def f(x):
+        return in_thread(lambda: x + segue.ones(2)) * 2
+
+    made = compiled(f)
+    for _ in range(2):
+        assert made(segue.ones(2)).tolist() == [4, 4]
+
+
+def test_thread_locals_are_read_on_their_thread():
+    local = threading.local()
+
+    def f(x):
+        return x * local.factor
+
+    made = compiled(f)
+
+    def run(factor):
+        local.factor = factor
+        return made(segue.ones(2)).tolist()
+
+    assert [run(2.0), in_thread(run, 3.0), run(4.0), in_thread(run, 5.0)] == [[2, 2], [3, 3], [4, 4], [5, 5]]
+
+
+def test_context_variables():
+    factor = contextvars.ContextVar("factor", default=2.0)
+    made = compiled(lambda x: x * factor.get())
+    assert made(segue.ones(1)).item() == 2
+    token = factor.set(3.0)
+    assert made(segue.ones(1)).item() == 3
+    factor.reset(token)
+    assert made(segue.ones(1)).item() == 2
+
+
+# -- asyncio --------------------------------------------------------------------------------------------------------------------
+
+
+def test_compiled_functions_in_tasks():
+    made = compiled(lambda x, k: x * k + 1)
+
+    async def task(k):
+        total = segue.zeros(2)
+        for _ in range(3):
+            await asyncio.sleep(0)
+            total = total + made(segue.ones(2), k)
+        return total.tolist()
+
+    async def together():
+        return await asyncio.gather(*[task(float(k)) for k in range(4)])
+
+    assert asyncio.run(together()) == [[3.0 * k + 3] * 2 for k in range(4)]
+
+
+def test_a_compiled_coroutine_function_runs_eagerly():
+    async def f(x):
+        await asyncio.sleep(0)
+        return x * 2
+
+    assert asyncio.run(compiled(f)(segue.ones(2))).tolist() == [2, 2]
+
+
+def test_a_loop_run_inside_of_a_compiled_function():
+    async def inner(x):
+        await asyncio.sleep(0)
+        return x + 1
+
+    def f(x):
+        return asyncio.run(inner(x * 2)) * 3
+
+    made = compiled(f)
+    for _ in range(2):
+        assert made(segue.ones(2)).tolist() == [9, 9]
+
+
+# -- fork -----------------------------------------------------------------------------------------------------------------------
+
+
+def in_child(function):
+    """Whether the call gives something true in a forked child."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if function() else 1
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_uses_and_makes_graphs():
+    made = compiled(lambda x: x * 2 + segue.ones(3))
+    assert made(segue.ones(3)).tolist() == [3, 3, 3]
+    assert in_child(lambda: made(segue.ones(3)).tolist() == [3, 3, 3] and made(segue.ones(1)).tolist() == [3, 3, 3])
+    assert in_child(lambda: compiled(lambda x: x - 1)(segue.ones(1)).tolist() == [0])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_while_another_thread_captures():
+    reached, may_go_on = threading.Event(), threading.Event()
+
+    def waiting():
+        with capture.one_at_a_time:
+            reached.set()
+            may_go_on.wait(60)
+
+    thread = threading.Thread(target=waiting)
+    thread.start()
+    reached.wait(60)
+    try:
+        assert in_child(lambda: compiled(lambda x: x - 1)(segue.ones(1)).tolist() == [0])
+    finally:
+        may_go_on.set()
+        thread.join(60)
