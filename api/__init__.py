@@ -10,6 +10,7 @@ from math import e, inf, nan, pi
 
 from segue.capture.compile import compile
 from segue.capture.explain import explain
+from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
 from segue.eager.dtypes import (

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .nn.stateless import functional_call, stack_module_state
-from .transforms import calls, jacobians
+from .transforms import calls, custom, jacobians  # noqa: F401  (custom: how autograd.Function runs under transforms)
 from .transforms.calls import named
 
 __all__ = [

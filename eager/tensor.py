@@ -18,7 +18,7 @@ from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
 from .autograd.mode import STATE, enable_grad
-from .autograd.tape import CallbackNode, Part
+from .autograd.tape import CallbackNode, HookHandle, Part
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
 
@@ -286,8 +286,7 @@ class Tensor(Attached):
         if not self.requires_grad:
             raise error(AutogradError, "cannot register a hook on a tensor that doesn't require gradient")
         if self._edge is None:
-            self._hooks = [*(self._hooks or ()), hook]
-            return _HookHandle(self, hook)
+            return HookHandle(self, "_hooks", hook)
         node, index = (self._edge.node, self._edge.index) if isinstance(self._edge, Part) else (self._edge, None)
 
         def on_node(value: Any) -> Any:
@@ -297,8 +296,15 @@ class Tensor(Attached):
                 return value
             return new if index is None else [*value[:index], new, *value[index + 1 :]]
 
-        node.hooks = [*(node.hooks or ()), on_node]
-        return _HookHandle(node, on_node)
+        return HookHandle(node, "hooks", on_node)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
+        """Call `hook(self)` whenever a backward has brought `.grad` up to date. Raises RuntimeError for tensors that are no leaves or want no gradient."""
+        if not self.requires_grad:
+            raise error(AutogradError, "cannot register a hook on a tensor that doesn't require gradient")
+        if self._edge is not None:
+            raise error(AutogradError, "post accumulate grad hooks cannot be registered on non-leaf tensors", "register_hook")
+        return HookHandle(self, "_hooks", engine.AfterAccumulation(hook))
 
     def retain_grad(self) -> None:
         """Keep this result's gradient in `.grad` at the next backward."""
@@ -515,19 +521,6 @@ def replace_view(base: Tensor, chain: tuple, new: Tensor) -> Tensor:
         from_namespace = engine.F[0]
         return op.inverse(from_namespace, base, new, *attributes)
     return engine.F[0].replace_by_index(base, op, attributes, new)
-
-
-class _HookHandle:
-    """What `register_hook` returns: `remove()` takes the hook away."""
-
-    def __init__(self, owner: Any, hook: Callable) -> None:
-        self.owner, self.hook = owner, hook
-        self.name = "_hooks" if isinstance(owner, Tensor) else "hooks"
-
-    def remove(self) -> None:
-        hooks = getattr(self.owner, self.name)
-        if hooks and self.hook in hooks:
-            setattr(self.owner, self.name, [h for h in hooks if h is not self.hook] or None)
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.autograd import mode
+from ...eager.autograd.engine import AfterAccumulation
 from ...eager.errors import SegueError
 from ...eager.tensor import Size, Tensor
 from ...graph.symbolic import SymInt
@@ -175,7 +176,12 @@ class Wrapping:
         hooks = sources.Attribute(source, "_hooks")
         self.guard(guards.Is(hooks, obj._hooks))
         if obj._hooks:
-            twin._hooks = [Callback(self.wrap(hook, sources.Item(hooks, index))).python(self) for index, hook in enumerate(obj._hooks)]
+            twin._hooks = [self.followed_hook(hook, sources.Item(hooks, index)) for index, hook in enumerate(obj._hooks)]
+
+    def followed_hook(self: Any, hook: Any, source: Any) -> Any:
+        if isinstance(hook, AfterAccumulation):
+            return AfterAccumulation(Callback(self.wrap(hook.function, sources.Attribute(source, "function"))).python(self))
+        return Callback(self.wrap(hook, source)).python(self)
 
     def cell(self: Any, real: Any, source: Any) -> CellValue:
         """The one Value of an existing cell."""

@@ -8,10 +8,12 @@ into the graph. Nodes are taken by falling sequence number, so every consumer co
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Any
 
+from . import anomaly
 from .mode import STATE
-from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges
+from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges, flattened
 
 
 class LAZY:
@@ -111,8 +113,14 @@ class _Sums:
             self.of_node[edge] = _sum(before, gradient, owned)
         else:
             entry = self.of_leaf.get(id(edge))
-            gradient = _through_hooks(edge, gradient) if edge._hooks else gradient
             self.of_leaf[id(edge)] = edge, _sum(entry and entry[1], gradient, owned)
+
+    def through_hooks(self) -> None:
+        """Once all of a leaf's gradient is there, its hooks see it."""
+        for key, (leaf, (gradient, owned)) in list(self.of_leaf.items()):
+            if leaf._hooks and leaf._edge is None:
+                changed = _through_hooks(leaf, gradient)
+                self.of_leaf[key] = leaf, (changed, owned and changed is gradient)
 
 
 def _sum(before: tuple[Any, bool] | None, gradient: Any, owned: bool) -> tuple[Any, bool]:
@@ -144,6 +152,7 @@ def _walk(
             if allowed is None or node in allowed:
                 _step(node, arrived, sums, allowed)
                 visited.append(node)
+        sums.through_hooks()
         if not retain:
             for node in visited:
                 node.release()
@@ -180,7 +189,7 @@ def _key(edge: Any) -> tuple[int, int | None]:
 
 def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> None:
     """Send the gradients of one node's inputs on their way."""
-    pulled = node.pull(arrived)
+    pulled = _pulled(node, arrived) if STATE.anomaly or node.after else node.pull(arrived)
     metas = node.metas if isinstance(node, OperatorNode) else None
     for position, (edge, gradient) in enumerate(zip(node.edges, pulled)):
         if edge is None or gradient is None:
@@ -191,6 +200,27 @@ def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> N
                     _send(sub_edge, sub_gradient, metas and metas[position][part], arrived, sums, allowed)
         else:
             _send(edge, gradient, metas and metas[position], arrived, sums, allowed)
+
+
+def _pulled(node: Node, arrived: Any) -> Any:
+    """What a step gives, looked at in anomaly mode and by the hooks behind it."""
+    try:
+        pulled = node.pull(arrived)
+    except Exception as problem:
+        anomaly.explain(node, problem)
+        raise
+    if STATE.anomaly == "nan":
+        anomaly.check(node, flattened(pulled))
+    for hook in node.after or ():
+        places = node.operands()
+        changed = hook(tuple(flattened([pulled[i] for i in places])), tuple(arrived) if isinstance(arrived, list) else (arrived,))
+        if changed is not None:
+            left = iter(changed if isinstance(changed, tuple) else (changed,))
+            pulled = list(pulled)
+            for i in places:
+                edge = node.edges[i]
+                pulled[i] = tuple(next(left) for _ in edge) if type(edge) is tuple else next(left)
+    return pulled
 
 
 def _send(edge: Any, gradient: Any, meta: Any, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> None:
@@ -252,8 +282,17 @@ def _is_key(edge: Any, keys: frozenset) -> bool:
     return isinstance(edge, (Part, Node)) and _key(edge) in keys
 
 
+class AfterAccumulation:
+    """A hook among a leaf's that is called with the leaf when its `.grad` has been brought up to date."""
+
+    def __init__(self, function: Callable[[Any], None]) -> None:
+        self.function = function
+
+
 def _through_hooks(tensor: Any, gradient: Any) -> Any:
     for hook in list(tensor._hooks):
+        if isinstance(hook, AfterAccumulation):
+            continue
         result = hook(gradient)
         if result is not None:
             gradient = result
@@ -274,3 +313,6 @@ def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> No
             before.add_(gradient)
         finally:
             STATE.enabled = previous
+    for hook in leaf._hooks or ():
+        if isinstance(hook, AfterAccumulation):
+            hook.function(leaf)

@@ -16,6 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..ops.definition import OpDef
+from .anomaly import place
+from .mode import STATE
+from .saved import Packed
 
 _sequence = itertools.count()
 F: list[Any] = []  # the namespace of operators on tensors that formulas are written over; filled by `install_namespace`
@@ -29,22 +32,57 @@ def install_namespace(namespace: Any) -> None:
 class Node:
     """One differentiable step. `edges` holds, for each input: None, the `Node` it came from, or the leaf tensor itself.
 
-    A consumer always has a higher `sequence` than what it consumed, which is all that the engine needs for its order.
+    A consumer always has a higher `sequence` than what it consumed, which is all that the engine needs for its order. `hooks` see the gradient that
+    arrives, `after` those that the step gives; `place` is the user's line, known in anomaly mode.
     """
 
-    __slots__ = ("edges", "sequence", "hooks", "__weakref__")
+    __slots__ = ("edges", "sequence", "hooks", "after", "place", "_metadata", "__weakref__")
 
     def __init__(self, edges: Sequence[Any]) -> None:
         self.edges = edges
         self.sequence = next(_sequence)
         self.hooks: list[Callable] | None = None
+        self.after: list[Callable] | None = None
+        self.place = place() if STATE.anomaly else None
+        self._metadata: dict | None = None
 
     @property
     def next_functions(self) -> tuple:
-        return tuple((edge, 0) for edge in flat_edges(self))
+        """The steps that this one's gradients go to, as pairs (node, number of the result); leaves stand as `AccumulateGrad`."""
+        return tuple(_pair(edge) for edge in flattened([self.edges[i] for i in self.operands()]))
+
+    def operands(self) -> Sequence[int]:
+        """The positions of the edges that stand for tensors."""
+        return range(len(self.edges))
+
+    @property
+    def metadata(self) -> dict:
+        """A dict for whatever the user wants to note."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
 
     def name(self) -> str:
         return type(self).__name__
+
+    def register_hook(self, fn: Callable) -> HookHandle:
+        """Call `fn(grad_inputs, grad_outputs)`, two tuples, when the step has run; a tuple that it returns replaces grad_inputs."""
+        return HookHandle(self, "after", fn)
+
+    def register_prehook(self, fn: Callable) -> HookHandle:
+        """Call `fn(grad_outputs)`, a tuple, before the step runs; a tuple that it returns replaces it."""
+
+        def before(value: Any) -> Any:
+            several = isinstance(value, list)
+            changed = fn(tuple(value) if several else (value,))
+            if changed is None:
+                return value
+            return list(changed) if several else changed[0]
+
+        return HookHandle(self, "hooks", before)
+
+    def locate_nan(self) -> None:
+        """Raise with a closer place, where a step that stands for many can find which of them gives NaN."""
 
     def pull(self, g: Any) -> Sequence[Any]:
         """The gradients of the inputs, one for each edge (for a sequence argument, a sequence), given that of the result."""
@@ -64,14 +102,79 @@ class Part:
         self.index = index
 
 
-def flat_edges(node: Node) -> list[Any]:
-    edges: list[Any] = []
-    for edge in node.edges:
-        if type(edge) is tuple:
-            edges.extend(edge)
+class AccumulateGrad:
+    """Where a gradient ends: the step behind a leaf, as `next_functions` shows it. Two of one leaf are equal."""
+
+    next_functions = ()
+
+    def __init__(self, variable: Any) -> None:
+        self.variable = variable
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AccumulateGrad) and other.variable is self.variable
+
+    def __hash__(self) -> int:
+        return id(self.variable)
+
+    def __repr__(self) -> str:
+        return "<AccumulateGrad>"
+
+    def name(self) -> str:
+        """What the step is called."""
+        return "torch::autograd::AccumulateGrad"
+
+    def register_prehook(self, fn: Callable) -> Any:
+        """Call `fn((gradient,))` before the gradient is added to `.grad`."""
+
+        def before(gradient: Any) -> Any:
+            changed = fn((gradient,))
+            return None if changed is None else changed[0]
+
+        return self.variable.register_hook(before)
+
+    def register_hook(self, fn: Callable) -> Any:
+        """Call `fn((), (gradient,))` when the gradient has been added to `.grad`."""
+        return self.variable.register_post_accumulate_grad_hook(lambda variable: fn((), (variable.grad,)))
+
+
+class HookHandle:
+    """What registering a hook returns: `remove()` takes the hook away. `name` is the list of the owner that holds it; each change makes another list."""
+
+    def __init__(self, owner: Any, name: str, hook: Any) -> None:
+        self.owner, self.name, self.hook = owner, name, hook
+        setattr(owner, name, [*(getattr(owner, name) or ()), hook])
+
+    def remove(self) -> None:
+        """Take the hook away; the second time does nothing."""
+        hooks = getattr(self.owner, self.name) or ()
+        setattr(self.owner, self.name, [hook for hook in hooks if hook is not self.hook] or None)
+
+    def __enter__(self) -> HookHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def _pair(edge: Any) -> tuple[Any, int]:
+    if edge is None or isinstance(edge, Node):
+        return edge, 0
+    return (edge.node, edge.index) if isinstance(edge, Part) else (AccumulateGrad(edge), 0)
+
+
+def flattened(parts: Sequence[Any]) -> list[Any]:
+    """Edges or gradients in one list: those of a sequence argument stand in a sequence of their own."""
+    found: list[Any] = []
+    for part in parts:
+        if type(part) in (tuple, list):
+            found.extend(part)
         else:
-            edges.append(edge)
-    return edges
+            found.append(part)
+    return found
+
+
+def flat_edges(node: Node) -> list[Any]:
+    return flattened(node.edges)
 
 
 _plans: dict[tuple[OpDef, tuple[bool, ...]], tuple[frozenset[int], bool]] = {}
@@ -117,10 +220,32 @@ class OperatorNode(Node):
         self.versions = versions
         self.is_complex = out.dtype.is_complex
         # The result is kept as its parts, since the tensor itself refers to this node.
-        self.out = (out._data, out._storage, out._storage.version, type(out)) if keep_out else None
+        self.out: Any = (out._data, out._storage, out._storage.version, type(out)) if keep_out else None
+        if STATE.saved_hooks:
+            self._pack(out)
+
+    def _pack(self, out: Any) -> None:
+        """Hand what is saved to the user's hooks (see saved.py)."""
+        hooks = STATE.saved_hooks[-1]
+
+        def packed(value: Any) -> Any:
+            if type(value) in (tuple, list):
+                return tuple(packed(part) for part in value)
+            return Packed(value, _way_back(value), hooks, type(out)._wrap) if hasattr(value, "_data") else value
+
+        assert self.args is not None
+        for position, _ in self.versions:
+            self.args[position] = packed(self.args[position])
+        self.versions = []
+        if self.out is not None:
+            self.out = Packed(out, self, hooks, type(out)._wrap)
+            self.out.requires_grad = True
 
     def name(self) -> str:
-        return f"{self.op.name.title().replace('_', '')}Backward"
+        return f"{self.op.name.title().replace('_', '')}Backward0"
+
+    def operands(self) -> Sequence[int]:
+        return [i for i, parameter in enumerate(self.op.schema.parameters) if parameter.kind != "attribute"]
 
     def __repr__(self) -> str:
         return f"<{self.name()}>"
@@ -154,13 +279,15 @@ class OperatorNode(Node):
             return F[0]
         if word == "out":
             assert self.out is not None
+            if isinstance(self.out, Packed):
+                return self.out.get()
             array, storage, version, _ = self.out
             if storage.version != version:
                 self._overwritten("its result", version, storage.version)
             return F[0].from_parts(array, storage, self)
         for argument, meta, parameter in zip(self.args or (), self.metas, self.op.schema.parameters):
             if parameter.name == word:
-                return argument
+                return _unpacked(argument)
             if word == f"{parameter.name}_shape":
                 return [m[0] for m in meta] if type(meta) is list else meta[0]
             if word == f"{parameter.name}_dtype":
@@ -176,6 +303,17 @@ class OperatorNode(Node):
     def release(self) -> None:
         self.args = None
         self.out = None
+
+
+def _unpacked(argument: Any) -> Any:
+    if isinstance(argument, Packed):
+        return argument.get()
+    return tuple(_unpacked(part) for part in argument) if type(argument) is tuple and any(isinstance(p, Packed) for p in argument) else argument
+
+
+def _way_back(tensor: Any) -> Any:
+    """The place on the tape of a tensor that is itself not kept: for a leaf a step in front of it."""
+    return CallbackNode((tensor,), lambda g: [g], "AccumulateGrad") if tensor._edge is None and tensor._requires_grad else tensor._edge
 
 
 class CallbackNode(Node):

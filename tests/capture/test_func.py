@@ -185,3 +185,26 @@ def test_third_derivatives_of_a_compiled_function(ways, compile_the_whole):
     found = third(lambda x: compiled(x).sum())
     found = segue.compile(found)(point) if compile_the_whole else found(point)
     assert np.allclose(found.detach().numpy(), expected.detach().numpy(), 1e-9)
+
+
+def test_a_hook_behind_the_accumulation_is_in_the_graph():
+    w = segue.ones(3, requires_grad=True)
+    optimizer = segue.optim.SGD([w], lr=0.5)
+
+    def in_backward(p):
+        optimizer.step()
+        optimizer.zero_grad()
+
+    handle = w.register_post_accumulate_grad_hook(in_backward)
+
+    def step(x):
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    compiled = segue.compile(step, fullgraph=True)
+    assert compiled(segue.ones(3)).item() == 3.0 and w.tolist() == [0.5] * 3 and w.grad is None
+    assert compiled(segue.ones(3)).item() == 1.5 and w.tolist() == [0.0] * 3
+    handle.remove()
+    compiled(segue.ones(3))
+    assert w.tolist() == [0.0] * 3 and w.grad.tolist() == [1.0] * 3
