@@ -109,6 +109,7 @@ def reset() -> None:
         settings.states.clear()
         settings.captured.clear()
         settings.skipped.clear()
+        settings.recompiles.clear()
     counters.reset()
 
 

@@ -52,8 +52,11 @@ class Guard:
 
     def failure(self, frame: Any) -> str:
         """The fact, and what stands at its paths now."""
-        now = ", ".join(f"{source.text()} is {show(source.fetch(frame))}" for source in self.sources[:4])
-        return f"{self.text()}: now {now}"
+        return f"{self.text()}: now {self.now(frame)}"
+
+    def now(self, frame: Any) -> str:
+        """What stands at its paths."""
+        return ", ".join(f"{source.text()} is {show(source.fetch(frame))}" for source in self.sources[:4])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -97,9 +97,9 @@ class TensorMatch(Guard):
             return f"device {value.device}"
         return ""
 
-    def failure(self, frame: Any) -> str:
+    def now(self, frame: Any) -> str:
         value = self.source.fetch(frame)
-        return f"{self.text()}: now {'nothing' if value is MISSING else self.mismatch(value) or 'the same'}"
+        return "nothing" if value is MISSING else self.mismatch(value) or "the same"
 
 
 def is_plain_leaf(tensor: Any) -> bool:
@@ -172,16 +172,16 @@ class _Partition(Guard):
             together.setdefault(group, []).append(path.text())
         return ", ".join("{" + ", ".join(names) + "}" for names in together.values())
 
-    def failure(self, frame: Any) -> str:
+    def now(self, frame: Any) -> str:
         values = [path.fetch(frame) for path in self.paths]
         lost = [path.text() for path, value in zip(self.paths, values) if value is MISSING]
         if lost:
-            return f"{self.text()}: now {', '.join(lost)} cannot be reached"
+            return f"{', '.join(lost)} cannot be reached"
         try:
             groups = self.partition(values)
         except Exception as error:  # one of them is no array any more
-            return f"{self.text()}: now {type(error).__name__}: {error}"
-        return f"{self.text()}: now {type(self)(self.paths, groups)._listed()}"
+            return f"{type(error).__name__}: {error}"
+        return type(self)(self.paths, groups)._listed()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

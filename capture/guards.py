@@ -90,7 +90,12 @@ class GuardSet:
 
     def explain_failure(self, frame: Any) -> str | None:
         """The first guard that does not hold, with what it wants and what is there; None when all hold."""
-        return next((guard.failure(frame) for guard in self.guards if not guard.check(frame)), None)
+        failed = self.first_failed(frame)
+        return None if failed is None else failed.failure(frame)
+
+    def first_failed(self, frame: Any) -> Guard | None:
+        """The first guard that does not hold."""
+        return next((guard for guard in self.guards if not guard.check(frame)), None)
 
     def text(self) -> str:
         """One guard a line."""

@@ -57,6 +57,7 @@ class Knowledge:
     dynamic_floats: set[Any] = field(default_factory=set)
     shapes: dict[str, tuple] = field(default_factory=dict)  # parameter -> names of its symbolic sizes
     all_dynamic: bool | None = None
+    frame_class: type[Frame] = Frame
 
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
@@ -113,7 +114,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
             elif name not in code.co_freevars or name in code.co_varnames:
                 slots[name] = Unread(value, sources.Local(name))
         cells = [self.cell(cell, sources.FreeCell(name)) for name, cell in zip(code.co_freevars, self.view.function.__closure__ or ())]
-        frame = Frame(self, self.body(code), self.view.globals, slots, cells)
+        frame = self.knowledge.frame_class(self, self.body(code), self.view.globals, slots, cells)
         frame.is_root = True
         return frame
 

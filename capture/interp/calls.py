@@ -16,7 +16,6 @@ from typing import Any
 from ...eager.config import config
 from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
-from .frame import Frame
 from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
@@ -89,7 +88,7 @@ class Calls:
         if isinstance(function, FunctionValue):
             self.guard_code(function)
         module = args[0].module_path() if args and isinstance(args[0], ModuleObject) else None
-        frame = Frame(self, self.body(code), function.globals, self.bind(function, args, kwargs), function.cells(self), module)
+        frame = self.knowledge.frame_class(self, self.body(code), function.globals, self.bind(function, args, kwargs), function.cells(self), module)
         if code.co_flags & GENERATOR:
             made = GeneratorValue(frame)
             made.born = self.step  # type: ignore[attr-defined]

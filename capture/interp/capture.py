@@ -30,6 +30,7 @@ from ..bytecode.decode import UnknownOpcode
 from ..sources import MISSING
 from .attempt import Attempt, Knowledge
 from .builder import Builder
+from .observe import Unwatched
 from .outcome import Break, Observed, Skip, Specialise, Unbuildable
 from .values.constants import Constant
 from .values.containers import ListValue
@@ -68,6 +69,38 @@ class Captured:
     attempts: int
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A function that runs eagerly altogether, and why."""
+
+    function: str
+    reason: str
+    code: types.CodeType
+
+    @property
+    def file(self) -> str:
+        return self.code.co_filename
+
+    @property
+    def line(self) -> int:
+        return self.code.co_firstlineno
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.file}:{self.line}) runs eagerly: {self.reason.splitlines()[0]}"
+
+
+@dataclass(frozen=True)
+class Recompile:
+    """One recompilation: for each entry that was there, the guard that failed and what stood at its paths; the newest entry first."""
+
+    function: str
+    location: str
+    failures: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"{self.function} ({self.location}) is compiled again:\n" + "\n".join(f"    {guard}: now {now}" for guard, now in self.failures)
+
+
 @dataclass
 class CodeState:
     """What is known about one code object under one configuration."""
@@ -95,7 +128,9 @@ class Settings:
     strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
     states: dict[int, tuple[types.CodeType, CodeState]] = field(default_factory=dict)  # by identity: equal code may stand in two places
     captured: list[Captured] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    recompiles: list[Recompile] = field(default_factory=list)
+    observer: Unwatched = field(default_factory=Unwatched)
 
     def state(self, code: types.CodeType) -> CodeState:
         return self.states.setdefault(id(code), (code, CodeState()))[1]
@@ -132,7 +167,7 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
     if entries:
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
-    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics):
+    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics), settings.observer.capturing():
         try:
             return capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
@@ -152,7 +187,7 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
 def skip(settings: Settings, code: types.CodeType, reason: str) -> Any:
     """Leave the frames of this code to run eagerly, visibly."""
     stats.count("skipped_frames")
-    settings.skipped.append((code.co_qualname, reason))
+    settings.skipped.append(Skipped(code.co_qualname, reason, code))
     log("breaks", f"{code.co_filename}:{code.co_firstlineno}: {code.co_qualname} runs eagerly: {reason}")
     if settings.fullgraph:
         raise errors.CaptureError(f"fullgraph=True, but {code.co_qualname} cannot be captured: {reason}")
@@ -177,8 +212,10 @@ def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, v
 
 def generalise(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> None:
     """What differs from the frames that were compiled before becomes symbolic: sizes of tensors, and ints."""
-    why = [entry.guards.explain_failure(view) for entry in entries]
-    log("recompiles", lambda: f"{code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) is compiled again:\n" + "\n".join(f"    {text}" for text in why))
+    failed = [entry.guards.first_failed(view) for entry in entries]
+    again = Recompile(code.co_qualname, f"{code.co_filename}:{code.co_firstlineno}", tuple((guard.text(), guard.now(view)) for guard in failed if guard is not None))
+    settings.recompiles.append(again)
+    log("recompiles", again.__str__)
     if settings.dynamic is False:
         return
     for entry in entries:
@@ -209,8 +246,10 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     start = time.perf_counter()
     knowledge = Knowledge(
         dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, shapes=settings.shapes, all_dynamic=settings.dynamic,
+        frame_class=settings.observer.frame_class,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
+        settings.observer.attempt()
         attempt = Attempt(view, code, knowledge)
         try:
             entry = try_once(settings, state, attempt, start, number)
@@ -280,6 +319,7 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     graph = built.graph if built.compiled is not None else None
     captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", graph, built.compiled, checks, ended, seconds, attempts)
     settings.captured.append(captured)
+    settings.observer.captured(checks, attempt.view)
     report(captured, built)
     return CacheEntry(checks, built.code, captured)
 

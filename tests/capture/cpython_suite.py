@@ -126,7 +126,7 @@ def compare(case: unittest.TestCase) -> dict[str, Any]:
         found = plain  # the second plain run ends so, too: it is the test that changes from run to run
     captured = len(settings.captured)
     return {**record, "compiled": found, "captured": captured, "breaks": sum(c.ended is not None for c in settings.captured),
-            "skipped": [f"{name}: {reason}" for name, reason in settings.skipped], "text": text if found != plain else ""}  # fmt: skip
+            "skipped": [f"{found.function}: {found.reason}" for found in settings.skipped], "text": text if found != plain else ""}  # fmt: skip
 
 
 def run_here(name: str, behind: str, wanted: list[str]) -> None:
