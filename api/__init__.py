@@ -11,6 +11,9 @@ from math import e, inf, nan, pi
 from segue.capture.compile import compile
 from segue.capture.explain import explain
 from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from segue.eager.autograd.autocast import (
+    autocast, clear_autocast_cache, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled, set_autocast_dtype, set_autocast_enabled,
+)  # fmt: skip
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
 from segue.eager.dtypes import (
@@ -63,7 +66,7 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    accelerator, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, signal, special, torch, utils, xpu,
+    accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, signal, special, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"

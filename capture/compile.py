@@ -13,6 +13,7 @@ from typing import Any
 
 from ..eager.config import config
 from ..eager.nn.module import Module, install_compiler
+from ..eager.scripting import value_if_known
 from ..eager.stats import stats as counters
 from ..graph.backends import lookup_backend
 from ..graph.compiled import CompiledGraph
@@ -156,6 +157,7 @@ def _capture_graph_break(run: Any, reason: Any = None) -> Any:
 
 
 FUNCTIONS[is_compiling] = lambda run: constant(True)
+FUNCTIONS[value_if_known] = lambda run, x: constant(None)
 FUNCTIONS[graph_break] = _capture_graph_break
 install_compiler(compile)
 frame.leaf(CompiledGraph.__call__)  # what runs below a compiled graph is not looked at

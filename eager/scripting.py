@@ -26,6 +26,11 @@ def is_scripting() -> bool:
 is_tracing = is_scripting
 
 
+def value_if_known(x: Any) -> Any:
+    """The number in a tensor of one element; None in code that is being captured into a graph, where there is none yet."""
+    return x.item()
+
+
 def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
     """The function, class or module itself: what it computes is what it computed. Use `segue.compile` to make it fast."""
     return obj

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..eager.autograd.autocast import autocast_off
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import CallbackNode, MultipleNode, Part
 from ..eager.errors import AutogradError
@@ -77,7 +78,8 @@ class CompiledGraph:
         self._training: Training | None = None
         self._variants = Variants(graph, backend, title)
         if graph.differentiable_inputs and roots_of(graph):
-            joint = joint_graph(run_passes(graph, BEFORE_DERIVATIVE))
+            with autocast_off():
+                joint = joint_graph(run_passes(graph, BEFORE_DERIVATIVE))
             if joint is not None:
                 self._training = Training(joint, backend, title)
         if self._training is None:
@@ -255,7 +257,8 @@ class Variants:
 
     def _made(self, key: Any, make: Callable[[], Graph], what: str) -> CompiledGraph:
         if key not in self.compiled:
-            self.compiled[key] = CompiledGraph(make(), self.backend, f"{self.title}, {what}", state="argument")
+            with autocast_off():
+                self.compiled[key] = CompiledGraph(make(), self.backend, f"{self.title}, {what}", state="argument")
         return self.compiled[key]
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...eager import dtypes, errors
-from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.nn.module import Module
 from ...eager.tensor import LAZY, Size, Tensor
@@ -40,6 +39,7 @@ from .values.functions import CallableValue, FunctionValue, Namespace
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, hashes_by_identity
 from .values.objects import ObjectValue, OpaqueValue
+from .values.state import mode_guard, modes, set_modes
 from .values.tensors import TensorValue
 from .wrapping import Wrapping
 
@@ -101,9 +101,10 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.root_index = 0
         self.failed_at: errors.Location | None = None
         self.turns = 0
-        self.grad_mode_before = self.grad_mode_after = STATE.enabled
+        self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
-        self.guard(guards.Equals(sources.Attribute(sources.Constant(STATE, "grad mode"), "enabled"), STATE.enabled))
+        for name, value in self.modes_before.items():
+            self.guard(mode_guard(name, value))
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
 
     def root_frame(self, code: types.CodeType) -> Frame:
@@ -120,14 +121,13 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
 
     def execute(self) -> tuple[str, Value] | None:
         """Run the root frame. The outcome of its return, or None where it stands before the instruction that must break."""
-        before = STATE.enabled
         try:
             return self.root.resume(None, None)
         except ReachedBreak:
             return None
         finally:
-            self.grad_mode_after = STATE.enabled
-            STATE.enabled = before
+            self.modes_after = modes()
+            set_modes(self.modes_before)
 
     def close(self) -> None:
         """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage
@@ -179,11 +179,12 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Within the block code runs for real."""
-        mode, STATE.enabled = STATE.enabled, self.grad_mode_before
+        inside = modes()
+        set_modes(self.modes_before)
         try:
             yield
         finally:
-            STATE.enabled = mode
+            set_modes(inside)
 
     def read_gradient(self, twin: Tensor) -> Tensor | None:
         """`p.grad` of an input, read for the first time."""

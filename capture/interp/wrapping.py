@@ -34,7 +34,7 @@ from .values.floats import FloatInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
 from .values.mappings import DictValue, SetValue, key_of_real
 from .values.objects import ObjectValue, OpaqueValue
-from .values.state import GradModeValue
+from .values.state import ModesValue
 from .values.tensors import TensorValue
 
 HEAP_TYPE = 1 << 9
@@ -75,7 +75,7 @@ class Wrapping:
         if found is not None:
             return found
         if obj is mode.STATE:
-            return wrap_grad_mode
+            return wrap_modes
         for base, wrapper in BASES:
             if issubclass(cls, base):
                 return wrapper
@@ -355,8 +355,8 @@ def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
     return Constant(obj, source)
 
 
-def wrap_grad_mode(run: Any, obj: Any, source: Any) -> Value:
-    return GradModeValue(obj, sources.Constant(obj, "grad mode"))
+def wrap_modes(run: Any, obj: Any, source: Any) -> Value:
+    return ModesValue(obj, sources.Constant(obj, "modes"))
 
 
 METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.MethodWrapperType, property,

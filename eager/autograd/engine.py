@@ -132,8 +132,8 @@ def _walk(
 ) -> dict[int, tuple[Any, tuple[Any, bool]]]:
     """Leaf (or target) id -> (tensor, (gradient, owned))."""
     sums = _Sums()
-    previous = STATE.enabled
-    STATE.enabled = create_graph
+    previous, autocast = STATE.enabled, STATE.autocast
+    STATE.enabled, STATE.autocast = create_graph, None
     watched: dict[Any, list[Any]] = {}  # edges whose gradient somebody wants although they are not leaves
     for target in targets or ():
         if (edge := target._edge) is not None:
@@ -157,7 +157,7 @@ def _walk(
             for node in visited:
                 node.release()
     finally:
-        STATE.enabled = previous
+        STATE.enabled, STATE.autocast = previous, autocast
     return sums.of_leaf
 
 

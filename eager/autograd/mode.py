@@ -18,6 +18,7 @@ class _State(threading.local):
     enabled = True
     tracers: tuple = ()  # those that are recording, innermost last: operators without tensor operands go to the innermost one
     levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
+    autocast: Any = None  # the dtype that autocast runs products in; None: it is off (see autocast.py)
     anomaly = ""  # "nan" or "lines" in anomaly mode (see anomaly.py)
     saved_hooks: tuple = ()  # pairs (pack, unpack), innermost last (see saved.py)
     hooks_disabled: str | None = None  # the message of an enclosing disable_saved_tensors_hooks

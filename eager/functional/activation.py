@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -174,6 +175,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return first * sigmoid(second)
 
 
+@autocasts
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x where positive, else weight * x: one weight, or one for each channel (dimension 1). Raises RuntimeError for another number of weights."""
     need_tensor(weight, "prelu", "weight")

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -37,6 +38,7 @@ def _masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
     return where(dead, 0.0, softmax(where(dead, 0.0, scores), -1))
 
 
+@autocasts
 @widened
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0, is_causal: bool = False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -46,6 +47,7 @@ def _weights_of(weight: Tensor | None, target: Tensor, valid: Tensor, of: Any) -
     return where(valid, reshape(OPS["index_select"](weight, 0, reshape(target, (-1,))), tuple(target.shape)), 0.0)
 
 
+@autocasts
 @legacy
 @widened
 def nll_loss(
@@ -66,6 +68,7 @@ def nll_loss(
     return total(loss) / total(scale) if reduction == "mean" else reduced(loss, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def cross_entropy(
@@ -147,6 +150,7 @@ def _rows(name: str, input: Tensor, target: Tensor, same: bool) -> tuple[Tensor,
     return OPS["unsqueeze"](input, 0), OPS["unsqueeze"](target, 0) if same else reshape(target, (1,))
 
 
+@autocasts
 @legacy
 @widened
 def multi_margin_loss(
@@ -173,6 +177,7 @@ def multi_margin_loss(
     return reduced(OPS["squeeze"](loss, (0,)) if input.ndim < 2 else loss, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..ops.definition import OPS
 from ..promotion import promoted_floating
 from ..tensor import Tensor
@@ -37,6 +38,7 @@ def view_as_real(input: Tensor) -> Tensor:
     return OPS["view_as_real"](need_tensor(input, "view_as_real"))
 
 
+@autocasts
 def view_as_complex(input: Tensor) -> Tensor:
     """The same memory as complex numbers, from pairs in the last dimension. Raises RuntimeError unless it has size 2 and stride 1."""
     return OPS["view_as_complex"](need_tensor(input, "view_as_complex"))
@@ -69,6 +71,7 @@ def resolve_neg(input: Tensor) -> Tensor:
     return need_tensor(input, "resolve_neg")
 
 
+@autocasts
 @accepts_out
 def polar(abs: Tensor, angle: Tensor) -> Tensor:  # noqa: A002
     """The complex number of an absolute value and an angle."""

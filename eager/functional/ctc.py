@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -58,6 +59,7 @@ def _padded(targets: Tensor, lengths: Tensor, count: int) -> Tensor:
     return cast(OPS["cat"](tuple(rows), 0), dtypes.int64)
 
 
+@autocasts
 @widened
 def ctc_loss(
     log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False

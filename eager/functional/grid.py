@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
@@ -62,6 +63,7 @@ def _neighbours(place: Tensor, size: Any, mode: str, padding_mode: str, align_co
     return [(low, low + 1 - place), (low + 1, place - low)]
 
 
+@autocasts
 @widened
 def grid_sample(
     input: Tensor, grid: Tensor, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import DimensionError, DtypeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor, wrap
@@ -234,6 +235,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)
 
 
+@autocasts
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of `input` with the slices of `source` put at the places of `index` along `dim`."""
     if not input.ndim:  # a 0-d tensor counts as one element

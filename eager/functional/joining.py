@@ -10,6 +10,7 @@ import itertools
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
@@ -258,6 +259,7 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     return diag_embed(ravel(input), offset)
 
 
+@autocasts
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
     if input.ndim != 2:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..autograd.mode import no_grad
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
@@ -20,6 +21,7 @@ from .reduction import argmax
 from .shape import reshape, transpose
 
 
+@autocasts
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias: (*, in) with `weight` (out, in) or (in), and `bias` (out) or () -> (*, out) or (*).
 

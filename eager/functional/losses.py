@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -77,6 +78,7 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- distances
 
 
+@autocasts
 @legacy
 @widened
 def mse_loss(
@@ -87,6 +89,7 @@ def mse_loss(
     return _weighted(OPS["square"](input - target), weight, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def l1_loss(
@@ -97,6 +100,7 @@ def l1_loss(
     return _weighted(OPS["abs"](input - target), weight, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
@@ -110,6 +114,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
     return reduced(where(gap < beta, OPS["square"](gap) * (0.5 / beta), gap - 0.5 * beta), reduction)
 
 
+@autocasts
 @widened
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """d^2 / 2 where d = |input - target| is below delta, else delta * (d - delta / 2) (Huber, 1964)."""
@@ -143,6 +148,7 @@ def _same_size(name: str, input: Tensor, target: Tensor) -> None:
         )
 
 
+@autocasts
 @legacy
 @widened
 def binary_cross_entropy(
@@ -154,6 +160,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else loss * weight, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def binary_cross_entropy_with_logits(
@@ -174,6 +181,7 @@ def _x_log_x(x: Tensor) -> Tensor:
     return where(x == 0, 0.0, x * OPS["log"](where(x == 0, 1.0, x)))
 
 
+@autocasts
 @legacy
 @widened
 def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
@@ -187,6 +195,7 @@ def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any 
     return reduced(loss, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def poisson_nll_loss(
@@ -225,6 +234,7 @@ def gaussian_nll_loss(
 # ---------------------------------------------------------------------------------------------------------------- margins between points
 
 
+@autocasts
 @legacy
 @widened
 def hinge_embedding_loss(
@@ -235,6 +245,7 @@ def hinge_embedding_loss(
     return reduced(far + where(target != -1, input, 0.0), reduction)
 
 
+@autocasts
 @legacy
 @widened
 def margin_ranking_loss(
@@ -244,6 +255,7 @@ def margin_ranking_loss(
     return reduced(clamp(-target * (input1 - input2) + margin, min=0), reduction)
 
 
+@autocasts
 @legacy
 @widened
 def cosine_embedding_loss(
@@ -263,6 +275,7 @@ def _triplet(near: Tensor, far: Tensor, margin: float, reduction: str) -> Tensor
     return reduced(clamp(margin + near - far, min=0), reduction)
 
 
+@autocasts
 @legacy
 @widened
 def triplet_margin_loss(
@@ -292,6 +305,7 @@ def triplet_margin_with_distance_loss(
     return _triplet(distance(anchor, positive), far, margin, reduction)
 
 
+@autocasts
 @legacy
 @widened
 def soft_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
 from ..ops.definition import OPS
@@ -71,6 +72,7 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
     return added(input, OPS["unsqueeze"](vec1, 1) * OPS["unsqueeze"](vec2, 0), beta, alpha)
 
 
+@autocasts
 @accepts_out
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (the sum of the products of two batches of matrices)."""

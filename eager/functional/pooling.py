@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.pooling import pooled_size
@@ -119,6 +120,7 @@ def avg_pool2d(
     return _average(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+@autocasts
 @widened
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
@@ -208,7 +210,7 @@ def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
 
 max_pool1d = _max_pool(1, "(N, C, L) or (C, L)")
 max_pool2d = _max_pool(2, "(N, C, H, W) or (C, H, W)")
-max_pool3d = _max_pool(3, "(N, C, D, H, W) or (C, D, H, W)")
+max_pool3d = autocasts(_max_pool(3, "(N, C, D, H, W) or (C, D, H, W)"))
 max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(_with_indices, (max_pool1d, max_pool2d, max_pool3d))
 
 
@@ -308,6 +310,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_mean(2, input, output_size)
 
 
+@autocasts
 @widened
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of windows that split the last three dimensions into `output_size` (None: the size stays), as even as may be."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
@@ -17,6 +18,7 @@ from .arguments import need_tensor
 from .shape import broadcast_shapes, reshape
 
 
+@autocasts
 def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The matrix product of the last two dimensions, the others broadcast; vectors count as a row on the left, a column on the right."""
     a, b = need_tensor(input, "matmul"), need_tensor(other, "matmul", "other")
@@ -47,6 +49,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return OPS["matmul"](OPS["expand"](a, (*batch, *a.shape[-2:])), OPS["expand"](b, (*batch, *b.shape[-2:])))
 
 
+@autocasts
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Raises RuntimeError unless both are 2-d."""
     if input.ndim != 2 or mat2.ndim != 2:
@@ -54,6 +57,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@autocasts
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
@@ -91,11 +95,13 @@ def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     return product + (input if beta == 1 else input * beta)
 
 
+@autocasts
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     return added(input, matmul(mat1, mat2), beta, alpha)
 
 
+@autocasts
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2)."""
     return addmm(input, batch1, batch2, beta=beta, alpha=alpha)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
@@ -86,6 +87,7 @@ def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepd
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
 
 
+@autocasts
 @numpy_names
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over `dim` (all by default)."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -258,6 +259,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     return split(input, step if step != 0 else 1, dim)
 
 
+@autocasts
 def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along `dim`. Raises RuntimeError unless all other sizes agree; dtypes promote."""
     found = parts(tensors, "cat")
@@ -268,6 +270,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
 concat = concatenate = cat
 
 
+@autocasts
 def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     found = parts(tensors, "stack")

@@ -11,6 +11,7 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import error
 from ..ops.definition import OPS
@@ -209,8 +210,8 @@ def _levels(x: Tensor, levels: Tensor, ignore: bool, interpolation: str) -> Tens
     return below + (above - below) * weight
 
 
-quantile = _quantiles("quantile", False)
-nanquantile = _quantiles("nanquantile", True)
+quantile = autocasts(_quantiles("quantile", False))
+nanquantile = autocasts(_quantiles("nanquantile", True))
 
 # ---------------------------------------------------------------------------------------------------------------- covariance
 

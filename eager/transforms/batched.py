@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.autocast import dtypes_as_they_are
 from ..autograd.tape import F
 from ..errors import error
 from ..ops.definition import OpDef
@@ -77,6 +78,7 @@ class BatchLevel(Level):
     def constant(self, x: Tensor) -> BatchedArray:
         return BatchedArray(self, x, None)
 
+    @dtypes_as_they_are
     def record(self, op: OpDef, args: tuple, shape: tuple, result: np.dtype) -> BatchedArray:
         self.need_running()
         dims = tuple(tuple(_dim(part) for part in argument) if type(argument) is tuple else _dim(argument) for argument in args)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd.autocast import dtypes_as_they_are
 from ..autograd.tape import F
 from ..errors import error
 from ..ops.definition import OpDef
@@ -48,6 +49,7 @@ class DualLevel(Level):
     def constant(self, x: Tensor) -> DualArray:
         return DualArray(self, x, None)
 
+    @dtypes_as_they_are
     def record(self, op: OpDef, args: tuple, shape: tuple, result: np.dtype) -> DualArray:
         self.need_running()
         values = [tuple(unwrapped(part) for part in argument) if type(argument) is tuple else unwrapped(argument) for argument in args]

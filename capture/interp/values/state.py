@@ -1,21 +1,41 @@
-"""Values of segue's own hidden state: whether gradients are recorded.
+"""Values of segue's own hidden state: whether gradients are recorded, and in which dtype autocast runs.
 
-`no_grad` and its kin are ordinary classes that store a flag in a thread-local object; followed instruction by instruction, they read and write this Value. The
-flag is really set during capture, because twins are recorded under it; the attempt puts it back, and a flag that stands otherwise at the end is stored by
-the new code.
+`no_grad`, `autocast` and their kin are ordinary classes that store a flag in a thread-local object; followed instruction by instruction, they read and write this
+Value. The flag is really set during capture, because twins are recorded under it; the attempt puts it back, and a flag that stands otherwise at the end is
+stored by the new code.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from ....eager.autograd.mode import STATE
 from ... import guards, sources
 from .base import Value
 from .constants import Constant, constant
 
+MODES = ("enabled", "autocast")  # the attributes of STATE that captured code may read and write
 
-class GradModeValue(Value):
-    """The thread's grad mode."""
+
+def modes() -> dict[str, Any]:
+    """How the modes stand."""
+    return {name: getattr(STATE, name) for name in MODES}
+
+
+def set_modes(wanted: dict[str, Any]) -> None:
+    """Set the modes."""
+    for name, value in wanted.items():
+        setattr(STATE, name, value)
+
+
+def mode_guard(name: str, value: Any) -> guards.Guard:
+    """The guard that a mode stands as it did."""
+    source = sources.Attribute(sources.Constant(STATE, "modes"), name)
+    return guards.Equals(source, value) if name == "enabled" else guards.Is(source, value)
+
+
+class ModesValue(Value):
+    """The thread's modes."""
 
     def __init__(self, real: Any, source: Any) -> None:
         self.real = real
@@ -25,15 +45,14 @@ class GradModeValue(Value):
         return type(self.real)
 
     def attribute(self, run: Any, name: str) -> Value:
-        if name != "enabled":
+        if name not in MODES:
             raise self.unsupported(f"attribute '{name}'")
-        run.guard(guards.Equals(sources.Attribute(self.source, "enabled"), run.grad_mode_before))
-        return constant(self.real.enabled)
+        return constant(getattr(self.real, name))
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
-        if name != "enabled":
+        if name not in MODES:
             raise self.unsupported(f"setting attribute '{name}'")
-        self.real.enabled = run.truth(value)
+        setattr(self.real, name, run.truth(value) if name == "enabled" else run.python(value))
         run.journal.note(self)
         self.run = run
 
@@ -41,5 +60,6 @@ class GradModeValue(Value):
         out.constant(self.real)
 
     def replay(self, out: Any) -> None:
-        if self.run.grad_mode_after != self.run.grad_mode_before:
-            out.statement("store_attribute", self, Constant("enabled"), constant(self.run.grad_mode_after))
+        for name, after in self.run.modes_after.items():
+            if after is not self.run.modes_before[name]:
+                out.statement("store_attribute", self, Constant(name), constant(after))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import dtypes
+from ...autograd.autocast import autocasts
 from ...autograd.tape import F as NAMESPACE
 from ...errors import LinAlgError, error
 from ...ops import decompositions as rows
@@ -23,6 +24,7 @@ from .common import common_batch, factors, on_tape_of, several, size_of, tensors
 from .common import row as linalg_row
 
 
+@autocasts
 def cholesky(input: Tensor, *, upper: bool = False, out: Any = None) -> Tensor:
     """The lower triangular L with L L^H = A, of Hermitian positive definite matrices (*, n, n); with `upper`, L^H. LAPACK's potrf.
 
@@ -93,6 +95,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
     return lu_unpack(*_factors(A), out=out)
 
 
+@autocasts
 def lu_solve(LU: Tensor, pivots: Tensor, B: Tensor, *, left: bool = True, adjoint: bool = False, out: Any = None) -> Tensor:
     """X with A X = B (X A = B unless `left`; A^H in place of A with `adjoint`), from the factors of A that `lu_factor` gives."""
     tensors("linalg.lu_solve", (LU, "LU"), (B, "B"))
@@ -171,6 +174,7 @@ def _reflected(A: Tensor, tau: Tensor, other: Tensor, adjoint: bool) -> Tensor:
     return other
 
 
+@autocasts
 def householder_product(input: Tensor, tau: Tensor, *, out: Any = None) -> Tensor:
     """The first n columns of H_1 H_2 ... H_k, for `geqrf`'s vectors (*, m, n) and coefficients (*, k), m >= n >= k. LAPACK's orgqr.
 
@@ -187,6 +191,7 @@ def householder_product(input: Tensor, tau: Tensor, *, out: Any = None) -> Tenso
     return write_out(out, _reflected(input, tau, start, False) if k else on_tape_of(clone(start), input), name)
 
 
+@autocasts
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False, *, out: Any = None) -> Tensor:
     """Q times `other` (`other` times Q unless `left`; Q^H with `transpose`), Q the whole product of `householder_product`'s reflections."""
     if left:

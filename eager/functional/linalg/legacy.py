@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.autocast import autocasts
 from ...errors import error
 from ...ops.shapes import require
 from ...tensor import Tensor
@@ -24,11 +25,13 @@ inverse, orgqr = systems.inv, decompositions.householder_product
 
 
 
+@autocasts
 def cholesky(input: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
     """`linalg.cholesky` under PyTorch's older name, with `upper` by position."""
     return decompositions.cholesky(input, upper=upper, out=out)
 
 
+@autocasts
 def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
     """X with A X = B, from the Cholesky factor of A: L (A = L L^H), or its adjoint with `upper`."""
     tensors("cholesky_solve", (B, "B"), (L, "L"))
@@ -36,6 +39,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Any = None
     return write_out(out, row("cholesky_solve", adjoint(L) if upper else L, B), "cholesky_solve")
 
 
+@autocasts
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
     """The inverse of A, from its Cholesky factor."""
     need_tensor(L, "cholesky_inverse", "L")
@@ -48,6 +52,7 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) 
     return several("lu_factor_ex", out, *found) if get_infos else several("lu_factor", out, *found[:2])
 
 
+@autocasts
 def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Any = None) -> Tensor:
     """`linalg.lu_solve` under PyTorch's older name, the right side first."""
     return decompositions.lu_solve(LU_data, LU_pivots, b, out=out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.autocast import autocasts
 from ...dtypes import finfo
 from ...errors import error
 from ...ops.matrices import square_shape
@@ -72,6 +73,7 @@ def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool =
     return several("triangular_solve", out, solution, broadcast_to(A, (*solution.shape[:-2], *A.shape[-2:])).clone())
 
 
+@autocasts
 def inv(A: Tensor, *, out: Any = None) -> Tensor:
     """The inverse of each matrix (*, n, n). Raises LinAlgError for a singular one."""
     return write_out(out, row("inv", need_tensor(A, "linalg.inv", "A"), True), "linalg.inv")
@@ -108,6 +110,7 @@ def pinv(A: Tensor, rcond: Any = None, hermitian: bool = False, *, atol: Any = N
     return write_out(out, row("pinv", A, atol, rtol, hermitian), "linalg.pinv")
 
 
+@autocasts
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """`linalg.pinv` under PyTorch's older name."""
     return pinv(input, rcond)

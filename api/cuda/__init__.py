@@ -5,3 +5,5 @@ from segue.eager.accelerators import (
     is_available, is_bf16_supported, is_initialized, manual_seed, manual_seed_all, max_memory_allocated, max_memory_reserved, mem_get_info,
     memory_allocated, memory_reserved, reset_peak_memory_stats, set_device, synchronize,
 )  # fmt: skip
+
+from . import amp  # noqa: F401
