@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from types import CellType, FunctionType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 
 class _Missing:
@@ -26,11 +26,30 @@ class _Missing:
 MISSING = _Missing()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True)
+def path(cls: Any) -> Any:
+    """A class of paths: frozen data, compared by what it says. The hash is computed once: a path is looked up often, and as long as its way."""
+    made: Any = dataclass(frozen=True, slots=True)(cls)
+    said = made.__hash__
+
+    def hashed(self: Any) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            object.__setattr__(self, "_hash", said(self))
+            return self._hash
+
+    made.__hash__ = hashed
+    made.says = next((field.name for field in fields(made) if field.name != "base"), None)
+    return made
+
+
 class Source:
     """A path to a value. Paths are compared and hashed by what they say, so equal paths are one node of the guard tree."""
 
+    __slots__ = ("_hash",)
     kind: ClassVar[str] = ""
+    says: ClassVar[str | None] = None  # the field that holds the argument
 
     @property
     def parent(self) -> Source | None:
@@ -40,8 +59,7 @@ class Source:
     @property
     def argument(self) -> Any:
         """What this step names: an attribute's name, an index, a key; None where the kind says all."""
-        names = [field.name for field in fields(self) if field.name != "base"]
-        return getattr(self, names[0]) if names else None
+        return None if self.says is None else getattr(self, self.says)
 
     def text(self) -> str:
         """The path as a Python expression."""
@@ -69,7 +87,7 @@ class Source:
 # Where paths start
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Local(Source):
     """A parameter of the frame's function (also one that a cell will hold: at the start of a frame it is not wrapped yet)."""
 
@@ -83,7 +101,7 @@ class Local(Source):
         return frame.locals[self.name]
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class FreeCell(Source):
     """The cell object behind a free variable of the frame's function."""
 
@@ -97,7 +115,7 @@ class FreeCell(Source):
         return frame.function.__closure__[frame.function.__code__.co_freevars.index(self.name)]
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Cell(Source):
     """The contents of the cell behind a free variable of the frame's function."""
 
@@ -111,7 +129,7 @@ class Cell(Source):
         return frame.function.__closure__[frame.function.__code__.co_freevars.index(self.name)].cell_contents
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Global(Source):
     """A name in the globals of the frame's function."""
 
@@ -125,7 +143,7 @@ class Global(Source):
         return dict.__getitem__(frame.globals, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Builtin(Source):
     """A name in the builtins of the frame's function."""
 
@@ -139,7 +157,7 @@ class Builtin(Source):
         return dict.__getitem__(frame.builtins, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Function(Source):
     """The function object that the frame runs."""
 
@@ -157,6 +175,7 @@ class Constant(Source):
     """An object that the path holds itself (a module, another module's globals, a thread-local); compared by identity."""
 
     kind: ClassVar[str] = "constant"
+    says: ClassVar[str | None] = "value"
     value: Any
     label: str = ""
 
@@ -177,7 +196,7 @@ class Constant(Source):
 # How they go on
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Attribute(Source):
     """`getattr(base, name)`, whatever that runs."""
 
@@ -192,7 +211,7 @@ class Attribute(Source):
         return getattr(base, self.name)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class InstanceDict(Source):
     """The `__dict__` of an instance, as the dict that it is. `DictValue(InstanceDict(base), name)` is one entry, read without running anything."""
 
@@ -207,7 +226,7 @@ class InstanceDict(Source):
         return found if isinstance(found, dict) else MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class TypeEntry(Source):
     """The entry `name` of a class or of the first of its bases that has one, as it stands there (descriptors are not run)."""
 
@@ -222,7 +241,7 @@ class TypeEntry(Source):
         return next(vars(cls)[self.name] for cls in type.__getattribute__(base, "__mro__") if self.name in vars(cls))
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Item(Source):
     """An item of a list or a tuple (of the built-in storage, also for subclasses), by index; negative ones count from the end."""
 
@@ -237,7 +256,7 @@ class Item(Source):
         return list.__getitem__(base, self.index) if isinstance(base, list) else tuple.__getitem__(base, self.index)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class DictValue(Source):
     """The value of a dict under a constant key."""
 
@@ -254,7 +273,7 @@ class DictValue(Source):
         return dict.__getitem__(base, self.key)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class DictKey(Source):
     """The key at a position of a dict's order."""
 
@@ -269,7 +288,7 @@ class DictKey(Source):
         return list(dict.keys(base))[self.index] if self.index >= 0 else MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class TypeOf(Source):
     """`type(base)`."""
 
@@ -283,7 +302,7 @@ class TypeOf(Source):
         return type(base)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Length(Source):
     """`len(base)` of a list, tuple, dict, set, str, bytes or range; other objects lead nowhere, since their `__len__` could run anything."""
 
@@ -297,7 +316,7 @@ class Length(Source):
         return next((kind.__len__(base) for kind in _SIZED if isinstance(base, kind)), MISSING)
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class FunctionCode(Source):
     """`__code__` of a Python function."""
 
@@ -311,7 +330,7 @@ class FunctionCode(Source):
         return _FUNCTION.__getattribute__(base, "__code__")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class FunctionDefaults(Source):
     """`__defaults__` of a Python function: a tuple or None."""
 
@@ -325,7 +344,7 @@ class FunctionDefaults(Source):
         return _FUNCTION.__getattribute__(base, "__defaults__")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class FunctionKwDefaults(Source):
     """`__kwdefaults__` of a Python function: a dict or None."""
 
@@ -339,7 +358,7 @@ class FunctionKwDefaults(Source):
         return _FUNCTION.__getattribute__(base, "__kwdefaults__")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class FunctionGlobals(Source):
     """`__globals__` of a Python function."""
 
@@ -353,7 +372,7 @@ class FunctionGlobals(Source):
         return _FUNCTION.__getattribute__(base, "__globals__")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Closure(Source):
     """`__closure__` of a Python function: a tuple of cells or None. `CellContents(Item(Closure(f), i))` is a captured value."""
 
@@ -367,7 +386,7 @@ class Closure(Source):
         return _FUNCTION.__getattribute__(base, "__closure__")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class CellContents(Source):
     """What a cell object holds."""
 
@@ -381,7 +400,7 @@ class CellContents(Source):
         return _CELL.__getattribute__(base, "cell_contents")
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Size(Source):
     """`base.shape[dim]` of a tensor or array, as an int."""
 
@@ -396,7 +415,7 @@ class Size(Source):
         return int(array_of(base).shape[self.dim]) if self.dim >= 0 else MISSING
 
 
-@dataclass(frozen=True, slots=True)
+@path
 class Stride(Source):
     """The stride of a tensor or array along a dimension, in elements, as an int."""
 

@@ -11,8 +11,7 @@ import itertools
 import linecache
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FrameType
 
@@ -94,21 +93,27 @@ class Location:
 
 
 class _Places(threading.local):
-    stack: tuple[Location, ...] = ()
+    stack: tuple[Callable[[], Location], ...] = ()
 
 
 _places = _Places()
 
 
-@contextmanager
-def at(location: Location) -> Iterator[None]:
-    """Within the block `user_location()` is `location`: what the tracer says while the user's frame does not really run."""
-    outer = _places.stack
-    _places.stack = (*outer, location)
-    try:
-        yield
-    finally:
-        _places.stack = outer
+class at:  # noqa: N801  (read as `with errors.at(where):`)
+    """Within the block `user_location()` is `where()`: what the tracer says while the user's frame does not really run. Asked only for a message."""
+
+    __slots__ = ("where", "outer")
+
+    def __init__(self, where: Callable[[], Location]) -> None:
+        self.where = where
+        self.outer: tuple[Callable[[], Location], ...] = ()
+
+    def __enter__(self) -> None:
+        self.outer = _places.stack
+        _places.stack = (*self.outer, self.where)
+
+    def __exit__(self, *problem: object) -> None:
+        _places.stack = self.outer
 
 
 def is_own(frame: FrameType) -> bool:
@@ -131,7 +136,7 @@ def columns_of(code: CodeType, lasti: int) -> tuple[int, int] | None:
 def user_location() -> Location | None:
     """The user's line: the tracer's, else that of the innermost frame outside segue; None when there is none."""
     if _places.stack:
-        return _places.stack[-1]
+        return _places.stack[-1]()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_own(frame):
         frame = frame.f_back

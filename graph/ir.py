@@ -9,8 +9,9 @@ makes a new one.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ..eager.meta import contiguous_strides
@@ -122,22 +123,30 @@ class Node:
         return self._meta
 
 
-def nodes_in(args: Any) -> Iterator[Node]:
+def nodes_in(args: Any) -> list[Node]:
     """All nodes in (nested) arguments, from left to right."""
-    if isinstance(args, Node):
-        yield args
-    elif isinstance(args, (tuple, list)):
+    if type(args) is Node:
+        return [args]
+    found: list[Node] = []
+    if isinstance(args, _NESTS):
         for item in args:
-            yield from nodes_in(item)
+            if type(item) is Node:
+                found.append(item)
+            elif isinstance(item, _NESTS):
+                found += nodes_in(item)
+    return found
 
 
 def map_nodes(function: Callable[[Node], Any], args: Any) -> Any:
-    """The same (nested) arguments with `function(node)` in place of each node."""
-    if isinstance(args, Node):
+    """The same (nested) arguments with `function(node)` in place of each node; lists become tuples."""
+    if type(args) is Node:
         return function(args)
-    if isinstance(args, (tuple, list)):
-        return tuple(map_nodes(function, item) for item in args)
+    if isinstance(args, _NESTS):
+        return tuple([function(item) if type(item) is Node else map_nodes(function, item) if isinstance(item, _NESTS) else item for item in args])
     return args
+
+
+_NESTS = (tuple, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +341,7 @@ class Names:
         return name
 
 
+@lru_cache(maxsize=4096)
 def identifier(text: str) -> str:
     """`text` made into a Python identifier that is no keyword and no printer's name.
 

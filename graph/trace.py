@@ -10,8 +10,8 @@ and each draw has the number of the call within the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,11 +42,40 @@ class InputRecord:
     edge: Any = None
     bounds: tuple[int, int] = (0, 0)
     storage: TracedStorage | None = None
+    written: bool = False
 
     @property
     def moved_on_tape(self) -> bool:
         """Whether the twin's place on the tape changed: it was written with a value that has a history."""
         return self.twin is not None and self.twin._edge is not self.edge
+
+
+class Memory:
+    """Which inputs lie where: stretches of memory in order, none of which meets another, each with the inputs that lie in it."""
+
+    def __init__(self) -> None:
+        self.lows: list[int] = []
+        self.highs: list[int] = []
+        self.held: list[list[InputRecord]] = []
+
+    def _met(self, record: InputRecord) -> slice:
+        low, high = record.bounds
+        return slice(bisect_right(self.highs, low), bisect_left(self.lows, high) if low < high else 0)
+
+    def add(self, record: InputRecord) -> None:
+        """Put an input into its stretch, which may join others."""
+        low, high = record.bounds
+        if low >= high:
+            return
+        met = self._met(record)
+        joined = [record, *(one for held in self.held[met] for one in held)]
+        self.lows[met] = [min(low, *self.lows[met])] if self.lows[met] else [low]
+        self.highs[met] = [max(high, *self.highs[met])] if self.highs[met] else [high]
+        self.held[met] = [joined]
+
+    def near(self, record: InputRecord) -> list[InputRecord]:
+        """The inputs that may share memory with this one, itself among them."""
+        return [one for held in self.held[self._met(record)] for one in held]
 
 
 class Tracer:
@@ -73,7 +102,8 @@ class Tracer:
         self.module: str | None = None
         self._differentiable: bool | None = None
         self._constants: dict[int, tuple[Any, Any, Node]] = {}
-        self._written: list[InputRecord] = []
+        self._record_of: dict[Node, InputRecord] = {}
+        self._memory = Memory()
 
     # ------------------------------------------------------------------------------------------------ inputs
 
@@ -111,9 +141,12 @@ class Tracer:
         if requires_grad:
             self.carries_gradient.add(node)
         record = InputRecord(node, tensor, twin, None, (0, 0) if tensor is None else _byte_bounds(tensor._data), storage)
-        for written in self._written:
-            self._refuse_overlap(written, record)
+        self._memory.add(record)
+        for other in self._memory.near(record):
+            if other.written:
+                self._refuse_overlap(other, record)
         self.records.append(record)
+        self._record_of[node] = record
         return twin
 
     def size_input(self, hint: int, name: str | None = None) -> SymInt:
@@ -146,30 +179,13 @@ class Tracer:
 
     # ------------------------------------------------------------------------------------------------ recording
 
-    @contextmanager
-    def active(self, line: Any = None, module: str | None = None) -> Iterator[Tracer]:
+    def active(self, line: str | None = None, module: str | None = None) -> Active:
         """Within the block creation operators are recorded here, and nodes carry this line ("file:line") and module path."""
-        before = self.line, self.module
-        self.line = self.line if line is None else str(line)
-        self.module = self.module if module is None else module
-        outer = STATE.tracers
-        STATE.tracers = (*outer, self)
-        try:
-            yield self
-        finally:
-            STATE.tracers = outer
-            self.line, self.module = before
+        return Active(self, self.line if line is None else line, self.module if module is None else module)
 
-    @contextmanager
-    def recording(self, differentiable: bool) -> Iterator[None]:
+    def recording(self, differentiable: bool) -> Recording:
         """Within the block nothing goes on the tape, and the recorded nodes are marked as differentiable or not."""
-        before, enabled = self._differentiable, STATE.enabled
-        self._differentiable = differentiable
-        STATE.enabled = False
-        try:
-            yield
-        finally:
-            self._differentiable, STATE.enabled = before, enabled
+        return Recording(self, differentiable)
 
     def record(self, op: OpDef, args: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
         """What the dispatcher calls in place of a kernel: the traced array of the result."""
@@ -234,11 +250,11 @@ class Tracer:
         """Refuse a write to an input whose memory another input shares: the graph could not say what that other one holds."""
         if storage.input is None or storage.version:
             return
-        record = next(r for r in self.records if r.node is storage.input)
-        for other in self.records:
+        record = self._record_of[storage.input]
+        record.written = True
+        for other in self._memory.near(record):
             if other is not record:
                 self._refuse_overlap(record, other)
-        self._written.append(record)
 
     def _refuse_overlap(self, written: InputRecord, other: InputRecord) -> None:
         if written.tensor is None or other.tensor is None or written.tensor is other.tensor:
@@ -359,6 +375,52 @@ class Tracer:
                 return
 
 
+class Active:
+    """See `Tracer.active`; a class, since it is entered once for each operation of the user's."""
+
+    __slots__ = ("tracer", "line", "module", "outer")
+
+    def __init__(self, tracer: Tracer, line: str | None, module: str | None) -> None:
+        self.tracer, self.line, self.module = tracer, line, module
+        self.outer: tuple = ()
+
+    def _exchange(self) -> None:
+        tracer = self.tracer
+        tracer.line, self.line = self.line, tracer.line
+        tracer.module, self.module = self.module, tracer.module
+
+    def __enter__(self) -> Tracer:
+        self._exchange()
+        self.outer = STATE.tracers
+        STATE.tracers = (*self.outer, self.tracer)
+        return self.tracer
+
+    def __exit__(self, *problem: object) -> None:
+        STATE.tracers = self.outer
+        self._exchange()
+
+
+class Recording:
+    """See `Tracer.recording`."""
+
+    __slots__ = ("tracer", "differentiable", "enabled")
+
+    def __init__(self, tracer: Tracer, differentiable: bool) -> None:
+        self.tracer = tracer
+        self.differentiable: bool | None = differentiable
+        self.enabled = False
+
+    def _exchange(self) -> None:
+        self.tracer._differentiable, self.differentiable = self.differentiable, self.tracer._differentiable
+        STATE.enabled, self.enabled = self.enabled, STATE.enabled
+
+    def __enter__(self) -> None:
+        self._exchange()
+
+    def __exit__(self, *problem: object) -> None:
+        self._exchange()
+
+
 def _device_of(args: Any) -> Any:
     for argument in args:
         if isinstance(argument, Node):
@@ -369,7 +431,12 @@ def _device_of(args: Any) -> Any:
 
 
 def _byte_bounds(array: Any) -> tuple[int, int]:
-    return np.lib.array_utils.byte_bounds(array) if isinstance(array, np.ndarray) else (0, 0)
+    if not isinstance(array, np.ndarray):
+        return 0, 0
+    if array.flags.c_contiguous:
+        start = array.__array_interface__["data"][0]
+        return start, start + array.nbytes
+    return np.lib.array_utils.byte_bounds(array)
 
 
 def _share_memory(a: np.ndarray, b: np.ndarray) -> bool:

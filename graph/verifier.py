@@ -119,7 +119,7 @@ def _schemas(graph: Graph) -> Iterator[str]:
             yield f"{node.name} has {len(node.args)} arguments, {node.target.name} takes {len(parameters)}"
             continue
         for parameter, argument in zip(parameters, node.args):
-            holds = any(True for _ in nodes_in(argument))
+            holds = bool(nodes_in(argument))
             if parameter.kind == "attribute" and holds:
                 yield f"{node.name}: '{parameter.name}' is an attribute but holds the tensor {argument!r}"
             if parameter.kind == "tensors" and not isinstance(argument, tuple):

@@ -199,7 +199,7 @@ def _selection(evaluator: Evaluator, node: Node, place: tuple) -> Value:
     for wanted, own, size in zip(target, place, domain):
         if size == 1:
             here = trace.logical_and(here, trace.primitive("eq", trace.index_expr(own), trace.index_expr(wanted)))
-    base = evaluator.value(next(nodes_in(node.args)), place)
+    base = evaluator.value(nodes_in(node.args)[0], place)
     if scatter_mode(node) == "add":
         return trace.primitive("add", base, trace.where(here, value, trace.typed(0, node.value.dtype)))
     return trace.where(here, value, base)

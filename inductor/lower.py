@@ -74,7 +74,7 @@ class Lowering:
 
     def _live_nodes(self) -> set[Node]:
         live: set[Node] = set()
-        todo = list(nodes_in(self.graph.output_node.args))
+        todo = nodes_in(self.graph.output_node.args)
         while todo:
             node = todo.pop()
             if node not in live:
@@ -151,7 +151,7 @@ class Lowering:
 
     def _scatter(self, node: Node) -> None:
         """A copy of the base, then the scatter into that copy's memory."""
-        base = next(nodes_in(node.args))
+        base = nodes_in(node.args)[0]
         copy = Unit(base, "pointwise", shape_of(node))
         copy.is_copy = copy.stored = True
         self._analyse(copy, lambda evaluator: evaluator.value(base, copy.variables))

@@ -164,17 +164,18 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     def location(self) -> errors.Location:
         """The innermost line of the user's code."""
         for frame in reversed(self.frames):
-            if not is_own(frame.globals.get("__name__")):
+            if not frame.namespace.trusted:
                 return frame.location()
         return (self.frames or [self.root])[-1].location()
 
-    @contextmanager
-    def tracing(self) -> Iterator[None]:
-        """Within the block eager code on twins is recorded at the user's line."""
-        place = self.location()
-        module = next((frame.module for frame in reversed(self.frames) if frame.module), None)
-        with errors.at(place), self.tracer.active(str(place), module):
-            yield
+    def line(self) -> str:
+        """That line as nodes of the graph quote it, "file:line"."""
+        frame = next((frame for frame in reversed(self.frames) if not frame.namespace.trusted), (self.frames or [self.root])[-1])
+        return f"{frame.code.co_filename}:{frame.line}"
+
+    def module(self) -> str | None:
+        """The path of the innermost module whose method runs."""
+        return self.frames[-1].module if self.frames else None
 
     @contextmanager
     def outside(self) -> Iterator[None]:

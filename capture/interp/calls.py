@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ...eager import errors
 from ...eager.config import config
 from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
@@ -87,7 +88,7 @@ class Calls:
             raise Break(f"calls nested deeper than {config.inline_limit} are not captured", "raise config.inline_limit")
         if isinstance(function, FunctionValue):
             self.guard_code(function)
-        module = args[0].module_path() if args and isinstance(args[0], ModuleObject) else None
+        module = (args[0].module_path() if args and isinstance(args[0], ModuleObject) else None) or self.module()
         frame = self.knowledge.frame_class(self, self.body(code), function.globals, self.bind(function, args, kwargs), function.cells(self), module)
         if code.co_flags & GENERATOR:
             made = GeneratorValue(frame)
@@ -142,7 +143,7 @@ class Calls:
         """Run eager code on twins; whatever it computes is recorded. An error in it breaks the graph, and is then raised for real."""
         plain = [self.python(arg) for arg in args]
         named = {key: self.python(value) for key, value in kwargs.items()}
-        with self.tracing():
+        with errors.at(self.location), self.tracer.active(self.line(), self.module()):
             try:
                 result = function(*plain, **named)
             except (Break, Observed, Skip, Specialise, Unbuildable, RecursionError):
@@ -278,10 +279,12 @@ class Calls:
 class ModuleObject(ObjectValue):
     """An nn.Module: an object that knows its path in the model, for the graph's nodes."""
 
+    path: str | None = None
+
     def module_path(self) -> str | None:
-        if self.source is None:
-            return None
-        return re.sub(r"\._modules\['([^']*)'\]", r".\1", self.source.text())
+        if self.path is None and self.source is not None:
+            self.path = re.sub(r"\._modules\['([^']*)'\]", r".\1", self.source.text())
+        return self.path
 
 
 SUGGESTIONS = {

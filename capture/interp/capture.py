@@ -8,6 +8,7 @@ only ever move the end of the graph towards the start, so there is an end to the
 from __future__ import annotations
 
 import dis
+import gc
 import io
 import os
 import threading
@@ -15,6 +16,8 @@ import time
 import traceback
 import types
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -167,7 +170,7 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
     if entries:
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
-    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics), settings.observer.capturing():
+    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics), settings.observer.capturing(), no_collection():
         try:
             return capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
@@ -182,6 +185,18 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
                 RuntimeWarning, stacklevel=2,
             )  # fmt: skip
             return skip(settings, code, f"internal: {type(problem).__name__}: {problem}\n{traceback.format_exc()}")
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Within the block the garbage collector rests: what a capture makes lives until its end, and would be walked again and again, with all else there is."""
+    resting = not gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not resting:
+            gc.enable()
 
 
 def skip(settings: Settings, code: types.CodeType, reason: str) -> Any:

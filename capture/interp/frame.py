@@ -73,7 +73,8 @@ class Frame:
         self.stack.append(value)
 
     def pop(self) -> Value:
-        return self.read(self.stack.pop())
+        slot = self.stack.pop()
+        return self.run_state.wrap(slot.real, slot.source) if type(slot) is Unread else slot
 
     def read(self, slot: Any) -> Value:
         """A parameter of the root frame becomes a Value, and is guarded, only when something is done with it."""
@@ -104,10 +105,14 @@ class Frame:
 
     # -- where it is --------------------------------------------------------------------------------------------------
 
+    @property
+    def line(self) -> int:
+        return self.current.positions[0] or self.code.co_firstlineno
+
     def location(self) -> Location:
         line, end_line, start, end = self.current.positions
         columns = (start, end) if start is not None and end is not None and line == end_line else None
-        return Location(self.code.co_filename, line or self.code.co_firstlineno, self.code.co_name, columns)
+        return Location(self.code.co_filename, self.line, self.code.co_name, columns)
 
     # -- execution ----------------------------------------------------------------------------------------------------
 
