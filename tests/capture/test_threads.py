@@ -88,7 +88,7 @@ def test_creation_in_another_thread_is_not_recorded():
 
 def test_the_place_of_an_error_is_the_threads_own():
     place = Location("elsewhere.py", 7, "f")
-    with at(place):
+    with at(lambda: place):
         other = in_thread(user_location)
         assert user_location() is place
     assert other is None or other.file != "elsewhere.py"
