@@ -57,6 +57,7 @@ from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.legacy import TYPES as _TYPES
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from segue.eager.serialization import load, save
 from segue.eager.switches import (
     are_deterministic_algorithms_enabled, channels_last, channels_last_3d, contiguous_format, get_default_device, get_float32_matmul_precision,
     get_num_interop_threads, layout, memory_format, preserve_format, set_default_device, set_default_tensor_type, set_float32_matmul_precision,
@@ -66,7 +67,8 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, signal, special, torch, utils, xpu,
+    accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, serialization, signal,
+    special, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"

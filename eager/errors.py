@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import pickle
 import sys
 import threading
 from collections.abc import Callable
@@ -63,6 +64,14 @@ class GraphError(SegueError, RuntimeError):
 
 class BackendError(SegueError, RuntimeError):
     """A backend failed, or is not known."""
+
+
+class CheckpointError(SegueError, RuntimeError):
+    """A file is no checkpoint, or a damaged one: truncated, inconsistent, or of a kind that is not read here."""
+
+
+class UnsafeCheckpointError(CheckpointError, pickle.UnpicklingError):
+    """A checkpoint names code to run that is not on the short list of what makes up weights. Nothing of it was run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ in-place operations are here, written once for every kind of array.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -21,18 +20,9 @@ from .autograd.mode import STATE, enable_grad
 from .autograd.tape import CallbackNode, HookHandle, Part
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
+from .memory import Portable, Storage, stored
 
 _from_numpy_dtype = dtypes._FROM_NUMPY
-
-
-class Storage:
-    """What all views of one memory share: a version, raised by every write, and an epoch, raised when the base's place on the tape changes."""
-
-    __slots__ = ("version", "epoch")
-
-    def __init__(self) -> None:
-        self.version = 0
-        self.epoch = 0
 
 
 class Size(tuple):
@@ -61,7 +51,7 @@ class Size(tuple):
         return Size(tuple.__add__(self, tuple(other)))
 
 
-class Tensor(Attached):
+class Tensor(Attached, Portable):
     """An n-dimensional array with gradients, in PyTorch's manner.
 
     Make one with `segue.tensor`, `segue.zeros`, `segue.from_numpy` ...; methods and operators are those of `segue.*`.
@@ -475,25 +465,6 @@ class Tensor(Attached):
     def __format__(self, spec: str) -> str:
         return self.item().__format__(spec) if self.ndim == 0 and spec else repr(self)
 
-    def __deepcopy__(self, memo: dict) -> Tensor:
-        if id(self) in memo:
-            return memo[id(self)]
-        if self._edge is not None:
-            raise error(
-                AutogradError,
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment",
-                "tensor.detach().clone()",
-            )
-        out = type(self)._wrap(self._data.copy(), Storage())
-        out._requires_grad = self._requires_grad
-        memo[id(self)] = out
-        out._grad = copy.deepcopy(self._grad, memo)
-        out.__dict__.update(copy.deepcopy(self.__dict__, memo))
-        return out
-
-    def __reduce__(self):
-        return _rebuild, (type(self), self._real("pickling"), self._requires_grad, dict(self.__dict__))
-
     def _like(self, array: Any, requires_grad: bool | None = None) -> Tensor:
         """A leaf of this tensor's class and attributes over another array: how a tracer makes the twin of an input."""
         twin = type(self)._wrap(array, Storage())
@@ -523,13 +494,6 @@ def replace_view(base: Tensor, chain: tuple, new: Tensor) -> Tensor:
     return engine.F[0].replace_by_index(base, op, attributes, new)
 
 
-def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool, attributes: dict) -> Tensor:
-    out = cls._wrap(array, Storage())
-    out._requires_grad = requires_grad
-    out.__dict__.update(attributes)
-    return out
-
-
 def wrap(array: np.ndarray) -> Tensor:
     """A leaf over a NumPy array, sharing its memory. Raises TypeError for element types that tensors cannot hold.
 
@@ -538,4 +502,4 @@ def wrap(array: np.ndarray) -> Tensor:
     from_numpy_dtype(array.dtype)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    return Tensor._wrap(array, Storage())
+    return Tensor._wrap(array, Storage() if array.base is None else stored(array))

@@ -11,6 +11,7 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import pickle
 import runpy
 import sys
 from collections.abc import Sequence
@@ -32,11 +33,21 @@ def compile_as_torch(model: Any = None, *, options: Any = None, disable: bool = 
     return importlib.import_module(OURS).compile(model, **settings)
 
 
+def save_as_torch(obj: Any, f: Any, pickle_module: Any = pickle, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True) -> None:
+    """`segue.save` as programs for PyTorch mean it: a file that PyTorch reads too. What has no form there (a whole module) is pickled into segue's own format."""
+    save = importlib.import_module(OURS).save
+    try:
+        save(obj, f, format="torch")
+    except TypeError:
+        save(obj, f, pickle_module=pickle_module)
+
+
 class TorchModule(ModuleType):
     """The module `torch`: every attribute is segue's."""
 
     __version__ = VERSION
     compile = staticmethod(compile_as_torch)
+    save = staticmethod(save_as_torch)
 
     def __getattr__(self, name: str) -> Any:
         found = None if name in HIDDEN else getattr(importlib.import_module(OURS), name, None)

@@ -13,6 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ShapeError, error
+from ..memory import place_in
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import joining, shape
@@ -48,11 +49,7 @@ def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, ste
 def storage_offset(input: Tensor) -> int:
     """Where the tensor begins in the memory that its views share, in elements."""
     array = input._real("storage_offset()")
-    owner = array
-    while isinstance(owner.base, np.ndarray):
-        owner = owner.base
-    distance = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return distance // array.itemsize if array.size else 0
+    return place_in(input._memory(), array) // array.itemsize
 
 
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:

@@ -44,7 +44,7 @@ class Buffer(Tensor):
     Raises TypeError for what is no tensor.
     """
 
-    __slots__ = ("persistent",)
+    __slots__ = ()
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
         if data is None:

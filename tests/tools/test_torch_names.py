@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -47,6 +48,37 @@ def test_a_script_runs_as_it_is(tmp_path):
     done = subprocess.run([sys.executable, "-m", "segue.torch", str(script), "--epochs", "1"], capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert done.stdout == "['--epochs', '1'] __main__\n"
+
+
+CHECKPOINTS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 1)
+
+net, optimizer = Net(), None
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+torch.save({"epoch": 3, "model": net.state_dict(), "optimizer": optimizer.state_dict()}, "checkpoint.pt")
+loaded = torch.load("checkpoint.pt", map_location=torch.device("cpu"))
+Net().load_state_dict(loaded["model"])
+optimizer.load_state_dict(loaded["optimizer"])
+torch.save(net, "net.pt")
+assert torch.equal(torch.load("net.pt", weights_only=False).fc.weight, net.fc.weight)
+print(loaded["epoch"], net.fc.weight.tolist())
+"""
+
+
+def test_a_script_saves_what_pytorch_reads_and_whole_modules(tmp_path):
+    (tmp_path / "train.py").write_text(CHECKPOINTS)
+    done = subprocess.run([sys.executable, "-m", "segue.torch", "train.py"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = segue.load(tmp_path / "checkpoint.pt")
+    assert done.stdout == f"3 {loaded['model']['fc.weight'].tolist()}\n"
+    with zipfile.ZipFile(tmp_path / "checkpoint.pt") as archive:
+        assert archive.namelist()[0] == "archive/data.pkl"
 
 
 @pytest.mark.parametrize("arguments, words", [([], "usage"), (["missing.py"], "no such file")])
