@@ -314,11 +314,19 @@ class Tensor(Attached, Portable):
 
     # ------------------------------------------------------------------------------------------------ views and writes
 
+    def _root(self) -> Tensor:
+        """The base of a view. `t_()` and the like make a base a view of what it was, which its views then stand on."""
+        base = self._base
+        assert base is not None
+        while base._base is not None:
+            base = base._base
+        self._base = base
+        return base
+
     def _refresh(self) -> None:
         """Put a view back on the tape after its base changed its place there: replay the chain on the base."""
-        assert self._base is not None
         self._epoch = self._storage.epoch
-        base = self._base
+        base = self._root()
         if not base._requires_grad:
             return
         value = base
@@ -337,7 +345,7 @@ class Tensor(Attached, Portable):
                     f"a leaf Variable that requires grad is being used in an in-place operation ({name}_)",
                     "use no_grad(), or the operation that returns a new tensor",
                 )
-            if self._base is not None and self._base._edge is None and self._base._requires_grad:
+            if self._base is not None and self._root()._edge is None and self._root()._requires_grad:
                 raise error(
                     InplaceError, f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}_)", "use no_grad()"
                 )
@@ -353,6 +361,8 @@ class Tensor(Attached, Portable):
     def _write(self, name: str, value: Tensor) -> Tensor:
         """The second half of every in-place operation: `value` goes into this tensor's memory, and its place on the tape is taken over."""
         self._check_write(name, value._data.shape, value.dtype)
+        if STATE.enabled and self._requires_grad and self._base is None and not value._requires_grad:
+            value = engine.F[0].overwrite(self, value)  # it goes on requiring a gradient: none comes to what was there
         array = self._data
         if type(array) is np.ndarray:
             if not array.flags.writeable:
@@ -385,7 +395,7 @@ class Tensor(Attached, Portable):
             self._storage.epoch += 1
             self._epoch = self._storage.epoch
             return
-        base, chain = self._base, self._chain
+        base, chain = self._root(), self._chain
         old = (base if base._edge is None else base._edge) if base._requires_grad else None
         new = value._edge if value._edge is not None else (value if value._requires_grad else None)
 

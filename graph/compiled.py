@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.autocast import autocast_off
-from ..eager.autograd.mode import STATE
+from ..eager.autograd.mode import STATE, enable_grad
 from ..eager.autograd.tape import CallbackNode, MultipleNode, Part
 from ..eager.errors import AutogradError
 from ..eager.ops.definition import OPS
@@ -38,12 +38,14 @@ from .transformed import batched_graph, dual_graph, innermost
 
 
 def compile_graph(
-    graph: Graph, backend: str | Callable | Backend = "inductor", *, title: str = "captured", state: str = "generator"
+    graph: Graph, backend: str | Callable | Backend = "inductor", *, title: str = "captured", state: str = "generator", own_tape: bool = False
 ) -> CompiledGraph:  # fmt: skip
     """Compile a graph for a backend.
 
     The result is called with the graph's inputs (tensors, and ints for sizes) in order. With `state="generator"` the input `random_state` is left out
     by the caller: it comes from the default generator, which then advances by `graph.random_calls`; with "argument" it is passed like any other.
+    Results are put on the tape where the thread records when they are asked for; with `own_tape=True` where the graph itself says so, as the captured
+    program may switch recording on or off in between.
 
     >>> import segue
     >>> from segue.graph.trace import Tracer
@@ -57,7 +59,7 @@ def compile_graph(
     tensor([2., 4.])
     """
     log_graph(graph, title)
-    compiled = CompiledGraph(graph, lookup_backend(backend), title, state)
+    compiled = CompiledGraph(graph, lookup_backend(backend), title, state, own_tape)
     if graph.shape_env is not None:
         graph.shape_env.freeze()  # the caller guards what was asked so far
     return compiled
@@ -66,8 +68,9 @@ def compile_graph(
 class CompiledGraph:
     """A callable made of a graph. `stats` tells graphs, kernels and bytes; `graph` is what was captured, `source` what was generated."""
 
-    def __init__(self, graph: Graph, backend: Backend, title: str = "captured", state: str = "generator") -> None:
+    def __init__(self, graph: Graph, backend: Backend, title: str = "captured", state: str = "generator", own_tape: bool = False) -> None:
         self.graph = graph
+        self._own_tape = own_tape
         self.backend = backend
         self.title = title
         self._prepare_inputs(state)
@@ -106,6 +109,9 @@ class CompiledGraph:
 
     def __call__(self, *inputs: Any) -> tuple:
         """Run on tensors and ints. Raises TypeError when the number of inputs is wrong."""
+        if self._own_tape and not STATE.enabled:
+            with enable_grad():
+                return self(*inputs)
         if STATE.levels and (level := innermost(inputs)) is not None:
             return self._call_transformed(level, inputs)
         if len(inputs) != self.input_count:

@@ -300,7 +300,7 @@ def simplify(graph: Graph) -> Graph:
 # --------------------------------------------------------------------------------------------------------------------
 # History
 
-_HISTORY = {"detach": 0, "assign": 1}  # rows that only steer derivatives -> the argument whose value they pass on
+_HISTORY = {"detach": 0, "assign": 1, "overwrite": 1}  # rows that only steer derivatives -> the argument whose value they pass on
 
 
 _PLACES = ("argmax", "argmin")
@@ -314,7 +314,7 @@ def _single(node: Node, args: tuple) -> bool:
 
 
 def forget_history(graph: Graph) -> Graph:
-    """For a graph that nobody will differentiate any more: drop `detach` and `assign`, which only steer derivatives, and all marks."""
+    """For a graph that nobody will differentiate any more: drop `detach`, `assign` and `overwrite`, which only steer derivatives, and all marks."""
     owners = Owners(graph)
 
     def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node:

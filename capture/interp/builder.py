@@ -407,5 +407,5 @@ class Builder:
             self.graph = self.attempt.tracer.finish(out.results)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
             if self.operations or out.results or self.graph.writes:
-                self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname)
+                self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname, own_tape=True)
 

@@ -67,7 +67,7 @@ def scaled_dot_product_attention(
             raise error(RuntimeError, f"{name}: Number of heads in key ({key.shape[-3]}) and value ({value.shape[-3]}) must divide the number of heads in "
                 f"query ({query.shape[-3]})")  # fmt: skip
         key, value = (t if t.shape[-3] == query.shape[-3] else t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
-    factor = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
+    factor = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale  # without features all scores are 0
     scores = matmul(query, transpose(key, -2, -1)) * factor
     if is_causal:
         weights = softmax(where(_causal(query.shape[-2], key.shape[-2]), scores, -math.inf), -1)

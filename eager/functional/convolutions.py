@@ -170,7 +170,7 @@ def _transpose(
         (size - 1) * s - 2 * p + d * (k - 1) + e + 1
         for size, s, p, d, k, e in zip(x.shape[2:], steps, edges, spacing, weight.shape[2:], extra)
     )
-    if any(type(size) is int and size < 1 for size in sizes):
+    if any(size < 1 for size in sizes):
         raise error(ShapeError, f"{name}(): the output of size {list(sizes)} for the input {list(x.shape)} is too small (padding {edges})")
     if any(behind):
         x = OPS["pad"](x, tuple(width for count in reversed(behind) for width in (0, count)), 0)

@@ -29,7 +29,7 @@ def _counts(name: str, space: tuple, kernel: tuple, dilation: tuple, padding: tu
     if any(value < 1 for value in (*kernel, *dilation, *stride)):
         raise error(RuntimeError, f"{name}(): kernel size, dilation and stride should be greater than zero, but got {kernel}, {dilation}, {stride}")
     counts = tuple(window_count(*numbers) for numbers in zip(space, kernel, stride, padding, dilation))
-    if any(type(count) is int and count < 1 for count in counts):
+    if any(count < 1 for count in counts):
         raise error(
             ShapeError, f"{name}(): Given spatial size {space}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, calculated "
             f"shape of the array of sliding blocks as {counts}, which is too small (non-positive)",

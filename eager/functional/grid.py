@@ -94,7 +94,7 @@ def grid_sample(
         raise error(RuntimeError, "grid_sample(): bicubic interpolation only supports 4D input")
     if input.dtype is not grid.dtype:
         raise error(RuntimeError, f"grid_sample(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}")
-    if any(type(size) is int and size == 0 for size in input.shape[2:]):
+    if any(size == 0 for size in input.shape[2:]):
         raise error(ShapeError, f"grid_sample(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}")
     space, lead, places = tuple(input.shape[2:]), tuple(input.shape[:2]), tuple(grid.shape[1:-1])
     along = [

@@ -185,7 +185,7 @@ def interpolate(
             f"linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
             + (f". Got {input.ndim}D input, but {mode} mode needs {LINEAR[mode] + 2}D input" if mode in LINEAR else ""),
         )  # fmt: skip
-    if any(type(n) is int and n < 1 for n in (*sizes, *input.shape[1:])):
+    if any(n < 1 for n in (*sizes, *input.shape[1:])):
         raise error(ShapeError, f"interpolate(): Input and output sizes should be greater than 0, but got input {list(input.shape)} and output {list(sizes)}")
     if mode == "area":
         return (pooling.adaptive_avg_pool1d, pooling.adaptive_avg_pool2d, pooling.adaptive_avg_pool3d)[rank - 1](input, sizes)

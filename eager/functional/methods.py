@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, printing
+from ..autograd.mode import STATE
+from ..errors import InplaceError, error
 from ..ops.definition import OPS
 from ..tensor import Storage, Tensor
 from . import complex_numbers, creation, indexing, making, products, shape
@@ -235,18 +237,19 @@ def cpu(self: Tensor) -> Tensor:
 
 
 def reshape_in_place(name: str, function: Callable) -> Callable:
-    """`t_`, `squeeze_` ...: the tensor takes over the view's array."""
+    """`t_`, `squeeze_` ...: the tensor takes over the view's array, and becomes a view of what it was. Raises RuntimeError for leaves that require grad."""
 
     def method(self: Tensor, *args: Any) -> Tensor:
+        if STATE.enabled and self.requires_grad and self.is_leaf:
+            raise error(InplaceError, f"a leaf Variable that requires grad is being used in an in-place operation ({name})", "use no_grad()")
         out = function(self, *args)
-        self._data, self._edge, self._requires_grad, self._base, self._chain, self._epoch = (
-            out._data,
-            out._edge,
-            out._requires_grad,
-            out._base,
-            out._chain,
-            out._epoch,
-        )
+        if STATE.enabled:
+            before = self._base
+            if before is None:
+                before = Tensor._wrap(self._data, self._storage)
+                before._edge, before._requires_grad, before._epoch = self._edge, self._requires_grad, self._epoch
+            self._edge, self._requires_grad, self._base, self._chain, self._epoch = out._edge, out._requires_grad, before, out._chain, out._epoch
+        self._data = out._data
         return self
 
     method.__name__ = name

@@ -39,14 +39,12 @@ def _unbatched(out: Tensor, single: bool) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- means
 
 
-def _sums(x: Tensor, kernel: tuple, steps: tuple, edges: tuple, counts: tuple) -> Tensor:
-    """The sum of each window of the zero-padded images; windows may hang over the end."""
+def _sums(x: Tensor, kernel: tuple, steps: tuple, edges: tuple, counts: tuple, ceil_mode: bool) -> Tensor:
+    """The sum of each window of the zero-padded images; with `ceil_mode` a last window may hang over the end, by less than one step."""
     rank = len(kernel)
-    behind = [(n - 1) * s + k - size - p for n, s, k, size, p in zip(counts, steps, kernel, x.shape[x.ndim - rank :], edges)]
-    widths = [(p, b) for p, b in zip(edges, behind)]
-    if any(type(w) is not int or w > 0 for pair in widths for w in pair):
-        flat = tuple(w if type(w) is not int or w > 0 else 0 for pair in reversed(widths) for w in pair)
-        x = OPS["pad"](x, flat, 0)
+    widths = [(p, p + (s - 1 if ceil_mode else 0)) for p, s in zip(edges, steps)]
+    if any(width for pair in widths for width in pair):
+        x = OPS["pad"](x, tuple(width for pair in reversed(widths) for width in pair), 0)
     first = x.ndim - rank
     for i in range(rank):
         x = OPS["unfold"](x, first + i, kernel[i], steps[i])
@@ -81,9 +79,9 @@ def _average(
     if divisor_override == 0:
         raise error(RuntimeError, f"{name}(): divisor must be not zero")
     counts = tuple(pooled_size(size, k, s, p, 1, ceil_mode) for size, k, s, p in zip(x.shape[2:], kernel, steps, edges))
-    if any(type(n) is int and n < 1 for n in counts):
+    if any(n < 1 for n in counts):
         raise error(ShapeError, f"{name}(): Output size is too small: the window {kernel} does not fit the images {list(input.shape)}")
-    sums = _sums(x, kernel, steps, edges, counts)
+    sums = _sums(x, kernel, steps, edges, counts, ceil_mode)
     if divisor_override is not None:
         divisor: Any = divisor_override
     elif not ceil_mode and (count_include_pad or not any(edges)):
@@ -136,9 +134,9 @@ def _power(rank: int, input: Tensor, norm_type: float, kernel_size: Any, stride:
     x, single = batched(input, rank, f"lp_pool{rank}d")
     kernel, steps, edges, _ = _window(f"lp_pool{rank}d", rank, kernel_size, stride, 0)
     counts = tuple(pooled_size(size, k, s, 0, 1, ceil_mode) for size, k, s in zip(x.shape[2:], kernel, steps))
-    if any(type(n) is int and n < 1 for n in counts):
+    if any(n < 1 for n in counts):
         raise error(ShapeError, f"lp_pool{rank}d(): Output size is too small: the window {kernel} does not fit the images {list(input.shape)}")
-    total = _sums(OPS["pow"](x, p), kernel, steps, edges, counts)
+    total = _sums(OPS["pow"](x, p), kernel, steps, edges, counts, ceil_mode)
     if ceil_mode:  # PyTorch takes the mean over what lies in the image, times the size of a whole window
         total = total / _divisor(x, kernel, steps, edges, counts, True) * numel(kernel)
     return _unbatched(OPS["pow"](OPS["sign"](total) * OPS["relu"](OPS["abs"](total)), 1.0 / p), single)
@@ -260,7 +258,7 @@ def max_unpool3d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any =
 def _targets(name: str, x: Tensor, output_size: Any, rank: int) -> tuple:
     wanted = spread(output_size, rank, name, "output_size")
     sizes = tuple(size if want is None else want for want, size in zip(wanted, x.shape[x.ndim - rank :]))
-    if any(type(size) is int and size == 0 for size in x.shape[1:]):
+    if any(size == 0 for size in x.shape[1:]):
         raise error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}")
     return sizes
 
@@ -281,7 +279,7 @@ def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
     for i, count in enumerate(_targets(name, x, output_size, rank)):
         dim = 2 + i
         size = x.shape[dim]
-        if type(count) is int and count == 0:
+        if count == 0:
             x = OPS["slice"](x, dim, 0, 0, 1)
         elif size % count == 0:
             blocks = reshape(x, (*x.shape[:dim], count, size // count, *x.shape[dim + 1 :]))

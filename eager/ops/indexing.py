@@ -63,6 +63,16 @@ copying(
 )  # fmt: skip
 
 copying(
+    "overwrite", "history: Tensor, value: Tensor", Scalar(lambda h, history, value: value),
+    dtype=lambda history, value: value.dtype, shape=lambda history, value: value.shape, kernel=lambda xp, history, value: xp.array(value),
+    vjp={"history": lambda F, g: F.zeros_like(g), "value": lambda g: g},
+    jvp={"history": lambda F, t: F.zeros_like(t), "value": lambda t: t},
+    batch=lambda F, size, in_dims, history, value: batching.batched(F, size, value, in_dims[1]),
+    samples=_one(lambda s: [(s.floats(n), s.floats(n)) for n in ((2, 3), (), (0, 2))]),
+    doc="`value` in the place of `history`, on which it does not depend: what is left of a result that required grad and was written over.",
+)  # fmt: skip
+
+copying(
     "flip", "x: Tensor, dims",
     lambda h, index, out_shape, x, dims: x.load(tuple(out_shape[d] - 1 - i if d in dims else i for d, i in enumerate(index))),
     shape=same_shape, kernel=lambda xp, x, dims: xp.flip(x, tuple(dims)).copy("C"), vjp={"x": lambda F, g, dims: F.flip(g, dims)},
@@ -157,7 +167,7 @@ def _pairs(padding: Sequence[Any], ndim: int) -> list[tuple[Any, Any]]:
 def _pad_shape(x: Any, padding: tuple, value: Any) -> tuple:
     require(len(padding) % 2 == 0 and len(padding) <= 2 * len(x.shape),
         lambda: f"pad(): padding {tuple(padding)} does not fit {len(x.shape)} dimensions")
-    require(all(type(p) is not int or p >= 0 for p in padding), lambda: f"pad(): the row takes no negative padding, got {tuple(padding)}")
+    require(all(p >= 0 for p in padding), lambda: f"pad(): the row takes no negative padding, got {tuple(padding)}")
     return tuple(before + size + after for size, (before, after) in zip(x.shape, _pairs(padding, len(x.shape))))
 
 

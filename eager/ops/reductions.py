@@ -50,7 +50,7 @@ def _not_empty(name: str) -> Callable[..., tuple]:
 
     def shape(x: Any, dim: tuple, keepdim: bool) -> tuple:
         result = _shape(x, dim, keepdim)
-        if any(type(x.shape[d]) is int and x.shape[d] == 0 for d in dim) and not any(type(s) is int and s == 0 for s in _shape(x, dim, False)):
+        if any(x.shape[d] == 0 for d in dim) and not any(size == 0 for size in _shape(x, dim, False)):
             raise error(DimensionError, f"{name}(): Expected reduction dim {tuple(dim)} to have non-zero size: the tensor has shape {tuple(x.shape)}")
         return result
 

@@ -217,7 +217,7 @@ def _select_shape(x: Any, dim: int, index: Any) -> tuple:
     shape = tuple(x.shape)
     if not shape:
         raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
-    if type(index) is int and type(shape[dim]) is int and not 0 <= index < shape[dim]:
+    if not 0 <= index < shape[dim]:
         raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
     return replaced(shape, dim)
 

@@ -300,3 +300,34 @@ def in_a_loop_of(x, n):
         x = x * 0.5 + 1
         note_it("n")
     return x
+
+
+def test_gradients_are_recorded_again_behind_a_break_in_no_grad():
+    """The graph behind the break starts where nothing is recorded and ends where all is."""
+
+    def f(x):
+        with segue.no_grad():
+            note_it("inside")
+            y = x * 2
+        return x * 3, y
+
+    x = x3().requires_grad_()
+    made = compiled(f)
+    for _ in range(2):
+        z, y = made(x)
+        assert z.requires_grad and not y.requires_grad and segue.is_grad_enabled()
+        z.sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0, 6.0]
+
+
+def test_writing_over_a_result_leaves_it_with_a_gradient_of_zero():
+    def f(x, fill):
+        y = x * 2
+        return y.zero_() if fill == "zero" else y.copy_(segue.ones(3))
+
+    for fill in ("zero", "one"):
+        x = x3().requires_grad_()
+        y = compiled(f)(x, fill)
+        assert y.requires_grad
+        y.sum().backward()
+        assert x.grad.tolist() == [0.0, 0.0, 0.0]

@@ -340,3 +340,25 @@ def test_constants_returned_side_by_side_stay_apart():
 
     for _ in range(3):
         assert [t.tolist() for t in compile(f, backend="eager")(x3())] == [[0], 1, [2.5], [[3.5]]]
+
+
+REFUSES_SMALL = {  # what raises for sizes that are too small, and the smallest that is large enough
+    "convolution": (lambda x: nn.functional.conv1d(x[None], segue.ones(1, 1, 3)), 3),
+    "avg_pool": (lambda x: nn.functional.avg_pool1d(x[None], 3), 3),
+    "max_pool": (lambda x: nn.functional.max_pool1d(x[None], 3, stride=1), 3),
+    "select": (lambda x: x[:, 2], 3),
+    "amax": (lambda x: x.amax(1), 1),
+    "adaptive_avg_pool": (lambda x: nn.functional.adaptive_avg_pool1d(x[None], 2), 1),
+    "interpolate": (lambda x: nn.functional.interpolate(x[None], size=2), 1),
+}
+
+
+@pytest.mark.parametrize("name", REFUSES_SMALL)
+def test_a_size_that_an_operator_refuses_is_refused_when_compiled_for_any_size(name):
+    function, least = REFUSES_SMALL[name]
+    made = compiled(function, dynamic=True)
+    for n in (7, 8, 5, least, 9):
+        x = segue.arange(float(n)).reshape(1, n)
+        assert same(made(x), function(x)), n
+    with pytest.raises((RuntimeError, IndexError)):
+        made(segue.ones(1, least - 1))

@@ -116,6 +116,41 @@ def test_a_leaf_that_needs_a_gradient_cannot_be_overwritten():
     np.testing.assert_array_equal(x.detach().numpy(), before + 1)
 
 
+@pytest.mark.parametrize("write", [lambda h: h.zero_(), lambda h: h.fill_(2.0), lambda h: h.copy_(F.ones(3)), lambda h: h.uniform_(), lambda h: h.normal_()])
+def test_a_result_that_is_written_over_goes_on_requiring_a_gradient(write):
+    """As in PyTorch: none reaches what was there before."""
+    x = leaf(3)
+    h = write(x * 2)
+    assert h.requires_grad and not h.is_leaf
+    h.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.zeros(3))
+    with no_grad():
+        unrecorded = write(x * 2)
+    assert not unrecorded.requires_grad
+
+
+def test_t_in_place_keeps_the_history_and_the_views():
+    x, weights = leaf(2, 3), F.arange(6.0, dtype=float64).reshape(3, 2)
+    h = x * 2
+    row = h[0]
+    h.t_()
+    h[0].mul_(5)
+    np.testing.assert_array_equal(row.detach().numpy(), [10, 2, 2] * x[0].detach().numpy())
+    row.zero_()
+    (h * weights).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [[0, 0, 0], [10, 6, 10]])
+
+
+def test_t_in_place_of_a_leaf_needs_no_grad():
+    x = leaf(2, 3)
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        x.t_()
+    assert x.shape == (2, 3)
+    with no_grad():
+        x.t_()
+    assert x.shape == (3, 2) and x.requires_grad and x.is_leaf
+
+
 @pytest.mark.parametrize(
     "write", [lambda h, y: h.clamp_(-0.5, 0.5), lambda h, y: h.sin_(), lambda h, y: h.mul_(y), lambda h, y: h.exp_(), lambda h, y: h.div_(y)]
 )

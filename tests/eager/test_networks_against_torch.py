@@ -44,7 +44,7 @@ F.embedding(i, x, 1) | F.embedding(i, x, scale_grad_by_freq=True) | F.embedding_
 F.embedding_bag(i.reshape(-1), x, M.tensor([0, 3, 3, 9]), mode="sum", per_sample_weights=y.reshape(-1)[:12]) | F.one_hot(i, 5)
 F.embedding_bag(i.reshape(-1), x, M.tensor([0, 3, 3, 9]), mode="mean", padding_idx=2) | F.embedding_bag(i.reshape(-1), x, M.tensor([0, 5, 12]), include_last_offset=True)
 F.scaled_dot_product_attention(c, c, c, attn_mask=mask) | F.scaled_dot_product_attention(c, c[:, :2], c[:, 2:], enable_gqa=True, scale=0.3)
-F.scaled_dot_product_attention(x, y, y, attn_mask=y @ x.t()) | F.mse_loss(x, y, weight=y.abs()) | F.huber_loss(x, y, delta=0.4, reduction="sum")
+F.scaled_dot_product_attention(x[:, :0], y[:, :0], y) | F.scaled_dot_product_attention(x, y, y, attn_mask=y @ x.t()) | F.mse_loss(x, y, weight=y.abs()) | F.huber_loss(x, y, delta=0.4, reduction="sum")
 F.binary_cross_entropy((x > 0).to(M.float64) * x.sigmoid(), y.detach().sigmoid()) | F.binary_cross_entropy_with_logits(x, y.sigmoid(), pos_weight=y[0].detach().abs())
 F.kl_div(x, y.softmax(1), reduction="batchmean") | F.kl_div(x, y, log_target=True, reduction="sum") | F.poisson_nll_loss(x, y.abs() * 3, full=True)
 F.gaussian_nll_loss(x, y, y.abs(), full=True) | F.gaussian_nll_loss(x, y, y[:, :1].abs(), reduction="none") | F.hinge_embedding_loss(x, t1)
