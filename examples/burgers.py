@@ -72,7 +72,7 @@ def draw(model, path="burgers.png", size=100):
     pyplot.colorbar(label="u")
     pyplot.xlabel("t")
     pyplot.ylabel("x")
-    pyplot.savefig(path)
+    pyplot.savefig(path, bbox_inches="tight")
     print(f"drawn: {path}")
 
 

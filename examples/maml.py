@@ -66,7 +66,7 @@ def draw(losses, path="maml.png"):
     pyplot.semilogy(losses)
     pyplot.xlabel("step")
     pyplot.ylabel("loss after one gradient step on the task")
-    pyplot.savefig(path)
+    pyplot.savefig(path, bbox_inches="tight")
     print(f"drawn: {path}")
 
 

@@ -39,3 +39,30 @@ def test_maml(tmp_path, capsys):
     assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:20])
     maml.draw(losses, str(tmp_path / "picture.png"))
     assert "picture" in capsys.readouterr().out
+
+
+def test_deep_potential(tmp_path, capsys):
+    deep = example("deep_potential")
+    before = segue.compiler.stats()
+    model, losses, test = deep.train(300, frames=60, atoms=4, lr=1e-2)
+    after = segue.compiler.stats()  # one graph simulates, one trains
+    assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles", "fallbacks")] == [2, 0, 0, 0]
+    np.testing.assert_allclose(losses[:5], deep.train(5, frames=60, atoms=4, lr=1e-2, compiled=False)[1], 1e-3)
+    assert deep.error(model, test) < 0.7
+    energy = model(test[0][0])
+    turned = test[0][0].flip(0) @ segue.tensor([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]) + 3.0
+    np.testing.assert_allclose(model(turned).item(), energy.item(), 1e-4)  # turned, moved, and its atoms renamed
+    deep.draw(model, test, str(tmp_path / "picture.png"))
+    assert "picture" in capsys.readouterr().out
+
+
+def test_heat(tmp_path, capsys):
+    heat = example("heat")
+    before = segue.compiler.stats()
+    k, losses = heat.train(120)
+    after = segue.compiler.stats()
+    assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles", "fallbacks")] == [1, 0, 0, 0]
+    np.testing.assert_allclose(losses[:5], heat.train(5, compiled=False)[1], 1e-4)
+    assert (k - heat.true_conductivity()).abs().mean() < 0.1
+    heat.draw(k, str(tmp_path / "picture.png"))
+    assert "picture" in capsys.readouterr().out
