@@ -24,6 +24,40 @@ def test_same_as_the_numpy_kernels(name, dtype):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(30))
+def test_depthwise_convolutions_of_all_kinds(seed, dtype):
+    """One input channel a group: one to three dimensions, odd sizes, strides, paddings, dilations, one or two filters a group."""
+    rng = np.random.default_rng(seed)
+    rank, groups = 1 + seed % 3, int(rng.integers(2, 9))
+    filters = int(rng.integers(1, 3))
+    kernel, stride, dilation = (tuple(int(n) for n in rng.integers(1, high, rank)) for high in (5, 4, 3))
+    kernel = kernel if max(kernel) > 1 else (2,) * rank
+    padding = tuple(int(rng.integers(0, k + 1)) for k in kernel)
+    sizes = [d * (k - 1) + 1 + int(rng.integers(0, 20 // rank)) for k, d in zip(kernel, dilation)]
+    x = rng.standard_normal((2, groups, *sizes)).astype(dtype)
+    w = rng.standard_normal((groups * filters, 1, *kernel)).astype(dtype)
+    rest = stride, padding, dilation, groups
+    out = convolution._convolve(np, x, w, *rest)
+    g = rng.standard_normal(out.shape).astype(dtype)
+    for name, *args in (("convolution", x, w), ("convolution_input_gradient", g, w, x.shape), ("convolution_weight_gradient", g, x, w.shape)):
+        found, expected = native.convolve(name, *args, *rest), PLAIN[name](np, *args, *rest)
+        np.testing.assert_allclose(found, expected, rtol=2e-5 if dtype is np.float32 else 1e-12, atol=1e-4 if dtype is np.float32 else 1e-12)
+
+
+def test_depthwise_infinities_stay_where_they_are_met():
+    x, w = np.ones((1, 2, 5, 5), "f"), np.ones((2, 1, 3, 3), "f")
+    x[0, 0, 0, 4] = np.inf  # the last of a row: behind it in memory comes the next row
+    rest = (1, 1), (0, 0), (1, 1), 2
+    found = native.convolve("convolution", x, w, *rest)
+    assert np.isinf(found).sum() == 1 and np.isinf(found[0, 0, 0, 2]) and not np.isnan(found).any()
+    gradient = native.convolve("convolution_weight_gradient", np.ones_like(found), x, w.shape, *rest)
+    assert np.isinf(gradient).sum() == 1 and np.isinf(gradient[0, 0, 0, 2]) and not np.isnan(gradient).any()
+    w[0, 0, 0, 0] = np.inf
+    back = native.convolve("convolution_input_gradient", np.ones_like(found), w, x.shape, *rest)
+    assert np.isinf(back).sum() == 9 and np.isinf(back[0, 0, :3, :3]).all() and not np.isnan(back).any()
+
+
 def test_eager_calls_it_for_floats_only(monkeypatch):
     seen = []
     monkeypatch.setattr(convolution, "_native", [lambda name, *args: seen.append(name) or native.convolve(name, *args)])

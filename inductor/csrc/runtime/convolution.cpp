@@ -208,21 +208,26 @@ static bool sensible(const segue_convolution& c) {
     return true;
 }
 
+/* The functions of one call, for float32 and float64, and for depthwise ones. */
 typedef int64_t (*Typed)(const segue_convolution&);
-static int64_t dispatch(const segue_convolution* call, Typed single, Typed twice) {
+struct Choice { Typed single, twice, single_depthwise, twice_depthwise; };
+static int64_t dispatch(const segue_convolution* call, const Choice& choice) {
     if (!sensible(*call)) return SEGUE_ERROR_ARGUMENT;
-    if (call->dtype == SEGUE_FLOAT32) return single(*call);
-    if (call->dtype == SEGUE_FLOAT64) return twice(*call);
+    const bool depthwise = is_depthwise(*call);
+    if (call->dtype == SEGUE_FLOAT32) return (depthwise ? choice.single_depthwise : choice.single)(*call);
+    if (call->dtype == SEGUE_FLOAT64) return (depthwise ? choice.twice_depthwise : choice.twice)(*call);
     return SEGUE_ERROR_ARGUMENT;
 }
-int64_t convolution(const segue_convolution* call) { return dispatch(call, forward<float>, forward<double>); }
+int64_t convolution(const segue_convolution* call) {
+    return dispatch(call, {forward<float>, forward<double>, depthwise<float>, depthwise<double>});
+}
 int64_t convolution_input_gradient(const segue_convolution* call) {
     if (call->batch == 0 || call->in_channels == 0) return SEGUE_OK;
-    return dispatch(call, input_gradient<float>, input_gradient<double>);
+    return dispatch(call, {input_gradient<float>, input_gradient<double>, depthwise_input_gradient<float>, depthwise_input_gradient<double>});
 }
 int64_t convolution_weight_gradient(const segue_convolution* call) {
     if (call->in_channels == 0 || call->out_channels == 0) return SEGUE_OK;
-    return dispatch(call, weight_gradient<float>, weight_gradient<double>);
+    return dispatch(call, {weight_gradient<float>, weight_gradient<double>, depthwise_weight_gradient<float>, depthwise_weight_gradient<double>});
 }
 
 }  // namespace segue_rt

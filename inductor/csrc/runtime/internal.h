@@ -69,6 +69,12 @@ template <class T> int64_t product(int64_t m, int64_t n, int64_t k, Matrix<const
 bool load_blas(const char* path, const char** problem);
 int64_t matmul(const segue_matmul* call);
 
+/* depthwise.cpp: for the calls that is_depthwise() names */
+bool is_depthwise(const segue_convolution& call);
+template <class T> int64_t depthwise(const segue_convolution& call);
+template <class T> int64_t depthwise_input_gradient(const segue_convolution& call);
+template <class T> int64_t depthwise_weight_gradient(const segue_convolution& call);
+
 /* convolution.cpp, along.cpp */
 int64_t convolution(const segue_convolution* call);
 int64_t convolution_input_gradient(const segue_convolution* call);
