@@ -16,6 +16,7 @@ from segue.eager.autograd.autocast import (
 )  # fmt: skip
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
+from segue.eager.control import cond, map, scan, while_loop
 from segue.eager.dtypes import (
     bfloat16, bool, complex64, complex128, device, dtype, finfo, float16, float32, float64, get_default_dtype, iinfo, int8, int16, int32, int64,
     set_default_dtype, uint8,
@@ -67,8 +68,8 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, serialization, signal,
-    special, torch, utils, xpu,
+    _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, serialization,
+    signal, special, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"

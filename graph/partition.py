@@ -117,10 +117,10 @@ def _is_operand(node: Node, after: set[Node]) -> bool:
 
 
 def _weight(node: Node) -> int | None:
-    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs)."""
+    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs; of several results each is kept by itself)."""
     if node.kind == "input":
         return 0
-    if node.kind == "constant" or "alias" in node.target.tags:
+    if node.kind == "constant" or "alias" in node.target.tags or isinstance(node.value, tuple):
         return None
     return max(1, node.value.nbytes_hint)
 

@@ -84,6 +84,8 @@ def argument_key(argument: Any) -> Any:
         return structural_key(argument)
     if isinstance(argument, dtype):
         return ("dtype", argument.name)
+    if isinstance(argument, Graph):
+        return ("graph", id(argument))
     return (type(argument).__name__, repr(argument))
 
 
@@ -110,7 +112,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 def _foldable(node: Node, args: tuple) -> bool:
     used = node.inputs
-    if not used or any(isinstance(size, SymInt) for size in node.value.shape) or math.prod(node.value.shape) > FOLD_LIMIT:
+    if not used or node.target.kind == "control" or any(isinstance(size, SymInt) for size in node.value.shape) or math.prod(node.value.shape) > FOLD_LIMIT:
         return False
     if any(isinstance(item, SymInt) for item in args):
         return False

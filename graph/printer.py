@@ -18,6 +18,7 @@ from ..eager.dtypes import dtype
 from ..eager.log import log
 from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
+from .control import CONTROL, Control, show_fakes
 from .ir import Graph, Node
 from .symbolic import SymInt, print_python
 
@@ -37,7 +38,11 @@ def print_graph(graph: Graph) -> str:
         mul = ops.mul(x, 2)  # float32[3]
         return (mul,)
     """
-    lines = [f"def {graph.name}({', '.join(node.name for node in graph.inputs)}):"]
+    return _function(graph, graph.name)
+
+
+def _function(graph: Graph, name: str) -> str:
+    lines = [f"def {name}({', '.join(node.name for node in graph.inputs)}):"]
     for source in graph.symbols:
         name = graph.inputs[source.position].name
         lines.append(f"    {source.symbol.name} = {name}" + ("" if source.dim is None else f".shape[{source.dim}]"))
@@ -48,12 +53,37 @@ def print_graph(graph: Graph) -> str:
             if here != place and any(here):
                 lines.append("    # " + ", in ".join(str(part) for part in (_short(node.line), node.module) if part))
             place = here
-            arguments = ", ".join(show(argument) for argument in node.args)
-            lines.append(f"    {node.name} = ops.{node.target.name}({arguments})  # {node.value}")
+            lines.extend(_held(node) if isinstance(node.target, Control) else [])
+            arguments = ", ".join(show(argument) for argument in _named(node))
+            value = show_fakes(node.value) if isinstance(node.value, tuple) else node.value
+            lines.append(f"    {node.name} = ops.{node.target.name}({arguments})  # {value}")
     for position, value in graph.writes:
         lines.append(f"    write({graph.inputs[position].name}, {value.name})")
     lines.append(f"    return {show(graph.outputs)}")
     return "\n".join(lines)
+
+
+class _Name:
+    """The name of a graph that is held by a node, as an argument. Names of nodes have no double underscore."""
+
+    def __init__(self, node: Node, kind: str) -> None:
+        self.name = f"{node.name}__{kind}"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def _held(node: Node) -> list[str]:
+    """The graphs that a node holds, as functions above it."""
+    texts = (_function(graph, f"{_Name(node, kind)}") for graph, kind in zip(node.args[0], node.target.kind_names))
+    return [f"    {line}" for text in texts for line in text.splitlines()]
+
+
+def _named(node: Node) -> tuple:
+    """A node's arguments, with names for the graphs that it holds."""
+    if not isinstance(node.target, Control):
+        return node.args
+    return (tuple(_Name(node, kind) for kind in node.target.kind_names), *node.args[1:])
 
 
 def show(value: Any) -> str:
@@ -74,7 +104,7 @@ def show(value: Any) -> str:
 def namespace(graph: Graph) -> dict[str, Any]:
     """The globals under which the printed text runs: `ops`, `segue` (the dtypes), `write`, and the graph's constants by name."""
     names: dict[str, Any] = {
-        "ops": SimpleNamespace(**OPS),
+        "ops": SimpleNamespace(**OPS, **CONTROL),
         "segue": SimpleNamespace(**{d.name: d for d in dtypes.ALL}),
         "write": _write,
     }

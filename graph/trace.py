@@ -100,6 +100,7 @@ class Tracer:
         self.carries_gradient: set[Node] = set()
         self.line: str | None = None
         self.module: str | None = None
+        self.inner: Any = None  # the tracer of a region in the making inside of this graph
         self._differentiable: bool | None = None
         self._constants: dict[int, tuple[Any, Any, Node]] = {}
         self._record_of: dict[Node, InputRecord] = {}
@@ -181,7 +182,13 @@ class Tracer:
 
     def active(self, line: str | None = None, module: str | None = None) -> Active:
         """Within the block creation operators are recorded here, and nodes carry this line ("file:line") and module path."""
-        return Active(self, self.line if line is None else line, self.module if module is None else module)
+        tracer = self.innermost
+        return Active(tracer, tracer.line if line is None else line, tracer.module if module is None else module)
+
+    @property
+    def innermost(self) -> Tracer:
+        """The tracer of the region that is in the making furthest inside, or this one."""
+        return self if self.inner is None else self.inner.innermost
 
     def recording(self, differentiable: bool) -> Recording:
         """Within the block nothing goes on the tape, and the recorded nodes are marked as differentiable or not."""
@@ -244,6 +251,8 @@ class Tracer:
 
     def write(self, array: TracedArray, new: Any) -> None:
         """An in-place write: the memory behind `array` holds `new` from now on. Raises InplaceError for memory that overlaps."""
+        if self.inner is not None:
+            raise error(CaptureError, f"a tensor from outside of {self.inner.region.what} is written in place inside of it", "return the new value")
         functionalise.write(self, array, new)
 
     def before_write(self, storage: TracedStorage) -> None:

@@ -20,6 +20,7 @@ from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
 from .ir import KINDS, FakeValue, Graph, Node, contiguous_strides, nodes_in, symbols_of
+from .iteration import CONTROL
 from .printer import print_graph
 from .symbolic import SymInt, same_shape, structural_key
 
@@ -108,7 +109,7 @@ def _users(graph: Graph) -> Iterator[str]:
 
 def _targets(graph: Graph) -> Iterator[str]:
     for node in graph.operations:
-        if OPS.get(node.target.name) is not node.target:
+        if OPS.get(node.target.name) is not node.target and CONTROL.get(node.target.name) is not node.target:
             yield f"{node.name} calls {node.target!r}, which is not the row of that name"
 
 
@@ -131,13 +132,26 @@ def _schemas(graph: Graph) -> Iterator[str]:
 def _values(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
         if node.kind == "op":
-            yield from _op_value(node)
+            yield from _CONTROLLED.get(type(node.target), _op_value)(node)
         elif node.kind == "constant":
             array, value = node.args[0], node.value
             if tuple(array.shape) != value.shape or array.dtype != value.dtype.numpy:
                 yield f"{node.name} is called {value} but holds {array.dtype}{list(array.shape)}"
         elif node.kind == "input" and not isinstance(node.value, (FakeValue, SymInt)):
             yield f"{node.name} has the value {node.value!r}"
+
+
+def _control_value(node: Node) -> Iterator[str]:
+    """The graphs of a node, each well-formed and made for what it gets, and what they give."""
+    yield from node.target.check(node)
+    for graph in node.args[0]:
+        verify(graph)
+
+
+def _part_value(node: Node) -> Iterator[str]:
+    results, index = node.args
+    if not isinstance(results.value, tuple) or not same_shape(results.value[index].shape, node.value.shape) or results.value[index].dtype is not node.value.dtype:
+        yield f"{node.name} is called {node.value} but is result {index} of {results.name}"
 
 
 def _op_value(node: Node) -> Iterator[str]:
@@ -238,6 +252,8 @@ def _gradients(graph: Graph) -> Iterator[str]:
     for position in graph.differentiable_writes - {position for position, _ in graph.writes}:
         yield f"input {position} is marked as a differentiable write but is not written"
 
+
+_CONTROLLED: dict[type, Callable[[Node], Iterator[str]]] = {**{type(row): _control_value for row in CONTROL.values()}, type(CONTROL["part"]): _part_value}
 
 INVARIANTS: tuple[Invariant, ...] = (
     Invariant("kinds", "a node is an input, a constant, an op (with a row as its target) or the output", _kinds),

@@ -91,7 +91,7 @@ def compile_graph(graph: Graph) -> Any:
     ready = cached(lambda: run_passes(graph, FOR_BACKEND))
     try:
         program = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
-        return plan_stretches(ready(), compile_stretch) if program is None else runner_of(program)
+        return plan_stretches(ready(), compile_stretch, compile_graph) if program is None else runner_of(program)
     except BuildError as error:
         stats.count("fallbacks")
         cause = str(error).partition("; the log is ")[0]

@@ -7,7 +7,7 @@ output of one stretch and an input of another.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,8 +56,8 @@ def _result(output: Any, values: dict, env: Any, sizes: dict) -> Any:
     return env.evaluate(output, sizes) if isinstance(output, SymInt) else output
 
 
-def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any]) -> PlanRunner:
-    """Cut a graph at its host nodes and compile the stretches between them."""
+def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any], compile_held: Callable[[Graph], Any]) -> PlanRunner:
+    """Cut a graph at its host nodes and compile the stretches between them, and the graphs that nodes hold."""
     level = _levels(graph)
     hosts = [node for node in graph.operations if kind_of(node) == "host"]
     steps: list[Any] = []
@@ -70,8 +70,10 @@ def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any]) -> Pla
             runner = compile_stretch(stretch)
             stretches.append(runner)
             steps.append(_StretchStep(runner, inputs, wanted))
-        steps += [_HostStep(node, graph.shape_env) for node in hosts if level[node] == number]
+        steps += [step_of(node, graph.shape_env, compile_held, stretches) for node in hosts if level[node] == number]
     for node in hosts:
+        if node.target.kind == "control":
+            continue
         stats.count("host_nodes")
         log("schedule", f"{node.target.name} runs as an eager kernel: {getattr(node.target.lower, 'reason', 'its dtypes have no native form')}  {node.line or ''}")
     return PlanRunner(graph, steps, stretches, hosts)
@@ -152,8 +154,21 @@ class _StretchStep:
         values.update(zip(self.outputs, self.runner(arrays)))
 
 
-class _HostStep:
-    def __init__(self, node: Node, env: Any) -> None:
+def step_of(node: Node, env: Any, compile_held: Callable[[Graph], Any], runners: list) -> Any:
+    """What runs a host node; runners of the graphs that it holds join `runners`."""
+    made = STEPS.get(node.target.name)
+    if made is None:
+        return HostStep(node, env)
+    held = [compile_held(graph) for graph in node.args[0]] if isinstance(node.args[0], tuple) else []
+    runners += held
+    return made(node, env, held)
+
+
+class HostStep:
+    """Runs an eager kernel."""
+
+    def __init__(self, node: Node, env: Any, held: Sequence[Any] = ()) -> None:
+        self.held = held
         self.node = node
         self.env = env
 
@@ -170,5 +185,54 @@ class _HostStep:
             return self.env.evaluate(argument, sizes)
         return tuple(self._argument(item, values, sizes) for item in argument) if isinstance(argument, tuple) else argument
 
+
+class _Part(HostStep):
+    """Picks one result of a node that has several."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        values[self.node] = values[self.node.args[0]][self.node.args[1]]
+
+
+class _Branch(HostStep):
+    """Runs one of two graphs."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        holds, *rest = self._argument(self.node.args[1], values, sizes)
+        values[self.node] = self.held[0 if holds else 1](rest)
+
+
+class _Scan(HostStep):
+    """Runs a graph for each slice."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        _, operands, carries, slices, reverse = self.node.args
+        given = self._argument(operands, values, sizes)
+        carried, walked, fixed = list(given[:carries]), given[carries : carries + slices], given[carries + slices :]
+        length = walked[0].shape[0]
+        body = self.held[0]
+        rows: list[np.ndarray] = []
+        for index in range(length - 1, -1, -1) if reverse else range(length):
+            found = body([*carried, *[x[index, ...] for x in walked], *fixed])
+            carried = found[:carries]
+            rows = rows or [np.empty((length, *y.shape), y.dtype) for y in found[carries:]]
+            for row, y in zip(rows, found[carries:]):
+                row[index] = y
+        values[self.node] = [*carried, *rows]
+
+
+class _While(HostStep):
+    """Runs one graph while another gives True."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        _, operands, carries = self.node.args
+        given = self._argument(operands, values, sizes)
+        carried, fixed = [x.copy() for x in given[:carries]], given[carries:]
+        test, body = self.held
+        while test([*carried, *fixed])[0]:
+            carried = body([*carried, *fixed])
+        values[self.node] = carried
+
+
+STEPS: dict[str, type[HostStep]] = {"part": _Part, "cond": _Branch, "scan": _Scan, "while_loop": _While}
 
 __all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]

@@ -9,7 +9,7 @@ import pytest
 import segue
 
 ROOMS = {"eager", "graph", "capture", "inductor", "tools"}
-OURS = {"config", "compile", "compiler", "explain", "default_generator", *ROOMS}
+OURS = {"config", "compile", "compiler", "explain", "default_generator", "map", "scan", *ROOMS}
 MODULES = [
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize", "nn.utils.parametrizations", "nn.modules",
     "nn.modules.batchnorm", "nn.modules.module", "optim", "optim.lr_scheduler", "utils.data", "autograd", "autograd.forward_ad", "autograd.function", "autograd.functional", "autograd.gradcheck",

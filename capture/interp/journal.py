@@ -16,9 +16,11 @@ class Journal:
 
     def __init__(self) -> None:
         self.entries: dict[int, Any] = {}
+        self.notes: list[Any] = []  # every Value that was written to, as often as it was
 
     def note(self, value: Any) -> None:
         """A Value was written to. What was made during capture needs no entry: it is built in its last state."""
+        self.notes.append(value)
         if value.real is not MISSING:
             self.entries.setdefault(id(value), value)
 

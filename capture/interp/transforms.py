@@ -7,12 +7,14 @@ callback that follows the function's instructions. A tensor inside is a twin und
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
+from ...eager import control
 from ...eager.transforms import calls, jacobians
 from .builtins import FUNCTIONS
 from .values.base import Value
-from .values.callbacks import Box, Callback, Handed
+from .values.callbacks import Apart, Box, Callback, Handed
 from .wrapping import MAKERS
 
 
@@ -24,6 +26,24 @@ def _carried_out(function: Any) -> Any:
     return handler
 
 
+def _steered(function: Any, functions: tuple[str, ...]) -> Any:
+    """Control flow on data: the parameters `functions` are the user's functions, traced apart."""
+    names = [parameter.name for parameter in inspect.signature(function).parameters.values() if parameter.kind != parameter.VAR_POSITIONAL]
+
+    def handed(name: str, value: Value) -> Value:
+        return Apart(value, f"{function.__name__}: {name}") if name in functions else Handed(value)
+
+    def handler(run: Any, *args: Value, **kwargs: Value) -> Value:
+        plain = [handed(names[place] if place < len(names) else "", value) for place, value in enumerate(args)]
+        return run.leaf(function, plain, {name: handed(name, value) for name, value in kwargs.items()}, function.__name__)
+
+    return handler
+
+
+STEERED = {
+    control.cond: ("true_fn", "false_fn"), control.while_loop: ("cond_fn", "body_fn"), control.scan: ("combine_fn",), control.map: ("f",),
+}  # fmt: skip
+FUNCTIONS.update({function: _steered(function, names) for function, names in STEERED.items()})
 MAKERS[Box] = lambda run, box: box.value
 for _function in (calls.value_and_grad, calls.vjp, calls.jvp, calls.linearize, calls.vmap, jacobians.jacrev, jacobians.jacfwd):
     FUNCTIONS[_function] = _carried_out(_function)

@@ -57,6 +57,7 @@ class Level:
     """
 
     name = "a transform"
+    takes_all = False  # whether operators that it runs around are its own, even where no tensor among their arguments is
 
     def __init__(self) -> None:
         self.depth = 0
@@ -114,8 +115,8 @@ def level_of(x: Any) -> Level | None:
 
 
 def lifted(args: tuple) -> tuple:
-    """An operator's arguments, all tensors at the level of the innermost one among them."""
-    top: Level | None = None
+    """An operator's arguments, all tensors at the level of the innermost one among them (or of one further inside that takes all)."""
+    top: Level | None = next((level for level in reversed(STATE.levels) if level.takes_all), None)
     for argument in args:
         for part in argument if type(argument) in (tuple, list) else (argument,):
             if isinstance(part, Tensor):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..outcome import NotPython
+from ...sources import MISSING
+from ..outcome import Break, NotPython
 from .base import Value
 from .containers import Sequence
+from .state import ModesValue, modes
 
 
 class Box:
@@ -49,3 +51,49 @@ class Callback(Value):
 
         call.__name__ = self.function.describe()
         return call
+
+
+class Apart(Callback):
+    """A function that is traced apart, as the branch of a `cond` is: it may run never or often, so what it changes outside cannot be replayed."""
+
+    def __init__(self, function: Value, what: str) -> None:
+        super().__init__(function)
+        self.what = what
+
+    def python(self, run: Any) -> Any:
+        follow = super().python(run)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if run.tracer.inner is None:  # it runs now, once
+                return follow(*args, **kwargs)
+            outside, notes, mode = [*run.frames, self.function], len(run.journal.notes), modes()
+            found = follow(*args, **kwargs)
+            written = [value for value in run.journal.notes[notes:] if not isinstance(value, ModesValue) or modes() != mode]
+            changed = next((value for value in written if value.real is not MISSING or is_reached(value, outside)), None)
+            if changed is not None:
+                raise Break(f"{self.what} changes a {changed.describe()} from outside of it", "return the new value")
+            return found
+
+        return call
+
+
+def is_reached(value: Value, roots: Any) -> bool:
+    """Whether a Value is held by frames, Values and plain containers, at any depth."""
+    seen: set[int] = set()
+    stack = [roots]
+    while stack:
+        held = stack.pop()
+        if held is value:
+            return True
+        if id(held) in seen:
+            continue
+        seen.add(id(held))
+        if isinstance(held, dict):
+            stack.extend(held.values())
+        elif isinstance(held, (list, tuple)):
+            stack.extend(held)
+        elif isinstance(held, Value):
+            stack.extend(item for name, item in vars(held).items() if name not in ("real", "source", "twin"))
+        elif hasattr(held, "slots"):
+            stack.extend(vars(held).values())
+    return False
