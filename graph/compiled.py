@@ -26,7 +26,7 @@ from ..eager.tensor import Storage, Tensor
 from ..eager.transforms.batched import BatchLevel
 from ..eager.transforms.levels import Level
 from .backends import Backend, Runner, lookup_backend
-from .derivative import Joint, dependencies, joint_graph, roots_of
+from .derivative import Joint, dependencies, joint_graph, roots_of, without
 from .interpreter import Interpreter
 from .ir import FakeValue, Graph, OutputSpec
 from .partition import Partition, partition
@@ -35,6 +35,8 @@ from .printer import log_graph
 from .symbolic import SymInt
 from .trace import COPY
 from .transformed import batched_graph, dual_graph, innermost
+
+Given = tuple[bool, ...]  # for each root of a graph, whether a gradient comes to it
 
 
 def compile_graph(
@@ -158,7 +160,8 @@ class CompiledGraph:
 
         def pull(gradients: list) -> list:
             tangents = [found[i].new_zeros(found[i].shape) if g is None else _dense(g) for g, (_, i) in zip(gradients, training.joint.roots)]
-            return [g if edge is not None else None for g, edge in zip(training.differentiable_gradients([*wrapped, *tangents]), edges)]
+            results = training.differentiable_gradients([*wrapped, *tangents], tuple(g is not None for g in gradients))
+            return [g if edge is not None else None for g, edge in zip(results, edges)]
 
         node = MultipleNode(edges, pull, f"Compiled[{self.title}]Backward", len(training.joint.roots))
         for index, (_, position) in enumerate(training.joint.roots):
@@ -214,7 +217,8 @@ class CompiledGraph:
         """The runners compiled so far, by role: "inference", "forward", "backward"."""
         found = {"inference": self._infer}
         if self._training is not None:
-            found.update(forward=self._training.forward, backward=self._training.compiled_backward)
+            found["forward"] = self._training.forward
+            found.update((f"backward {n}" if n else "backward", runner) for n, (runner, _) in enumerate(self._training.backwards.values()))
         return {role: runner for role, runner in found.items() if runner is not None}
 
     @property
@@ -280,8 +284,8 @@ class Training:
         log_graph(self.partition.backward, f"{title}, backward")
         self.results = joint.results
         self.forward: Runner = compile_runner(backend, self.partition.forward)
-        self.compiled_backward: Runner | None = None
-        self._gradients: CompiledGraph | None = None
+        self.backwards: dict[Given, tuple[Runner, frozenset[int]]] = {}
+        self._gradients: dict[Given, CompiledGraph] = {}
         graph = self.joint.graph
         self.count = len(graph.inputs) - len(joint.roots)
         self.names = tuple(node.name for node in graph.inputs)
@@ -313,7 +317,7 @@ class Training:
     def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
         """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
         call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
-        node = MultipleNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.joint.roots))
+        node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.joint.roots))
         for index, (kind, position) in enumerate(self.joint.roots):
             if not self.depends(index, edges):
                 continue
@@ -328,26 +332,53 @@ class Training:
                 value._requires_grad = True
                 target._rebase(value)
 
-    def backward(self) -> Runner:
-        """The backward runner; compiled at the first backward."""
-        if self.compiled_backward is None:
+    def backward(self, given: Given) -> tuple[Runner, frozenset[int]]:
+        """The backward runner for those roots to which a gradient comes, and which inputs it reads; compiled when it is first needed."""
+        if given not in self.backwards:
+            graph = self._reduced(self.partition.backward, given)
             with stats.timed("compile_seconds"):
-                self.compiled_backward = compile_runner(self.backend, self.partition.backward)
-        return self.compiled_backward
+                self.backwards[given] = compile_runner(self.backend, graph), _read(graph)
+        return self.backwards[given]
 
-    def differentiable_gradients(self, inputs: list) -> Sequence[Any]:
+    def _reduced(self, graph: Graph, given: Given) -> Graph:
+        return graph if all(given) else without(graph, graph.inputs[len(graph.inputs) - len(given) :], given)
+
+    def differentiable_gradients(self, inputs: list, given: Given) -> Sequence[Any]:
         """The gradients on the tape: compiled, or interpreted where a guard that this second compilation made does not hold."""
-        compiled = self.gradients()
-        if _late_guards_hold(self.gradient_graph, inputs):
+        compiled = self.gradients(given)
+        if _late_guards_hold(compiled.graph, inputs):
             return compiled(*inputs)
         stats.count("fallbacks")
-        return Interpreter(self.gradient_graph)(inputs, differentiable=True)
+        return Interpreter(compiled.graph)(inputs, differentiable=True)
 
-    def gradients(self) -> CompiledGraph:
+    def gradients(self, given: Given) -> CompiledGraph:
         """The gradients as a differentiable function of inputs and tangents; compiled at the first derivative of a derivative."""
-        if self._gradients is None:
-            self._gradients = CompiledGraph(self.gradient_graph, self.backend, f"{self.title}, gradients", state="argument")
-        return self._gradients
+        if given not in self._gradients:
+            graph = self._reduced(self.gradient_graph, given)
+            self._gradients[given] = CompiledGraph(graph, self.backend, f"{self.title}, gradients", state="argument")
+        return self._gradients[given]
+
+
+class CallNode(MultipleNode):
+    """The tape's node of one call. Each result's history is used up on its own, like that of the many steps it stands for."""
+
+    __slots__ = ("left", "pulled")
+
+    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, results: int) -> None:
+        super().__init__(edges, function, label, results)
+        self.left = set(range(results))
+        self.pulled: set[int] = set()
+
+    def pull(self, g: list) -> Sequence[Any]:
+        self.pulled = {index for index, gradient in enumerate(g) if gradient is not None}
+        if not self.pulled <= self.left:
+            raise self.used_up()
+        return super().pull(g)
+
+    def release(self) -> None:
+        self.left -= self.pulled
+        if not self.left:
+            super().release()
 
 
 class Call:
@@ -366,19 +397,19 @@ class Call:
         self.inputs = kept
         self.versions = [value._storage.version if isinstance(value, Tensor) else 0 for value in kept]
         self.saved: list[Any] = []
-        self.checks: list[tuple[Storage, int, str]] = []
+        self.checks: list[tuple[int, Storage, int, str]] = []
         names = training.names
-        for saved in training.partition.saved:
+        for place, saved in enumerate(training.partition.saved):
             if saved.kind == "input":
                 self.saved.append(arrays[saved.index])
                 if saved.index < len(inputs):
                     storage = inputs[saved.index]._storage
-                    self.checks.append((storage, storage.version, names[saved.index]))
+                    self.checks.append((place, storage, storage.version, names[saved.index]))
             elif saved.kind == "output":
                 self.saved.append(raw[saved.index])
                 if saved.index < len(fresh):
                     storage = fresh[saved.index]._storage
-                    self.checks.append((storage, storage.version, f"result {saved.index}"))
+                    self.checks.append((place, storage, storage.version, f"result {saved.index}"))
             else:
                 self.saved.append(arrays[saved.index] if saved.dim is None else arrays[saved.index].shape[saved.dim])
         self.sizes = {s.symbol: (arrays[s.position] if s.dim is None else arrays[s.position].shape[s.dim]) for s in training.joint.graph.symbols}
@@ -387,19 +418,22 @@ class Call:
         """The gradients of the inputs from those of the results: by the backward runner, or, under create_graph, differentiably."""
         if STATE.enabled or (STATE.levels and innermost(gradients) is not None):
             return self._pull_differentiably(gradients)
-        for storage, version, name in self.checks:
-            if storage.version != version:
+        runner, read = self.training.backward(tuple([g is not None for g in gradients]))
+        for place, storage, version, name in self.checks:
+            if storage.version != version and place in read:
                 self._overwritten(name, version, storage.version)
         tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
-        raw = self.training.backward()([*self.saved, *tangents])
+        raw = runner([*self.saved, *tangents])
         return [_wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
 
     def _pull_differentiably(self, gradients: list) -> list:
-        for value, version, name in zip(self.inputs, self.versions, self.training.names):
-            if isinstance(value, Tensor) and value._storage.version != version:
+        given = tuple(g is not None for g in gradients)
+        read = _read(self.training.gradients(given).graph)
+        for place, (value, version, name) in enumerate(zip(self.inputs, self.versions, self.training.names)):
+            if isinstance(value, Tensor) and value._storage.version != version and place in read:
                 self._overwritten(name, version, value._storage.version)
         tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else _dense(g) for i, g in enumerate(gradients)]
-        results = self.training.differentiable_gradients([*self.inputs, *tangents])
+        results = self.training.differentiable_gradients([*self.inputs, *tangents], given)
         return [value if on else None for value, on in zip(results, self._given(gradients))]
 
     def _given(self, gradients: list) -> Sequence[bool]:
@@ -455,6 +489,11 @@ def _late_guards_hold(graph: Graph, inputs: Sequence[Any]) -> bool:
         return True
     bindings = graph.bindings(inputs)
     return all(env.evaluate(guard.relation, bindings) for guard in env.late_guards(bindings))
+
+
+def _read(graph: Graph) -> frozenset[int]:
+    """The positions of the inputs that a graph reads."""
+    return frozenset(position for position, node in enumerate(graph.inputs) if node.users)
 
 
 def _wrapped(value: Any) -> Any:

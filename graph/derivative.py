@@ -8,6 +8,7 @@ being recorded with `create_graph=True`, is a graph that can be differentiated a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,9 @@ from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import TracedArray
 from .interpreter import run_node
-from .ir import FakeValue, Graph, Node, OutputSpec, contiguous_strides, nodes_in
+from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, map_nodes, nodes_in
 from .passes import dead_code
-from .symbolic import SymInt
+from .symbolic import SymInt, same_shape
 from .trace import COPY, Tracer
 
 
@@ -72,6 +73,45 @@ def dependencies(joint: Joint) -> tuple[frozenset[int], ...]:
             found[node] = frozenset().union(*(found.get(source, frozenset()) for source in nodes_in(tuple(sources))))
     written = dict(graph.writes)
     return tuple(found.get(graph.outputs[i] if kind == "output" else written[i], frozenset()) for kind, i in joint.roots)
+
+
+def without(graph: Graph, tangents: Sequence[Node], given: Sequence[bool]) -> Graph:
+    """A graph of gradients in which nothing arrives at some of its `tangents`: what comes from those only is left out, as eager mode would not run it.
+
+    Zeros in their place would not do: 0 * inf is NaN, and values would be read that may have been overwritten since. All inputs stay, some without users;
+    a gradient that nothing reaches is None.
+    """
+    rewriter = Rewriter(graph)
+    moving = set(tangents)
+    gone = {node for node, on in zip(tangents, given) if not on}
+
+    def zeros(node: Node) -> Node:
+        value = node.value.dense()
+        return rewriter.op(OPS["full"], (value.shape, 0, value.dtype), value, node)
+
+    for node in graph.nodes[:-1]:
+        if node.kind == "input":
+            rewriter.place[node] = rewriter.copy(node)
+            continue
+        arriving = [source for source in node.inputs if source in moving]
+        if not arriving:
+            rewriter.place[node] = rewriter.copy(node)
+            continue
+        moving.add(node)
+        left = [source for source in arriving if source not in gone]
+        if not left:
+            gone.add(node)
+        elif node.target.name == "add" and len(left) < len(arriving) and _same_type(left[0].value, node.value):
+            rewriter.place[node] = rewriter.place[left[0]]
+        else:
+            rewriter.place[node] = rewriter.copy(node, map_nodes(lambda source: zeros(source) if source in gone else rewriter.place[source], node.args))
+    outputs = rewriter.owned(rewriter.map([None if output in gone else output for output in graph.outputs]))
+    specs = tuple(OutputSpec("fresh", i, requires_grad=output is not None) for i, output in enumerate(outputs))
+    return dead_code(rewriter.finish(new_outputs=outputs, output_specs=specs))
+
+
+def _same_type(a: FakeValue, b: FakeValue) -> bool:
+    return a.dtype is b.dtype and same_shape(a.shape, b.shape)
 
 
 def joint_graph(graph: Graph) -> Joint | None:

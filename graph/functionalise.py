@@ -19,7 +19,7 @@ from ..eager.dtypes import from_numpy_dtype
 from ..eager.errors import InplaceError, error
 from ..eager.ops.definition import OPS, Scalar, define
 from ..eager.tensor import Storage, Tensor, replace_view
-from .ir import FakeValue, Node, ViewStep, contiguous_strides
+from .ir import FakeValue, Node, ViewStep
 from .symbolic import hint_of
 
 
@@ -162,9 +162,7 @@ def write(tracer: Any, array: TracedArray, new: Any) -> None:
     node = current_node(value._data)
     if not tracked and old in tracer.carries_gradient:
         with tracer.recording(True):
-            value_now: FakeValue = node.value
-            dense = FakeValue(value_now.shape, value_now.dtype, contiguous_strides(value_now.shape), value_now.device)
-            node = tracer.add(ASSIGN, (old, node), dense)
+            node = tracer.add(ASSIGN, (old, node), node.value.dense())
     storage.node = node
     storage.version += 1
     storage.views = {}

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..eager.meta import contiguous_strides
-from ..eager.ops.definition import OpDef
+from ..eager.ops.definition import OPS, OpDef
 from .symbolic import ShapeEnv, SymInt, free_symbols, hint_of
 
 __all__ = [
@@ -46,6 +46,10 @@ class FakeValue:
         for size in self.shape:
             count = count * size
         return count
+
+    def dense(self) -> FakeValue:
+        """The same, C-contiguous."""
+        return FakeValue(self.shape, self.dtype, contiguous_strides(self.shape), self.device)
 
     @property
     def nbytes_hint(self) -> int:
@@ -311,9 +315,22 @@ class Rewriter:
     def constant(self, array: Any, value: FakeValue, like: Node) -> Node:
         return self.add(Node("constant", None, (array,), value, self.names.fresh("constant"), like.line, like.module, like.differentiable))
 
+    def owned(self, outputs: Sequence[Any]) -> tuple:
+        """The outputs (nodes of the new graph), with a copy in place of each that would be an input, a view, or one that is given out already."""
+        taken: set[Node] = set()
+        found = []
+        for output in outputs:
+            if isinstance(output, Node):
+                if output.kind != "op" or "alias" in output.target.tags or output in taken:
+                    output = self.op(OPS["clone"], (output,), output.value.dense(), output)
+                taken.add(output)
+            found.append(output)
+        return tuple(found)
+
     def finish(self, **changes: Any) -> Graph:
+        """The new graph. `changes` are attributes of it: outputs, writes and inputs in terms of old nodes, new_outputs of new ones."""
         graph = self.graph
-        outputs = self.map(tuple(changes.pop("outputs", graph.outputs)))
+        outputs = changes.pop("new_outputs") if "new_outputs" in changes else self.map(tuple(changes.pop("outputs", graph.outputs)))
         writes = [(position, self.place[node]) for position, node in changes.pop("writes", graph.writes)]
         inputs = [self.place[node] for node in changes.pop("inputs", graph.inputs)]
         kept = {name: getattr(graph, name) for name in _CARRIED}

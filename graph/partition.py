@@ -15,7 +15,7 @@ from typing import Any
 from ..eager.ops.definition import OPS
 from .derivative import Joint
 from .flow import UNLIMITED, Network
-from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, nodes_in, symbols_of
+from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, nodes_in, symbols_of
 from .symbolic import SymInt
 from .trace import COPY
 
@@ -135,8 +135,7 @@ def _copy_written_inputs(graph: Graph) -> tuple[Graph, set[Node]]:
     for node in graph.nodes[:-1]:
         made = rewriter.place[node] = rewriter.copy(node)
         if node in written:
-            dense = FakeValue(node.value.shape, node.value.dtype, contiguous_strides(node.value.shape), node.value.device)
-            rewriter.place[node] = rewriter.op(OPS[COPY], (made,), dense, node)
+            rewriter.place[node] = rewriter.op(OPS[COPY], (made,), node.value.dense(), node)
             copies.add(rewriter.place[node])
     inputs = {node.name: node for node in rewriter.nodes if node.kind == "input"}
     outputs, writes = rewriter.map(graph.outputs), [(position, rewriter.place[node]) for position, node in graph.writes]
@@ -197,6 +196,6 @@ def extract(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes:
         if node in needed and node not in rewriter.place:
             rewriter.place[node] = rewriter.copy(node)
     new_writes = [(position, rewriter.place[node]) for position, node in writes]
-    new_outputs = rewriter.map(tuple(outputs))
+    new_outputs = rewriter.owned(rewriter.map(tuple(outputs)))  # a gradient may be a value that was kept
     specs = tuple(OutputSpec("fresh", index) for index in range(len(new_outputs)))
     return Graph(rewriter.nodes, made, new_outputs, new_writes, graph.shape_env, graph.random_calls, specs, name=name)

@@ -19,7 +19,7 @@ from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
 from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
-from .ir import FakeValue, Graph, Node, Rewriter, contiguous_strides
+from .ir import Graph, Node, Rewriter
 from .symbolic import SymInt, same_shape, same_size, structural_key
 from .verifier import verify
 
@@ -105,7 +105,7 @@ def fold_constants(graph: Graph) -> Graph:
             result = node.target(*values)._data  # type: ignore[misc]
         array = np.array(result, order="C", copy=True)
         array.flags.writeable = False
-        return rewriter.constant(array, _contiguous(node.value), node)
+        return rewriter.constant(array, node.value.dense(), node)
 
     return graph.rewrite(visit)
 
@@ -119,12 +119,8 @@ def _foldable(node: Node, args: tuple) -> bool:
     if any(isinstance(item, (Node, SymInt)) for argument in args if isinstance(argument, tuple) for item in argument):
         return False
     # a view of a constant folds to a contiguous constant; a view of that view keeps the strides that its fake value names
-    dense = node.value.strides == _contiguous(node.value).strides or not any("alias" in user.target.tags for user in node.users if user.kind == "op")
+    dense = node.value.strides == node.value.dense().strides or not any("alias" in user.target.tags for user in node.users if user.kind == "op")
     return dense and "pure" in node.target.tags and all(a.kind == "constant" for a in args if isinstance(a, Node))
-
-
-def _contiguous(value: FakeValue) -> FakeValue:
-    return FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
 
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -227,9 +227,7 @@ class Tracer:
 
     def add_copy(self, source: Node) -> Node:
         """Append a copy of a node's value, in memory of its own, C-contiguous."""
-        value: FakeValue = source.value
-        copied = FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
-        return self.add(OPS[COPY], (source,), copied)
+        return self.add(OPS[COPY], (source,), source.value.dense())
 
     def constant(self, array: Any) -> TracedArray:
         """A real array as a constant of the graph: kept once while it does not change, copied so that later writes do not reach the graph."""

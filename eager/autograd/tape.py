@@ -334,10 +334,13 @@ class CallbackNode(Node):
 
     def pull(self, g: Any) -> Sequence[Any]:
         if self.function is None:
-            raise RuntimeError(
-                f"Trying to backward through the graph a second time: {self.label} was freed; call the first backward(retain_graph=True)"
-            )
+            raise self.used_up()
         return self.function(g)
+
+    def used_up(self) -> RuntimeError:
+        return RuntimeError(
+            f"Trying to backward through the graph a second time: {self.label} was freed; call the first backward(retain_graph=True)"
+        )
 
     def release(self) -> None:
         self.function = None

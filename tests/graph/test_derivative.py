@@ -154,6 +154,48 @@ def test_a_saved_value_that_was_overwritten_is_refused():
         y.sum().backward()
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_result_without_a_gradient_takes_no_part_in_the_backward(create_graph):
+    """As in eager mode: its saved values may be overwritten, its infinite derivatives make no NaN, and its inputs get None."""
+    compiled = compile_graph(trace_function(lambda x, w, v: (x.log(), x * w, v.exp()), [randn(3), randn(3), randn(3)]), "eager")
+    x, w, v = segue.zeros(3, requires_grad=True), randn(3), randn(3)
+    unread, y, gone = compiled(x, w, v)
+    with segue.no_grad():
+        gone.mul_(2)
+    gx, gv = engine.grad(y.sum(), [x, v], allow_unused=True, create_graph=create_graph)
+    np.testing.assert_array_equal(gx.detach().numpy(), w.detach().numpy())
+    assert gv is None
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        gone.sum().backward()
+
+
+def test_gradients_of_several_results_are_those_of_each():
+    """What arrives nowhere is left out: in a sum it is not added, beside others in an operator it is zeros."""
+    inputs = [randn(4, seed=1), randn(4, seed=2)]
+
+    def several(x, w):
+        y = x * w
+        return y.sin(), y * 3, segue.cat([y, w])[2:6], y.sum(0)
+
+    compiled = compile_graph(trace_function(several, inputs), "eager")
+    for chosen in ([0], [1, 2], [3], [0, 2, 3], [0, 1, 2, 3]):
+        for create_graph in (False, True):
+            expected = engine.grad(sum(several(*inputs)[i].square().sum() for i in chosen), inputs, create_graph=create_graph)
+            found = engine.grad(sum(compiled(*inputs)[i].square().sum() for i in chosen), inputs, create_graph=create_graph)
+            for a, b in zip(expected, found, strict=True):
+                np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-12)
+
+
+def test_each_result_is_used_up_on_its_own():
+    x, w = randn(3), randn(3, seed=1)
+    y, z = compile_graph(trace_function(lambda x, w: (x.exp(), w.exp()), [x, w]), "eager")(x, w)
+    y.sum().backward()
+    z.sum().backward()
+    np.testing.assert_array_equal(w.grad.numpy(), z.detach().numpy())
+    with pytest.raises(RuntimeError, match="second time"):
+        z.sum().backward()
+
+
 def test_backward_twice_needs_retain_graph():
     x = randn(3)
     compiled = compile_graph(trace_function(lambda x: (x.exp().sum(),), [x]), "eager")
