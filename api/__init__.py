@@ -23,26 +23,26 @@ from segue.eager.dtypes import (
 )  # fmt: skip
 from segue.eager.functional import (
     _chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, abs, absolute, acos, acosh, add, addbmm, addcdiv,
-    addcmul, addmm, addmv, addr, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos, arccosh, arcsin, arcsinh, arctan,
+    addcmul, addmm, addmv, addr, adjoint, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos, arccosh, arcsin, arcsinh, arctan, arctan2,
     arctanh, argmax, argmin, argsort, argwhere, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asin, asinh, atan, atan2, atanh,
     atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
-    bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, ceil, chunk, clamp, clamp_max,
+    bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, cdist, ceil, chunk, clamp, clamp_max,
     clamp_min, clip, clone, column_stack, combinations, complex, concat, concatenate, conj, conj_physical, constant_pad_nd, copysign, corrcoef, cos,
     cosh, count_nonzero, cov, cummax, cummin, cumprod, cumsum, cumulative_trapezoid, deg2rad, detach, detach_copy, diag, diag_embed, diagflat,
-    diagonal, diagonal_copy, diagonal_scatter, diff, digamma, dist, div, divide, dot, dsplit, dstack, empty, empty_like, empty_permuted, eq, equal,
-    erf, erfc, erfinv, exp, exp2, expand_copy, expm1, eye, fill, flatten, flip, fliplr, flipud, float_power, floor, floor_divide, fmax, fmin, fmod,
+    diagonal, diagonal_copy, diagonal_scatter, diff, digamma, dist, div, divide, dot, dsplit, dstack, empty, empty_like, empty_permuted, empty_strided, eq, equal,
+    erf, erfc, erfinv, exp, exp2, expand_copy, expm1, eye, fill, fix, flatten, flip, fliplr, flipud, float_power, floor, floor_divide, fmax, fmin, fmod,
     frac, frexp, from_numpy, full, full_like, gather, gcd, ge, ger, gradient, greater, greater_equal, gt, heaviside, histc, histogram, histogramdd,
     hsplit, hstack, hypot, i0, igamma, igammac, imag, index_add, index_copy, index_fill, index_put, index_reduce, index_select, is_complex, is_conj,
-    is_floating_point, is_neg, is_nonzero, is_tensor, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, kron, kthvalue, lcm, ldexp,
+    is_floating_point, is_neg, is_nonzero, is_tensor, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, istft, kron, kthvalue, lcm, ldexp,
     le, lerp, less, less_equal, lgamma, linspace, log, log10, log1p, log2, log_softmax, logaddexp, logaddexp2, logcumsumexp, logical_and,
     logical_not, logical_or, logical_xor, logit, logspace, logsumexp, lt, masked_fill, masked_scatter, masked_select, matmul, max, maximum, mean,
     median, meshgrid, min, minimum, mm, mode, moveaxis, movedim, msort, mul, multinomial, multiply, mv, mvlgamma, nan_to_num, nanmean, nanmedian,
-    nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, not_equal, ones, ones_like, outer,
+    nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, normal, not_equal, ones, ones_like, outer,
     permute, permute_copy, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
     randperm, ravel, real, reciprocal, relu, remainder, renorm, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack,
     rsqrt, rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit,
     sin, sinc, sinh, slice_copy, slice_scatter, softmax, sort, split, split_copy, split_with_sizes, split_with_sizes_copy, sqrt, square, squeeze,
-    squeeze_copy, stack, std, std_mean, sub, subtract, sum, swapaxes, swapdims, t, t_copy, take, take_along_dim, tan, tanh, tensor, tensor_split,
+    squeeze_copy, stack, std, std_mean, stft, sub, subtract, sum, swapaxes, swapdims, t, t_copy, take, take_along_dim, tan, tanh, tensor, tensor_split,
     tile, topk, trace, transpose, transpose_copy, trapezoid, trapz, tril, tril_indices, triu, triu_indices, true_divide, trunc, unbind, unbind_copy,
     unflatten, unfold_copy, unique, unique_consecutive, unravel_index, unsafe_chunk, unsafe_split, unsafe_split_with_sizes, unsqueeze,
     unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real, view_as_real_copy, view_copy, vsplit, vstack, where, xlogy,
@@ -55,6 +55,7 @@ from segue.eager.functional.linalg.legacy import (
 )  # fmt: skip
 from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
+from segue.eager.functional.methods import in_place_functions as _in_place_functions
 from segue.eager.legacy import TYPES as _TYPES
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
@@ -68,11 +69,13 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, optim, random, serialization,
-    signal, special, torch, utils, xpu,
+    _C, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, ops, optim, random,
+    serialization, signal, special, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"
+
+globals().update(_in_place_functions())  # `segue.relu_(x)`: the methods, as functions
 
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64

@@ -1,5 +1,5 @@
 """Utilities; `segue.utils.data` has the data sets and the loader."""
 
-from . import data
+from . import _mode_utils, data
 
-__all__ = ["data"]
+__all__ = ["_mode_utils", "data"]

@@ -15,6 +15,7 @@ from .complex_numbers import *  # noqa: F403
 from .contractions import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .creation import *  # noqa: F403
+from .distances import *  # noqa: F403
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403
@@ -30,6 +31,7 @@ from .scanning import *  # noqa: F403
 from .selecting import *  # noqa: F403
 from .selecting import _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate
 from .shape import *  # noqa: F403
+from .spectrograms import *  # noqa: F403
 from .statistics import *  # noqa: F403
 
 attach(globals())

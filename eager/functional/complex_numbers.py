@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
+from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import promoted_floating
 from ..tensor import Tensor
@@ -48,6 +49,14 @@ def conj(input: Tensor) -> Tensor:
     """The complex conjugate, computed at once; a real tensor is itself."""
     x = need_tensor(input, "conj")
     return OPS["conj"](x) if x.dtype.is_complex else x
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two dimensions swapped, conjugated. Raises RuntimeError for one dimension."""
+    x = need_tensor(input, "adjoint")
+    if x.ndim < 2:
+        raise error(RuntimeError, f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor.")
+    return conj(OPS["permute"](x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2)))
 
 
 def complex(real: Tensor, imag: Tensor, *, out: Any = None) -> Tensor:  # noqa: A001

@@ -93,14 +93,14 @@ def _ordered(x: Tensor, labels: list, kept: list) -> Tensor:
 def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sums of products by Einstein's convention: `einsum("bij,bjk->bik", a, b)`; "..." stands for broadcast dimensions.
 
-    Operands meet from left to right. Raises RuntimeError for an equation that does not fit.
+    Numbers below 52 name dimensions too: `einsum(a, [0, 1], b, [1, 2], [0, 2])`. Operands meet from left to right. Raises RuntimeError for an equation that does not fit.
 
     >>> import segue
     >>> segue.einsum("ij->ji", segue.ones(2, 3)).shape
     segue.Size([3, 2])
     """
     if not isinstance(equation, str):
-        raise error(RuntimeError, "einsum(): the form with lists of dimensions is not implemented", "an equation such as 'ij,jk->ik'")
+        return einsum(*_from_lists((equation, *operands)))
     tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], (tuple, list)) else list(operands)
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -120,6 +120,23 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     for position, following in enumerate(labelled[1:], 1):
         x, labels = _met((x, labels), following, {*kept, *(label for _, later in labelled[position + 1 :] for label in later)})
     return _ordered(*_summed(x, labels, set(kept)), kept)
+
+
+def _from_lists(arguments: tuple) -> tuple:
+    """The equation and the operands of `einsum(operand, subscripts, operand, subscripts, ..., [output])`."""
+    letters = string.ascii_uppercase + string.ascii_lowercase
+
+    def term(subscripts: Any) -> str:
+        if not isinstance(subscripts, (list, tuple)):
+            raise error(RuntimeError, f"einsum(): behind each operand stands a list of numbers, not {type(subscripts).__name__}", "'ij,jk->ik'")
+        if any(s is not Ellipsis and not (isinstance(s, int) and 0 <= s < 52) for s in subscripts):
+            raise error(RuntimeError, f"einsum(): the subscripts {list(subscripts)} must be numbers within the valid range [0, 52)")
+        return "".join("..." if s is Ellipsis else letters[s] for s in subscripts)
+
+    pairs = len(arguments) // 2
+    equation = ",".join(term(subscripts) for subscripts in arguments[1 : 2 * pairs : 2])
+    equation += f"->{term(arguments[-1])}" if len(arguments) % 2 else ""
+    return equation, *arguments[: 2 * pairs : 2]
 
 
 def _labels(term: str, x: Tensor, equation: str) -> tuple[Tensor, list]:

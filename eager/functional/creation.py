@@ -16,6 +16,7 @@ from ..dtypes import as_dtype, device, dtype, get_default_dtype
 from ..errors import DeviceError, DtypeError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
+from ..promotion import COMPLEX_OF, REAL_OF
 from ..random import Generator, next_call
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from .arguments import as_shape, cast
@@ -200,23 +201,38 @@ def arange(
         first, last, step = values
     else:
         first, last = (0, values[0]) if len(values) == 1 else values
+    if dtype is not None and as_dtype(dtype) is dtypes.int64:
+        first, last, step = int(first), int(last), int(step)
     if step == 0:
         raise error(RuntimeError, "arange(): step must be nonzero")
     if (last - first) * (1 if step > 0 else -1) < 0:
         raise error(RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}")
-    floating = any(isinstance(v, float) for v in (first, last, step))
+    floating = any(isinstance(v, float) for v in (first, last, step))  # for int64 bounds and step were cut before they count
     of = as_dtype(dtype) if dtype is not None else get_default_dtype() if floating else dtypes.int64
     count = math.ceil((last - first) / step) if floating else -((first - last) // step)
+    if floating and of.category == dtypes.INTEGER:
+        first, step = int(first), int(step)
     return _placed(OPS["arange"](first, step, count, of), device, requires_grad)
 
 
+def in_kind(value: Any, of: dtype) -> Any:
+    """A bound of a range as a number that counts in `of`: cut to an integer for integer dtypes."""
+    value = value.item() if isinstance(value, Tensor) else value
+    return int(value) if of.category == dtypes.INTEGER else value
+
+
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """`steps` evenly spaced numbers from `start` to `end`, both included."""
-    of = as_dtype(dtype or get_default_dtype())
+    """`steps` evenly spaced numbers from `start` to `end`, both included; for an integer dtype these two are cut to integers first."""
+    start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
+    either = isinstance(start, complex) or isinstance(end, complex)
+    of = as_dtype(dtype) if dtype is not None else COMPLEX_OF[get_default_dtype()] if either else get_default_dtype()
+    start, end = in_kind(start, of), in_kind(end, of)
+    if steps < 0:
+        raise error(RuntimeError, "number of steps must be non-negative")
     if steps == 1:
         return _filled((1,), start, of, device, requires_grad)
-    count = OPS["arange"](0, 1, steps, of)
-    step = (end - start) / (steps - 1)
+    count = OPS["arange"](0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
+    step = (end - start) / (steps - 1) if steps else 0
     half = steps // 2
     out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)
     return _placed(cast(out, of), device, requires_grad)
@@ -233,6 +249,8 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
 
 
 def _draw(shape: tuple, of: dtype, generator: Generator | None) -> Tensor:
+    if of.is_complex:
+        return OPS["complex"](_draw(shape, REAL_OF[of], generator), _draw(shape, REAL_OF[of], generator))
     state, call = next_call(generator)
     return OPS["uniform"](state, call, shape, of)
 
@@ -245,6 +263,9 @@ def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
     """Standard normal, by the Box-Muller transform of two uniform draws (Box and Muller, 1958)."""
     shape, of = as_shape(size), as_dtype(dtype or get_default_dtype())
+    if of.is_complex:  # each part with half the variance
+        parts = [randn(shape, dtype=REAL_OF[of], generator=generator) * math.sqrt(0.5) for _ in range(2)]
+        return _placed(OPS["complex"](*parts), device, requires_grad)
     wide = of if of.itemsize >= 4 else dtypes.float32
     radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator))) * -2.0)
     angle = _draw(shape, wide, generator) * (2.0 * math.pi)
@@ -280,20 +301,23 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Genera
     return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, False)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
+              memory_format: Any = None) -> Tensor:  # fmt: skip
     """`rand` of `input`'s shape and dtype."""
     return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
+               memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randn` of `input`'s shape and dtype."""
     return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None) -> Tensor:
+def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, layout: Any = None,
+                 requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randint` of `input`'s shape and dtype."""
     bounds = (0, low) if high is None else (low, high)
-    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype)
+    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device).requires_grad_(requires_grad)
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:

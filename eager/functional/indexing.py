@@ -14,6 +14,7 @@ from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..errors import DimensionError, DtypeError, error
 from ..ops.definition import OPS
+from ..ops.shapes import replaced
 from ..tensor import Tensor, wrap
 from .arguments import Number, cast, dimension, need_tensor
 from .creation import tensor
@@ -188,14 +189,24 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others)."""
     if input.ndim + index.ndim == 1:  # a 0-d tensor counts as one element
         return reshape(gather(reshape(input, (-1,)), 0, reshape(index, (-1,))), tuple(index.shape))
+    if input.ndim != index.ndim and 0 in index.shape:  # nothing is gathered, whatever the rank
+        return reshape(OPS["slice"](reshape(input, (-1,)), 0, 0, 0, 1), tuple(index.shape))
     return OPS["gather"](input, dimension(dim, input.ndim), places(index, "gather"))
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
-    """`gather` under NumPy's name; the other dimensions broadcast."""
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """`gather` under NumPy's name: the other dimensions of both broadcast, negative indices count from the end; without `dim`, of all in a row."""
+    if dim is None:
+        return take_along_dim(reshape(input, (-1,)), reshape(indices, (-1,)), 0)
+    if input.ndim != indices.ndim:
+        raise error(
+            RuntimeError, f"take_along_dim(): input and indices should have the same number of dimensions, but got {input.ndim} and {indices.ndim}"
+        )
     place = dimension(dim, input.ndim)
-    shape = [i if d == place else s for d, (s, i) in enumerate(zip(input.shape, indices.shape))]
-    return gather(input, place, OPS["expand"](indices, tuple(shape)))
+    common = broadcast_shapes(replaced(input.shape, place, 1), replaced(indices.shape, place, 1)) if input.ndim else ()
+    wide = [OPS["expand"](x, replaced(common, place, x.shape[place])) if input.ndim else x for x in (input, indices)]
+    index = places(wide[1], "take_along_dim")
+    return gather(wide[0], place, OPS["where"](OPS["lt"](index, 0), index + wide[0].shape[place], index) if input.ndim else index)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -250,7 +261,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)
     source = cast(value if isinstance(value, Tensor) else _number(value, input), input.dtype)
-    return OPS["index_put"](input, (None,) * place + (places(index, "index_fill"),), source, False)
+    none, one = OPS["full"]((input.shape[place],), False, dtypes.bool), OPS["full"]((), True, dtypes.bool)
+    named = OPS["index_put"](none, (places(index, "index_fill"),), one, False)  # a place that is named twice is filled, and counts, once
+    return OPS["where"](reshape(named, (-1,) + (1,) * (input.ndim - 1 - place)), source, input)
 
 
 def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:

@@ -326,6 +326,6 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
         raise error(ValueError, f"'shape' cannot have negative values, but got {sizes}")
     found, step = [], 1
     for size in reversed(sizes):
-        found.append((indices // step) % size if size else indices)
+        found.append(cast((indices // step) % size if size else indices, dtypes.int64))
         step *= size
     return tuple(reversed(found))

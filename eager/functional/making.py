@@ -14,20 +14,21 @@ from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import accepts_out, cast
-from .creation import empty, linspace, rand, randn
+from .arguments import accepts_out, as_shape, cast
+from .creation import empty, in_kind, linspace, rand, randn
 from .products import added, matmul
+from .shape import broadcast_shapes
 
 
 @accepts_out
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, layout: Any = None,
              requires_grad: bool = False) -> Tensor:  # fmt: skip
-    """base ** `steps` evenly spaced numbers from `start` to `end`."""
+    """base ** `steps` evenly spaced numbers from `start` to `end`; for an integer dtype these two are cut to integers first."""
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
-    first, last = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
-    wide = of if of.is_complex else dtypes.float64
-    exponents = linspace(float(first), float(last), steps, dtype=dtypes.float64)
-    out = cast(OPS["pow"](OPS["full"]((), base, wide), cast(exponents, wide)), of)
+    first, last = (in_kind(v, of) for v in (start, end))
+    wide = dtypes.complex128 if of.is_complex else dtypes.float64
+    exponents = linspace(first, last, steps, dtype=wide)
+    out = cast(OPS["pow"](OPS["full"]((), base, wide), exponents), of)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -44,6 +45,39 @@ def empty_permuted(size: Any, physical_layout: Any, *, dtype: Any = None, device
         raise error(RuntimeError, f"empty_permuted(): physical_layout {list(order)} is no order of the {len(size)} dimensions")
     out = empty(tuple(size[d] for d in order), dtype=dtype, device=device)
     return OPS["permute"](out, tuple(sorted(range(len(order)), key=order.__getitem__))).requires_grad_(requires_grad)
+
+
+def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of `size` whose elements lie `stride` apart in memory. Its values are zeros. Raises RuntimeError for lists of two lengths."""
+    size, stride = tuple(size), tuple(stride)
+    if len(size) != len(stride):
+        raise error(RuntimeError, f"empty_strided(): size {list(size)} and stride {list(stride)} must have one length")
+    memory = 1 + sum((s - 1) * t for s, t in zip(size, stride)) if all(size) else 0
+    return OPS["as_strided"](empty(memory, dtype=dtype, device=device), size, stride, 0).requires_grad_(requires_grad)
+
+
+@accepts_out
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None, device: Any = None, layout: Any = None,
+           requires_grad: bool = False, pin_memory: Any = None) -> Tensor:  # fmt: skip
+    """Draws of normal distributions: one for each element of `mean` and `std` (tensors that broadcast, or numbers), or `size` of one.
+
+    Raises RuntimeError for a negative `std`, TypeError for numbers without a `size`.
+
+    >>> import segue
+    >>> segue.normal(0.0, 1.0, (2, 3)).shape
+    segue.Size([2, 3])
+    """
+    known = [v for v in (mean, std) if isinstance(v, Tensor)]
+    if (size is None) == (not known):
+        raise error(TypeError, "normal(): either `mean` or `std` is a tensor, or there is a `size`")
+    below = OPS["lt"](std, 0) if isinstance(std, Tensor) and std.dtype.is_floating_point else not isinstance(std, Tensor) and std < 0
+    if OPS["any"](below, tuple(range(below.ndim)), False).item() if isinstance(below, Tensor) else below:
+        raise error(RuntimeError, f"normal expects all elements of std >= 0.0, but found std={std}")
+    shape = broadcast_shapes(*(v.shape for v in known)) if known else as_shape((size,))
+    of = as_dtype(dtype) if dtype is not None else known[0].dtype if known else None
+    mean, std = (v.detach() if isinstance(v, Tensor) else v for v in (mean, std))
+    out = randn(tuple(shape), dtype=of, device=device, generator=generator) * std + mean
+    return out.requires_grad_(requires_grad)
 
 
 @accepts_out
@@ -76,7 +110,8 @@ def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any
 @accepts_out
 def addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (the sum of the products of two batches of matrices)."""
-    return added(input, OPS["sum"](matmul(batch1, batch2), (0,), False), beta, alpha)
+    products = matmul(batch1, batch2)
+    return added(input, cast(OPS["sum"](products, (0,), False), products.dtype), beta, alpha)
 
 
 # ---------------------------------------------------------------------------------------------------------------- draws in place

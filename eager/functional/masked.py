@@ -115,7 +115,7 @@ def var(input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correct
     squares = OPS["square"](apart) if not x.dtype.is_complex else OPS["square"](OPS["abs"](apart))
     lost = (0 if unbiased is False else 1) if correction is None else correction
     free = OPS["clamp_min"](_counted(x, mask, dims, keepdim) - lost, 0)
-    return OPS["sum"](_filled(squares, mask, 0.0), dims, keepdim) / free
+    return cast(OPS["sum"](_filled(squares, mask, 0.0), dims, keepdim) / free, x.dtype)  # also of complex numbers, as PyTorch has it
 
 
 def std(input: Tensor, dim: Any = None, unbiased: bool | None = None, **options: Any) -> Tensor:
@@ -130,10 +130,10 @@ def norm(input: Tensor, ord: Any = 2.0, dim: Any = None, *, keepdim: bool = Fals
 
 
 def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
-    """log(sum(exp)) of what the mask keeps."""
+    """log(sum(exp)) of what the mask keeps, in the input's dtype (also of integers, as PyTorch has it)."""
     x = _in(input, dtype)
-    x = x if x.dtype.category > dtypes.INTEGER else cast(x, dtypes.get_default_dtype())
-    return reduction.logsumexp(_filled(x, mask, -math.inf), tuple(range(x.ndim)) if dim is None else dim, keepdim)
+    wide = x if x.dtype.category > dtypes.INTEGER else cast(x, dtypes.get_default_dtype())
+    return cast(reduction.logsumexp(_filled(wide, mask, -math.inf), tuple(range(x.ndim)) if dim is None else dim, keepdim), x.dtype)
 
 
 def logaddexp(input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Tensor | None = None, other_mask: Tensor | None = None) -> Tensor:
@@ -143,12 +143,12 @@ def logaddexp(input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Te
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """Running sums of what the mask keeps."""
-    return reduction.cumsum(_filled(_in(input, dtype), mask, False), dim)
+    return reduction.cumsum(_filled(input, mask, False), dim, dtype=dtype or input.dtype)
 
 
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:
     """Running products of what the mask keeps."""
-    return scanning.cumprod(_filled(_in(input, dtype), mask, True), dim)
+    return scanning.cumprod(_filled(input, mask, True), dim, dtype=dtype or input.dtype)
 
 
 def _soft(name: str, function: Callable, value: float) -> Any:

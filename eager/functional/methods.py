@@ -13,25 +13,26 @@ import numpy as np
 
 from .. import dtypes, printing
 from ..autograd.mode import STATE
-from ..errors import InplaceError, error
+from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
+from ..ops.shapes import numel
 from ..tensor import Storage, Tensor
 from . import complex_numbers, creation, indexing, making, products, shape
-from .arguments import Number, as_operand, cast, inplace
+from .arguments import Number, as_operand, as_shape, cast, inplace
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
 METHODS = {
     "elementary": (
         "abs absolute add addcdiv addcmul positive neg negative sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow sign "
-        "reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu "
-        "erf floor ceil trunc round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp logaddexp2 nan_to_num "
+        "reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh cosh tanh sigmoid relu "
+        "erf floor ceil trunc fix round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp logaddexp2 nan_to_num "
         "acosh asinh atanh arccosh arcsinh arctanh log10 erfc erfinv digamma lgamma i0 signbit copysign hypot fmax fmin nextafter gcd lcm xlogy frac "
         "float_power frexp ldexp heaviside logit sinc deg2rad rad2deg igamma igammac polygamma mvlgamma"
     ),
-    "complex numbers": "conj conj_physical resolve_conj resolve_neg angle sgn is_conj is_neg",
+    "complex numbers": "adjoint conj conj_physical resolve_conj resolve_neg angle sgn is_conj is_neg",
     "comparison and logic": (
         "eq ne lt le gt ge greater less greater_equal less_equal not_equal equal isclose allclose isnan isinf isfinite logical_and logical_or "
-        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isposinf isneginf isreal"
+        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor bitwise_not bitwise_left_shift bitwise_right_shift isposinf isneginf isreal is_nonzero"
     ),
     "reduction": (
         "sum mean prod var std var_mean amax amin argmax argmin max min any all count_nonzero logsumexp softmax log_softmax cumsum sort argsort topk "
@@ -41,7 +42,7 @@ METHODS = {
     "shape": (
         "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis squeeze unsqueeze expand expand_as "
         "broadcast_to sum_to_size contiguous clone detach narrow select unbind split chunk repeat tile repeat_interleave flip roll diagonal diag tril "
-        "triu unfold to tensor_split hsplit vsplit dsplit split_with_sizes unsafe_split unsafe_chunk fliplr flipud rot90 diag_embed diagflat trace "
+        "triu unfold to tensor_split hsplit vsplit dsplit split_with_sizes unsafe_split unsafe_split_with_sizes unsafe_chunk fliplr flipud rot90 diag_embed diagflat trace "
         "narrow_copy as_strided storage_offset as_strided_scatter diagonal_scatter select_scatter slice_scatter kron dist"
     ),
     "indexing": (
@@ -54,14 +55,16 @@ METHODS = {
         "cholesky_solve cross det geqrf inverse logdet lu lu_solve matrix_exp matrix_power norm orgqr ormqr pinverse qr slogdet "
         "svd triangular_solve"
     ),
+    "signals": "stft istft",
+    "networks": "hardshrink prelu",
     "random": "bernoulli multinomial",
 }
 # The methods that have an in-place variant.
 INPLACE = {
     "elementary": (
         "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute sign reciprocal "
-        "sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 sinh cosh tanh sigmoid relu erf floor "
-        "ceil trunc round clamp clip clamp_min clamp_max lerp addcmul addcdiv masked_fill nan_to_num "
+        "sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh cosh tanh sigmoid relu erf floor "
+        "ceil trunc fix round clamp clip clamp_min clamp_max lerp addcmul addcdiv masked_fill nan_to_num "
         "acosh asinh atanh arccosh arcsinh arctanh log10 erfc erfinv digamma lgamma i0 copysign hypot nextafter gcd lcm xlogy frac float_power ldexp "
         "heaviside logit sinc deg2rad rad2deg igamma igammac polygamma mvlgamma conj_physical sgn"
     ),
@@ -144,6 +147,7 @@ def _attach_operators(methods: dict[str, Callable]) -> None:
     for name in COMPARISONS:
         setattr(Tensor, f"__{name}__", _operator(methods[name]))
     special: dict[str, Callable[..., Any]] = {
+        "__rdiv__": Tensor.__rtruediv__,
         "__matmul__": _operator(products.matmul),
         "__rmatmul__": _operator(products.matmul, reverse=True),
         "__neg__": methods["neg"],
@@ -236,6 +240,33 @@ def cpu(self: Tensor) -> Tensor:
     return shape.to(self, "cpu")
 
 
+def _take_over(self: Tensor, out: Tensor) -> Tensor:
+    """The tensor becomes `out`: its array, its storage, its place on the tape."""
+    for part in ("_data", "_storage", "_edge", "_requires_grad", "_base", "_chain", "_epoch"):
+        setattr(self, part, getattr(out, part))
+    return self
+
+
+def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+    """Another size in place: the elements keep their order, those that are new are zeros.
+
+    A tensor that grows takes new memory; views that were made of it keep the old one. Raises RuntimeError for a tensor that requires a gradient.
+    """
+    if self.requires_grad:
+        raise error(AutogradError, "cannot resize variables that require grad", "x.detach().resize_(...)")
+    wanted = as_shape(size)
+    flat = shape.reshape(self.detach(), (-1,))
+    missing = numel(wanted) - flat.shape[0]
+    if missing > 0:
+        flat = OPS["cat"]((flat, OPS["full"]((missing,), 0, self.dtype)), 0)
+    return _take_over(self, shape.reshape(OPS["slice"](flat, 0, 0, numel(wanted), 1), wanted))
+
+
+def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None) -> Tensor:
+    """`resize_` to another tensor's size."""
+    return resize_(self, tuple(the_template.shape))
+
+
 def reshape_in_place(name: str, function: Callable) -> Callable:
     """`t_`, `squeeze_` ...: the tensor takes over the view's array, and becomes a view of what it was. Raises RuntimeError for leaves that require grad."""
 
@@ -263,6 +294,11 @@ def from_parts(array: Any, storage: Storage, edge: Any) -> Tensor:
     return out
 
 
+FILLS = (
+    copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, making.exponential_, making.geometric_, making.cauchy_, making.log_normal_,
+)  # fmt: skip
+
+
 def _cast_method(of: dtypes.dtype) -> Callable:
     return lambda self, memory_format=None: cast(self, of)
 
@@ -279,6 +315,16 @@ PROPERTIES: dict[str, Callable] = {
 }
 
 
+def in_place_functions() -> dict[str, Callable]:
+    """The in-place methods that are functions of the top level too: `segue.relu_(x)`."""
+    names = (
+        "abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip conj_physical cos cosh "
+        "deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg "
+        "reciprocal resize_as round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"
+    )
+    return {f"{name}_": getattr(Tensor, f"{name}_") for name in names.split()}
+
+
 def attach(namespace: dict[str, Any]) -> None:
     """Give `Tensor` its methods: those of the public functions in `namespace` that METHODS names. Called once, when the package is imported."""
     methods = {name: namespace[name] for name in _named(METHODS)}
@@ -288,13 +334,13 @@ def attach(namespace: dict[str, Any]) -> None:
         setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
-    for function in (copy_, fill_, zero_, normal_, uniform_, bernoulli_, random_, making.exponential_, making.geometric_, making.cauchy_, making.log_normal_, new_tensor, type_as, cpu):
+    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu):
         setattr(Tensor, function.__name__, function)
-    for name in ("zeros", "ones", "empty", "full"):
-        setattr(Tensor, f"new_{name}", _new(getattr(creation, name)))
+    for maker in (creation.zeros, creation.ones, creation.empty, creation.full, making.empty_strided):
+        setattr(Tensor, f"new_{maker.__name__}", _new(maker))
     setattr(Tensor, "type", type_)  # noqa: B010  (an attribute that type checkers do not know)
-    for name in ("t", "transpose", "squeeze", "unsqueeze"):
-        setattr(Tensor, name + "_", reshape_in_place(name + "_", getattr(shape, name)))
+    for name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided"):
+        setattr(Tensor, name + "_", reshape_in_place(name + "_", methods[name]))
     for name, getter in PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     _attach_operators(methods)

@@ -22,11 +22,18 @@ from .arguments import cast, dimension, dimensions, numpy_names, write_out
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
 
 
+def folded(name: str, input: Tensor, dtype: Any, *attributes: Any) -> Tensor:
+    """The row `name` (a sum or product) of `input` in `dtype`; the rows fold bool and integers as int64, which wraps as the narrower type does."""
+    if dtype is None:
+        return OPS[name](input, *attributes)
+    of = as_dtype(dtype)
+    return cast(OPS[name](cast(input, of), *attributes), of)
+
+
 @numpy_names
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """The sum over `dim` (all by default). Integers and bools are summed as int64."""
-    x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return write_out(out, OPS["sum"](x, dimensions(dim, x.ndim), keepdim), "sum")
+    return write_out(out, folded("sum", input, dtype, dimensions(dim, input.ndim), keepdim), "sum")
 
 
 @numpy_names
@@ -91,8 +98,7 @@ def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepd
 @numpy_names
 def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over `dim` (all by default)."""
-    x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return OPS["prod"](x, dimensions(dim, x.ndim), keepdim)
+    return folded("prod", input, dtype, dimensions(dim, input.ndim), keepdim)
 
 
 @numpy_names
@@ -146,14 +152,19 @@ min = _extreme("min")  # noqa: A001
 
 @numpy_names
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
-    """Whether some element is true (not zero), over `dim` (all by default)."""
-    return OPS["any"](input, dimensions(dim, input.ndim), keepdim)
+    """Whether some element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
+    return _truth("any", input, dim, keepdim)
 
 
 @numpy_names
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
-    """Whether every element is true (not zero), over `dim` (all by default)."""
-    return OPS["all"](input, dimensions(dim, input.ndim), keepdim)
+    """Whether every element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
+    return _truth("all", input, dim, keepdim)
+
+
+def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    found = OPS[name](input, dimensions(dim, input.ndim), keepdim)
+    return cast(found, dtypes.uint8) if input.dtype is dtypes.uint8 else found
 
 
 @numpy_names
@@ -166,7 +177,8 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     dims = dimensions(dim, input.ndim)
-    top = OPS["amax"](input, dims, True).detach()
+    input = input if input.dtype.category > dtypes.INTEGER else cast(input, dtypes.get_default_dtype())
+    top = OPS["amax"](OPS["real"](input) if input.dtype.is_complex else input, dims, True).detach()
     top = OPS["where"](OPS["isfinite"](top), top, 0.0)
     total = OPS["log"](OPS["sum"](OPS["exp"](input - top), dims, True)) + top
     return total if keepdim else OPS["squeeze"](total, dims)
@@ -191,8 +203,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int 
 @numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim`."""
-    x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return OPS["cumsum"](x, dimension(dim, x.ndim))
+    return folded("cumsum", input, dtype, dimension(dim, input.ndim))
 
 
 @numpy_names

@@ -10,14 +10,13 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes
-from ..dtypes import as_dtype
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, dimension, numpy_names
 from .creation import tensor, zeros
-from .reduction import argsort, cumsum, sort
+from .reduction import argsort, cumsum, folded, sort
 from .shape import cat, ravel, reshape
 
 _Extreme: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("cummax", "cummin")}
@@ -46,8 +45,7 @@ cummin = _running("cummin")
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running products along `dim`."""
-    x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return OPS["cumprod"](x, dimension(dim, x.ndim))
+    return folded("cumprod", input, dtype, dimension(dim, input.ndim))
 
 
 @numpy_names

@@ -85,7 +85,7 @@ def _unsafe_masked_index(input: Tensor, mask: Tensor, indices: Any, fill: Any) -
 
 def _unsafe_masked_index_put_accumulate(input: Tensor, mask: Tensor, indices: Any, values: Tensor) -> Tensor:
     """`values` added at input[indices] where `mask` holds."""
-    return OPS["index_put"](input, _clamped(input, indices), OPS["where"](mask, values, 0), True)
+    return OPS["index_put"](input, _clamped(input, indices), OPS["where"](mask, values, False), True)
 
 
 def _clamped(input: Tensor, indices: Any) -> tuple:
@@ -184,8 +184,8 @@ def _segment_reduce(
     segment = OPS["expand"](reshape(segment, (*segment.shape, *(1,) * len(rest))), tuple(data.shape))
     kind = names[reduce]
     start = initial if initial is not None else _neutral(kind, data.dtype)
-    base = OPS["full"]((*data.shape[:axis], count, *rest), start, data.dtype)
-    folded = scatter_reduce(base, axis, segment, data, "sum" if kind == "mean" else kind)
+    base = OPS["full"]((*data.shape[:axis], count + 1, *rest), start, data.dtype)  # one more for what lies behind the last end
+    folded = OPS["slice"](scatter_reduce(base, axis, segment, data, "sum" if kind == "mean" else kind), axis, 0, count, 1)
     if kind != "mean":
         return folded
     per = reshape(cast(lengths, data.dtype), (*lengths.shape, *(1,) * len(rest)))

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
+from ..dtypes import INTEGER, int64
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -171,6 +172,8 @@ def sum_to_size(input: Tensor, *sizes: Any) -> Tensor:
     """Summed down to a shape that broadcasts to this one: the adjoint of `expand`."""
     shape = as_shape(sizes)
     lead = input.ndim - len(shape)
+    if not shape and not input.ndim and input.dtype.category <= INTEGER:
+        return OPS["sum"](input, (), False)  # in int64, as PyTorch has it
     dims = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if _is_one(s) and not _is_one(input.shape[i + lead]))
     out = OPS["sum"](input, dims, True) if dims else input
     return OPS["view"](out, tuple(shape)) if lead else out
@@ -302,20 +305,43 @@ def tile(input: Tensor, *dims: Any) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
 
 
-def repeat_interleave(input: Tensor, repeats: int, dim: int | None = None) -> Tensor:
-    """Each element repeated `repeats` times in its place."""
-    if isinstance(repeats, Tensor):
-        if repeats.numel() != 1:
-            raise error(
-                NotImplementedError,
-                "repeat_interleave() with a count for each element is not implemented",
-                "index_select with the indices written out",
-            )
-        repeats = repeats.item()
-    x = ravel(input) if dim is None else input
+def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+    """Each element repeated `repeats` times in its place: one number, or one for each element along `dim` (of the flattened tensor without).
+
+    With counts alone, the places: i repeated `input[i]` times. `output_size`, the sum of the counts, spares looking at them. Raises RuntimeError for
+    negative counts and for counts that do not fit.
+
+    >>> import segue
+    >>> segue.repeat_interleave(segue.tensor([5, 6, 7]), segue.tensor([0, 2, 1]))
+    tensor([6, 6, 7])
+    """
+    if repeats is None:
+        return _repeated_places(input, output_size)
+    x = ravel(input) if dim is None else input if input.ndim else reshape(input, (1,))
     place = 0 if dim is None else dimension(dim, x.ndim)
+    if isinstance(repeats, Tensor) and repeats.ndim and repeats.shape[0] != 1:
+        if repeats.ndim != 1 or repeats.shape[0] != x.shape[place]:
+            raise error(
+                RuntimeError, f"repeat_interleave(): repeats {tuple(repeats.shape)} must have the size of input {tuple(x.shape)} along dim {place}"
+            )
+        return OPS["index_select"](x, place, _repeated_places(repeats, output_size))
+    if isinstance(repeats, Tensor):
+        repeats = repeats.item()
+    if repeats < 0:
+        raise error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}")
     wide = OPS["expand"](OPS["unsqueeze"](x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
     return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
+
+
+def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
+    """0 ... n - 1, each as often as it counts."""
+    if counts.ndim != 1 or counts.dtype.category != INTEGER:
+        raise error(RuntimeError, f"repeat_interleave(): repeats must be a vector of integers, not {counts.dtype} {tuple(counts.shape)}")
+    if counts.numel() and OPS["amin"](counts, (0,), False).item() < 0:
+        raise error(RuntimeError, "repeat_interleave(): repeats cannot be negative")
+    ends = OPS["cumsum"](counts, 0)
+    total = total if total is not None else int(ends[-1].item()) if counts.numel() else 0
+    return OPS["searchsorted"](ends, OPS["arange"](0, 1, total, int64), True)
 
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
@@ -354,7 +380,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     ahead, behind = (diagonal, 0) if diagonal > 0 else (0, -diagonal)
     place = OPS["arange"](0, 1, input.shape[0] + ahead + behind, dtypes.int64)
     on = OPS["eq"](OPS["unsqueeze"](place, 1) + diagonal, OPS["unsqueeze"](place, 0))
-    return OPS["where"](on, OPS["unsqueeze"](pad_1d(input, (ahead, behind)), 0), 0)
+    return OPS["where"](on, OPS["unsqueeze"](pad_1d(input, (ahead, behind)), 0), False)
 
 
 def pad_1d(input: Tensor, width: tuple[int, int]) -> Tensor:

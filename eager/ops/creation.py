@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bfloat16, bool, float32, float64, int64
+from ..dtypes import bfloat16, bool, float32, float64, int64, uint8
 from ..errors import DtypeError, error
 from .definition import Indexed, define
 from .samples import calls
@@ -22,6 +22,8 @@ def _full_body(h: Any, index: tuple, out_shape: tuple, shape: tuple, value: Any,
 
 def _full_kernel(xp: Any, shape: tuple, value: Any, dtype: Any) -> Any:
     try:
+        if dtype is uint8 and isinstance(value, int) and -256 < value < 0:
+            value %= 256  # negative numbers wrap, as PyTorch has it
         return xp.full(shape, value, dtype.numpy)
     except OverflowError:
         raise error(DtypeError, f"full(): value cannot be converted to type {dtype} without overflow: {value}") from None

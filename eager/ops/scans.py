@@ -176,10 +176,12 @@ def _logcumsumexp_kernel(xp: Any, x: Any, dim: int) -> Any:
     if x.dtype.kind != "c":
         return xp.logaddexp.accumulate(x, axis=dim) if x.dtype.itemsize > 2 else _logcumsumexp_kernel(xp, x.astype(np.float32), dim).astype(x.dtype)
     out = xp.moveaxis(xp.array(x, order="C"), dim, 0)
-    for i in range(1, len(out)):  # around the larger real part
-        top = xp.maximum(out[i].real, out[i - 1].real)
-        top = xp.where(xp.isfinite(top), top, 0)
-        out[i] = top + xp.log(xp.exp(out[i] - top) + xp.exp(out[i - 1] - top))
+    for i in range(1, len(out)):  # around the number of the larger real part, whose angle goes on unwrapped, as PyTorch has it
+        one, two = out[i - 1], out[i]
+        first = (one.real > two.real) | (one.real != one.real)
+        top, low = xp.where(first, one, two), xp.where(first, two, one)
+        same = (top == low) & ~xp.isfinite(top.real)
+        out[i] = xp.where(same & (top.real < 0), top, top + xp.log1p(xp.exp(low - top)))
     return xp.ascontiguousarray(xp.moveaxis(out, 0, dim))
 
 

@@ -13,7 +13,7 @@ from ...dtypes import as_dtype
 from ...errors import DimensionError, DtypeError, error
 from ...ops.definition import OPS
 from ...tensor import Tensor
-from ..arguments import cast, dimension, dimensions, need_tensor, write_out
+from ..arguments import cast, dimension, dimensions, need_tensor, widened, write_out
 from ..pointwise import abs as absolute
 from ..reduction import amax, amin, numpy_names, sum
 from ..shape import permute, reshape, unsqueeze
@@ -54,6 +54,7 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
     return write_out(out, _vector_norm(x, float(ord), dims, keepdim), "linalg.vector_norm")
 
 
+@widened
 def _vector_norm(x: Tensor, ord: float, dims: tuple, keepdim: bool) -> Tensor:  # noqa: A002
     size = absolute(x)
     if not dims:  # of a 0-d tensor
@@ -69,7 +70,9 @@ def _vector_norm(x: Tensor, ord: float, dims: tuple, keepdim: bool) -> Tensor:  
     if ord == 2:
         return _beside_zero(OPS["sqrt"], sum(OPS["square"](size), dims, keepdim))
     if ord < 0:
-        return sum(size**ord, dims, keepdim) ** (1.0 / ord)
+        nothing = OPS["eq"](size.detach(), 0)
+        found = sum(OPS["where"](nothing, 1.0, size) ** ord, dims, keepdim) ** (1.0 / ord)
+        return OPS["where"](OPS["any"](nothing, dims, keepdim), 0.0, found)
     powers = size**ord if ord > 1 else _beside_zero(lambda s: s**ord, size)
     return _beside_zero(lambda total: total ** (1.0 / ord), sum(powers, dims, keepdim))
 
@@ -113,6 +116,8 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
         return write_out(out, found, "linalg.matrix_norm")
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     fold = amax if ord > 0 else amin
+    if ord > 0 and A.shape[kept] == 0 and A.shape[summed] == 0:
+        return write_out(out, sum(absolute(A), (rows, columns), keepdim), "linalg.matrix_norm")
     sums = sum(absolute(A), (summed,), True)
     found = fold(sums, (kept,), True)
     return write_out(out, found if keepdim else OPS["squeeze"](found, tuple(sorted((rows, columns)))), "linalg.matrix_norm")
@@ -121,6 +126,8 @@ def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool 
 def _by_singular_values(A: Tensor, ord: Any, rows: int, columns: int) -> Tensor:  # noqa: A002
     order = (*(d for d in range(A.ndim) if d not in (rows, columns)), rows, columns)
     values = row("svdvals", permute(A, order))
+    if ord == 2 and values.shape[-1] == 0:
+        return sum(values, (-1,))  # 0 of nothing
     return sum(values, (-1,)) if ord == "nuc" else (amax if ord == 2 else amin)(values, (-1,))
 
 

@@ -54,6 +54,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     if count <= 1:
         raise error(RuntimeError, f"N must be greater than 1, but got {count}.")
     x = x if x.dtype.category > 1 else cast(x, int64)
+    x = x if x.ndim else unsqueeze(x, 0)
     columns = [x.new_ones(x.shape)]
     for _ in range(count - 1):
         columns.append(columns[-1] * x)
