@@ -101,6 +101,7 @@ class Kernel:
         self.partials: list[Partial] = []
         self.reductions: dict[Unit, Value] = {}
         self.pinned: set[Value] = set()  # computed anew in every step, as what they read changes
+        self.needed = {other for unit in self._readers() for other, _ in unit.reads}
         for unit in group.units:
             self._sink(unit)
         self._choose_runs()
@@ -116,6 +117,10 @@ class Kernel:
     def limit(self) -> Any:
         assert self.group.space is not None
         return self.group.space.limit
+
+    def _readers(self) -> list[Unit]:
+        """The units whose reads the schedule has seen to."""
+        return self.group.units
 
     # -------------------------------------------------------------------------------------------- values
 
@@ -143,7 +148,7 @@ class Kernel:
         if buffer is not None:
             return self.trace.load(buffer, buffer.at(place))
         unit = lowering.unit_of.get(node)
-        if unit is None:
+        if unit is None or unit not in self.needed:  # a view that got memory of its own later: the schedule does not know that it is read here
             return None
         if unit in self.group.place:
             if place != self.group.result[unit]:

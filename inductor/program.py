@@ -187,6 +187,7 @@ class Builder:
         node = unit.node
         copy = Unit(node, "pointwise", shape_of(node))
         copy.is_copy = copy.stored = True
+        copy.reads.append((unit, None))
         copy.buffer = Buffer(f"{target.name}_written", target.dtype, target.elements, "written", target.node, target.position, target.shape)
         sizes = tuple(size for size in copy.domain if size != 1)
         group = Group([copy], Space(sizes, (None,) * len(sizes)))

@@ -24,6 +24,9 @@ class ScatterKernel(Kernel):
         live = [size for size in unit.domain if size != 1]
         super().__init__(Group([_walker(unit)], Space(tuple(live), (None,) * len(live))), lowering, group_of)
 
+    def _readers(self) -> list[Unit]:
+        return [self.scattered]
+
     def _sink(self, unit: Unit) -> None:
         scatter = self.scattered
         target, value = scatter_values(self.evaluator, scatter.node, self.group.place[unit])

@@ -221,3 +221,14 @@ def test_a_computed_base_of_a_scatter():
     before = segue.compiler.stats()["fallbacks"]
     assert segue.compile(f)(segue.ones(2)).tolist() == [1, 1]
     assert segue.compiler.stats()["fallbacks"] == before
+
+
+def test_a_view_that_crosses_a_host_node_is_not_read_before_it_is_written():
+    """It gets memory of its own after its readers were planned; they go on reading what stands behind it."""
+
+    def f(x):
+        row = segue.arange(3.0).unsqueeze(0).expand(5, 3)
+        return (-row) * x.digamma(), row + x.digamma()
+
+    runner = check(f, floats(5, 3))
+    assert runner.host_nodes == 1
