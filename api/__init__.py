@@ -25,7 +25,7 @@ from segue.eager.functional import (
     _chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, abs, absolute, acos, acosh, add, addbmm, addcdiv,
     addcmul, addmm, addmv, addr, adjoint, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos, arccosh, arcsin, arcsinh, arctan, arctan2,
     arctanh, argmax, argmin, argsort, argwhere, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asin, asinh, atan, atan2, atanh,
-    atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
+    atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, binomial, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
     bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, cdist, ceil, chunk, clamp, clamp_max,
     clamp_min, clip, clone, column_stack, combinations, complex, concat, concatenate, conj, conj_physical, constant_pad_nd, copysign, corrcoef, cos,
     cosh, count_nonzero, cov, cummax, cummin, cumprod, cumsum, cumulative_trapezoid, deg2rad, detach, detach_copy, diag, diag_embed, diagflat,
@@ -38,7 +38,7 @@ from segue.eager.functional import (
     logical_not, logical_or, logical_xor, logit, logspace, logsumexp, lt, masked_fill, masked_scatter, masked_select, matmul, max, maximum, mean,
     median, meshgrid, min, minimum, mm, mode, moveaxis, movedim, msort, mul, multinomial, multiply, mv, mvlgamma, nan_to_num, nanmean, nanmedian,
     nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, normal, not_equal, ones, ones_like, outer,
-    permute, permute_copy, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
+    permute, permute_copy, poisson, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
     randperm, ravel, real, reciprocal, relu, remainder, renorm, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack,
     rsqrt, rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit,
     sin, sinc, sinh, slice_copy, slice_scatter, softmax, sort, split, split_copy, split_with_sizes, split_with_sizes_copy, sqrt, square, squeeze,
@@ -69,7 +69,7 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    _C, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, fft, func, jit, linalg, masked, mps, nn, ops, optim, random,
+    _C, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim, random,
     serialization, signal, special, torch, utils, xpu,
 )  # fmt: skip
 

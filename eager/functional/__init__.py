@@ -16,6 +16,8 @@ from .contractions import *  # noqa: F403
 from .copies import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .distances import *  # noqa: F403
+from .draws import *  # noqa: F403
+from .draws import _sample_dirichlet, _standard_gamma
 from .elementary import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403
@@ -45,4 +47,4 @@ for _name, _row in _rows.items():
         globals()[_name] = _row
 
 __all__ = [name for name in dir() if not name.startswith("_") and name not in ("sys", "install_namespace", "attach", "methods")]
-_ = (_chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, Tensor, linalg, special, cast, from_parts)
+_ = (_chunk_cat, _sample_dirichlet, _standard_gamma, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, Tensor, linalg, special, cast, from_parts)

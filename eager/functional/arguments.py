@@ -248,3 +248,11 @@ def offers_inplace(function: Callable[..., Tensor]) -> Any:
 
     choose.in_place = in_place  # type: ignore[attr-defined]
     return choose
+
+
+def known_true(condition: Tensor) -> bool:
+    """Whether a bool tensor holds everywhere, as far as its values are known: what is traced, batched or on the meta device counts as true.
+
+    For checks of values that must not break a graph.
+    """
+    return type(condition._data) is not np.ndarray or bool(condition._data.all())

@@ -5,6 +5,7 @@ from . import (
     convolution,
     creation,
     decompositions,
+    draws,
     elementary,
     folds,
     fourier,
@@ -27,6 +28,6 @@ from .definition import OPS
 NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
 
 __all__ = [
-    "NAMES", "OPS", "complex", "convolution", "creation", "decompositions", "elementary", "folds", "fourier", "indexing", "pointwise", "pooling",
+    "NAMES", "OPS", "complex", "convolution", "creation", "decompositions", "draws", "elementary", "folds", "fourier", "indexing", "pointwise", "pooling",
     "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "views",
 ]  # fmt: skip

@@ -1,0 +1,5 @@
+"""PyTorch's place for these names, `torch.distributions.transformed_distribution`."""
+
+from segue.eager.distributions import TransformedDistribution
+
+__all__ = ["TransformedDistribution"]

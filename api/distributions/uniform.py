@@ -1,0 +1,5 @@
+"""PyTorch's place for these names, `torch.distributions.uniform`."""
+
+from segue.eager.distributions import Uniform
+
+__all__ = ["Uniform"]

@@ -1,0 +1,10 @@
+"""What distributions share."""
+
+from segue.eager.distributions.utils import (
+    broadcast_all, clamp_probs, euler_constant, lazy_property, logits_to_probs, probs_to_logits, tril_matrix_to_vec, vec_to_tril_matrix,
+)  # fmt: skip
+
+__all__ = [
+    "broadcast_all", "clamp_probs", "euler_constant", "lazy_property", "logits_to_probs", "probs_to_logits", "tril_matrix_to_vec",
+    "vec_to_tril_matrix",
+]  # fmt: skip
