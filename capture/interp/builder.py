@@ -24,7 +24,7 @@ from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
 from .values.containers import Unread
-from .values.floats import FloatInput, FloatValue
+from .values.floats import FloatInput, FloatValue, ResultValue
 from .values.functions import CellValue
 from .values.tensors import TensorValue
 
@@ -128,6 +128,10 @@ class Output:
     def float_result(self, value: FloatValue) -> None:
         """Push a float that the graph computes."""
         self.helper("number_of", TensorValue(value.twin))
+
+    def python_result(self, value: ResultValue) -> None:
+        """Push what the graph computes as a plain Python object."""
+        self.helper("list_of" if value.cls is list else "number_of", TensorValue(value.twin))
 
     # -- cells --------------------------------------------------------------------------------------------------------
 

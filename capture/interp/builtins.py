@@ -28,6 +28,7 @@ from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, Sequence, SliceValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
+from .values.floats import FloatValue, ResultValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, ZipValue, make_reversed
 from .values.mappings import DictValue, SetValue, key_of
@@ -282,6 +283,10 @@ def _bool(run: Any, value: Value = Constant(False)) -> Value:
 
 def _number(cls: type) -> Callable:
     def make(run: Any, of: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if args and isinstance(args[0], TensorValue) and cls in (int, float):
+            return args[0].number(run, cls)
+        if args and isinstance(args[0], (FloatValue, ResultValue)) and args[0].type() is cls:
+            return args[0]
         if args and isinstance(args[0], TensorValue):
             raise args[0].needs_data(f"__{cls.__name__}__")
         if args and isinstance(args[0], SymIntValue) and cls is int:

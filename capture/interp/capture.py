@@ -34,7 +34,7 @@ from ..sources import MISSING
 from .attempt import Attempt, Knowledge
 from .builder import Builder
 from .observe import Unwatched
-from .outcome import Break, Observed, Skip, Specialise, Unbuildable
+from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
 from .values.constants import Constant
 from .values.containers import ListValue
 from .values.mappings import DictValue, SetValue
@@ -281,6 +281,8 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
     try:
         outcome = attempt.execute()
     except Specialise as problem:
+        if RUNTIME in problem.sources:
+            return learn(settings, attempt, "the program needs a number that only the run of the graph gives", "keep the value as a 0-d tensor, or return the number")
         state.constants |= problem.sources
         state.dynamic_floats -= problem.sources
         knowledge.break_step = None

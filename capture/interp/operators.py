@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ..sources import MISSING
-from .outcome import Break, Observed, Specialise
+from .outcome import RUNTIME, Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.exceptions import ExceptionValue
-from .values.floats import FloatValue, is_number, origins_of
+from .values.floats import FloatValue, ResultValue, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, SetValue
@@ -71,7 +71,7 @@ class Operators:
             return self.make(self.concrete(row.inplace if shown else row.function, left.value, right.value))
         if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
             return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
-        if isinstance(left, FloatValue) or isinstance(right, FloatValue):
+        if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
             return self.float_binary(symbol, row, left, right)
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
@@ -87,6 +87,8 @@ class Operators:
             if isinstance(other, TensorValue):
                 args = [self.float_operand(value, other), other]
                 return self.leaf(row.function, args if other is right else args[::-1], {}, row.name)
+        if isinstance(left, ResultValue) or isinstance(right, ResultValue):
+            raise Specialise(frozenset({RUNTIME}))
         safe = symbol in FLOAT_OPERATORS or (symbol == "/" and isinstance(right, Constant) and right.value != 0)
         if not safe or not (is_number(left) and is_number(right)):
             raise Specialise(origins_of(left, right))
@@ -95,6 +97,8 @@ class Operators:
 
     def float_operand(self: Any, value: Value, tensor: TensorValue) -> Value:
         """A float as an operand of a tensor: cast to the tensor's dtype, as the number itself would be."""
+        if isinstance(value, ResultValue) and value.cls is int and tensor.twin.is_floating_point():
+            return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
         if not isinstance(value, FloatValue):
             return value
         if not tensor.twin.is_floating_point():
@@ -191,6 +195,8 @@ class Operators:
         row = COMPARISONS[symbol]
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             raise Specialise(origins_of(left, right))
+        if isinstance(left, ResultValue) or isinstance(right, ResultValue):
+            raise Specialise(frozenset({RUNTIME}))
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.function, left.value, right.value))
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):

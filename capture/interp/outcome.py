@@ -43,6 +43,9 @@ class Unbuildable(Exception):  # noqa: N818
         self.reason = reason
 
 
+RUNTIME = "a value that only the run gives"  # among the sources of a Specialise: there is no constant to take, the graph ends where it is needed
+
+
 class Specialise(Exception):  # noqa: N818
     """Something that was taken as varying must be taken as a constant; `sources` says which."""
 

@@ -27,6 +27,11 @@ def number_of(tensor: Tensor) -> float:
     return tensor.item()
 
 
+def list_of(tensor: Tensor) -> Any:
+    """What `tolist()` gave."""
+    return tensor.tolist()
+
+
 def tuple_of_class(items: tuple, cls: type) -> Any:
     return tuple.__new__(cls, items)
 

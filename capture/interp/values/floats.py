@@ -2,13 +2,15 @@
 
 The second value of a float makes it an input of the graph: a 0-d float64 tensor, on which + - * and division go on exactly as they would on the float. Wherever more
 than arithmetic is asked of it (a comparison, `math.log`, printing), the attempt ends and the next one takes the float as a constant again.
+
+`item()` gives such a float too, one that stands for no constant (its origin is RUNTIME): then the graph ends where more is asked.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..outcome import Specialise
+from ..outcome import RUNTIME, Specialise
 from .base import Value
 from .constants import Constant
 
@@ -49,6 +51,32 @@ def is_number(value: Value) -> bool:
 
 def origins_of(*values: Value) -> frozenset:
     return frozenset().union(*(value.origins for value in values if isinstance(value, FloatValue)))
+
+
+class ResultValue(Value):
+    """What the run of the graph gives as a plain Python object: an int of `item()`, a list of `tolist()`. It can be kept and returned, no more."""
+
+    def __init__(self, twin: Any, cls: type) -> None:
+        self.twin = twin
+        self.cls = cls
+
+    def type(self) -> type:
+        return self.cls
+
+    def python(self, run: Any) -> Any:
+        raise Specialise(frozenset({RUNTIME}))
+
+    def describe(self) -> str:
+        return f"{self.cls.__name__} that only the run gives"
+
+    def unsupported(self, what: str, suggestion: str = "") -> Any:
+        return Specialise(frozenset({RUNTIME}))
+
+    def attribute(self, run: Any, name: str) -> Value:
+        raise Specialise(frozenset({RUNTIME}))
+
+    def build(self, out: Any) -> None:
+        out.python_result(self)
 
 
 class FloatInput:

@@ -1,19 +1,22 @@
 """Values of tensors: each wraps a twin, a real `Tensor` whose array is traced.
 
 Operators, methods and attributes are carried out on the twin by the same eager code that would run on real tensors, and so are recorded. What needs the
-tensor's data, such as `item()` or a branch on a tensor, breaks the graph.
+tensor's data, such as a branch on a tensor, breaks the graph; a number that is only kept and returned (`item()`, `tolist()`) does not.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from ....eager import dtypes
 from ... import sources
 from ...sources import MISSING
-from ..outcome import Break
+from ..outcome import RUNTIME, Break
 from .base import Value
 from .constants import Constant, constant
 from .containers import TupleValue
+from .floats import FloatValue, ResultValue
 
 NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "item": "keep the value as a 0-d tensor, and call item() outside of the compiled function",
@@ -36,6 +39,8 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "retain_grad": "call retain_grad() outside of the compiled function",
     "register_hook": "register the hook outside of the compiled function",
 }
+NUMBERS: dict[str, Any] = {"item": None, "__float__": float, "__int__": int}  # methods -> the class of number that they give
+RETURNED = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8})
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
 CHANGES_THE_LEAF = ("requires_grad_", "detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
 
@@ -87,6 +92,10 @@ class TensorValue(Value):
         return hasattr(self.type(), name) or name in self.twin.__dict__
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name in NUMBERS and not args and not kwargs:
+            return self.number(run, NUMBERS[name])
+        if name == "tolist" and not args and not kwargs and self.twin.dtype in RETURNED:
+            return self.result(run, self.twin.dtype, list) if self.twin.shape else self.number(run, None)
         if name in NEEDS_DATA:
             raise self.needs_data(name)
         if name in CHANGES_THE_LEAF and self.source is not None:
@@ -106,6 +115,24 @@ class TensorValue(Value):
             self.set_attribute(run, name, constant(None))
             return
         raise self.unsupported(f"deleting attribute '{name}'")
+
+    # -- numbers that the run gives --------------------------------------------------------------------------------------
+
+    def number(self, run: Any, cls: Any) -> Value:
+        """`item()`, `float(x)` or `int(x)` (`cls`; None: of the tensor's own kind): a number that the graph computes, as long as nothing more is asked of it."""
+        of = self.twin.dtype
+        name = "item" if cls is None else f"__{cls.__name__}__"
+        cls = cls or (float if of.is_floating_point else int)
+        if of not in RETURNED or (cls is int and of.is_floating_point) or math.prod(self.twin.shape) != 1:
+            raise self.needs_data(name)
+        if cls is float:
+            return FloatValue(self.result(run, dtypes.float64, float).twin, frozenset({RUNTIME}))
+        return self.result(run, dtypes.int64, int)
+
+    def result(self, run: Any, of: Any, cls: Any) -> Any:
+        """A copy of the values as they are now, which leaves the graph as a Python object."""
+        made = run.leaf(lambda twin: twin.detach().to(of, copy=True).reshape(twin.shape if cls is list else ()), [self], {}, "Tensor.item")
+        return ResultValue(made.twin, cls)
 
     # -- slots --------------------------------------------------------------------------------------------------------
 
