@@ -473,7 +473,9 @@ class Tensor(Attached, Portable):
         return bool((self == element).any())
 
     def __format__(self, spec: str) -> str:
-        return self.item().__format__(spec) if self.ndim == 0 and not self.is_meta else repr(self)
+        if self.ndim == 0 and not self.is_meta and type(self) is Tensor:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
 
     def _like(self, array: Any, requires_grad: bool | None = None) -> Tensor:
         """A leaf of this tensor's class and attributes over another array: how a tracer makes the twin of an input."""

@@ -241,6 +241,13 @@ def check_openings(house: House) -> Iterator[Problem]:
             yield Problem("opening", module.place, "opens without a docstring")
 
 
+def check_packages(house: House) -> Iterator[Problem]:
+    """Every folder of modules is a package: one without `__init__.py` is left out where the package is installed."""
+    for folder in sorted({module.path.parent for module in house.modules.values()}):
+        if not (folder / "__init__.py").is_file():
+            yield Problem("packages", str(folder.relative_to(house.root)), "has modules and no __init__.py")
+
+
 def check_words(house: House) -> Iterator[Problem]:
     """No file holds what belongs to one machine."""
     folders = [house.root / name for name in (*ROOMS, "tests", "docs", ".ci")]
@@ -260,7 +267,7 @@ def check_readme(house: House) -> Iterator[Problem]:
         yield Problem("readme", "README.md", f"wants two commands on one line each, the demo and the tests; found {found}")
 
 
-CHECKS = (check_directions, check_inside_functions, check_cycles, check_lengths, check_openings, check_words, check_readme)
+CHECKS = (check_directions, check_inside_functions, check_cycles, check_lengths, check_openings, check_packages, check_words, check_readme)
 
 
 def problems(root: Path) -> list[Problem]:

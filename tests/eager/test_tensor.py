@@ -156,13 +156,3 @@ def test_meta_tensors_compute_shapes_only():
     assert y.is_meta and y.shape == (3,)
     with pytest.raises(RuntimeError, match="meta"):
         y.tolist()
-
-
-def test_printing():
-    assert repr(segue.tensor([1.0, 2.5])) == "tensor([1.0000, 2.5000])"
-    assert repr(segue.tensor([1.0, 2.0])) == "tensor([1., 2.])"
-    assert repr(segue.tensor([1, 20])) == "tensor([ 1, 20])"
-    assert repr(segue.tensor([True, False])) == "tensor([ True, False])"
-    assert repr(segue.tensor(3.5)) == "tensor(3.5000)"
-    assert repr(segue.tensor([])) == "tensor([])"
-    assert "requires_grad=True" in repr(segue.ones(1, requires_grad=True))
