@@ -32,7 +32,7 @@ from .encode import InconsistentCode, Signature, encode, labelled, relabelled
 from .instruction import Instruction, Label, Positions
 from .layout import Layout
 from .opcodes import OPCODES
-from .shape import HANDLED, NULL, VALUE, Bound, Shape, after, after_jump
+from .shape import COPIED, HANDLED, NULL, VALUE, Bound, Shape, after, after_jump, given, nearest_handled
 
 UNBREAKABLE = frozenset(
     """RETURN_GENERATOR YIELD_VALUE SEND END_SEND GET_YIELD_FROM_ITER CLEANUP_THROW GET_AWAITABLE GET_AITER GET_ANEXT END_ASYNC_FOR BEFORE_ASYNC_WITH
@@ -55,6 +55,7 @@ class Handled:
     """A stack slot that PUSH_EXC_INFO left (the exception handled before); `exception` pushes the one that is handled now."""
 
     exception: Emit
+    copy: bool = False  # of the nearest such slot below
 
 
 @dataclass
@@ -78,7 +79,14 @@ class FrameState:
 
     def shape(self) -> Shape:
         """Which stack slots hold a value."""
-        return tuple(HANDLED if isinstance(slot, Handled) else NULL if slot is NULL else VALUE for slot in self.stack)
+        return tuple(map(kind_of, self.stack))
+
+
+def kind_of(slot: Any) -> Any:
+    """What a shape says of a slot of a FrameState."""
+    if isinstance(slot, Handled):
+        return COPIED if slot.copy else HANDLED
+    return NULL if slot is NULL else VALUE
 
 
 class Family:
@@ -215,9 +223,12 @@ def _restore(out: Assembler, state: FrameState, family: Family) -> None:
     bound, entered = state.bound(family.cellvars), bound_at_entry(out.code)
     for name in state.locals.keys() - set(family.slots) | bound - entered - state.locals.keys():
         raise InconsistentCode(f"{name}: no local variable of {family.signature.qualname} that this frame has")
-    for slot in state.stack:
+    shape = state.shape()
+    for index, slot in enumerate(state.stack):
         if slot is NULL:
             out.push_null()
+        elif shape[index] == COPIED:
+            out.copy(index - nearest_handled(shape[:index]))
         elif isinstance(slot, Handled):
             slot.exception(out)
             out.emit("PUSH_EXC_INFO")
@@ -319,6 +330,8 @@ def _collected(out: Assembler, shape: Shape) -> list[str]:
     for slot in reversed(shape):
         if slot is NULL:
             out.store_temporary()  # storing a NULL leaves the temporary empty
+        elif slot == COPIED:
+            out.pop_top()
         elif slot == HANDLED:
             out.load_const(sys.exception)
             out.prepare_call()
@@ -378,15 +391,15 @@ def resume_code(family: Family, place: int, shape: Shape, bound: Iterable[str]) 
 
 
 def _resume(family: Family, place: int, shape: Shape, bound: tuple[str, ...]) -> CodeType:
-    stack = [f"stack.{index}" for index, slot in enumerate(shape) if slot is not NULL]
-    given = (*bound, *stack)
+    stack = [f"stack.{index}" for index in given(shape)]
+    parameters = (*bound, *stack)
     rest = [name for name in family.varnames if name not in bound]
-    layout = Layout((*given, *rest), family.cellvars, family.freevars, family.names, family.constants)
+    layout = Layout((*parameters, *rest), family.cellvars, family.freevars, family.names, family.constants)
     beginning = _entrance(family, shape, stack, family.body[place].positions if place < len(family.body) else (None,) * 4)
     kept, labels = labelled(family.body)
     jump = Instruction("JUMP", target=labels[place], positions=beginning[-1].positions)
     flags = family.signature.flags & ~(CO_VARARGS | CO_VARKEYWORDS)
-    signature = replace(family.signature, flags=flags, argcount=len(given), posonlyargcount=0, kwonlyargcount=0)
+    signature = replace(family.signature, flags=flags, argcount=len(parameters), posonlyargcount=0, kwonlyargcount=0)
     code = encode([*beginning, jump, *kept], layout, signature)
     _families.set(code, family)
     _entries.set(code, Entry(family, place, shape, bound, len(beginning) + 1))
@@ -398,9 +411,12 @@ def _entrance(family: Family, shape: Shape, stack: list[str], positions: Positio
     result = [Instruction("COPY_FREE_VARS", len(family.freevars), positions=positions)] if family.freevars else []
     result.append(Instruction("RESUME", 0, positions=positions))
     names = iter(stack)
-    for slot in shape:
+    for index, slot in enumerate(shape):
         if slot is NULL:
             result.append(Instruction("PUSH_NULL", positions=positions))
+            continue
+        if slot == COPIED:
+            result.append(Instruction("COPY", index - nearest_handled(shape[:index]), positions=positions))
             continue
         name = next(names)
         result += [Instruction("LOAD_FAST", name, positions=positions), Instruction("DELETE_FAST", name, positions=positions)]

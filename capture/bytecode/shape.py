@@ -14,6 +14,7 @@ from .opcodes import OPCODES
 
 VALUE: Final = "value"
 HANDLED: Final = "handled"  # what PUSH_EXC_INFO left: the exception that was being handled before
+COPIED: Final = "copied"  # a copy of the nearest HANDLED slot below, which POP_EXCEPT is about to take
 
 
 class Null:
@@ -39,6 +40,28 @@ def _load_and_clear(instruction: Instruction, shape: Shape, bound: Bound) -> Cha
     return (*shape, VALUE if instruction.argument in bound else NULL), bound - {instruction.argument}
 
 
+def _copy(instruction: Instruction, shape: Shape, bound: Bound) -> Change:
+    kind = shape[-instruction.argument]
+    return (*shape, COPIED if kind == HANDLED else kind), bound
+
+
+def _pop_except(instruction: Instruction, shape: Shape, bound: Bound) -> Change:
+    rest = list(shape[:-1])
+    if shape[-1] == COPIED:  # nothing is handled any more, and what PUSH_EXC_INFO left is a value like others
+        rest[nearest_handled(shape)] = VALUE
+    return tuple(rest), bound
+
+
+def nearest_handled(shape: Shape) -> int:
+    """The index of the HANDLED slot that is nearest to the top."""
+    return max(index for index, kind in enumerate(shape) if kind == HANDLED)
+
+
+def given(shape: Shape) -> list[int]:
+    """The indices of the slots for which a resume function is handed a value."""
+    return [index for index, kind in enumerate(shape) if kind in (VALUE, HANDLED)]
+
+
 def _swap(instruction: Instruction, shape: Shape, bound: Bound) -> Change:
     slots = list(shape)
     slots[-1], slots[-instruction.argument] = slots[-instruction.argument], slots[-1]
@@ -51,7 +74,8 @@ SPECIAL: dict[str, Callable[[Instruction, Shape, Bound], Change]] = {
     "SWAP": _swap,
     "DELETE_FAST": lambda instruction, shape, bound: (shape, bound - {instruction.argument}),
     "MAKE_CELL": lambda instruction, shape, bound: (shape, bound | {instruction.argument}),
-    "COPY": lambda instruction, shape, bound: ((*shape, shape[-instruction.argument]), bound),
+    "COPY": _copy,
+    "POP_EXCEPT": _pop_except,
     "PUSH_NULL": lambda instruction, shape, bound: ((*shape, NULL), bound),
     "PUSH_EXC_INFO": lambda instruction, shape, bound: ((*shape[:-1], HANDLED, VALUE), bound),
     "WITH_EXCEPT_START": lambda instruction, shape, bound: ((*shape, VALUE), bound),

@@ -107,7 +107,8 @@ static Entry *accept(Cache *cache, PyCodeObject *code, PyObject *answer, const F
     if (entry->code != (PyObject *)code && code_mark_skip((PyCodeObject *)entry->code) < 0) { /* a replacement function must not be compiled again */
         return NULL;
     }
-    if (PyList_Insert(record->entries, 0, answer) < 0) {
+    int present = PySequence_Contains(record->entries, answer); /* another thread's, which was made while this one waited */
+    if (present < 0 || (!present && PyList_Insert(record->entries, 0, answer) < 0)) {
         return NULL;
     }
     int holds = entry_matches(entry, values);
@@ -237,11 +238,7 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
     segue_thread.off++;
     Entry *entry = find_entry(entries, &values);
     if (entry == NULL && !PyErr_Occurred()) {
-        Py_ssize_t known = PyList_GET_SIZE(entries);
         entry = ask(cache, code, entries, &values);
-        if (entry == NULL && PyList_GET_SIZE(entries) > known && !PyErr_Occurred()) { /* another thread captured it meanwhile */
-            entry = find_entry(entries, &values);
-        }
     }
     segue_thread.off--;
     Py_DECREF(cache);

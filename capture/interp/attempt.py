@@ -99,6 +99,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.depth = 0
         self.step = 0  # instructions of the root frame so far
         self.root_index = 0
+        self.before_step: Callable[[int], None] | None = None  # a hook of the tests
         self.failed_at: errors.Location | None = None
         self.turns = 0
         self.modes_before = self.modes_after = modes()
@@ -140,6 +141,8 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.root_index = frame.index
         if self.step == self.knowledge.break_step:
             raise ReachedBreak
+        if self.before_step is not None:
+            self.before_step(frame.index)
 
     def count_turn(self) -> None:
         self.turns += 1

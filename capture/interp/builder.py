@@ -7,10 +7,13 @@ sources are then read in one place before anything is stored, so no store can ch
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from ...eager.autograd.tape import Part, flat_edges
+from ...eager.tensor import Tensor
 from ...graph.compiled import CompiledGraph, compile_graph
 from ...graph.ir import Graph
 from .. import sources
@@ -291,9 +294,8 @@ class Builder:
         def prologue(assembler: Assembler) -> None:
             places = self.prologue(assembler, cyclic)
             state.locals = self.locals(places)
-            state.stack = [self.slot(value, places) for value in root.stack]
-            state.cells = {name: places[id(cell)] for name, cell in self.changed_cells().items() if cell.content is not None}
-            state.cells |= {name: None for name, cell in self.changed_cells().items() if cell.content is None}
+            state.stack = [self.slot(value, places, root.stack[:index]) for index, value in enumerate(root.stack)]
+            state.cells = {name: places.get(name) for name in self.changed_cells()}
 
         return break_frame(code, root.index, state, prologue)
 
@@ -322,11 +324,11 @@ class Builder:
         slots = self.attempt.root.slots
         return {name: None if self.unchanged(name) else places[id(slots[name])] for name in self.bound()}
 
-    def slot(self, value: Value, places: dict[int, Callable]) -> Any:
+    def slot(self, value: Value, places: dict[Any, Callable], below: list[Any]) -> Any:
         if value is NULL:
             return EMPTY
         if isinstance(value, PreviousException):
-            return (lambda assembler: assembler.load_const(None)) if value.ended else Handled(places[id(value.handled)])
+            return (lambda assembler: assembler.load_const(None)) if value.ended else Handled(places[id(value.handled)], value in below)
         return places[id(value)]
 
     def live(self) -> list[Any]:
@@ -338,22 +340,22 @@ class Builder:
 
     # -- the prologue -------------------------------------------------------------------------------------------------
 
-    def prologue(self, assembler: Assembler, cyclic: set[int]) -> dict[int, Callable]:
-        """Everything up to the return value on the stack, or up to emitters for the live Values."""
+    def prologue(self, assembler: Assembler, cyclic: set[int]) -> dict[Any, Callable]:
+        """Everything up to the return value on the stack, or up to emitters for the live Values (by identity) and for what is in cells (by name)."""
         attempt = self.attempt
         before, assembler.items = assembler.items, []
         out = Output(attempt, assembler, cyclic, self.outcome is None)
         attempt.journal.replay(out)
         self.store_gradients(out)
-        places: dict[int, Callable] = {}
+        places: dict[Any, Callable] = {}
         if self.outcome is not None:
             out.value(self.outcome[1])
         else:
             for value in self.live():
                 places[id(value)] = self.kept(out, value)
-            for cell in self.changed_cells().values():
+            for name, cell in self.changed_cells().items():
                 if cell.content is not None:
-                    places[id(cell)] = self.kept(out, cell.content)
+                    places[name] = self.kept(out, cell.content)
         out.fill_deferred()
         rest, assembler.items = assembler.items, before
         self.beginning(out)
@@ -388,7 +390,8 @@ class Builder:
             loader.places[source] = place
         if self.compiled is None:
             return
-        assembler.load_const(self.compiled)
+        enables = not self.attempt.grad_mode_before and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
+        assembler.load_const(functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:
             if isinstance(source, FloatInput):
@@ -408,8 +411,38 @@ class Builder:
 
     def finish_graph(self, out: Output) -> None:
         if self.graph is None:
+            self.keep_leaves([twin for twin in out.results if isinstance(twin, Tensor)])
             self.graph = self.attempt.tracer.finish(out.results)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
             if self.operations or out.results or self.graph.writes:
                 self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname, own_tape=True)
 
+    def keep_leaves(self, results: list[Tensor]) -> None:
+        """A leaf that the graph itself made has no place on the tape behind it. Where its history would be missed, because it leaves the graph together with
+        what was computed from it, or a result depends on nothing else, the graph must end before the tensor becomes a leaf."""
+        inputs = {id(value.twin) for value in self.attempt.tensor_inputs}
+        leaving = {id(twin) for twin in results}
+        for twin in results:
+            ends = ends_of_history(twin)
+            made = [leaf for leaf in ends if isinstance(leaf, Tensor) and id(leaf) not in inputs]
+            missed = made if len(made) == len(ends) else [leaf for leaf in made if id(leaf) in leaving]
+            if missed:
+                reason = "a tensor made in the graph requires a gradient, and what is computed from it leaves the graph"
+                raise Unbuildable(self.attempt.tensor_value(missed[0]), reason)
+
+
+def ends_of_history(tensor: Tensor) -> list[Any]:
+    """The leaves, and nodes without edges, that a result's gradient flows to."""
+    seen: set[int] = set()
+    found, todo = [], [tensor._edge]
+    while todo:
+        edge = todo.pop()
+        edge = edge.node if isinstance(edge, Part) else edge
+        if edge is None or id(edge) in seen:
+            continue
+        seen.add(id(edge))
+        following = [] if isinstance(edge, Tensor) else flat_edges(edge)
+        todo += following
+        if not following:
+            found.append(edge)
+    return found

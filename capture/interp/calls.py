@@ -15,6 +15,7 @@ from typing import Any
 
 from ...eager import errors
 from ...eager.config import config
+from ...eager.tensor import Tensor
 from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
 from .lookup import entry_of
@@ -27,6 +28,7 @@ from .values.functions import FunctionValue
 from .values.iterators import ITERTOOLS, GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
+from .values.tensors import TensorValue
 
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = (  # those whose functions are followed as users' code is; all others break the graph
@@ -78,6 +80,9 @@ class Calls:
             if marks.get("__segue_disabled__"):
                 raise Break(f"{real.__qualname__} is disabled for capture", marks.get("__segue_disabled_reason__") or "")
             if is_leaf(real):
+                owner = args[0] if args else None
+                if isinstance(owner, TensorValue) and getattr(owner.type(), real.__name__, None) is real:  # the method as a function, or bound before
+                    return owner.call_method(self, real.__name__, args[1:], kwargs)
                 return self.leaf(real, args, kwargs, real.__qualname__)
         return self.follow(function, args, kwargs)
 
@@ -154,7 +159,10 @@ class Calls:
                 raise Break(str(error)) from None
             except Exception as error:
                 raise Break(f"{name} raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
-        return self.make(result)
+        made = self.make(result)
+        if made.source is None and isinstance(result, Tensor) and result._requires_grad and result._edge is None:
+            made.born = self.step  # a leaf; see Builder.keep_leaves
+        return made
 
     def python(self: Any, value: Value) -> Any:
         """The object that real code gets for a Value."""

@@ -16,7 +16,7 @@ import time
 import traceback
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,7 +28,7 @@ from ...eager.log import log
 from ...eager.stats import stats
 from .. import guards
 from .._capture import SKIP, CacheEntry
-from ..bytecode.breaks import CannotBreak, can_break, family_of
+from ..bytecode.breaks import CannotBreak, can_break, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
 from ..sources import MISSING
 from .attempt import Attempt, Knowledge
@@ -109,7 +109,7 @@ class CodeState:
     """What is known about one code object under one configuration."""
 
     compilations: int = 0
-    finished: int = 0  # of them, so that a thread that waited sees whether there is something new
+    entries: list[Any] = field(default_factory=list)  # what came of them
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
@@ -129,6 +129,7 @@ class Settings:
     shapes: dict[str, Any] = field(default_factory=dict)
     numerics: str = "eager"
     strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
+    break_before: Callable[[types.CodeType, int], bool] | None = None  # for tests: see forced_break
     states: dict[int, tuple[types.CodeType, CodeState]] = field(default_factory=dict)  # by identity: equal code may stand in two places
     captured: list[Captured] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -151,14 +152,14 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
         stats.count("transformed_frames")
         return None
     state = settings.state(code)
-    before = state.finished
     with one_at_a_time:
-        if state.finished != before:  # while this thread waited another one captured the code; the engine looks again
-            return None
-        try:
-            return compile_next(settings, state, code, view, entries)
-        finally:
-            state.finished += 1
+        for entry in state.entries:
+            if entry not in entries and entry.guards.check(view):  # another thread made it while this one waited
+                return entry
+        found = compile_next(settings, state, code, view, entries)
+        if isinstance(found, CacheEntry):
+            state.entries.append(found)
+        return found
 
 
 def compile_next(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> Any:
@@ -266,6 +267,8 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
         attempt = Attempt(view, code, knowledge)
+        if settings.break_before is not None:
+            attempt.before_step = forced_break(settings.break_before, code)
         try:
             entry = try_once(settings, state, attempt, start, number)
         finally:
@@ -273,6 +276,17 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
         if entry is not None:
             return entry
     raise Skip(f"no end after {MAX_ATTEMPTS} attempts")
+
+
+def forced_break(wanted: Callable[[types.CodeType, int], bool], code: types.CodeType) -> Callable[[int], None]:
+    """A hook for tests: the graph of a frame ends before each instruction for which `wanted(code, index)` is true, where a break is possible at all.
+    `index` counts the instructions of the original function, also when `code` is one of its resume functions."""
+
+    def before_step(index: int) -> None:
+        if can_break(code, index) is None and wanted(code, original_index(code, index)):
+            raise Break("a test asks for a break here")
+
+    return before_step
 
 
 def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:

@@ -83,9 +83,15 @@ def load_closure(frame: Frame, i: Any) -> None:
 def load_deref(frame: Frame, i: Any) -> None:
     found = frame.cell(i.argument).get(frame.run_state)
     if found is None:
-        text = f"cannot access free variable '{i.argument}' where it is not associated with a value in enclosing scope"
-        raise Observed(name_error(frame.run_state, NameError, text, i.argument))
+        raise _empty_cell(frame, i.argument)
     frame.push(found)
+
+
+def _empty_cell(frame: Frame, name: str) -> Observed:
+    if name not in frame.free:
+        return Observed(name_error(frame.run_state, UnboundLocalError, f"cannot access local variable '{name}' where it is not associated with a value", name))
+    text = f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope"
+    return Observed(name_error(frame.run_state, NameError, text, name))
 
 
 @handles("STORE_DEREF")
@@ -95,7 +101,10 @@ def store_deref(frame: Frame, i: Any) -> None:
 
 @handles("DELETE_DEREF")
 def delete_deref(frame: Frame, i: Any) -> None:
-    frame.cell(i.argument).set(frame.run_state, None)
+    cell = frame.cell(i.argument)
+    if cell.content is None:
+        raise _empty_cell(frame, i.argument)
+    cell.set(frame.run_state, None)
 
 
 @handles("LOAD_GLOBAL")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...eager.autograd.mode import enable_grad
 from ...eager.tensor import Tensor, wrap
 
 
@@ -145,6 +146,12 @@ def one_line(units: int, delta: int | None) -> bytes:
                 number >>= 6
             table.append(number)
     return bytes(table)
+
+
+def with_gradients(compiled: Any, *inputs: Any) -> tuple:
+    """The graph of a frame that was entered without gradients and switched them on."""
+    with enable_grad():
+        return compiled(*inputs)
 
 
 def append_item(target: list, item: Any) -> None:

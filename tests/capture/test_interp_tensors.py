@@ -433,3 +433,56 @@ def test_dtypes_are_keys_and_finfo_is_known():
         assert segue.equal(compiled(x), f(x))
     table[segue.bool] = 7.0
     assert segue.equal(compiled(segue.ones(3)), f(segue.ones(3)))
+
+
+def test_a_leaf_made_inside_keeps_its_history():
+    def made_inside(x):
+        w = x.detach().clone().requires_grad_()
+        return w, (w * 2).sum()
+
+    w, loss = compiled(made_inside)(x3())
+    loss.backward()
+    assert w.grad.tolist() == [2, 2, 2]
+
+    def depends_on_nothing_else(x):
+        return x.detach().clone().requires_grad_() * 2
+
+    assert compiled(depends_on_nothing_else)(x3()).requires_grad
+
+
+def test_the_gradient_of_a_tensor_made_inside_is_handed_on():
+    def with_gradient(x):
+        w = x.detach().clone().requires_grad_()
+        (w * w).sum().backward()
+        return w
+
+    w = check(with_gradient, x3())(x3())
+    assert w.grad.tolist() == (2 * x3()).tolist()
+
+
+def test_a_method_as_a_function_changes_the_tensor_outside():
+    def bound_before(x, change):
+        change()
+        return x * 2
+
+    x = segue.ones(2)
+    assert compiled(bound_before)(x, x.requires_grad_).requires_grad and x.requires_grad
+    y = segue.ones(2, 3)
+    compiled(lambda y: segue.Tensor.t_(y) * 2)(y)
+    assert tuple(y.shape) == (3, 2)
+
+
+def test_gradients_switched_on_inside():
+    w = segue.ones(3, requires_grad=True)
+
+    def enabled(x):
+        y = x * w
+        with segue.enable_grad():
+            z = y * w
+        return y, z
+
+    with segue.no_grad():
+        made = check(enabled, x3(), graphs=1)
+        _, z = made(x3())
+    z.sum().backward()
+    assert w.grad.tolist() == x3().tolist()

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from segue.capture.bytecode import NULL, CannotBreak, FrameState, Handled, break_frame, breaks, decode
-from segue.capture.bytecode.shape import HANDLED, VALUE
+from segue.capture.bytecode.shape import COPIED, HANDLED, VALUE, given
 
 from .resume_programs import PROGRAMS, Log
 
@@ -36,7 +36,7 @@ def entered_state(code):
     """The state of a resume function's frame where it goes into the original code."""
     entry = breaks.entry_of(code)
     names = iter(name for name in code.co_varnames if name.startswith("stack."))
-    stack = [NULL if kind is NULL else slot_of_parameter(next(names), kind) for kind in entry.shape]
+    stack = [NULL if kind is NULL else Handled(nothing, True) if kind == COPIED else slot_of_parameter(next(names), kind) for kind in entry.shape]
     return FrameState(dict.fromkeys(entry.bound), stack, cleared=frozenset(code.co_cellvars) - frozenset(entry.bound))
 
 
@@ -101,13 +101,13 @@ class Stepper:
             except BaseException as exception:
                 slots = arguments[: len(entry.bound)]
                 stack = list(arguments[len(entry.bound) :])
-                kept = sum(kind is not NULL for kind in entry.shape[: handler.depth])
+                kept = len(given(entry.shape[: handler.depth]))
                 shape = (*entry.shape[: handler.depth], *[VALUE] * handler.lasti, VALUE)
                 code = breaks.resume_code(entry.family, handler.target, shape, entry.bound)
                 function = types.FunctionType(code, broken.__globals__, "handler", None, closure)
                 order = breaks.entry_of(code).bound
-                given = dict(zip(entry.bound, slots))
-                return self.continuation((function, (*[given[name] for name in order], *stack[:kept], *[0] * handler.lasti, exception)))
+                known = dict(zip(entry.bound, slots))
+                return self.continuation((function, (*[known[name] for name in order], *stack[:kept], *[0] * handler.lasti, exception)))
 
         return run
 

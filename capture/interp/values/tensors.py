@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ....eager import dtypes
+from ....eager.tensor import Tensor
 from ... import sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
@@ -52,6 +53,7 @@ class TensorValue(Value):
         self.twin = twin
         self.source = source
         self.real = real
+        self.born: int | None = None  # the step at which a tensor that the graph made became a leaf
 
     def type(self) -> type:
         return type(self.twin)
@@ -107,6 +109,7 @@ class TensorValue(Value):
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name == "grad" or (name == "requires_grad" and self.source is None):
             run.leaf(setattr, [self, Constant(name), value], {}, f"Tensor.{name}")
+            self.born = run.step if name == "requires_grad" else self.born
             return
         raise self.unsupported(f"setting attribute '{name}'")
 
@@ -163,3 +166,6 @@ class TensorValue(Value):
 
     def build(self, out: Any) -> None:
         out.graph_result(self)
+        gradient = self.twin._grad
+        if isinstance(gradient, Tensor):
+            out.statement("store_attribute", self, Constant("grad"), out.attempt.tensor_value(gradient))
