@@ -390,7 +390,7 @@ class Builder:
             loader.places[source] = place
         if self.compiled is None:
             return
-        enables = not self.attempt.grad_mode_before and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
+        enables = not self.attempt.modes_before["enabled"] and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
         assembler.load_const(functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:
