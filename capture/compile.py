@@ -29,13 +29,14 @@ _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def compile(  # noqa: A001  (the public name)
     model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, shapes: dict | None = None, backend: Any = None, mode: str | None = None,
-    numerics: str = "eager", check: bool | None = None, wait: bool = True,
+    numerics: str = "eager", check: bool | None = None, wait: bool = True, memory_budget: float | None = None,
 ) -> Any:  # fmt: skip
     """Compile a function or a module; usable as a decorator, with and without arguments.
 
     `fullgraph=True` raises CaptureError where the graph would break. `dynamic`: None makes a size symbolic at its second value, True at once, False never. `shapes`
     names symbolic sizes of parameters: `{"x": ("B", 16)}`. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
-    `(graph_module, example_inputs) -> callable`. Raises TypeError for what cannot be called, ValueError for an unknown option.
+    `(graph_module, example_inputs) -> callable`. `memory_budget` (0 to 1; None: `config.memory_budget`) is the share of the bytes usually kept for the backward
+    that may be kept; the rest is computed again. Raises TypeError for what cannot be called, ValueError for an unknown option.
 
     >>> import segue
     >>> @segue.compile(backend="eager")
@@ -44,7 +45,8 @@ def compile(  # noqa: A001  (the public name)
     >>> f(segue.ones(3))
     tensor(6.)
     """
-    options = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait}
+    options = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait,
+               "memory_budget": memory_budget}  # fmt: skip
     if model is None:
         return functools.partial(compile, **options)
     if not callable(model):
@@ -52,6 +54,8 @@ def compile(  # noqa: A001  (the public name)
     for name, value in options.items():
         if value not in CHOICES.get(name, (value,)):
             raise ValueError(f"{name}={value!r} is not supported; there is {', '.join(map(repr, CHOICES[name]))}")
+    if memory_budget is not None and not 0 <= memory_budget <= 1:
+        raise ValueError(f"memory_budget={memory_budget!r} is not a share between 0 and 1")
     if config.disable:
         return model
     if isinstance(model, Module):
@@ -65,6 +69,7 @@ def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
     settings = Settings(
         backend=lookup_backend(options["backend"] or config.backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
         recompile_limit=config.recompile_limit, shapes=options["shapes"] or {}, numerics=options["numerics"],
+        memory_budget=config.memory_budget if options["memory_budget"] is None else float(options["memory_budget"]),
     )  # fmt: skip
     compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
     _live.add(compiled)

@@ -53,6 +53,8 @@ class Config:
     # graphs
     verify: bool = knob(False, "verify every invariant of a graph after each pass")
 
+    memory_budget: float = knob(1.0, "share of the bytes kept between forward and backward that may be; with less than 1 more is computed again, with 0 all")
+
     # inductor
     compiler: str = knob("", "the C++ compiler; empty: the first of $CXX, g++, clang++, c++ that runs")
     compiler_flags: str = knob("", "more flags for the C++ compiler, separated by spaces")

@@ -147,13 +147,13 @@ def replay(graph: Graph, values: dict[Node, Any], tracer: Tracer) -> None:
     try:
         for node in graph.nodes:
             if node.kind == "op":
-                tracer.line, tracer.module = node.line or "", node.module
+                tracer.line, tracer.module, tracer.in_checkpoint, tracer.walks = node.line or "", node.module, node.region, int(node.late)
                 STATE.enabled = node.differentiable
                 values[node] = run_node(node, values)
             elif node.kind == "constant":
                 values[node] = Tensor._wrap(tracer.constant(node.args[0]), Storage())
     finally:
-        STATE.enabled = enabled
+        STATE.enabled, tracer.in_checkpoint, tracer.walks = enabled, 0, 0
 
 
 def _tangent(source: Tensor) -> FakeValue:

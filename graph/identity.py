@@ -41,7 +41,7 @@ def identity(graph: Graph) -> list[str | bytes] | None:
 def _pieces(graph: Graph) -> Iterator[str | bytes]:
     number = {node: place for place, node in enumerate(graph.nodes)}
     for node in graph.nodes[:-1]:
-        known = f"{node.kind} {node.name} {_value(node.value)} {node.differentiable} {node.line} {node.module}"
+        known = f"{node.kind} {node.name} {_value(node.value)} {node.differentiable} {node.region} {node.late} {node.line} {node.module}"
         if node.kind == "constant":
             array = node.args[0]
             yield f"{known} {array.dtype.str} {array.shape}"

@@ -71,9 +71,11 @@ class Node:
     target     the `OpDef` of an op, else None
     value      a `FakeValue`, or a `SymInt` for an input that is a size; None for the output node
     differentiable   False when it was recorded while gradients were off: derivatives stop here
+    region     the number of the checkpoint that it stands in, whose inner values the backward computes again (0: none; less: such a repetition)
+    late       whether a backward recorded it
     """
 
-    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "users", "_meta", "__weakref__")
+    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "region", "late", "users", "_meta", "__weakref__")
 
     def __init__(
         self,
@@ -85,6 +87,8 @@ class Node:
         line: str | None = None,
         module: str | None = None,
         differentiable: bool = True,
+        region: int = 0,
+        late: bool = False,
     ) -> None:
         self.kind = kind
         self.target: Any = target
@@ -94,6 +98,8 @@ class Node:
         self.line = line
         self.module = module
         self.differentiable = differentiable
+        self.region = region
+        self.late = late
         self.users: dict[Node, None] = {}  # filled by the Graph that holds the node
         self._meta: dict[str, Any] | None = None
 
@@ -304,13 +310,13 @@ class Rewriter:
     def copy(self, node: Node, args: tuple | None = None) -> Node:
         """A copy of an old node with new arguments, at the end of the new graph."""
         new_args = self.map(node.args) if args is None else args
-        copied = Node(node.kind, node.target, new_args, node.value, node.name, node.line, node.module, node.differentiable)
+        copied = Node(node.kind, node.target, new_args, node.value, node.name, node.line, node.module, node.differentiable, node.region, node.late)
         copied._meta = None if node._meta is None else dict(node._meta)
         return self.add(copied)
 
     def op(self, target: OpDef, args: tuple, value: FakeValue, like: Node) -> Node:
         """A new operation that stands for the old node `like` (its line, module and gradient mode)."""
-        return self.add(Node("op", target, args, value, self.names.fresh(target.name), like.line, like.module, like.differentiable))
+        return self.add(Node("op", target, args, value, self.names.fresh(target.name), like.line, like.module, like.differentiable, like.region, like.late))
 
     def constant(self, array: Any, value: FakeValue, like: Node) -> Node:
         return self.add(Node("constant", None, (array,), value, self.names.fresh("constant"), like.line, like.module, like.differentiable))

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..eager.config import config
 from ..eager.ops.definition import OPS
 from .derivative import Joint
 from .flow import UNLIMITED, Network
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, nodes_in, symbols_of
+from .recompute import chosen, is_cheap, is_inner, is_repeatable
 from .symbolic import SymInt
 from .trace import COPY
 
@@ -43,8 +45,12 @@ class Partition:
     keep_all_bytes: int
 
 
-def partition(joint: Joint) -> Partition:
-    """Split a joint graph so that as few bytes as possible are kept between forward and backward."""
+def partition(joint: Joint, budget: float | None = None) -> Partition:
+    """Split a joint graph so that as few bytes as possible are kept between forward and backward.
+
+    With a budget of 1 only what is cheap is computed again, and what checkpoints keep to themselves; with less, as much of the rest as brings the bytes kept
+    down to that share of them, and with 0 all that may be. None: `config.memory_budget`.
+    """
     graph, copies = _copy_written_inputs(joint.graph)
     results, gradients = graph.outputs[: joint.results], graph.outputs[joint.results :]
     count = len(graph.inputs) - len(joint.roots)
@@ -53,10 +59,11 @@ def partition(joint: Joint) -> Partition:
     backward_roots = [node for node in gradients if isinstance(node, Node)]
     needed = _ancestors(backward_roots)
     forward = _ancestors([*nodes_in(tuple(results)), *(node for _, node in graph.writes)])
-    kept = _minimum_cut(graph, needed, after, forward, copies)
+    kept = _kept(graph, needed, after, forward, copies, config.memory_budget if budget is None else budget)
     keep_all = {node for late in needed if late in after for node in late.inputs if node not in after}
-    kept_inputs = [node for node in primals if node in kept]
-    kept_values = [node for node in graph.nodes if node in kept and node.kind == "op"]
+    kept_inputs = [node for node in primals if node in kept and (node in graph.outputs or _is_operand(node, after))]
+    copied = [_copy_of(node) for node in primals if node in kept and node not in kept_inputs]
+    kept_values = [*copied, *(node for node in graph.nodes if node in kept and node.kind == "op")]
     positions = {node: position for position, node in enumerate(primals)}
     places = {node: index for index, node in enumerate(results) if isinstance(node, Node)}
     outputs = list(results)
@@ -71,30 +78,42 @@ def partition(joint: Joint) -> Partition:
     sources = {source.symbol: source for source in graph.symbols}
     saved.extend(Saved("size", sources[size.expr].position, sources[size.expr].dim) for size in sizes)
     return Partition(
-        extract(graph, primals, outputs, graph.writes, "forward"),
-        extract(graph, [*backward_inputs, *sizes, *tangents], gradients, (), "backward"),
+        extract(graph, primals, outputs, graph.writes, "forward", copied),
+        extract(graph, [*backward_inputs, *sizes, *tangents], gradients, (), "backward", copied),
         tuple(saved),
         sum(node.value.nbytes_hint for node in kept_values if node not in results),
         sum(node.value.nbytes_hint for node in keep_all if node.kind == "op"),
     )
 
 
-def may_recompute(node: Node) -> bool:
-    """Whether the backward may compute an op's value again: its row says so, and nothing depends on its being the very same bits."""
-    tags = node.target.tags
-    return "alias" in tags or ("recompute" in tags and "random" not in tags and "compared" not in tags)
+def _kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node], budget: float) -> set[Node]:
+    """The nodes to keep within a budget."""
+    owned = set(nodes_in(graph.output_node.args))
+    nodes = [node for node in graph.nodes if node.kind == "op" and node in needed and node in forward and node not in after and node not in copies]
+    given = {node for node in nodes if not is_cheap(node) if not is_inner(node, owned)}
+    given |= {node for node in nodes if node.region > 0 and "alias" not in node.target.tags and not is_inner(node, owned)}  # what checkpoints hand on
+
+    def cut(again: set[Node]) -> set[Node]:
+        return _minimum_cut(graph, needed, after, copies | (given - again))
+
+    def bytes_kept(again: set[Node]) -> int:
+        return sum(node.value.nbytes_hint for node in cut(again) if node not in graph.outputs and (node.kind == "op" or not _is_operand(node, after)))
+
+    if budget >= 1:
+        return cut(set())
+    return cut(chosen([node for node in nodes if node in given and is_repeatable(node) and not isinstance(node.value, tuple)], bytes_kept, budget * bytes_kept(set())))
 
 
-def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node]) -> set[Node]:
-    """The nodes to keep: the lightest set without which the backward (`after`) cannot be reached from the inputs. `copies` are never made again."""
+def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[Node]) -> set[Node]:
+    """The nodes to keep: the lightest set without which the backward (`after`) cannot be reached from the inputs. What is `fixed` is never made again."""
     nodes = [node for node in graph.nodes if node in needed and node not in after]
     enter = {node: 2 * place for place, node in enumerate(nodes)}  # a node is an edge, from this vertex to the next
     source, sink = 2 * len(nodes), 2 * len(nodes) + 1
     network = Network(sink + 1)
     outputs = set(nodes_in(tuple(graph.outputs)))
-    given = {node for node in nodes if node.kind == "input" or node in copies or (node.kind == "op" and node in forward and not may_recompute(node))}
+    given = {node for node in nodes if node.kind == "input" or node in fixed}
     for node in nodes:
-        weight = _weight(node) if node.kind != "input" or _is_operand(node, after) or node in outputs else None
+        weight = _weight(node, node.kind == "input" and (_is_operand(node, after) or node in outputs))
         network.edge(enter[node], enter[node] + 1, UNLIMITED if weight is None else weight)
         if node in given:
             network.edge(source, enter[node])
@@ -109,18 +128,24 @@ def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], forward: set
     return {node for node in nodes if enter[node] not in behind and enter[node] + 1 in behind}
 
 
+def _copy_of(node: Node) -> Node:
+    """A copy of an input, for the backward."""
+    return Node("op", OPS[COPY], (node,), node.value.dense(), f"{node.name}_kept", node.line, node.module)
+
+
 def _is_operand(node: Node, after: set[Node]) -> bool:
-    """Whether the backward reads an input itself, as eager's tape would. Others are not kept just to compute from them again: the user may write there."""
+    """Whether the backward reads an input itself, as eager's tape would. Of others a copy is kept to compute from them again: the user may write there."""
     if isinstance(node.value, SymInt) or not after.isdisjoint(node.users):
         return True
     return any(user.kind == "op" and "alias" in user.target.tags and _is_operand(user, after) for user in node.users)
 
 
-def _weight(node: Node) -> int | None:
-    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs; of several results each is kept by itself)."""
-    if node.kind == "input":
+def _weight(node: Node, is_there: bool) -> int | None:
+    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs; of several results
+    each is kept by itself)."""
+    if node.kind == "input" and is_there:
         return 0
-    if node.kind == "constant" or "alias" in node.target.tags or isinstance(node.value, tuple):
+    if node.kind == "constant" or (node.kind == "op" and "alias" in node.target.tags) or isinstance(node.value, tuple):
         return None
     return max(1, node.value.nbytes_hint)
 
@@ -178,8 +203,10 @@ def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) 
     return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)] if env is not None else []
 
 
-def extract(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str) -> Graph:
-    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`."""
+def extract(
+    graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str, copies: Sequence[Node] = ()
+) -> Graph:
+    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` of inputs are nodes beside those of the graph."""
     roots = [*nodes_in(tuple(outputs)), *(node for _, node in writes)]
     cut = [node for node in inputs if isinstance(node, Node)]
     needed = _ancestors(roots, cut)
@@ -192,7 +219,9 @@ def extract(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes:
             value: FakeValue | SymInt = item.value
             made.append(rewriter.add(Node("input", None, (), value, item.name, item.line, item.module)))
             rewriter.place[item] = made[-1]
-    for node in graph.nodes[:-1]:
+            if item in copies:
+                rewriter.place[item.args[0]] = made[-1]
+    for node in [*graph.nodes[:-1], *copies]:
         if node in needed and node not in rewriter.place:
             rewriter.place[node] = rewriter.copy(node)
     new_writes = [(position, rewriter.place[node]) for position, node in writes]

@@ -20,6 +20,7 @@ from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
 from .ir import Graph, Node, Rewriter
+from .recompute import repeat_regions
 from .symbolic import SymInt, same_shape, same_size, structural_key
 from .verifier import verify
 
@@ -63,7 +64,7 @@ def common_subexpressions(graph: Graph) -> Graph:
             array = node.args[0]
             key: Any = ("constant", array.dtype.str, array.shape, array.tobytes()) if array.size <= FOLD_LIMIT else ("constant", id(array))
         else:
-            key = (node.target.name, tuple(map(argument_key, args)), node.differentiable)
+            key = (node.target.name, tuple(map(argument_key, args)), node.differentiable, node.region)
         found = known.get(key)
         if found is None:
             found = known[key] = rewriter.copy(node, args)
@@ -333,7 +334,7 @@ def forget_history(graph: Graph) -> Graph:
 # The pipelines
 
 BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, common_subexpressions, dead_code)
-FOR_BACKEND: tuple[Pass, ...] = (forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, dead_code)
+FOR_BACKEND: tuple[Pass, ...] = (forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_regions, dead_code)
 
 
 def run_passes(graph: Graph, pipeline: tuple[Pass, ...]) -> Graph:

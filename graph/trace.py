@@ -11,7 +11,8 @@ and each draw has the number of the call within the graph.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,6 +102,8 @@ class Tracer:
         self.line: str | None = None
         self.module: str | None = None
         self.inner: Any = None  # the tracer of a region in the making inside of this graph
+        self.in_checkpoint = self.checkpoints = 0  # the checkpoint that is being recorded, and how many there were
+        self.walks = 0  # how many backwards are being recorded, one within the other
         self._differentiable: bool | None = None
         self._constants: dict[int, tuple[Any, Any, Node]] = {}
         self._record_of: dict[Node, InputRecord] = {}
@@ -194,6 +197,16 @@ class Tracer:
         """Within the block nothing goes on the tape, and the recorded nodes are marked as differentiable or not."""
         return Recording(self, differentiable)
 
+    @contextmanager
+    def checkpoint(self) -> Iterator[None]:
+        """Within the block nodes belong to a checkpoint of their own."""
+        before = self.in_checkpoint
+        self.in_checkpoint = self.checkpoints = self.checkpoints + 1
+        try:
+            yield
+        finally:
+            self.in_checkpoint = before
+
     def record(self, op: OpDef, args: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
         """What the dispatcher calls in place of a kernel: the traced array of the result."""
         shape = tuple(shape)
@@ -220,7 +233,8 @@ class Tracer:
         """Append an op node with ready arguments."""
         mode = STATE.enabled if self._differentiable is None else self._differentiable
         differentiable = mode and differentiable
-        node = self._append(Node("op", op, args, value, self.names.fresh(op.name), self._place(), self.module, differentiable))
+        name = self.names.fresh(op.name)
+        node = self._append(Node("op", op, args, value, name, self._place(), self.module, differentiable, 0 if self.walks else self.in_checkpoint, self.walks > 0))
         if differentiable and op.vjp is not None and not self.carries_gradient.isdisjoint(node.inputs):
             self.carries_gradient.add(node)
         return node

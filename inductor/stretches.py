@@ -114,7 +114,7 @@ def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Nod
         native = node.kind == "op" and kind_of(node) != "host" and level[node] == number
         if native or node.kind == "constant":
             args = _mapped(node.args, placed)
-            made = Node(node.kind, node.target, args, node.value, node.name, node.line, node.module, node.differentiable)
+            made = Node(node.kind, node.target, args, node.value, node.name, node.line, node.module, node.differentiable, node.region, node.late)
         else:
             made = Node("input", None, (), _as_input(node), node.name, node.line, node.module)
             inputs.append(node)

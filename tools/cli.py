@@ -19,7 +19,7 @@ import segue
 from segue.inductor import cache
 
 from . import doctor, house
-from .bench import gpt, start
+from .bench import gpt, memory, start
 from .demo import main as demo
 from .fuzz import command as fuzz
 
@@ -100,7 +100,10 @@ def run_fuzz(options: argparse.Namespace) -> int:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """Print one table of timings."""
+    """Print one table of timings, or of bytes."""
+    if options.what == "memory":
+        print(memory.markdown(memory.measure()))
+        return 0
     if options.what == "start":
         table = Table("a fresh process", "seconds", title="start: the demo's GPT, whole step")
         for what, seconds in start.measure(options.repeat):
@@ -127,7 +130,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "demo": (run_demo, "train two models three ways each and compare"),
     "doctor": (run_doctor, "say what segue finds on this machine"),
     "cache": (run_cache, "show the disk cache, or empty it"),
-    "bench": (run_bench, "time the start of a process, or the steps of the demo's GPT"),
+    "bench": (run_bench, "time the start of a process or the steps of the demo's GPT, or count what training keeps for the backward"),
     "house": (run_house, "the table of the source tree and its rules"),
     "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
     "minimise": (run_minimise, "cut the failing program of a seed down to what its failure needs"),
@@ -142,7 +145,7 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
     made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
     made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
-    made["bench"].add_argument("what", choices=("start", "gpt"), help="what is timed")
+    made["bench"].add_argument("what", choices=("start", "gpt", "memory"), help="what is measured")
     made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt (default: 20)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")

@@ -1,5 +1,5 @@
-"""Utilities; `segue.utils.data` has the data sets and the loader."""
+"""Utilities: data sets and the loader, checkpoints."""
 
-from . import _mode_utils, data
+from . import _mode_utils, checkpoint, data
 
-__all__ = ["_mode_utils", "data"]
+__all__ = ["_mode_utils", "checkpoint", "data"]

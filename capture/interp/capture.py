@@ -128,6 +128,7 @@ class Settings:
     recompile_limit: int = 16
     shapes: dict[str, Any] = field(default_factory=dict)
     numerics: str = "eager"
+    memory_budget: float = 1.0
     strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
     break_before: Callable[[types.CodeType, int], bool] | None = None  # for tests: see forced_break
     states: dict[int, tuple[types.CodeType, CodeState]] = field(default_factory=dict)  # by identity: equal code may stand in two places
@@ -171,7 +172,8 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
     if entries:
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
-    with stats.timed("compile_seconds"), config.override(numerics=settings.numerics), settings.observer.capturing(), no_collection():
+    knobs = config.override(numerics=settings.numerics, memory_budget=settings.memory_budget)
+    with stats.timed("compile_seconds"), knobs, settings.observer.capturing(), no_collection():
         try:
             return capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):

@@ -11,8 +11,10 @@ import inspect
 from typing import Any
 
 from ...eager import control
+from ...eager.checkpoint import checkpoint
 from ...eager.transforms import calls, jacobians
 from .builtins import FUNCTIONS
+from .outcome import Break
 from .values.base import Value
 from .values.callbacks import Apart, Box, Callback, Handed
 from .wrapping import MAKERS
@@ -44,6 +46,18 @@ STEERED = {
     control.cond: ("true_fn", "false_fn"), control.while_loop: ("cond_fn", "body_fn"), control.scan: ("combine_fn",), control.map: ("f",),
 }  # fmt: skip
 FUNCTIONS.update({function: _steered(function, names) for function, names in STEERED.items()})
+OPTIONS_OF_CHECKPOINTS = ("use_reentrant", "preserve_rng_state", "determinism_check", "debug", "early_stop")
+
+
+def _checkpoint(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
+    """The function is followed, and its nodes are marked: what they give may be computed again in the backward, with the same random numbers."""
+    if "context_fn" in kwargs:
+        raise Break("checkpoint() with a context_fn is not captured", "call it outside of the compiled function")
+    with run.tracer.checkpoint():
+        return run.call(function, list(args), {name: value for name, value in kwargs.items() if name not in OPTIONS_OF_CHECKPOINTS})
+
+
+FUNCTIONS[checkpoint] = _checkpoint
 MAKERS[Box] = lambda run, box: box.value
 for _function in (calls.value_and_grad, calls.vjp, calls.jvp, calls.linearize, calls.vmap, jacobians.jacrev, jacobians.jacfwd):
     FUNCTIONS[_function] = _carried_out(_function)

@@ -134,6 +134,9 @@ def _walk(
     sums = _Sums()
     previous, autocast = STATE.enabled, STATE.autocast
     STATE.enabled, STATE.autocast = create_graph, None
+    tracers = tuple(STATE.tracers)
+    for tracer in tracers:
+        tracer.walks += 1
     watched: dict[Any, list[Any]] = {}  # edges whose gradient somebody wants although they are not leaves
     for target in targets or ():
         if (edge := target._edge) is not None:
@@ -158,6 +161,8 @@ def _walk(
                 node.release()
     finally:
         STATE.enabled, STATE.autocast = previous, autocast
+        for tracer in tracers:
+            tracer.walks -= 1
     return sums.of_leaf
 
 

@@ -226,19 +226,13 @@ class OperatorNode(Node):
 
     def _pack(self, out: Any) -> None:
         """Hand what is saved to the user's hooks (see saved.py)."""
-        hooks = STATE.saved_hooks[-1]
-
-        def packed(value: Any) -> Any:
-            if type(value) in (tuple, list):
-                return tuple(packed(part) for part in value)
-            return Packed(value, _way_back(value), hooks, type(out)._wrap) if hasattr(value, "_data") else value
-
+        hooks, wrap = STATE.saved_hooks[-1], type(out)._wrap
         assert self.args is not None
         for position, _ in self.versions:
-            self.args[position] = packed(self.args[position])
+            self.args[position] = _packed(self.args[position], hooks, wrap)
         self.versions = []
         if self.out is not None:
-            self.out = Packed(out, self, hooks, type(out)._wrap)
+            self.out = Packed(out, self, hooks, wrap)
             self.out.requires_grad = True
 
     def name(self) -> str:
@@ -303,6 +297,12 @@ class OperatorNode(Node):
     def release(self) -> None:
         self.args = None
         self.out = None
+
+
+def _packed(value: Any, hooks: tuple, wrap: Callable) -> Any:
+    if type(value) in (tuple, list):
+        return tuple(_packed(part, hooks, wrap) for part in value)
+    return Packed(value, _way_back(value), hooks, wrap) if hasattr(value, "_data") else value
 
 
 def _unpacked(argument: Any) -> Any:
