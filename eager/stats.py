@@ -25,6 +25,7 @@ COUNTERS = {  # name -> what it counts
     "host_nodes": "operators of compiled graphs that run as eager kernels",
     "build_seconds": "seconds in the C++ compiler and linker",
     "builds": "runs of the C++ compiler",
+    "compiler_questions": "short questions to the C++ compiler: what it is, and where its linker is",
     "lowerings": "graphs that were lowered to loops and scheduled",
     "program_hits": "graphs whose finished program the disk cache held, so that nothing was lowered",
     "cache_hits": "libraries that the disk cache held",

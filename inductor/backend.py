@@ -67,7 +67,7 @@ def runner_of(program: Program) -> Runner:
     """Build a program and load it. Raises BuildError where there is no compiler."""
     log("schedule", lambda: _summary(program))
     log("code", program.source)
-    library = build(program.source)
+    library = build(program.units)
     constants = tuple(np.ascontiguousarray(array) for array in program.constants)
     launcher = make_launcher(
         library, program.inputs, program.outputs, symbols=program.symbols, arena_bytes=program.arena_bytes, constants=constants

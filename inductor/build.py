@@ -58,8 +58,12 @@ def headers_digest() -> str:
 
 
 def library_key(sources: Sequence[str], tools: Toolchain, exports: Sequence[str] = EXPORTS) -> str:
-    """The content address of what `build` makes."""
-    return digest(["library", headers_digest(), tools.identity, *exports, *sources])
+    """The content address of what `build` makes. Comments, which quote the user's lines, do not count."""
+    return digest(["library", headers_digest(), tools.identity, *exports, *map(_without_comments, sources)])
+
+
+def _without_comments(source: str) -> str:
+    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("//"))
 
 
 def build(sources: str | Sequence[str], *, numerics: str | None = None, exports: Sequence[str] = EXPORTS) -> Library:

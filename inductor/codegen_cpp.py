@@ -18,6 +18,8 @@ from .schedule import BLOCK
 LONG = 4096  # a float sum over more columns than this runs in blocks
 SCRATCH_BYTES = 32768  # scratch rows up to this size lie on the stack
 TASK = 3000.0  # nanoseconds of work that are worth a thread
+WIDEST = 16  # lanes of the widest vectors; LONG, BLOCK and GRAIN are multiples of it
+GRAIN = 64  # columns of a kernel without rows are cut between threads at multiples of it
 
 
 class KernelPrinter(ValuePrinter):
@@ -38,7 +40,7 @@ class KernelPrinter(ValuePrinter):
         self._scratch_rows()
         if self.flat:
             self._rows_values(0)
-            self._pass(0, "begin", "end")
+            self._pass(0, "begin", "end", _even(kernel.columns[0].size))
             return
         self._invariant()
         if not kernel.rows and not kernel.chunks:
@@ -114,9 +116,11 @@ class KernelPrinter(ValuePrinter):
             self._rows_values(number)
             columns = [run.size for run in kernel.columns]
             end = self.size(columns[-1]) if columns else ""
+            even = _even(*columns[-1:])
             if kernel.limit is not None:
                 end = f"least({BLOCK}, {self.size(kernel.limit)} - {kernel.chunks[0].name} * {BLOCK})"
-            self._pass(number, "0", end)
+                even = _even(kernel.limit)
+            self._pass(number, "0", end, even)
         self._rows_values(kernel.passes)
         for store in kernel.stores:
             if not kernel.by_column(store):
@@ -135,8 +139,8 @@ class KernelPrinter(ValuePrinter):
             if value in kernel.used and not kernel.is_column(value) and kernel.stage[value] == stage and value.op != "reduce":
                 self.define(value)
 
-    def _pass(self, number: int, begin: str, end: str) -> None:
-        """One walk over the columns of a row."""
+    def _pass(self, number: int, begin: str, end: str, even: bool) -> None:
+        """One walk over the columns of a row. `even`: begin and end are multiples of WIDEST."""
         kernel = self.kernel
         folds = kernel.folds(number)
         sinks = kernel.column_sinks(number)
@@ -159,7 +163,7 @@ class KernelPrinter(ValuePrinter):
             inner = {fold: f"b{name[1:]}" for fold, name in accumulators.items()}
             for fold, name in inner.items():
                 self.line(self._accumulator(fold, name))
-        self.open(f"for_lanes({begin}, {end}, [&](auto w, int64_t {kernel.columns[-1].name})")
+        self.open(f"for_lanes{f'<{WIDEST}>' if even else ''}({begin}, {end}, [&](auto w, int64_t {kernel.columns[-1].name})")
         self._columns(number, inner, sinks, fills)
         self.close("});")
         if blocked:
@@ -278,7 +282,12 @@ class KernelPrinter(ValuePrinter):
         nanoseconds = kernel.cost_per_row()
         if self.flat:
             per_element = max(nanoseconds - 5, 0.01) / max(hint(kernel.columns[0].size), 1)
-            return max(64, int(TASK / max(per_element, 0.001)) // 64 * 64)
+            return max(GRAIN, int(TASK / max(per_element, 0.001)) // GRAIN * GRAIN)
         if kernel.chunks:
             nanoseconds *= chunk_rows(kernel.group)
         return max(1, int(TASK / nanoseconds))
+
+
+def _even(*sizes: Any) -> bool:
+    """Whether no vector is cut short at the end of any of these sizes, whatever the width of vectors."""
+    return all(type(size) is int and size % WIDEST == 0 for size in sizes)

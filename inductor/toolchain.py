@@ -8,18 +8,20 @@ set, so that an object is never used by another compiler or on another kind of p
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from ..eager.config import config
 from ..eager.errors import BackendError
-from .cache import digest
+from ..eager.stats import stats
+from .cache import current, digest
 
 INCLUDE = Path(__file__).parent / "csrc" / "include"
 CANDIDATES = ("g++", "clang++", "c++")
@@ -30,6 +32,12 @@ QUESTION_SECONDS = 30  # a compiler that does not answer a question within this 
 FLAGS = ("-std=c++17", "-O2", "-ftree-vectorize", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fwrapv", "-fno-strict-aliasing",
          "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fPIC", "-w")  # fmt: skip
 FAMILY_FLAGS = {"gcc": ("-fvect-cost-model=dynamic", "-Wno-psabi"), "clang": ()}
+KIND = "toolchain"
+VARIABLES = ("COMPILER_PATH", "CPATH", "CPLUS_INCLUDE_PATH", "GCC_EXEC_PREFIX")  # of the environment, which a compiler reads
+PROCESSOR_FACTS = frozenset(
+    ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "features", "cpu implementer", "cpu architecture", "cpu variant", "cpu part", "isa")
+)
+_COMPILER = re.compile(r"/([\w.-]+-)?(g\+\+|gcc|clang\+\+|clang|c\+\+)(-[\d.]+)?$")  # a file that is the compiler itself
 NUMERICS_FLAGS = {"eager": (), "fast": ("-ffp-contract=fast",)}
 ISA_FLAGS = {
     "native": ("-march=native",),
@@ -50,6 +58,7 @@ class BuildError(BackendError):
 
 def ask(command: Sequence[str]) -> str:
     """Standard output of a short command. Raises BuildError with the command's own words."""
+    stats.count("compiler_questions")
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=QUESTION_SECONDS, stdin=subprocess.DEVNULL, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -135,6 +144,31 @@ def _stamp(program: str) -> str:
     return f"{os.path.realpath(program)} {state.st_size} {state.st_mtime_ns}"
 
 
+def _answer(question: list[str], stamp: str) -> str:
+    """The macros that a compiler tells; asked once for each file of a compiler on each kind of processor, and kept on disk."""
+    processor = _processor()
+    if processor is None or not _COMPILER.search(stamp.split(" ", 1)[0]):  # a script, or ccache: the compiler behind it may change unseen
+        return ask(question)
+    key = digest([KIND, stamp, processor, *question, *(os.environ.get(name, "") for name in VARIABLES)])
+    found = current().get(KIND, key)
+    if found is not None:
+        return found.decode()
+    macros = ask(question)
+    current().put(KIND, key, macros.encode())
+    return macros
+
+
+@cache
+def _processor() -> str | None:
+    """What tells kinds of processors apart, for which `-march=native` means different things; None where it is not known."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0]
+    except OSError:
+        return None
+    rows = [line.partition(":") for line in first.splitlines()]
+    return "\n".join(f"{name.strip()}:{value}" for name, _, value in rows if name.strip().lower() in PROCESSOR_FACTS)
+
+
 def _examine(command: tuple[str, ...], numerics: str) -> Toolchain:
     """The toolchain of one command. Raises BuildError where it does not run or does not take the flags."""
     program = shutil.which(command[0])
@@ -143,7 +177,7 @@ def _examine(command: tuple[str, ...], numerics: str) -> Toolchain:
     extra = (*ISA_FLAGS[config.isa], *NUMERICS_FLAGS[numerics], *shlex.split(config.compiler_flags))
     resolved = (program, *command[1:])
     question = [*resolved, *FLAGS, *extra, "-dM", "-E", "-x", "c++", os.devnull]
-    macros = ask(question)
+    macros = _answer(question, _stamp(program))
     family = "clang" if "__clang__" in macros else "gcc"
     return Toolchain(resolved, (*FLAGS, *FAMILY_FLAGS[family], *extra), macros, _stamp(program))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..graph.ir import FakeValue
 from ..graph.symbolic import SymInt
+from . import runtime
 from .codegen_cpp import KernelPrinter
 from .cpp_values import STORAGE, SYMBOL, size_text
 from .expressions import size_of
@@ -19,12 +20,16 @@ from .program import Builder
 from .steps import Step
 from .units import Buffer, is_contiguous, shape_of
 
+TOGETHER = 8  # kernels up to which a program is one translation unit: small programs gain more by inlining than by compilers side by side
+ENTRY_WEIGHT = 0.07  # characters of the entry, in characters of kernels that take the compiler as long
+COLD = '#pragma GCC optimize ("O0")\n#pragma clang optimize off\n'  # a long entry only calls: optimising it takes longer than all that it could save
+
 
 @dataclass
 class Program:
-    """What compiling a graph gives, before the compiler runs."""
+    """What compiling a graph gives, before the compiler runs. `units`: the translation units, those that take longest first."""
 
-    source: str
+    units: list[str]
     inputs: list[tuple]
     outputs: list[tuple]
     symbols: int
@@ -35,6 +40,11 @@ class Program:
     functions: int
     calls: int
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        """All units, one after the other."""
+        return "\n".join(self.units)
 
 
 class ProgramPrinter:
@@ -123,14 +133,14 @@ class ProgramPrinter:
         unpack += [f"(void){SYMBOL}{symbol.name};" for symbol in self.built.symbols]
         offsets = self._offsets()
         lines = [
-            '#include "segue_loops.h"', "using namespace segue;", "", *self.bodies, "",
             "SEGUE_API int64_t segue_entry(void** in, void** out, const int64_t* sizes, char* arena, const segue_runtime* rt) {",
             "    int64_t failed = 0;", *("    " + line for line in (*unpack, *offsets, *calls)), "    return failed;", "}", *shapes, "",
         ]  # fmt: skip
+        units = translation_units(self.bodies, "\n".join(lines), max(1, runtime.threads()), slim=not symbolic)
         loops = [step for step in self.built.steps if step.printer is not None]
         ran = [step for step in loops if step.printer is not None and not step.printer.kernel.is_empty]
         return Program(
-            "\n".join(lines), self._input_specs(), self._launcher_outputs(), len(self.built.symbols), [node.args[0] for node in self.built.lowering.constants],
+            units, self._input_specs(), self._launcher_outputs(), len(self.built.symbols), [node.args[0] for node in self.built.lowering.constants],
             self.built.plan.static_bytes, symbolic, len(ran), len(self.functions), len(self.built.steps) - len(loops), self.built.scheduler.notes,
         )  # fmt: skip
 
@@ -185,3 +195,22 @@ class ProgramPrinter:
             else:
                 found.append(("computed",) if spec[0] == "computed" else spec)
         return found
+
+
+def translation_units(bodies: list[str], entry: str, compilers: int, slim: bool) -> list[str]:
+    """The text of a program: one unit where it is short, else its kernels in as many units as compilers run at once, and then its entry.
+
+    `slim`: whether the entry computes no sizes, and so needs no arithmetic of ours.
+    """
+    head = '#include "segue_loops.h"\nusing namespace segue;\n\n'
+    if len(bodies) <= TOGETHER:
+        return ["\n".join([head, *bodies, "", entry])]
+    shares: list[list[int]] = [[] for _ in range(min(compilers, len(bodies)))]
+    weights = [ENTRY_WEIGHT * len(entry), *[0.0] * (len(shares) - 1)]  # the compiler that is done first takes the entry
+    for number in sorted(range(len(bodies)), key=lambda number: -len(bodies[number])):
+        lightest = min(range(len(shares)), key=weights.__getitem__)
+        shares[lightest].append(number)
+        weights[lightest] += len(bodies[number])
+    kernels = [head + "\n".join(bodies[number].replace("static void", "SEGUE_KERNEL", 1) for number in sorted(share)) for share in shares if share]
+    declared = "".join(f"SEGUE_KERNEL k{number}(int64_t begin, int64_t end, void* context);\n" for number in range(len(bodies)))
+    return [*kernels, f'{COLD}#include "{"segue_entry.h" if slim else "segue_loops.h"}"\nusing namespace segue;\n\n{declared}\n{entry}']

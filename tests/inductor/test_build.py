@@ -14,6 +14,7 @@ import pytest
 from segue.eager.config import config
 from segue.eager.stats import stats
 from segue.inductor import build as build_module
+from segue.inductor import toolchain as toolchain_module
 from segue.inductor.build import BuildError, build, library_key, make_launcher
 from segue.inductor.cache import Cache, current
 from segue.inductor.toolchain import Toolchain, toolchain
@@ -43,6 +44,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(temporary))
     with config.override(cache_dir=str(tmp_path / "cache"), cache=True):
         yield tmp_path / "cache"
+    toolchain_module._found.clear()
 
 
 def test_second_build_runs_no_compiler(folder):
@@ -95,6 +97,46 @@ def test_the_key_depends_on_what_matters(monkeypatch):
     other = Toolchain(tools.command, tools.flags, tools.macros + "#define __AMX__ 1\n", tools.stamp)
     assert other.identity != tools.identity
     assert Toolchain(tools.command, tools.flags, tools.macros, "replaced").identity != tools.identity
+
+
+def test_comments_are_no_part_of_the_key():
+    tools = toolchain()
+    moved = SOURCE.replace("using namespace", "    // add  train.py:8\nusing namespace")
+    assert library_key([moved], tools) == library_key([SOURCE], tools)
+    assert library_key([SOURCE.replace("100", "101")], tools) != library_key([SOURCE], tools)
+
+
+def questions(ask) -> int:
+    """How often the compiler is asked what it is, as in a process that has not asked yet."""
+    toolchain_module._found.clear()
+    before = stats.read()
+    ask()
+    return stats.since(before)["compiler_questions"]
+
+
+@pytest.mark.skipif(not toolchain_module._COMPILER.search(os.path.realpath(toolchain().command[0])), reason="the compiler stands behind a script")
+def test_the_compiler_is_asked_once_on_a_machine(folder, monkeypatch):
+    toolchain_module._found.clear()
+    assert questions(toolchain) == 1
+    first = toolchain().identity
+    assert questions(toolchain) == 0 and toolchain().identity == first
+    with config.override(compiler_flags="-DX=1"):
+        assert questions(toolchain) == 1
+    (entry,) = (path for path in (folder / "v1" / "toolchain").rglob("*.bin") if b"define X 1" not in path.read_bytes())
+    entry.write_bytes(b"damaged" + entry.read_bytes()[7:])
+    assert questions(toolchain) == 1 and toolchain().identity == first
+    monkeypatch.setattr(toolchain_module, "_processor", lambda: "another one")
+    assert questions(toolchain) == 1 and questions(toolchain) == 0
+    stamp = toolchain_module._stamp
+    monkeypatch.setattr(toolchain_module, "_stamp", lambda program: stamp(program) + "1")  # the compiler was replaced
+    assert questions(toolchain) == 1 and toolchain().identity != first
+    monkeypatch.setattr(toolchain_module, "_processor", lambda: None)
+    assert questions(toolchain) == 1 and questions(toolchain) == 1
+
+
+def test_a_script_in_the_place_of_a_compiler_is_asked_each_time(folder, tmp_path):
+    with config.override(compiler=str(slow_compiler(tmp_path, "exit 1"))):
+        assert questions(toolchain) == 1 and questions(toolchain) == 1
 
 
 def test_a_failing_compile_leaves_a_log(folder):
@@ -180,7 +222,7 @@ def test_control_c_stops_the_compiler_and_leaves_nothing(folder, tmp_path):
     while alive(compiler) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not alive(compiler)
-    assert list(temporary.iterdir()) == [] and [p for p in folder.rglob("*") if p.is_file()] == []
+    assert list(temporary.iterdir()) == [] and [p for p in folder.rglob("*") if p.is_file() and "toolchain" not in p.parts] == []
     done = run_python(CODE, SEGUE_CACHE_DIR=str(folder))
     assert done.stdout.strip() == "built", done.stderr
 
@@ -189,7 +231,7 @@ def test_two_processes_at_once(folder):
     environment = {**os.environ, "SEGUE_CACHE_DIR": str(folder)}
     processes = [subprocess.Popen([sys.executable, "-c", CODE], env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert {process.communicate(timeout=120)[0].strip() for process in processes} <= {"built", "hit"}
-    assert len([p for p in folder.rglob("*") if p.is_file()]) == 1
+    assert len([p for p in folder.rglob("*.so") if p.is_file()]) == 1
     assert run_python(CODE, SEGUE_CACHE_DIR=str(folder)).stdout.strip() == "hit"
 
 

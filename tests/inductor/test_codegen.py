@@ -10,6 +10,7 @@ import segue
 import segue.nn.functional as F
 from segue.inductor import runtime
 from segue.inductor.backend import compile_graph, program_of
+from segue.inductor.translation import TOGETHER, translation_units
 
 
 def layers(count):
@@ -105,3 +106,27 @@ def test_sums_are_as_good_as_pairwise(name):
     x = np.random.default_rng(0).uniform(0, 1, shape).astype(np.float32)
     (got,) = compile_graph(traced(function, x))([x])
     np.testing.assert_allclose(got, x.astype(np.float64).sum(axis=axis), rtol=2e-6)
+
+
+def test_a_long_program_is_several_units_with_the_entry_by_itself():
+    bodies = [f"// neg  train.py:{n}\nstatic void k{n}(int64_t begin, int64_t end, void* context) {{ {'x;' * n} }}" for n in range(TOGETHER + 4)]
+    entry = "SEGUE_API int64_t segue_entry(...) {}\n"
+    (together,) = translation_units(bodies[:TOGETHER], entry, 2, True)
+    assert together.count("static void") == TOGETHER and entry in together
+    *kernels, cold = translation_units(bodies, entry, 2, True)
+    assert len(kernels) == 2 and not any("segue_entry(" in unit for unit in kernels) and entry in cold and "segue_loops" not in cold
+    assert sorted("".join(kernels).count(f"SEGUE_KERNEL k{n}(") for n in range(len(bodies))) == [1] * len(bodies)
+    assert all(f"SEGUE_KERNEL k{n}(" in cold for n in range(len(bodies)))
+    assert "segue_loops" in translation_units(bodies, entry, 2, False)[-1]
+    assert len(translation_units(bodies, entry, 1, True)) == 2
+
+
+@pytest.mark.parametrize("size", [32, 33])
+def test_many_kernels_in_several_units_compute_what_one_unit_computes(size):
+    def f(x):
+        return [((x[k:] * k).cumsum(0).relu() + k).sum(0) for k in range(12)]
+
+    graph = traced(f, floats(20, size))
+    program = program_of(graph)
+    assert program.functions > TOGETHER and len(program.units) == min(runtime.threads(), program.functions) + 1
+    compare(graph, compile_graph(graph), [floats(20, size, seed=1)])

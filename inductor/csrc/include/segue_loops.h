@@ -114,34 +114,6 @@ SEGUE_INLINE float partials_sum(one, const float* p, int64_t count, int64_t stri
     return (float)total;
 }
 
-/* ---- Kernels that do not need each other, in one parallel region: their ranges are cut into blocks of `grain` steps, counted through. */
-struct task {
-    segue_range run;
-    void** pointers;
-    int64_t extent, grain;
-};
-struct batch {
-    const task* tasks;
-    int count;
-    int64_t first[65];
-};
-static void run_blocks(int64_t begin, int64_t end, void* context) {
-    const batch* all = (const batch*)context;
-    for (int n = 0; n < all->count; ++n) {
-        const task* one = all->tasks + n;
-        int64_t from = begin > all->first[n] ? begin : all->first[n], to = end < all->first[n + 1] ? end : all->first[n + 1];
-        if (from >= to) continue;
-        from = (from - all->first[n]) * one->grain;
-        to = (to - all->first[n]) * one->grain;
-        one->run(from, to < one->extent ? to : one->extent, one->pointers);
-    }
-}
-static inline void run_together(const segue_runtime* rt, const task* tasks, int count) {
-    batch all = {tasks, count, {}};
-    for (int n = 0; n < count; ++n) all.first[n + 1] = all.first[n] + (tasks[n].extent + tasks[n].grain - 1) / tasks[n].grain;
-    rt->parallel_for(0, all.first[count], 1, run_blocks, &all);
-}
-
 /* ---- Position of the greatest (or least) element: the first of equals, the first NaN before all. */
 SEGUE_INLINE bool beats(float x, float y) { return x > y; }
 template <class V> SEGUE_INLINE auto is_nan(V x) { return x != x; }

@@ -12,6 +12,7 @@
  * Loads widen, stores narrow (integers wrap, floats round to nearest even). A value may be given as a scalar where a vector is wanted: it is spread.
  *
  *   for_lanes(begin, end, body)          body(where, i) for i = begin, begin + LANES ...: `where` is whole{} or, once at the end, part{count}
+ *   for_lanes<M>(begin, end, body)       the same where begin and end are multiples of M; where LANES divides M there is no part to compile
  *   load(where, p)  store(where, p, x)   LANES elements (whole), the first count (part: other lanes 0, nothing beyond is touched), or one (one{})
  *   load(p) store(p, x) load_partial(p, count) store_partial(p, x, count) load_one(p) store_one(p, x)    the same, spelt out
  *   load_strided(p, stride)  gather(p, index)  gather(p, index, mask)  scatter(p, index, x[, mask])      strides and indices in elements
@@ -28,7 +29,7 @@
  * The functions of segue_math.h (exp, tanh ...) and the generator of segue_philox.h follow at the end. */
 #ifndef SEGUE_VECTOR_H
 #define SEGUE_VECTOR_H
-#include "segue_runtime.h"
+#include "segue_entry.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && !defined(SEGUE_GENERIC)
 #define SEGUE_AVX512 1
@@ -64,8 +65,6 @@
 namespace segue {
 
 enum { LANES = SEGUE_VECTOR_BYTES / 4, HALF_LANES = LANES / 2 };
-struct half { uint16_t bits; };
-struct bfloat16 { uint16_t bits; };
 template <class T> struct unmoved { typedef T type; };  /* stops deduction, so that a number converts to the other operand's type */
 
 /* ---- Registers: the compiler's own vector types. Eight-byte elements need two. */
@@ -233,10 +232,12 @@ SEGUE_INLINE mask_v lanes_below(int64_t count) { return iota<int32_v>() < int32_
 template <class V> SEGUE_INLINE V keep(whole, V x, typename unmoved<V>::type) { return x; }
 template <class V> SEGUE_INLINE V keep(part where, V x, typename unmoved<V>::type other) { return select(lanes_below(where.count), x, other); }
 template <class V> SEGUE_INLINE V keep(one, V x, typename unmoved<V>::type) { return x; }
-template <class Body> SEGUE_INLINE void for_lanes(int64_t begin, int64_t end, Body body) {
+template <int64_t MULTIPLE = 1, class Body> SEGUE_INLINE void for_lanes(int64_t begin, int64_t end, Body body) {
     int64_t i = begin;
     for (; i + LANES <= end; i += LANES) body(whole{}, i);
-    if (i < end) body(part{end - i}, i);
+    if constexpr (MULTIPLE % LANES != 0) {
+        if (i < end) body(part{end - i}, i);
+    }
 }
 
 }  // namespace segue
