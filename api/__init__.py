@@ -71,7 +71,7 @@ from segue.inductor.runtime import set_threads as set_num_threads, threads as ge
 
 from . import (
     _C, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim, random,
-    serialization, signal, special, torch, utils, xpu,
+    serialization, signal, special, testing, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"
