@@ -14,6 +14,7 @@ from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomal
 from segue.eager.autograd.autocast import (
     autocast, clear_autocast_cache, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled, set_autocast_dtype, set_autocast_enabled,
 )  # fmt: skip
+from segue.eager import array_api as _array_api
 from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
 from segue.eager.control import cond, map, scan, while_loop
@@ -24,14 +25,14 @@ from segue.eager.dtypes import (
 from segue.eager.functional import (
     _chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, abs, absolute, acos, acosh, add, addbmm, addcdiv,
     addcmul, addmm, addmv, addr, adjoint, alias_copy, all, allclose, amax, amin, aminmax, angle, any, arange, arccos, arccosh, arcsin, arcsinh, arctan, arctan2,
-    arctanh, argmax, argmin, argsort, argwhere, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asin, asinh, atan, atan2, atanh,
+    arctanh, argmax, argmin, argsort, argwhere, as_strided, as_strided_copy, as_strided_scatter, as_tensor, asarray, asin, asinh, atan, atan2, atanh,
     atleast_1d, atleast_2d, atleast_3d, baddbmm, bernoulli, bincount, binomial, bitwise_and, bitwise_left_shift, bitwise_not, bitwise_or, bitwise_right_shift,
     bitwise_xor, block_diag, bmm, broadcast_shapes, broadcast_tensors, broadcast_to, bucketize, cartesian_prod, cat, cdist, ceil, chunk, clamp, clamp_max,
     clamp_min, clip, clone, column_stack, combinations, complex, concat, concatenate, conj, conj_physical, constant_pad_nd, copysign, corrcoef, cos,
     cosh, count_nonzero, cov, cummax, cummin, cumprod, cumsum, cumulative_trapezoid, deg2rad, detach, detach_copy, diag, diag_embed, diagflat,
     diagonal, diagonal_copy, diagonal_scatter, diff, digamma, dist, div, divide, dot, dsplit, dstack, empty, empty_like, empty_permuted, empty_strided, eq, equal,
     erf, erfc, erfinv, exp, exp2, expand_copy, expm1, eye, fill, fix, flatten, flip, fliplr, flipud, float_power, floor, floor_divide, fmax, fmin, fmod,
-    frac, frexp, from_numpy, full, full_like, gather, gcd, ge, ger, gradient, greater, greater_equal, gt, heaviside, histc, histogram, histogramdd,
+    frac, frexp, from_dlpack, from_numpy, frombuffer, full, full_like, gather, gcd, ge, ger, gradient, greater, greater_equal, gt, heaviside, histc, histogram, histogramdd,
     hsplit, hstack, hypot, i0, igamma, igammac, imag, index_add, index_copy, index_fill, index_put, index_reduce, index_select, is_complex, is_conj,
     is_floating_point, is_neg, is_nonzero, is_tensor, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, istft, kron, kthvalue, lcm, ldexp,
     le, lerp, less, less_equal, lgamma, linspace, log, log10, log1p, log2, log_softmax, logaddexp, logaddexp2, logcumsumexp, logical_and,

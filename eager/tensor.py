@@ -429,12 +429,6 @@ class Tensor(Attached, Portable):
             return array.concrete(what)
         raise error(RuntimeError, f"{what} needs the values of a tensor that has none (it is on the meta device or being traced)")
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
     def item(self) -> Any:
         """The only element, as a Python number. Raises RuntimeError when there are more."""
         if self.numel() != 1:

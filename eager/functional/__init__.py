@@ -9,8 +9,8 @@ import sys
 from ..autograd.tape import install_namespace
 from ..ops import dispatch  # noqa: F401  (installs itself)
 from ..tensor import Tensor
-from . import linalg, special
-from .arguments import cast
+from . import fourier, linalg, masked, networks, special
+from .arguments import accept_numpy_names, cast
 from .complex_numbers import *  # noqa: F403
 from .contractions import *  # noqa: F403
 from .copies import *  # noqa: F403
@@ -19,6 +19,7 @@ from .distances import *  # noqa: F403
 from .draws import *  # noqa: F403
 from .draws import _sample_dirichlet, _standard_gamma
 from .elementary import *  # noqa: F403
+from .exchange import *  # noqa: F403
 from .indexing import *  # noqa: F403
 from .joining import *  # noqa: F403
 from .joining import _chunk_cat
@@ -36,6 +37,8 @@ from .shape import *  # noqa: F403
 from .spectrograms import *  # noqa: F403
 from .statistics import *  # noqa: F403
 
+for _namespace in (globals(), *map(vars, (fourier, linalg, linalg.legacy, masked, networks, special))):
+    accept_numpy_names(_namespace)
 attach(globals())
 install_namespace(sys.modules[__name__])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,12 @@ def fill_one(shape: tuple, count: Any, name: str) -> tuple:
 
 def as_operand(value: Any, name: str) -> Any:
     """A tensor or a Python number, from what may stand beside a tensor in an operator."""
-    if isinstance(value, (Tensor, bool, int, float, complex)):
+    if isinstance(value, Tensor):
         return value
-    if isinstance(value, (np.number, np.bool_)):
+    if isinstance(value, (np.number, np.bool_)):  # first, as NumPy's float64 is a float too
         return value.item()
+    if isinstance(value, (bool, int, float, complex)):
+        return value
     if isinstance(value, np.ndarray):
         return wrap(value)
     if hasattr(value, "segue_symbol"):  # a symbolic size
@@ -194,6 +197,38 @@ def numpy_names(function: Callable) -> Callable:
         return inner(*args, **kwargs)
 
     return accepting
+
+
+_numpy_named_code = [numpy_names(lambda x: x).__code__]
+_PACKAGE = __name__.rpartition(".")[0]
+NUMPY_NAMES = {"axis": ("dim", "dims"), "axes": ("dims", "dim"), "keepdims": ("keepdim",)}  # NumPy's name: ours, the first that a function has
+_renamed: dict[Callable, Callable] = {}
+
+
+def accept_numpy_names(namespace: dict[str, Any]) -> None:
+    """Let every public operator in `namespace` that has `dim`, `dims` or `keepdim` take NumPy's names for them too. The operators stay what they are inside."""
+    for name, function in namespace.items():
+        if isinstance(function, FunctionType) and not name.startswith("_") and _PACKAGE in function.__module__ and function.__module__ != __name__:
+            namespace[name] = _renaming(function)
+
+
+def _renaming(function: FunctionType) -> Callable:
+    known = {name for name, p in inspect.signature(function).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    table = {theirs: next(n for n in ours if n in known) for theirs, ours in NUMPY_NAMES.items() if theirs not in known and known & set(ours)}
+    if not table or function.__code__ is _numpy_named_code[0]:
+        return function
+    if function not in _renamed:
+
+        @functools.wraps(function)
+        def renaming(*args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                for theirs, ours in table.items():
+                    if theirs in kwargs:
+                        kwargs[ours] = kwargs.pop(theirs)
+            return function(*args, **kwargs)
+
+        _renamed[function] = _renamed[renaming] = renaming
+    return _renamed[function]
 
 
 def array_of(value: Any) -> np.ndarray:

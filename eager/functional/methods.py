@@ -17,7 +17,7 @@ from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Storage, Tensor
-from . import complex_numbers, creation, indexing, making, products, shape
+from . import complex_numbers, creation, exchange, indexing, making, products, shape
 from .arguments import Number, as_operand, as_shape, cast, inplace
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
@@ -341,6 +341,8 @@ def attach(namespace: dict[str, Any]) -> None:
     setattr(Tensor, "type", type_)  # noqa: B010  (an attribute that type checkers do not know)
     for name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided"):
         setattr(Tensor, name + "_", reshape_in_place(name + "_", methods[name]))
+    for name, function in exchange.PROTOCOLS.items():
+        setattr(Tensor, name, function)
     for name, getter in PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     _attach_operators(methods)

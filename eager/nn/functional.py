@@ -43,6 +43,7 @@ from ..functional.activation import (
     threshold,
     threshold_,
 )  # fmt: skip
+from ..functional.arguments import accept_numpy_names
 from ..functional.attention import multi_head_attention_forward, scaled_dot_product_attention
 from ..functional.classification import (
     cross_entropy,
@@ -139,3 +140,5 @@ __all__ = [
     "threshold", "threshold_", "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold", "upsample", "upsample_bilinear",
     "upsample_nearest",
 ]  # fmt: skip
+
+accept_numpy_names(globals())
