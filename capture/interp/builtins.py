@@ -25,8 +25,8 @@ from ...graph.symbolic import SymInt, sym_max, sym_min
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
-from .values.constants import Constant, SymIntValue, constant, index_of
-from .values.containers import ListValue, RangeValue, Sequence, SliceValue, TupleValue
+from .values.constants import NONE, Constant, SymIntValue, constant, index_of
+from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.floats import FloatValue, ResultValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
@@ -116,7 +116,9 @@ def _isinstance(run: Any, value: Value, of: Value) -> Value:
 
 @builtin(issubclass)
 def _issubclass(run: Any, value: Value, of: Value) -> Value:
-    return constant(run.concrete(issubclass, value.real, run.class_tuple(of)))
+    if not isinstance(value.real, type):
+        raise run.raised(TypeError, "issubclass() arg 1 must be a class")
+    return constant(run.is_subclass(value.real, run.class_tuple(of)))
 
 
 @builtin(callable)
@@ -352,11 +354,8 @@ def _range(run: Any, *bounds: Value) -> Value:
 
 
 @constructor(slice)
-def _slice(run: Any, *parts: Value) -> Value:
-    none = constant(None)
-    if len(parts) == 1:
-        return SliceValue(none, parts[0], none)
-    return SliceValue(parts[0], parts[1], parts[2] if len(parts) == 3 else none)
+def _slice(run: Any, first: Value, stop: Value | None = None, step: Value = NONE) -> Value:
+    return SliceValue(NONE, first, NONE) if stop is None else SliceValue(first, stop, step)
 
 
 @constructor(enumerate)
@@ -400,6 +399,8 @@ def _object(run: Any) -> Value:
 
 @constructor(super)
 def _super(run: Any, cls: Value, owner: Value) -> Value:
+    if not isinstance(cls.real, type):
+        raise run.raised(TypeError, f"super() argument 1 must be a type, not {cls.type().__name__}")
     return SuperValue(cls.real, owner)
 
 
@@ -508,17 +509,37 @@ def _fromkeys(run: Any, keys: Value, value: Value = Constant(None)) -> Value:
 def _shallow_copy(run: Any, value: Value) -> Value:
     if isinstance(value, (Constant, TupleValue, FunctionValue, ClassValue, BuiltinValue)):
         return value
+    if isinstance(value, SetValue) and value.cls is frozenset:
+        return value
     if isinstance(value, (ListValue, DictValue, SetValue)):
         return value.call_method(run, "copy", [], {})
     raise Break(f"copy.copy of a {value.describe()} is not captured")
 
 
-def _deep_copy(run: Any, value: Value, *memo: Value) -> Value:
+def _deep_copy(run: Any, value: Value) -> Value:
+    return _deeply_copied(run, value, {})
+
+
+def _deeply_copied(run: Any, value: Value, memo: dict[int, Value]) -> Value:
+    """`memo`: id of a Value -> its copy, so that what stood in two places does so in the copy, too."""
     if isinstance(value, (Constant, FunctionValue, ClassValue, BuiltinValue)):
         return value
-    if isinstance(value, Sequence):
-        copied = [_deep_copy(run, item) for item in value.items_of(run)]
-        return ListValue(copied) if isinstance(value, ListValue) else TupleValue(copied, value.cls)
+    if id(value) in memo:
+        return memo[id(value)]
+    if type(value) is ListValue and value.cls is list:
+        made = memo[id(value)] = ListValue([])
+        made.items += [_deeply_copied(run, item, memo) for item in value.items_of(run)]
+        return made
+    if type(value) is DictValue and value.cls is dict:
+        copied = memo[id(value)] = DictValue()
+        for key in list(value.entries):
+            copied.set_item(run, _deeply_copied(run, value.key_value(run, key), memo), _deeply_copied(run, value.get(run, key), memo))
+        return copied
+    if isinstance(value, TupleValue):
+        items = value.items_of(run)
+        parts = [_deeply_copied(run, item, memo) for item in items]
+        same = value.cls is tuple and all(part is item for part, item in zip(parts, items))
+        return memo.setdefault(id(value), value if same else TupleValue(parts, value.cls))
     raise Break(f"copy.deepcopy of a {value.describe()} is not captured")
 
 

@@ -119,8 +119,8 @@ class Calls:
                 if name in bound:
                     raise self.raised(TypeError, f"{code.co_qualname}() got multiple values for argument '{name}'")
                 bound[name] = rest.pop(name)
-        self.bind_rest(code, names, bound, args[count:], rest)
         defaults = function.defaults(self)
+        self.bind_rest(code, bound, args[count:], rest, len(defaults))
         for name, value in zip(names[count - len(defaults) : count], defaults):
             if name not in bound:
                 bound[name] = self.read(value)
@@ -132,13 +132,13 @@ class Calls:
                 bound[name] = self.read(keyword_defaults[name])
         return bound
 
-    def bind_rest(self: Any, code: types.CodeType, names: tuple, bound: dict[str, Any], more: list[Value], rest: dict[str, Value]) -> None:
-        place = len(names)
+    def bind_rest(self: Any, code: types.CodeType, bound: dict[str, Any], more: list[Value], rest: dict[str, Value], optional: int) -> None:
+        place = code.co_argcount + code.co_kwonlyargcount
         if code.co_flags & inspect.CO_VARARGS:
             bound[code.co_varnames[place]] = TupleValue(more)
             place += 1
         elif more:
-            raise self.raised(TypeError, f"{code.co_qualname}() takes {code.co_argcount} positional arguments but {code.co_argcount + len(more)} were given")
+            raise self.raised(TypeError, too_many(code, len(more), optional))
         if code.co_flags & inspect.CO_VARKEYWORDS:
             bound[code.co_varnames[place]] = DictValue([(name, Constant(name), value) for name, value in rest.items()])
         elif rest:
@@ -305,3 +305,10 @@ SUGGESTIONS = {
     "perf_counter": "measure time outside of the compiled function",
 }
 
+
+def too_many(code: types.CodeType, more: int, optional: int) -> str:
+    """What Python says when a function gets more positional arguments than it takes."""
+    count = code.co_argcount
+    takes = f"from {count - optional} to {count}" if optional else str(count)
+    plural, verb = "" if count == 1 and not optional else "s", "was" if count + more == 1 else "were"
+    return f"{code.co_qualname}() takes {takes} positional argument{plural} but {count + more} {verb} given"

@@ -19,7 +19,7 @@ from .values.exceptions import ExceptionValue
 from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
-from .values.objects import ObjectValue
+from .values.objects import ObjectValue, OpaqueValue
 
 # -- jumps and loops ------------------------------------------------------------------------------------------------------
 
@@ -103,6 +103,12 @@ def call(frame: Frame, i: Any) -> None:
 
 def _zero_argument_super(frame: Frame) -> Value:
     run = frame.run_state
+    if not frame.code.co_argcount:
+        raise run.raised(RuntimeError, "super(): no arguments")
+    if "__class__" not in frame.free:
+        raise run.raised(RuntimeError, "super(): __class__ cell not found")
+    if frame.cell("__class__").get(run) is None or frame.slots.get(frame.code.co_varnames[0]) is None:
+        raise Break("super() whose __class__ or first argument was deleted is not captured")
     cls = frame.cell("__class__").get(run)
     first = frame.load(frame.code.co_varnames[0])
     owner = first.get(run) if isinstance(first, CellValue) else frame.read(first)
@@ -132,8 +138,18 @@ def raise_varargs(frame: Frame, i: Any) -> None:
     cause = frame.pop() if i.argument == 2 else None
     error = run.as_exception(frame.pop())
     if cause is not None:
-        error.set_link(run, "__cause__", cause if isinstance(cause, Constant) else run.as_exception(cause))
+        error.set_link(run, "__cause__", _cause(run, cause))
     raise Observed(error)
+
+
+def _cause(run: Any, value: Value) -> Value:
+    if isinstance(value, Constant) and value.value is None or isinstance(value, ExceptionValue):
+        return value
+    if isinstance(value.real, type) and issubclass(value.real, BaseException):
+        return run.call(value, [], {})
+    if isinstance(value, OpaqueValue):
+        raise Break("an exception object from outside as a cause is not captured")
+    raise run.raised(TypeError, "exception causes must derive from BaseException")
 
 
 @handles("RERAISE")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import enum
 import functools
+import sys
 import types
 from typing import Any
 
@@ -26,12 +27,18 @@ OWN_PACKAGE = __name__.partition(".")[0]
 COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of these types are guarded by value
 OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
+NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 def is_own(module: str | None) -> bool:
     """Whether a module of this name is part of segue itself."""
     return module is not None and (module == OWN_PACKAGE or module.startswith(OWN_MODULES))
+
+
+def is_standard(module: str) -> bool:
+    """Whether a module of this name belongs to the standard library."""
+    return module.partition(".")[0] in sys.stdlib_module_names
 
 
 def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
@@ -42,6 +49,11 @@ def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
         if name in base.__dict__:
             return base.__dict__[name], base
     return MISSING, None
+
+
+def is_changeable(cls: type) -> bool:
+    """Whether a class is written in Python by a user: others stay what they are, and segue's own are trusted."""
+    return bool(cls.__flags__ & HEAP_TYPE) and not is_own(cls.__module__) and not is_standard(cls.__module__)
 
 
 class Lookup:
@@ -176,19 +188,22 @@ class Lookup:
 
     def attribute_of_class(self: Any, owner: ClassValue, name: str) -> Value:
         cls = owner.real
-        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
-            return self.make(getattr(cls, name))
+        if name in NAMES:
+            return self.name_of_class(cls, name)
         if name == "__class__":
             return self.wrap_known(type(cls))
         if name in ("__mro__", "__bases__"):
-            return self.make(getattr(cls, name))
+            found = getattr(cls, name)
+            if is_changeable(cls):
+                self.guard(guards.Is(sources.Attribute(sources.Constant(cls, cls.__qualname__), name), found))
+            return self.make(found)
         if name == "__dict__":
             raise Break("the __dict__ of a class is not captured")
         if issubclass(cls, enum.Enum) and name in cls.__members__:
             return Constant(cls.__members__[name])
         found = self.class_entry(cls, name)
         if found is MISSING:
-            meta = entry_of(type(cls), name)[0]
+            meta = self.class_entry(type(cls), name)
             if isinstance(meta, (types.FunctionType, property)):
                 return self.bind_entry(meta, owner, type(cls))
             if isinstance(meta, STRUCTURE):
@@ -199,6 +214,20 @@ class Lookup:
                 raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
             return BuiltinMethod(owner, name)
         return self.class_member(owner, found, name)
+
+    def name_of_class(self: Any, cls: type, name: str) -> Value:
+        """`__name__` and its like, which any code may change."""
+        found = getattr(cls, name)
+        if type(found) not in COMPARED:
+            raise Break(f"attribute '{name}' of the class {cls.__qualname__} is not captured")
+        if is_changeable(cls):
+            self.guard(guards.Equals(sources.Attribute(sources.Constant(cls, cls.__qualname__), name), found))
+        return self.make(found)
+
+    def guard_order(self: Any, cls: type) -> None:
+        """A class goes on to inherit from what it inherits from."""
+        if is_changeable(cls):
+            self.guard(guards.Is(sources.Attribute(sources.Constant(cls, cls.__qualname__), "__mro__"), cls.__mro__))
 
     def class_member(self: Any, owner: ClassValue, found: Any, name: str) -> Value:
         if isinstance(found, types.FunctionType):

@@ -7,11 +7,16 @@ their special methods in Python's order.
 
 from __future__ import annotations
 
+import collections
 import operator
+import types
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from .. import guards, sources
 from ..sources import MISSING
+from .lookup import entry_of, is_standard
 from .outcome import RUNTIME, Break, Observed, Specialise
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
@@ -56,6 +61,8 @@ NUMERIC = (TensorValue, SymIntValue)
 PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
 FLOAT_OPERATORS = ("+", "-", "*")
 REPEATED_LIMIT = 100_000
+MERGED = frozenset({dict, collections.OrderedDict, collections.defaultdict})
+UNIONS = (types.UnionType, type(typing.Union[int, str]))  # noqa: UP007
 SHOWN = {"**": "** or pow()"}
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
@@ -113,13 +120,26 @@ class Operators:
             if symbol == "*" and isinstance(one, Sequence) and isinstance(other, (Constant, SymIntValue)) and hasattr(other.type(), "__index__"):
                 return one.fresh(self.repeated(one, other))
         if isinstance(left, DictValue) and isinstance(right, DictValue) and symbol == "|":
-            merged = left.call_method(self, "copy", [], {})
-            merged.call_method(self, "update", [right], {})
-            return merged
+            return self.merged(left, right)
+        if symbol == "|" and all(is_class(value) or (isinstance(value, Constant) and value.value is None) for value in (left, right)):
+            return self.wrap_known(self.concrete(operator.or_, left.real, right.real))  # int | str
         if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)) and symbol in SET_OPERATORS:
             start = left if isinstance(left, SetValue) else SetValue(self, left.items_of(self))
             return start.call_method(self, SET_OPERATORS[symbol], [right], {})
         return None
+
+    def merged(self: Any, left: DictValue, right: DictValue) -> Value:
+        """`left | right`; the class of the right one prevails where it is a subclass, as its `__ror__` is asked first."""
+        if not {left.cls, right.cls} <= MERGED:
+            raise Break(f"'|' of a {left.describe()} and a {right.describe()} is not captured")
+        if left.cls is right.cls or not issubclass(right.cls, left.cls):
+            merged = left.call_method(self, "copy", [], {})
+        else:
+            merged = right.call_method(self, "copy", [], {})
+            merged.call_method(self, "clear", [], {})
+            merged.call_method(self, "update", [left], {})
+        merged.call_method(self, "update", [right], {})
+        return merged
 
     def repeated(self: Any, sequence: Sequence, count: Value) -> list[Any]:
         times = int(self.python(count))
@@ -362,12 +382,30 @@ class Operators:
         """isinstance(value, of)."""
         classes = self.class_tuple(of)
         cls = value.type()
-        if any(cls is one or one in cls.__mro__ for one in classes):
+        if cls in classes:
             return True
         for one in classes:
-            if type(one).__instancecheck__ is not type.__instancecheck__ and self.concrete(issubclass, cls, one):
-                return True
-        return False
+            check = type(one).__instancecheck__
+            if check is not type.__instancecheck__ and not is_standard(check.__module__):
+                raise Break(f"the check for instances that {type(one).__qualname__} defines is not captured")
+        return self.is_subclass(cls, classes)
+
+    def is_subclass(self: Any, cls: type, classes: tuple) -> bool:
+        """issubclass(cls, classes); what a class inherits from is guarded, and so is what an abstract base class answers."""
+        self.guard_order(cls)
+        if not set(classes).isdisjoint(cls.__mro__):
+            return True
+        return any(self.abstract_subclass(cls, one) for one in classes if type(one).__subclasscheck__ is not type.__subclasscheck__)
+
+    def abstract_subclass(self: Any, cls: type, of: type) -> bool:
+        """What the metaclass of `of` answers. Those of the standard library (abc, typing) are asked for real; a user's own is not captured."""
+        if not is_standard(type(of).__subclasscheck__.__module__):
+            raise Break(f"the check for subclasses that {type(of).__qualname__} defines is not captured")
+        found = self.concrete(issubclass, cls, of)
+        if not is_standard(of.__module__):  # more classes may be registered
+            paths = sources.Constant(cls, cls.__qualname__), sources.Constant(of, of.__qualname__)
+            self.guard(guards.Predicate(paths, issubclass if found else _is_no_subclass))
+        return found
 
     def class_tuple(self: Any, of: Value) -> tuple:
         if isinstance(of, TupleValue):
@@ -375,9 +413,20 @@ class Operators:
         real = of.real
         if issubclass(type(real), type):
             return (real,)
-        if hasattr(real, "__args__"):  # int | str
-            return tuple(real.__args__)
+        if type(real) in UNIONS:  # isinstance() would ask the object for its __class__
+            return tuple(typing.get_args(real))
+        if entry_of(type(real), "__instancecheck__")[0] is not MISSING:
+            raise Break(f"the check for instances that {type(real).__qualname__} defines is not captured")
         raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
+
+
+def is_class(value: Value) -> bool:
+    """Whether a Value is a class whose `|` is type's own, or a union of classes."""
+    return type(value.real) in (type, types.UnionType)
+
+
+def _is_no_subclass(cls: type, of: type) -> bool:
+    return not issubclass(cls, of)
 
 
 def is_made_anew(value: Value) -> bool:

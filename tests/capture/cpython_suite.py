@@ -131,7 +131,7 @@ def compare(case: unittest.TestCase) -> dict[str, Any]:
 
 def run_here(name: str, behind: str, wanted: list[str]) -> None:
     """Compare the methods of one module that stand behind one of them (""): a line of JSON for each."""
-    config.recompile_limit = 1000
+    config.recompile_limit = 64
     out = sys.stdout
     module = importlib.import_module(f"test.{name}")
     found = list(cases(unittest.defaultTestLoader.loadTestsFromModule(module)))

@@ -364,7 +364,7 @@ class RangeValue(Value):
         return bool(self.value)
 
     def length(self, run: Any) -> Value:
-        return Constant(len(self.value))
+        return Constant(run.concrete(len, self.value))
 
     def build(self, out: Any) -> None:
         out.constant(self.value)

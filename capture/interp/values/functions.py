@@ -371,7 +371,9 @@ class ClassValue(CallableValue):
     def item(self, run: Any, key: Value) -> Value:
         if hasattr(type(self.real), "__getitem__"):  # an Enum
             return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
-        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))  # type: ignore[attr-defined]
+        if not hasattr(self.real, "__class_getitem__"):
+            raise run.raised(TypeError, f"type '{self.real.__qualname__}' is not subscriptable")
+        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
 
     def iterate(self, run: Any) -> Value:
         return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))

@@ -92,13 +92,12 @@ class DictIterator(IteratorValue):
     def next(self, run: Any) -> Value | None:
         if len(self.view.owner.entries) != len(self.keys):
             raise run.raised(RuntimeError, "dictionary changed size during iteration")
-        if self.index >= len(self.keys):
-            return None
-        key = self.keys[self.index]
         if self.is_changed():
             raise Unbuildable(self, "a dict whose keys change while it is iterated over is not captured")
+        if self.index >= len(self.keys):
+            return None
         self.index += 1
-        return self.view.entry(run, key)
+        return self.view.entry(run, self.keys[self.index - 1])
 
     def build(self, out: Any) -> None:
         if self.is_changed():
