@@ -22,6 +22,7 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
+from .copies import deep_copy, shallow_copy
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
@@ -29,7 +30,7 @@ from .values.constants import NONE, Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.floats import FloatValue, ResultValue
-from .values.functions import BuiltinValue, CellValue, ClassValue, FunctionValue, MethodValue, PartialValue
+from .values.functions import CellValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, GeneratorValue, MapValue, ZipValue, make_reversed
 from .values.mappings import DictValue, SetValue, key_of
 from .values.objects import ObjectValue, SuperValue
@@ -506,43 +507,6 @@ def _fromkeys(run: Any, keys: Value, value: Value = Constant(None)) -> Value:
 # -- Python functions that are answered here ---------------------------------------------------------------------------------------
 
 
-def _shallow_copy(run: Any, value: Value) -> Value:
-    if isinstance(value, (Constant, TupleValue, FunctionValue, ClassValue, BuiltinValue)):
-        return value
-    if isinstance(value, SetValue) and value.cls is frozenset:
-        return value
-    if isinstance(value, (ListValue, DictValue, SetValue)):
-        return value.call_method(run, "copy", [], {})
-    raise Break(f"copy.copy of a {value.describe()} is not captured")
-
-
-def _deep_copy(run: Any, value: Value) -> Value:
-    return _deeply_copied(run, value, {})
-
-
-def _deeply_copied(run: Any, value: Value, memo: dict[int, Value]) -> Value:
-    """`memo`: id of a Value -> its copy, so that what stood in two places does so in the copy, too."""
-    if isinstance(value, (Constant, FunctionValue, ClassValue, BuiltinValue)):
-        return value
-    if id(value) in memo:
-        return memo[id(value)]
-    if type(value) is ListValue and value.cls is list:
-        made = memo[id(value)] = ListValue([])
-        made.items += [_deeply_copied(run, item, memo) for item in value.items_of(run)]
-        return made
-    if type(value) is DictValue and value.cls is dict:
-        copied = memo[id(value)] = DictValue()
-        for key in list(value.entries):
-            copied.set_item(run, _deeply_copied(run, value.key_value(run, key), memo), _deeply_copied(run, value.get(run, key), memo))
-        return copied
-    if isinstance(value, TupleValue):
-        items = value.items_of(run)
-        parts = [_deeply_copied(run, item, memo) for item in items]
-        same = value.cls is tuple and all(part is item for part, item in zip(parts, items))
-        return memo.setdefault(id(value), value if same else TupleValue(parts, value.cls))
-    raise Break(f"copy.deepcopy of a {value.describe()} is not captured")
-
-
 def _clear_frames(run: Any, tb: Value) -> Value:
     """The frames of a traceback that was made during capture hold nothing, and the one that is captured still runs."""
     if isinstance(tb, TracebackValue) or (isinstance(tb, Constant) and tb.value is None):
@@ -552,8 +516,8 @@ def _clear_frames(run: Any, tb: Value) -> Value:
 
 FUNCTIONS.update({
     traceback.clear_frames: _clear_frames,
-    copy.copy: _shallow_copy,
-    copy.deepcopy: _deep_copy,
+    copy.copy: shallow_copy,
+    copy.deepcopy: deep_copy,
     typing.cast: lambda run, cls, value: value,
 })  # fmt: skip
 
