@@ -11,6 +11,7 @@ import segue
 ROOMS = {"eager", "graph", "capture", "inductor", "tools"}
 OURS = {"config", "compile", "compiler", "explain", "default_generator", "map", "printoptions", "scan", *ROOMS}
 MODULES = [
+    "distributions", "utils.data.dataset", "utils.data.dataloader", "utils.data.sampler",
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize", "nn.utils.parametrizations", "nn.modules",
     "nn.modules.batchnorm", "nn.modules.module", "optim", "optim.lr_scheduler", "utils.data", "autograd", "autograd.forward_ad", "autograd.function", "autograd.functional", "autograd.gradcheck",
     "autograd.graph", "amp", "amp.autocast_mode", "amp.grad_scaler", "cuda.amp", "serialization", "_tensor_str", "testing",
