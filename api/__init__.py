@@ -71,8 +71,8 @@ from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    _C, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim, random,
-    serialization, signal, special, testing, torch, utils, xpu,
+    _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim,
+    random, serialization, signal, special, testing, torch, utils, xpu,
 )  # fmt: skip
 
 __version__ = "0.1.0"

@@ -22,8 +22,9 @@ from .. import guards, sources
 from ..bytecode import Body
 from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
+from ..marks import apply_marks
 from ..sources import MISSING
-from . import handlers_data, handlers_flow, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import handlers_data, handlers_flow, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .journal import Journal
@@ -220,6 +221,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         for dim, name in enumerate(names):
             if isinstance(name, str):
                 dims[dim] = self.named_sizes.get(name, name)
+        apply_marks(tensor, dims)
         return dict(sorted(dims.items()))
 
     def size_names(self, source: Any, twin: Tensor) -> None:

@@ -30,6 +30,7 @@ from .. import guards
 from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
+from ..marks import check_marks
 from ..sources import MISSING
 from .attempt import Attempt, Knowledge
 from .builder import Builder
@@ -345,6 +346,8 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     built = builder.build()
     if outcome is not None and built.compiled is None and code is not settings.root:
         return SKIP  # a frame without tensor operations gains nothing
+    for value in attempt.tensor_inputs:
+        check_marks(value.real, value.twin._data.shape, value.source.text(), attempt.tracer.shape_env)
     relational_guards(attempt, built.graph)
     checks = guards.GuardSet(attempt.guards)
     knowledge = attempt.knowledge

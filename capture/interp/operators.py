@@ -18,11 +18,12 @@ from .. import guards, sources
 from ..sources import MISSING
 from .lookup import entry_of, is_standard
 from .outcome import RUNTIME, Break, Observed, Specialise
+from .sizes import now, size_binary, size_compare, size_unary
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.exceptions import ExceptionValue
-from .values.floats import FloatValue, ResultValue, is_number, origins_of
+from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, SetValue
@@ -80,6 +81,8 @@ class Operators:
             return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
             return self.float_binary(symbol, row, left, right)
+        if (found := size_binary(self, symbol, row, left, right)) is not None:
+            return found
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
                 return self.leaf(row.function, [left, right], {}, row.name)
@@ -96,6 +99,9 @@ class Operators:
                 return self.leaf(row.function, args if other is right else args[::-1], {}, row.name)
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             raise Specialise(frozenset({RUNTIME}))
+        if isinstance(left, (SizeFloat, SymIntValue)) or isinstance(right, (SizeFloat, SymIntValue)):
+            found = size_binary(self, symbol, row, left, right)
+            return found if found is not None else self.binary(symbol, now(left), now(right))
         safe = symbol in FLOAT_OPERATORS or (symbol == "/" and isinstance(right, Constant) and right.value != 0)
         if not safe or not (is_number(left) and is_number(right)):
             raise Specialise(origins_of(left, right))
@@ -109,6 +115,8 @@ class Operators:
         if not isinstance(value, FloatValue):
             return value
         if not tensor.twin.is_floating_point():
+            if isinstance(value, SizeFloat):
+                return now(value)
             raise Specialise(value.origins)
         return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
 
@@ -199,6 +207,8 @@ class Operators:
 
     def unary(self: Any, symbol: str, value: Value) -> Value:
         function, name = UNARY[symbol]
+        if isinstance(value, SizeFloat):
+            return self.unary(symbol, now(value)) if symbol == "~" else size_unary(self, function, name, value)
         if isinstance(value, FloatValue):
             return FloatValue(self.leaf(function, [TensorValue(value.twin)], {}, name).twin, value.origins)
         if isinstance(value, Constant):
@@ -213,6 +223,8 @@ class Operators:
 
     def compare(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = COMPARISONS[symbol]
+        if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
+            return size_compare(self, symbol, left, right)
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             raise Specialise(origins_of(left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):

@@ -46,6 +46,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, Tensor):
         out = OPS["clone"](data.detach())
         return _placed(cast(out, as_dtype(dtype)) if dtype is not None else out, device, requires_grad)
+    if getattr(data, "segue_symbol", False):  # a size, while a graph is traced
+        return _placed(OPS["full"]((), data, as_dtype(dtype) if dtype is not None else dtypes.int64), device, requires_grad)
     array = _array(data)
     target = as_dtype(dtype) if dtype is not None else _inferred(data, array)
     out = wrap(np.array(array, dtype=target.numpy, order="C"))

@@ -8,6 +8,7 @@ than arithmetic is asked of it (a comparison, `math.log`, printing), the attempt
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..outcome import RUNTIME, Specialise
@@ -43,6 +44,34 @@ class FloatValue(Value):
 
     def build(self, out: Any) -> None:
         out.float_result(self)
+
+
+class SizeFloat(FloatValue):
+    """A float computed from sizes, such as `n / 2` or `math.sqrt(n)`. `now` gives it as it is in this call, which fixes the sizes to what they are.
+
+    `ratio` is (numerator, denominator) where it is a quotient of whole numbers; `positive` says that it is known to be.
+    """
+
+    def __init__(self, twin: Any, now: Callable[[], float], positive: bool = False, ratio: tuple[Any, Any] | None = None) -> None:
+        super().__init__(twin, frozenset())
+        self.now = now
+        self.positive = positive
+        self.ratio = ratio
+
+    def python(self, run: Any) -> Any:
+        return self.now()
+
+    def describe(self) -> str:
+        return "float computed from sizes"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return Constant(self.now()).attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return Constant(self.now()).call_method(run, name, args, kwargs)
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.now())
 
 
 def is_number(value: Value) -> bool:

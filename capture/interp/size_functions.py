@@ -1,0 +1,95 @@
+"""Functions of sizes: `math.sqrt(n)`, `math.ceil(n / 4)`, `round`, `int`, `divmod` and their kin, before the tables of builtins fix sizes to what they are.
+
+In come Values, out go sizes and floats of sizes (sizes.py). The one idea: a handler answers for sizes or gives None, and then the entry that stood in the table before answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ...eager.ops.definition import OPS
+from ...graph.symbolic import SymInt, sym_min
+from .builtins import BUILTINS, CONSTRUCTORS
+from .sizes import is_whole, number_of, size_float
+from .values.base import Value
+from .values.constants import SymIntValue
+from .values.floats import SizeFloat
+from .values.tensors import TensorValue
+
+
+def as_float(run: Any, value: Value) -> Value | None:
+    return size_float(run, value) if isinstance(value, SymIntValue) else value if isinstance(value, SizeFloat) else None
+
+
+def through(name: str) -> Callable:
+    """A function of `math` as the operator of that name, where its argument is known to be positive."""
+
+    def handler(run: Any, value: Value, *more: Value) -> Value | None:
+        x = as_float(run, value)
+        if more or not isinstance(x, SizeFloat) or not x.positive:
+            return None
+        made = run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}")
+        function = getattr(math, name)
+        return SizeFloat(made.twin, lambda: function(x.now()), name == "sqrt")
+
+    return handler
+
+
+def rounded(how: Callable[[Any, Any], Any]) -> Callable:
+    """A rounding of a quotient of whole numbers: `how(numerator, denominator)` in whole numbers."""
+
+    def handler(run: Any, value: Value, *more: Value) -> Value | None:
+        if more or not isinstance(value, (SizeFloat, SymIntValue)):
+            return None
+        if isinstance(value, SymIntValue):
+            return value
+        if value.ratio is None or not value.ratio[1] > 0:
+            return None
+        return run.make(run.concrete(how, *value.ratio))
+
+    return handler
+
+
+def _half_to_even(a: Any, b: Any) -> Any:
+    """round(a / b): up from a half, less one where that was a tie and gave an odd number."""
+    found = (2 * a + b) // (2 * b)
+    tie = 1 - sym_min(1, (2 * a + b) % (2 * b))
+    return found - tie * (found % 2)
+
+
+def _towards_zero(a: Any, b: Any) -> Any:
+    return a // b if a >= 0 else -((-a) // b)
+
+
+def size_divmod(run: Any, a: Value, b: Value) -> Value | None:
+    if not (is_whole(a) and is_whole(b)) or not (isinstance(number_of(a), SymInt) or isinstance(number_of(b), SymInt)):
+        return None
+    return run.make((run.binary("//", a, b).python(run), run.binary("%", a, b).python(run)))
+
+
+SIZE_FUNCTIONS: dict[Any, Callable] = {
+    **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
+    math.floor: rounded(lambda a, b: a // b), math.ceil: rounded(lambda a, b: -((-a) // b)), math.trunc: rounded(_towards_zero), int: rounded(_towards_zero),
+    round: rounded(_half_to_even), divmod: size_divmod, float: lambda run, value: as_float(run, value),
+}  # fmt: skip
+
+
+def _first_for_sizes(function: Any, handler: Callable) -> None:
+    table: dict = CONSTRUCTORS if isinstance(function, type) else BUILTINS
+    before = table[function]
+
+    def answer(run: Any, *args: Any, **kwargs: Any) -> Value:
+        values = args[1] if table is CONSTRUCTORS else args
+        if values and not kwargs and any(isinstance(value, (SymIntValue, SizeFloat)) for value in values):
+            found = handler(run, *values)
+            if found is not None:
+                return found
+        return before(run, *args, **kwargs)
+
+    table[function] = answer
+
+
+for _function, _handler in SIZE_FUNCTIONS.items():
+    _first_for_sizes(_function, _handler)

@@ -1,0 +1,96 @@
+"""Arithmetic of sizes that leaves the whole numbers: `n / 2`, `math.sqrt(n)`, `math.ceil(n / 4)`, `n ** -0.5`.
+
+In come Values of sizes and of floats computed from them, out go such Values again, or None where the sizes must be fixed to what they are. The one idea: a float of sizes is a
+0-d float64 tensor that the graph computes, as Python would (the four operations and sqrt are the same to the bit); a quotient of whole numbers is remembered as one, so that
+rounding it gives a size again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from ...eager import dtypes
+from ...eager.ops.definition import OPS
+from .values.base import Value
+from .values.constants import Constant, SymIntValue
+from .values.floats import SizeFloat
+from .values.tensors import TensorValue
+
+EXACT = 2**31  # whole numbers below it have quotients whose rounding is that of the true quotient
+MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def now(value: Value) -> Value:
+    """A float of sizes as the constant that it is in this call; others as they are."""
+    if isinstance(value, SizeFloat):
+        return Constant(value.now())
+    return Constant(int(value.symbol)) if isinstance(value, SymIntValue) else value
+
+
+def is_whole(value: Value) -> bool:
+    return isinstance(value, SymIntValue) or (type(value) is Constant and type(value.value) is int and abs(value.value) < EXACT)
+
+
+def number_of(value: Any) -> Any:
+    """The symbol, or the number."""
+    return value.symbol if isinstance(value, SymIntValue) else value.value
+
+
+def size_float(run: Any, value: SymIntValue) -> SizeFloat:
+    """`float(n)`."""
+    made = run.leaf(lambda n: OPS["full"]((), n, dtypes.float64), [value], {}, "float")
+    return SizeFloat(made.twin, lambda: float(int(value.symbol)), bool(value.symbol > 0), (value.symbol, 1))
+
+
+def _lifted(run: Any, value: Value) -> Any:
+    """A number as an operand: its twin, or the constant."""
+    return size_float(run, value) if isinstance(value, SymIntValue) else value
+
+
+def _is_positive(value: Value) -> bool:
+    return value.positive if isinstance(value, SizeFloat) else isinstance(value, Constant) and value.value > 0
+
+
+def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> Value | None:
+    """An operation of sizes, floats of sizes and constants whose result is a float; None where it is none of these, or not certain to be defined."""
+    sizes = [value for value in (left, right) if isinstance(value, (SymIntValue, SizeFloat))]
+    if not sizes or not all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float)) for v in (left, right)):
+        return None
+    if is_whole(left) and is_whole(right) and not _leaves_the_integers(symbol, right):
+        return None
+    a, b = _lifted(run, left), _lifted(run, right)
+    positive = _is_positive(a) and _is_positive(b)
+    defined = symbol in ("+", "*", "-") or (symbol == "/" and (_is_positive(b) or (isinstance(b, Constant) and b.value != 0)))
+    if not defined and not (symbol == "**" and isinstance(b, Constant) and _is_positive(a)):
+        return None
+    made = run.leaf(row.function, [TensorValue(v.twin) if isinstance(v, SizeFloat) else Constant(float(v.value)) for v in (a, b)], {}, row.name)
+    ratio = (number_of(left), number_of(right)) if symbol == "/" and is_whole(left) and is_whole(right) else None
+    return SizeFloat(made.twin, lambda: row.function(now(left).value, now(right).value), symbol == "**" or (positive and symbol != "-"), ratio)  # type: ignore[attr-defined]
+
+
+def _leaves_the_integers(symbol: str, right: Value) -> bool:
+    return symbol == "/" or (symbol == "**" and isinstance(right, Constant) and right.value < 0)
+
+
+def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Value:
+    made = run.leaf(function, [TensorValue(value.twin)], {}, name)
+    return SizeFloat(made.twin, lambda: function(value.now()), value.positive and name != "__neg__")
+
+
+def size_compare(run: Any, symbol: str, left: Value, right: Value) -> Value:
+    """A quotient with a constant denominator against a number is a question about its numerator; else the sizes are fixed."""
+    if not isinstance(left, SizeFloat):
+        return size_compare(run, MIRRORED[symbol], right, left)
+    if left.ratio is None or type(left.ratio[1]) is not int or left.ratio[1] <= 0 or not isinstance(right, Constant) or type(right.value) not in (int, float):
+        return run.compare(symbol, now(left), now(right))
+    if not math.isfinite(right.value):
+        return run.compare(symbol, Constant(1.0), right)
+    bound, numerator = Fraction(right.value) * left.ratio[1], SymIntValue(left.ratio[0])
+    if bound.denominator == 1:
+        return run.compare(symbol, numerator, Constant(int(bound)))
+    if symbol in ("==", "!="):
+        return Constant(symbol == "!=")
+    return run.compare({"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[symbol], numerator, Constant(math.floor(bound)))

@@ -1,0 +1,120 @@
+"""Sizes that vary: arithmetic of sizes in compiled functions, and marks that say ahead which sizes vary.
+
+In come programs that compute with the sizes of their inputs. The one idea: at the second value a size is a symbol, so any number of lengths needs two graphs.
+"""
+
+import math
+
+import pytest
+
+import segue
+
+F = segue.nn.functional
+PROGRAMS = {
+    "/": lambda x: x.sum() / (x.shape[0] / 2),
+    "a quotient returned": lambda x: (x * 2, x.shape[0] / 4 - 1.5, -(x.shape[0] / 4)),
+    "sqrt": lambda x: x / math.sqrt(x.shape[0]) + 1 / x.shape[0],
+    "log": lambda x: x + math.log(x.shape[0]) + math.log2(x.shape[0]) * 0.5,
+    "ceil": lambda x: x[: math.ceil(x.shape[0] / 2)],
+    "floor and int": lambda x: x[math.floor(x.shape[0] / 3) : int(x.shape[0] / 2)],
+    "round": lambda x: x[: round(x.shape[0] / 4)] * round(x.shape[0] / 2),
+    "max and min": lambda x: x[: max(1, x.shape[0] - 2)].sum(0) + x[: min(x.shape[0], 4)].sum(0),
+    "// and %": lambda x: x[x.shape[0] // 2 :].sum() + x[: x.shape[0] % 3 + 1].sum(),
+    "divmod": lambda x: x[: divmod(x.shape[0], 2)[0]] + divmod(x.shape[0], 2)[1],
+    "arange": lambda x: x[:, 0] * segue.arange(x.shape[0]),
+    "views": lambda x: x.view(x.shape[0] * 2, -1).sum(1) + x.reshape(-1).sum() + segue.ones(1, 3).expand(x.shape[0], 3).sum(),
+    "powers": lambda x: x * x.shape[0] ** -0.5 + x.size(0) ** 0.5 + x.shape[0] ** -1,
+    "float()": lambda x: x * float(len(x)) * 0.25,
+    "a tensor of it": lambda x: x * segue.tensor(x.shape[0]),
+    "a comparison of a quotient": lambda x: x * (1 if x.shape[0] / 2 > 50.25 else 2) * (3 if x.shape[0] / 2 <= 50 else 4),
+    "padding": lambda x: F.pad(x, (0, 0, 0, -x.shape[0] % 8)),
+    "range": lambda x: sum(x[i] for i in range(min(x.shape[0], 3))),
+    "prod": lambda x: x.reshape(math.prod(x.shape)) / x.numel(),
+    "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
+}
+
+
+def same(found, expected):
+    found, expected = (value if isinstance(value, tuple) else (value,) for value in (found, expected))
+    for a, b in zip(found, expected):
+        assert type(a) is type(b)
+        assert segue.allclose(a, b) and a.dtype is b.dtype if isinstance(a, segue.Tensor) else a == b
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_many_lengths_need_two_graphs(name):
+    program = PROGRAMS[name]
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    before = segue.compiler.stats()["graphs"]
+    for n in (5, 8, 6, 9, 10, 12, 7, 33, 18, 20):
+        x = segue.rand(n, 4)
+        same(compiled(x), program(x))
+    assert segue.compiler.stats()["graphs"] - before <= 2
+
+
+def test_twenty_lengths_in_native_code():
+    def program(x):
+        y = x / math.sqrt(x.shape[0]) * (x.shape[0] / 3)
+        return F.pad(y, (0, 0, 0, -x.shape[0] % 4)).sum(0), y[: math.ceil(x.shape[0] / 2)]
+
+    compiled = segue.compile(program, fullgraph=True)
+    before = segue.compiler.stats()["graphs"]
+    for n in range(3, 23):
+        x = segue.rand(n, 4)
+        same(compiled(x), program(x))
+    assert segue.compiler.stats()["graphs"] - before <= 2
+
+
+def test_rounding_of_quotients_is_pythons():
+    def program(x, n):
+        return x[:1], round(n / 4), round(n / 2), math.ceil(n / 7), int(n / 3), math.floor(n / 5), math.trunc(n / 2)
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in range(1, 40):
+        x = segue.ones(2)
+        same(compiled(x, n), program(x, n))
+
+
+def test_batches_of_none_and_one():
+    def program(x):
+        return (x * 2).sum(0) + x.shape[0] / 2
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (4, 5, 1, 0, 7, 1, 0):
+        x = segue.rand(n, 3)
+        same(compiled(x), program(x))
+
+
+def graphs_of(program, sizes, mark):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    before = segue.compiler.stats()["graphs"]
+    for n in sizes:
+        x = segue.rand(n, 3)
+        mark(x)
+        same(compiled(x), program(x))
+    return segue.compiler.stats()["graphs"] - before
+
+
+def test_marks():
+    assert graphs_of(lambda x: x * x.shape[0], (4, 5, 6), lambda x: segue.compiler.mark_dynamic(x, 0)) == 1
+    assert graphs_of(lambda x: x * x.shape[0], (4, 5, 6), lambda x: segue.compiler.maybe_mark_dynamic(x, [0])) == 1
+    assert graphs_of(lambda x: x * x.shape[0], (4, 5, 6), lambda x: segue.compiler.mark_static(x, 0)) == 3
+    assert graphs_of(lambda x: x * x.shape[0], (4, 5, 6), segue._dynamo.mark_static) == 3
+    assert graphs_of(lambda x: x * len("a" * int(x.shape[0])), (4, 4), lambda x: segue.compiler.maybe_mark_dynamic(x, 0)) == 1
+
+
+def test_a_size_that_was_marked_and_is_fixed_names_the_line():
+    def program(x):
+        return x * len("a" * x.shape[0])
+
+    x = segue.rand(4, 3)
+    segue.compiler.mark_dynamic(x, 0)
+    with pytest.raises(RuntimeError, match=r"size 0 of x was marked as dynamic, but it became the number 4: .*test_sizes.py:\d+"):
+        segue.compile(program, backend="eager")(x)
+
+
+def test_bad_marks():
+    with pytest.raises(IndexError, match="out of range"):
+        segue.compiler.mark_dynamic(segue.ones(2), 1)
+    with pytest.raises(ValueError, match="not between 3 and 5"):
+        segue.compiler.mark_dynamic(segue.ones(2), 0, min=3, max=5)
