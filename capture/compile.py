@@ -13,6 +13,7 @@ from typing import Any
 
 from ..eager.config import config
 from ..eager.nn.module import Module, install_compiler
+from ..eager.optim.optimizer import DEFERRED
 from ..eager.scripting import value_if_known
 from ..eager.stats import stats as counters
 from ..graph.backends import lookup_backend
@@ -166,3 +167,5 @@ FUNCTIONS[value_if_known] = lambda run, x: constant(None)
 FUNCTIONS[graph_break] = _capture_graph_break
 install_compiler(compile)
 frame.leaf(CompiledGraph.__call__)  # what runs below a compiled graph is not looked at
+for _function in DEFERRED:
+    frame.leaf(_function)  # nor what runs behind it

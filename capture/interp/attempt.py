@@ -95,6 +95,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
+        self.stale: dict[int, Any] = {}  # objects that a deferred call will change
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0

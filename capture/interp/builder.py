@@ -81,6 +81,11 @@ class Output:
         self.helper(name, *args)
         self.emit("POP_TOP")
 
+    def statement_of(self, function: Any, args: list) -> None:
+        """Call a function for its effect."""
+        self.call(function, *args)
+        self.emit("POP_TOP")
+
     # -- values -------------------------------------------------------------------------------------------------------
 
     def value(self, value: Any) -> None:

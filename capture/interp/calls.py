@@ -15,12 +15,14 @@ from typing import Any
 
 from ...eager import errors
 from ...eager.config import config
+from ...eager.optim.lr_scheduler import LRScheduler, is_plain
 from ...eager.tensor import Tensor
 from ..sources import MISSING
 from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
 from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
+from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, of_error
@@ -77,12 +79,14 @@ class Calls:
             marks = real.__dict__
             if marks.get("__segue_capture_time__"):
                 return self.call_for_real(real, args, kwargs)
+            if marks.get("__segue_deferred__") and args[0].source is not None and args[0].real is not MISSING and is_plain(args[0].real):
+                return self.defer(real, args, kwargs)
             if marks.get("__segue_disabled__"):
                 raise Break(f"{real.__qualname__} is disabled for capture", marks.get("__segue_disabled_reason__") or "")
             if is_leaf(real):
-                owner = args[0] if args else None
-                if isinstance(owner, TensorValue) and getattr(owner.type(), real.__name__, None) is real:  # the method as a function, or bound before
-                    return owner.call_method(self, real.__name__, args[1:], kwargs)
+                owner, name = args[0] if args else None, real.__name__
+                if isinstance(owner, TensorValue) and getattr(owner.type(), name, None) is real:  # the method as a function, or bound before
+                    return owner.call_method(self, name, args[1:], kwargs)
                 return self.leaf(real, args, kwargs, real.__qualname__)
         return self.follow(function, args, kwargs)
 
@@ -181,6 +185,27 @@ class Calls:
             if isinstance(arg, ObjectValue) and not arg.stored:
                 arg.attributes.clear()  # what it changed is read anew
         return constant(None)
+
+    def defer(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """A function marked `__segue_deferred__`: it runs behind the graph, and what its object and the optimizer hold is not known from here on."""
+        if kwargs:
+            raise Break(f"{function.__qualname__}() with keywords is not captured", "pass its arguments by position")
+        self.journal.note(DeferredCall(function, args))
+        whole: LRScheduler = args[0].real
+        for schedule in [whole, *getattr(whole, "_schedulers", ())]:
+            self.make_stale(schedule)
+            for group in schedule.optimizer.param_groups:
+                self.make_stale(group)
+        return constant(None)
+
+    def make_stale(self: Any, real: Any) -> None:
+        """Forget what a schedule or a group of parameters holds. Reading it ends the graph."""
+        self.stale[id(real)] = real
+        known = self.wrapped.get(id(real))
+        if isinstance(known, DictValue):
+            known.entries.update({place: (key, StaleValue(self.step)) for place, (key, _) in known.entries.items() if place != "params"})
+        elif isinstance(known, ObjectValue):
+            known.attributes.update({name: StaleValue(self.step) for name in vars(real) if name != "optimizer"})
 
     def real_of(self: Any, value: Value) -> Any:
         if value.real is MISSING:

@@ -26,7 +26,7 @@ from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
-from .values.callbacks import Callback
+from .values.callbacks import STALE, Callback
 from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.exceptions import ExceptionValue
@@ -58,6 +58,8 @@ class Wrapping:
         if is_constant_type(cls):
             return self.wrap_constant(obj, source)
         known = self.wrapped.get(id(obj))
+        if id(obj) in self.stale and known is None:
+            raise Break(STALE)
         if known is not None:
             if issubclass(cls, IDENTITY_TYPES):
                 self.guard_is(source, obj)

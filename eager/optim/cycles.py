@@ -12,7 +12,7 @@ from types import FunctionType
 from typing import Any
 
 from .lr_scheduler import LRScheduler, each, set_rate
-from .optimizer import Group, Optimizer
+from .optimizer import Group, Optimizer, deferred
 
 
 def cosine(start: float, end: float, part: float) -> float:
@@ -137,6 +137,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         """From the rates that the groups began with."""
         return [cosine(base, self.eta_min, self.T_cur / self.T_i) for base in self.base_lrs]
 
+    @deferred
     def step(self, epoch: float | None = None) -> None:
         """Go on to the next epoch, or to a given one."""
         if epoch is None and self.last_epoch < 0:

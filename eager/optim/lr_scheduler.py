@@ -16,8 +16,9 @@ from typing import Any
 
 from ..autograd.mode import no_grad
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer
+from .optimizer import Group, Optimizer, deferred
 
+OWN = __name__.rpartition(".")[0] + "."
 VANISHED = 1e-12  # a level below this is 0 but for rounding
 
 
@@ -43,6 +44,17 @@ def each(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
     if len(value) != groups:
         raise ValueError(f"{name} has {len(value)} values for {groups} parameter groups")
     return list(value)
+
+
+def is_plain(schedule: Any) -> bool:
+    """Whether `step()` does nothing but reckon with numbers of its own: one of these classes, floats for rates, functions that hold at most constants."""
+    parts = [schedule, *getattr(schedule, "_schedulers", ())]
+    functions = [f for part in parts for f in (*getattr(part, "lr_lambdas", ()), *filter(callable, vars(part).values())) if f is not None]
+    return (
+        all(type(part).__module__.startswith(OWN) for part in parts)
+        and all(type(f) is FunctionType and all(type(cell.cell_contents) in (int, float, str) for cell in f.__closure__ or ()) for f in functions)
+        and all(type(group["lr"]) is float for part in parts for group in part.optimizer.param_groups)
+    )
 
 
 class LRScheduler:
@@ -84,6 +96,7 @@ class LRScheduler:
         """The rates that the last step set."""
         return self._last_lr
 
+    @deferred
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to a given one."""
         self._step_count += 1
@@ -315,6 +328,7 @@ class ChainedScheduler(_Combined):
         self._take(schedulers, optimizer)
         self._last_lr = rates(self.optimizer)
 
+    @deferred
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch."""
         for scheduler in self._schedulers:
@@ -338,6 +352,7 @@ class SequentialLR(_Combined):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
+    @deferred
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch."""
         self.last_epoch += 1
@@ -395,6 +410,7 @@ class ReduceLROnPlateau(LRScheduler):
         bound = self.best * (1 + sign * self.threshold) if self.threshold_mode == "rel" else self.best + sign * self.threshold
         return sign * value > sign * bound
 
+    @deferred
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Judge one epoch by its metric (a number or a 0-d tensor)."""
         value = float(metrics)

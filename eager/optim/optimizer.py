@@ -29,6 +29,16 @@ def capture_time(function: Callable) -> Callable:
     return function
 
 
+DEFERRED: list[Callable] = []  # the functions so marked
+
+
+def deferred(function: Callable) -> Callable:
+    """A method that captured code calls for real behind its graph: it changes numbers in Python, its object's and the optimizer's, and no tensor."""
+    function.__segue_deferred__ = True  # type: ignore[attr-defined]
+    DEFERRED.append(function)
+    return function
+
+
 class Optimizer:
     """Base class: subclasses give `defaults`, the state of one parameter (`make_state`), and one parameter's `update`.
 

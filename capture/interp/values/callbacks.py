@@ -15,6 +15,33 @@ from .containers import Sequence
 from .state import ModesValue, modes
 
 
+class DeferredCall(Value):
+    """A call that the new code makes for real, behind the graph and in the order of the side effects."""
+
+    def __init__(self, function: Any, args: list[Value]) -> None:
+        self.real = function
+        self.args = args
+
+    def replay(self, out: Any) -> None:
+        out.statement_of(self.real, self.args)
+
+
+class StaleValue(Value):
+    """What a deferred call will have changed: nothing is known of it."""
+
+    def __init__(self, born: int) -> None:
+        self.born = born
+
+    def type(self) -> type:
+        raise Break(STALE)
+
+    def describe(self) -> str:
+        return "number that a call behind the graph changes"
+
+
+STALE = "what a learning rate schedule or its optimizer holds is read behind schedule.step(), which runs behind the graph"
+
+
 class Box:
     """A Value that stands for no object that real code may use, on its way through a transform."""
 
