@@ -19,7 +19,7 @@ import segue
 from segue.inductor import cache
 
 from . import doctor, house
-from .bench import gpt, memory, start
+from .bench import calls, gpt, memory, start
 from .demo import main as demo
 from .fuzz import command as fuzz
 
@@ -108,6 +108,10 @@ def run_bench(options: argparse.Namespace) -> int:
         table = Table("a fresh process", "seconds", title="start: the demo's GPT, whole step")
         for what, seconds in start.measure(options.repeat):
             table.add_row(what, f"{seconds:.3f}")
+    elif options.what == "calls":
+        table = Table("what", "median", "", title="what a compiled function costs besides its work")
+        for row in calls.measure(options.repeat):
+            table.add_row(*row)
     else:
         table = Table("way", "ms a step", "times as fast as eager", title="training steps of the demo's GPT")
         for way, milliseconds, ratio in gpt.measure(options.steps, options.repeat):
@@ -130,7 +134,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "demo": (run_demo, "train two models three ways each and compare"),
     "doctor": (run_doctor, "say what segue finds on this machine"),
     "cache": (run_cache, "show the disk cache, or empty it"),
-    "bench": (run_bench, "time the start of a process or the steps of the demo's GPT, or count what training keeps for the backward"),
+    "bench": (run_bench, "time the start of a process, calls and captures, or the steps of the demo's GPT, or count what training keeps for the backward"),
     "house": (run_house, "the table of the source tree and its rules"),
     "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
     "minimise": (run_minimise, "cut the failing program of a seed down to what its failure needs"),
@@ -145,7 +149,7 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
     made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
     made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
-    made["bench"].add_argument("what", choices=("start", "gpt", "memory"), help="what is measured")
+    made["bench"].add_argument("what", choices=("start", "calls", "gpt", "memory"), help="what is measured")
     made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt (default: 20)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")

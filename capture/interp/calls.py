@@ -72,7 +72,7 @@ class Calls:
 
     def call_function(self: Any, function: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if isinstance(function, FunctionValue):
-            real = function.real
+            real: Any = function.real
             handler = FUNCTIONS.get(real)
             if handler is not None:
                 return self.call_checked(lambda: handler(self, *args, **kwargs), function.describe())

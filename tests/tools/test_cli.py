@@ -60,6 +60,15 @@ def test_bench_prints_a_row_for_every_way(capsys):
     assert all(way in out for way in ("eager", "model.compile()", "whole step"))
 
 
+def test_bench_calls_prints_calls_guards_and_captures(capsys, monkeypatch):
+    for name, small in (("CALLS", 2), ("LAYERS", 3), ("DEEP", 1)):
+        monkeypatch.setattr(cli.calls, name, small)
+    monkeypatch.setattr(cli.calls, "find_spec", lambda name: None)
+    assert cli.main(["bench", "calls", "--repeat", "1"]) == 0
+    out = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert all(word in out for word in ("tiny function", "6 parameters", "guards", "GPT of 1", "loss and", "not"))
+
+
 def test_bench_start_compares_cold_and_warm(capsys, monkeypatch):
     figures = {"import": 0.5, "first call": 4.0, "build_seconds": 2.0}
     runs = iter([figures, {**figures, "first call": 0.25}])
