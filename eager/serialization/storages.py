@@ -6,6 +6,7 @@ share this: what a file says of a tensor (dtype, shape, strides, offset) is chec
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -67,7 +68,7 @@ class Loaded:
         """Its bytes; read when they are first asked for."""
         if self.bytes is None:
             found = self.read()
-            self.bytes = found.copy() if found.ctypes.data % 16 else found  # as in maps of files whose writer did not align
+            self.bytes = found.copy() if found.ctypes.data % 8 else found  # as in maps of files whose writer did not align
             self.storage.array = self.bytes
         return self.bytes
 
@@ -114,6 +115,13 @@ def dtype_named(name: Any) -> dtype:
     if found is None:
         raise CheckpointError(f"the checkpoint holds the dtype {str(name)[:40]!r}; there are {', '.join(_NAMES)}")
     return found
+
+
+def device_named(kind: Any, index: int | None = None) -> device:
+    """A device by its name. Raises CheckpointError for one that is not there."""
+    if not isinstance(kind, str) or not re.fullmatch(r"(cpu|cuda|meta)(:\d{1,4})?", kind):
+        raise CheckpointError(f"the checkpoint holds the device {str(kind)[:40]!r}; there are cpu, cuda, cuda:N and meta")
+    return device(kind, index)
 
 
 Placement = Callable[[Loaded, str], Loaded]

@@ -7,6 +7,7 @@ of those functions one of ours, that checks what it is given. A name that is not
 from __future__ import annotations
 
 import io
+import re
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import _NAMES, device, dtype
+from ..dtypes import _NAMES, dtype
 from ..errors import CheckpointError, UnsafeCheckpointError
 from ..functional.complex_numbers import conj
 from ..nn.parameter import Buffer, Parameter
@@ -24,7 +25,7 @@ from . import safe
 from .archive import Archive
 from .files import Source
 from .machine import Machine
-from .storages import Loaded, Placement, meta, native, placement
+from .storages import Loaded, Placement, device_named, meta, native, placement
 from .tree import as_class
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickle of 0x1950A86A20F9469CFC6C
@@ -139,8 +140,8 @@ def _size(sizes: Any = ()) -> Size:
 
 
 def _device(kind: Any = "cpu", index: Any = None) -> Any:
-    _need(type(kind) is str and (index is None or type(index) is int), f"a device is {str(kind)[:40]}")
-    return device(kind, index)
+    _need(index is None or type(index) is int, f"a device's number is {str(index)[:40]}")
+    return device_named(kind, index)
 
 
 def _number(kind: type) -> Callable:
@@ -165,9 +166,8 @@ def _layout(name: Any) -> Any:
 
 
 def _numpy_dtype(name: Any, align: Any = False, copy: Any = True) -> np.dtype:
-    found = np.dtype(name) if type(name) is str and len(name) < 8 else np.dtype("O")
-    _need(found.kind in "biufc", f"NumPy's {str(name)[:20]} holds no numbers")
-    return np.dtype(found.str)
+    _need(type(name) is str and re.fullmatch(r"[<|=]?[biufc]\d\d?", name) is not None, f"NumPy's {str(name)[:20]} holds no numbers")
+    return np.dtype(name)
 
 
 def _numpy_scalar(of: Any, data: Any) -> Any:

@@ -28,7 +28,7 @@ from ..memory import whole
 from ..nn.parameter import Buffer, Parameter
 from ..tensor import Size, Tensor
 from .archive import Archive, ArchiveWriter
-from .storages import Loaded, Placement, Saved, dtype_named, meta
+from .storages import Loaded, Placement, Saved, device_named, dtype_named, meta
 
 INDEX = "segue.json"
 VERSION = 1
@@ -331,7 +331,7 @@ DIRECT: dict[str, Callable[[Reader, Object], Any]] = {
     "size": lambda r, entry: Size(int(size) for size in entry["items"]), "complex": lambda r, entry: complex(*map(r.value, entry["parts"])),
     "bytes": lambda r, entry: _decoded(entry), "bytearray": lambda r, entry: bytearray(_decoded(entry)),
     "slice": lambda r, entry: slice(*map(r.value, entry["items"])), "range": lambda r, entry: range(*map(int, entry["items"])),
-    "dtype": lambda r, entry: dtype_named(entry["name"]), "device": lambda r, entry: device(entry["name"]),
+    "dtype": lambda r, entry: dtype_named(entry["name"]), "device": lambda r, entry: device_named(entry["name"]),
     "tensor": _read_tensor, "array": _read_array, "scalar": _read_array,
 }  # fmt: skip
 FROZEN: dict[str, Callable[[Reader, Object], Any]] = {

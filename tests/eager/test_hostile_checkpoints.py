@@ -148,6 +148,7 @@ WRONG = {
     "two dtypes": b"]" + tensor(0, (1,), (1,)) + b"a" + tensor(0, (1,), (1,), kind=b"IntStorage") + b"a",
     "a tensor of no storage": b"ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))\x89}tR", "a parameter of no tensor": b"ctorch._utils\n_rebuild_parameter\n(N\x88}tR",
     "a storage's id that is none": b"(" + short(b"module") + b"NNNNtQ", "another rebuilder": b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nSize\nctorch\nTensor\n)}tR",
+    "a device": b"ctorch\ndevice\n(" + short(b"c2u") + b"tR", "a dtype that is an expression": b"cnumpy\ndtype\n(" + short(b"(07,)f8") + b"\x89\x88tR",
     "an object dtype": b"cnumpy\ndtype\n(" + short(b"O8") + b"\x89\x88tR",
     "an attribute that is special": b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\nctorch\nTensor\n(" + storage(4)
         + b"K\x00(K\x01t(K\x01t\x89}t}" + short(b"__class__") + b"NstR",

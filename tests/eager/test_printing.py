@@ -109,7 +109,7 @@ def test_what_pytorch_prints(dtype):
     wide = np.float32 if dtype is segue.bfloat16 else dtype.numpy
     shapes = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=8)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(arrays.arrays(wide, shapes, elements=VALUES[kind].map(lambda value: wide.type(value) if hasattr(wide, "type") else value)), OPTIONS, st.booleans())
     @example(np.zeros(1500, wide), {}, False)
     def check(array, options, wanting):

@@ -65,7 +65,7 @@ trees = st.recursive(
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_containers_of_plain_objects(format):
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(trees)
     def check(tree):
         assert same(there_and_back(tree, format=format), tree)
