@@ -3,6 +3,6 @@
 from segue.eager.nn import *
 from segue.eager.nn import __all__ as _modules
 
-from . import functional, init, modules, parameter, utils
+from . import functional, init, modules, parallel, parameter, utils
 
-__all__ = [*_modules, "functional", "init", "modules", "parameter", "utils"]
+__all__ = [*_modules, "functional", "init", "modules", "parallel", "parameter", "utils"]

@@ -4,8 +4,8 @@ from segue.eager.nn import *
 from segue.eager.nn import __all__ as _modules
 
 from . import (
-    activation, batchnorm, channelshuffle, container, conv, distance, dropout, flatten, fold, instancenorm, linear, loss, module, normalization,
+    activation, adaptive, batchnorm, channelshuffle, container, conv, distance, dropout, flatten, fold, instancenorm, lazy, linear, loss, module, normalization,
     padding, pixelshuffle, pooling, rnn, sparse, transformer, upsampling,
 )  # fmt: skip
 
-__all__ = [name for name in _modules if name not in ("Buffer", "Parameter")]
+__all__ = [name for name in _modules if name not in ("Buffer", "DataParallel", "Parameter", "UninitializedBuffer", "UninitializedParameter")]
