@@ -19,6 +19,7 @@ from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, REAL_OF
 from ..random import Generator, next_call
 from ..tensor import FACTORY, Storage, Tensor, wrap
+from ..transforms.levels import beside
 from .arguments import as_shape, cast
 
 
@@ -175,7 +176,7 @@ def full_like(
 ) -> Tensor:
     """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
     where = device if device is not None else ("meta" if input.is_meta else None)
-    return _filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad)
+    return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad), input)
 
 
 def zeros_like(input: Tensor, **options: Any) -> Tensor:

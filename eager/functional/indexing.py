@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
+from ..autograd.mode import STATE
 from ..errors import DimensionError, DtypeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import replaced
@@ -181,6 +182,10 @@ def _mask_columns(x: Tensor, dim: int, mask: Tensor) -> tuple[Tensor, ...]:
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero: int64 (count, ndim), or one tensor for each dimension."""
+    if STATE.levels and getattr(input._data, "dim", None) is not None:
+        raise error(
+            RuntimeError, "vmap: nonzero() gives each example a result of another size, and a batch has one", "segue.where, a mask, or nonzero_static(size=)"
+        )
     found = OPS["nonzero"](input)
     return tuple(OPS["select"](found, 1, i) for i in range(input.ndim)) if as_tuple else found
 

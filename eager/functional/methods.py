@@ -17,6 +17,7 @@ from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Storage, Tensor
+from ..transforms.levels import beside
 from . import complex_numbers, creation, exchange, indexing, making, products, shape
 from .arguments import Number, as_operand, as_shape, cast, inplace
 
@@ -215,7 +216,7 @@ def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: A
 
 def _new(function: Callable) -> Callable:
     def method(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return function(*size, dtype=dtype or self.dtype, **options)
+        return beside(function(*size, dtype=dtype or self.dtype, **options), self)
 
     return method
 

@@ -15,7 +15,7 @@ from ..autograd.tape import F
 from ..errors import error
 from ..ops.definition import OpDef
 from ..tensor import Storage, Tensor
-from .levels import Level, TransformedArray, fitted, unwrapped
+from .levels import Level, TransformedArray, beside, fitted, unwrapped
 
 RANDOMNESS = ("error", "different", "same")
 
@@ -74,6 +74,12 @@ class BatchLevel(Level):
         else:
             at = array.dim
         return value if at == dim else F[0].movedim(value, at, dim)
+
+    def beside(self, made: Tensor, array: Any) -> Tensor:
+        if array.dim is None:
+            return beside(made, array.value)
+        whole = F[0].clone(F[0].expand(F[0].unsqueeze(made, 0), (self.size, *made.shape)))
+        return self.enter(beside(whole, array.value), 0)
 
     def constant(self, x: Tensor) -> BatchedArray:
         return BatchedArray(self, x, None)

@@ -19,7 +19,7 @@ from ..autograd.tape import F
 from ..errors import error
 from ..ops.definition import OpDef
 from ..tensor import Storage, Tensor
-from .levels import Level, TransformedArray, fitted, unwrapped
+from .levels import Level, TransformedArray, beside, fitted, unwrapped
 
 
 class DualArray(TransformedArray):
@@ -45,6 +45,9 @@ class DualLevel(Level):
         """Value and tangent; None where the result does not depend on what came in."""
         array = self.lift(x)._data
         return array.value, array.tangent
+
+    def beside(self, made: Tensor, array: Any) -> Tensor:
+        return self.enter(beside(made, array.value), None)
 
     def constant(self, x: Tensor) -> DualArray:
         return DualArray(self, x, None)

@@ -99,6 +99,10 @@ class Level:
         """A tensor from outside as an array of this level."""
         raise NotImplementedError
 
+    def beside(self, made: Tensor, array: Any) -> Tensor:
+        """A new tensor of this level with memory of its own, made like one that stands on `array`."""
+        raise NotImplementedError
+
     def record(self, op: OpDef, args: tuple, shape: tuple, result: np.dtype) -> TransformedArray:
         """Carry out a row on arrays of this level (the dispatcher has promoted them): what a tracer's `record` is."""
         raise NotImplementedError
@@ -112,6 +116,12 @@ def level_of(x: Any) -> Level | None:
     """The level of a tensor's array, or None for a real or traced one."""
     array = x._data
     return array.level if isinstance(array, TransformedArray) else None
+
+
+def beside(made: Tensor, x: Tensor) -> Tensor:
+    """A new tensor as one made like `x`: inside of transforms with a part for each example, so that it can be written to."""
+    level = level_of(x) if STATE.levels and not made._requires_grad else None
+    return made if level is None else level.beside(made, x._data)
 
 
 def lifted(args: tuple) -> tuple:

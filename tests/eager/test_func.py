@@ -263,7 +263,7 @@ def test_writes_under_transforms():
         assert np.allclose(jacobian(x[0]).numpy(), expected)
 
     def into_new(a):
-        out = a.new_zeros(3)
+        out = segue.zeros(3)  # made like nothing: it has one memory for all examples
         with pytest.raises(RuntimeError, match="transformed"):
             out[0] = a.sum()
         return a
@@ -408,3 +408,19 @@ def test_functional_call_puts_everything_back():
     norm, running = nn.BatchNorm1d(2), {"running_mean": segue.zeros(2)}
     func.functional_call(norm, running, segue.ones(4, 2))
     assert norm.running_mean.tolist() == [0, 0] and running["running_mean"].tolist() != [0, 0]
+
+
+def test_what_is_made_like_a_batched_tensor_can_be_written_to():
+    x = segue.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+    def filled(row):
+        out = segue.zeros_like(row)
+        out[1:] = row[:-1]
+        return out + row.new_ones(3).add_(row)
+
+    assert func.vmap(filled)(x).tolist() == [[2.0, 4.0, 6.0], [5.0, 10.0, 12.0]]
+    assert func.vmap(func.vmap(lambda e: segue.full_like(e, 2.0).mul_(e)))(x).tolist() == (2 * x).tolist()
+    assert func.jvp(lambda row: segue.zeros_like(row).add_(row * row), (x,), (x,))[1].tolist() == (2 * x * x).tolist()
+    assert func.grad(lambda x: func.vmap(filled)(x).sum())(x).tolist() == [[2.0, 2.0, 1.0]] * 2
+    with pytest.raises(RuntimeError, match=r"vmap: nonzero\(\)(.|\n)*nonzero_static"):
+        func.vmap(lambda row: row.nonzero())(x)
