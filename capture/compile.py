@@ -16,15 +16,15 @@ from ..eager.nn.module import Module, install_compiler
 from ..eager.optim.optimizer import DEFERRED
 from ..eager.scripting import value_if_known
 from ..eager.stats import stats as counters
-from ..graph.backends import lookup_backend
+from ..graph.backends import in_background, lookup_backend
 from ..graph.compiled import CompiledGraph
-from . import frame
+from . import frame, sources
 from .interp.builtins import FUNCTIONS
 from .interp.capture import Settings, compile_frame
 from .interp.outcome import Break
-from .interp.values.constants import constant
+from .interp.values.constants import Constant, constant
 
-CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True,), "dynamic": (None, True, False)}
+CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -37,7 +37,8 @@ def compile(  # noqa: A001  (the public name)
     `fullgraph=True` raises CaptureError where the graph would break. `dynamic`: None makes a size symbolic at its second value, True at once, False never. `shapes`
     names symbolic sizes of parameters: `{"x": ("B", 16)}`. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
     `(graph_module, example_inputs) -> callable`. `memory_budget` (0 to 1; None: `config.memory_budget`) is the share of the bytes usually kept for the backward
-    that may be kept; the rest is computed again. Raises TypeError for what cannot be called, ValueError for an unknown option.
+    that may be kept; the rest is computed again. With `wait=False` a new graph runs through the eager kernels until the backend, on a thread of its own, is done
+    with it; it then goes with the process's `config.numerics` only. Raises TypeError for what cannot be called, ValueError for an unknown option.
 
     >>> import segue
     >>> @segue.compile(backend="eager")
@@ -57,6 +58,8 @@ def compile(  # noqa: A001  (the public name)
             raise ValueError(f"{name}={value!r} is not supported; there is {', '.join(map(repr, CHOICES[name]))}")
     if memory_budget is not None and not 0 <= memory_budget <= 1:
         raise ValueError(f"memory_budget={memory_budget!r} is not a share between 0 and 1")
+    if not wait and numerics != config.numerics:
+        raise ValueError(f"wait=False compiles on another thread, with config.numerics={config.numerics!r}; numerics={numerics!r} is not supported there")
     if config.disable:
         return model
     if isinstance(model, Module):
@@ -67,8 +70,9 @@ def compile(  # noqa: A001  (the public name)
 def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
     if isinstance(function, frame.Compiled):
         function = function.__wrapped__
+    backend = lookup_backend(options["backend"] or config.backend)
     settings = Settings(
-        backend=lookup_backend(options["backend"] or config.backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
+        backend=backend if options["wait"] else in_background(backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
         recompile_limit=config.recompile_limit, shapes=options["shapes"] or {}, numerics=options["numerics"],
         memory_budget=config.memory_budget if options["memory_budget"] is None else float(options["memory_budget"]),
     )  # fmt: skip
@@ -120,8 +124,10 @@ def reset() -> None:
     counters.reset()
 
 
-def disable(function: Any = None, *, reason: str = "") -> Any:
+def disable(function: Any = None, *, recursive: bool = True, reason: str = "") -> Any:
     """Keep a function or module out of graphs: it and all that it calls run eagerly. A decorator, with and without arguments.
+
+    `recursive=False`: only its own frame runs eagerly, and what it calls may be compiled.
 
     >>> @disable
     ... def shown(x):
@@ -130,13 +136,56 @@ def disable(function: Any = None, *, reason: str = "") -> Any:
     3
     """
     if function is None:
-        return functools.partial(disable, reason=reason)
+        return functools.partial(disable, recursive=recursive, reason=reason)
+    if not recursive:
+        if not isinstance(function, types.FunctionType):
+            raise TypeError(f"disable(recursive=False) takes a function, not {type(function).__name__}")
+        function.__dict__.update(__segue_disabled__=True, __segue_disabled_reason__=reason)
+        return frame.skip(function)
     if isinstance(function, Module):
         function.__dict__["_compiled_call"] = disable(function._call, reason=reason)
         return function
     made = frame.Disabled(function)
     made.__segue_reason__ = reason
     return made
+
+
+def allow_in_graph(function: Any) -> Any:
+    """Take a function into the graph as it is: it runs on tensors without data while the graph is captured, and is not followed. A decorator; also takes a list.
+
+    Only what it does to tensors is recorded: its side effects happen at capture alone, and what it reads is not guarded. Raises TypeError for what is no function.
+
+    >>> @allow_in_graph
+    ... def doubled(x):
+    ...     return x * 2
+    """
+    if isinstance(function, (list, tuple)):
+        return [allow_in_graph(part) for part in function]
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(f"allow_in_graph() takes a function, not {type(function).__name__}")
+    FUNCTIONS[function] = lambda run, *args, **kwargs: run.leaf(function, list(args), kwargs, function.__qualname__)
+    return function
+
+
+def assume_constant_result(function: Any) -> Any:
+    """Call a function for real while the graph is captured, and take what it returned as a constant of the graph, without a guard. A decorator.
+
+    >>> @assume_constant_result
+    ... def version():
+    ...     return 3
+    """
+    if not isinstance(function, types.FunctionType):
+        raise TypeError(f"assume_constant_result() takes a function, not {type(function).__name__}")
+
+    def for_real(run: Any, *args: Any, **kwargs: Any) -> Any:
+        real = [arg.value if isinstance(arg, Constant) else run.real_of(arg) for arg in args]
+        named = {name: value.value if isinstance(value, Constant) else run.real_of(value) for name, value in kwargs.items()}
+        with run.outside():
+            result = run.concrete(function, *real, **named)
+        return run.wrap(result, sources.Constant(result, f"result of {function.__qualname__}"))
+
+    FUNCTIONS[function] = for_real
+    return function
 
 
 def is_compiling() -> bool:

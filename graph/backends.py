@@ -8,6 +8,8 @@ idea: the graph room knows no backend but the interpreter; others register thems
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -103,6 +105,45 @@ class InterpreterRunner:
 
     def __call__(self, inputs: list) -> list:
         return self._interpreter(inputs)
+
+
+class BackgroundRunner:
+    """The graph with eager kernels until a thread has compiled it; for good when that fails, with a warning, and counted as a fallback."""
+
+    def __init__(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
+        self._runner: Runner = InterpreterRunner(graph)
+        self._thread = threading.Thread(target=self._compile, args=(graph, compile_fn), name="segue compiles", daemon=True)
+        self._thread.start()
+
+    def _compile(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
+        try:
+            runner = compile_fn(graph)
+        except Exception as problem:
+            stats.count("fallbacks")
+            warnings.warn(f"segue: a compile in the background failed ({type(problem).__name__}: {problem}); the graph runs eagerly", RuntimeWarning, stacklevel=2)
+            return
+        self._runner = runner
+        stats.count("kernels", runner.kernels)
+        stats.count("library_calls", getattr(runner, "calls", 0))
+        stats.count("arena_bytes", runner.arena_bytes)
+
+    def wait(self) -> None:
+        """Until the compile is done."""
+        self._thread.join()
+
+    def __call__(self, inputs: list) -> list:
+        return self._runner(inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the runner has that is in use now: kernels, source ..."""
+        if name == "_runner":
+            raise AttributeError(name)
+        return getattr(self._runner, name)
+
+
+def in_background(backend: Backend) -> Backend:
+    """The backend, which compiles on a thread of its own while the graph runs with eager kernels."""
+    return Backend(f"{backend.name} in the background", lambda graph: BackgroundRunner(graph, backend.compile_fn), backend.passes)
 
 
 class CallableRunner:

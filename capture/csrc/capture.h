@@ -86,6 +86,7 @@ void hook_enter(void); /* a region begins on this thread */
 void hook_leave(void);
 int hook_ready(PyObject *module);
 extern PyMethodDef hook_methods[];
+extern int segue_eager;                 /* whether compiled functions run eagerly, on all threads */
 extern PyObject *segue_oracle;          /* called (guards, view, result) after each check in the debugging mode, else NULL */
 
 extern PyTypeObject Compiled_Type, Disabled_Type;

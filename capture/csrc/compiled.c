@@ -17,7 +17,7 @@ typedef struct {
 static PyObject *compiled_call(PyObject *object, PyObject *const *args, size_t count, PyObject *names)
 {
     Wrapper *self = (Wrapper *)object;
-    if (segue_thread.off) {
+    if (segue_thread.off || segue_eager) {
         return PyObject_Vectorcall(self->function, args, count, names);
     }
     COUNT(calls);

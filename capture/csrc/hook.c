@@ -7,6 +7,7 @@
 _Thread_local ThreadState segue_thread;
 Counters segue_counters;
 PyObject *segue_oracle;
+int segue_eager;
 
 static Py_ssize_t open_regions; /* on all threads; under the GIL */
 static int closed;              /* the interpreter is ending */
@@ -128,7 +129,10 @@ static Entry *ask(Cache *cache, PyCodeObject *code, PyObject *entries, const Fra
     PyObject *known = view == NULL ? NULL : PyList_AsTuple(entries);
     PyObject *answer = NULL;
     if (known != NULL) {
+        PyThreadState *tstate = PyThreadState_Get();
+        PyThreadState_EnterTracing(tstate); /* a debugger or profiler of the user's program does not see the compiler at work */
         answer = PyObject_CallFunctionObjArgs(cache->callback, cache->settings, (PyObject *)code, view, known, NULL);
+        PyThreadState_LeaveTracing(tstate);
     }
     Py_XDECREF(known);
     Py_XDECREF(view);
@@ -384,6 +388,16 @@ static PyObject *py_set_oracle(PyObject *module, PyObject *oracle)
     Py_RETURN_NONE;
 }
 
+static PyObject *py_set_eager(PyObject *module, PyObject *eager)
+{
+    int wanted = PyObject_IsTrue(eager);
+    if (wanted < 0) {
+        return NULL;
+    }
+    segue_eager = wanted;
+    Py_RETURN_NONE;
+}
+
 static PyObject *py_shutdown(PyObject *module, PyObject *ignored)
 {
     closed = 1;
@@ -416,6 +430,7 @@ PyMethodDef hook_methods[] = {
     {"is_installed", py_is_installed, METH_NOARGS, "is_installed() -> bool: whether the interpreter's frame evaluation is ours now."},
     {"is_active", py_is_active, METH_NOARGS, "is_active() -> bool: whether frames that begin now on this thread are looked up."},
     {"set_oracle", py_set_oracle, METH_O, "set_oracle(function or None): call function(guards, view, result) after each check of the guard engine."},
+    {"set_eager", py_set_eager, METH_O, "set_eager(bool): whether calls of compiled functions run them eagerly, on all threads."},
     {"mismatch", py_mismatch, METH_VARARGS, "mismatch(code, new_code) -> str | None: why new_code cannot run in a frame made for code."},
     {"shutdown", py_shutdown, METH_NOARGS, "shutdown(): take the hook away for good; at the interpreter's exit."},
     {"after_fork", py_after_fork, METH_NOARGS, "after_fork(): forget the regions of threads that the child does not have."},

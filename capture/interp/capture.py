@@ -11,6 +11,7 @@ import dis
 import gc
 import io
 import os
+import sys
 import threading
 import time
 import traceback
@@ -32,6 +33,7 @@ from ..bytecode.breaks import CannotBreak, can_break, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
 from ..marks import check_marks
 from ..sources import MISSING
+from ..stance import STANCE
 from .attempt import Attempt, Knowledge
 from .builder import Builder
 from .observe import Unwatched
@@ -148,10 +150,19 @@ def _after_fork() -> None:
     one_at_a_time = threading.RLock()
 
 
+def is_debugged() -> bool:
+    """Whether pdb, or another debugger made of bdb, steps through this thread: it is to see the user's lines and variables one by one."""
+    debuggers = sys.modules.get("bdb")
+    return debuggers is not None and isinstance(getattr(sys.gettrace(), "__self__", None), debuggers.Bdb)
+
+
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
     """The callback of the frame hook."""
     if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
         stats.count("transformed_frames")
+        return None
+    if is_debugged():
+        stats.count("skipped_frames")
         return None
     state = settings.state(code)
     with one_at_a_time:
@@ -168,11 +179,13 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
     """One compilation of a code object that has `entries` already, unless there were too many."""
     if state.compilations >= settings.recompile_limit:
         return over_the_limit(settings, state, code, view, entries)
-    state.compilations += 1
-    stats.count("captures")
     if entries:
+        if STANCE.name != "default":
+            return refuse_recompile(settings, code, view, entries)
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
+    state.compilations += 1
+    stats.count("captures")
     knobs = config.override(numerics=settings.numerics, memory_budget=settings.memory_budget)
     with stats.timed("compile_seconds"), knobs, settings.observer.capturing(), no_collection():
         try:
@@ -211,6 +224,15 @@ def skip(settings: Settings, code: types.CodeType, reason: str) -> Any:
     if settings.fullgraph:
         raise errors.CaptureError(f"fullgraph=True, but {code.co_qualname} cannot be captured: {reason}")
     return SKIP
+
+
+def refuse_recompile(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
+    """The stance lets nothing be compiled again."""
+    if STANCE.name == "fail_on_recompile":
+        why = entries[0].guards.explain_failure(view)
+        raise errors.CaptureError(f"the stance is fail_on_recompile, but {code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) would be compiled again: {why}")
+    stats.count("skipped_frames")
+    return None
 
 
 def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> Any:

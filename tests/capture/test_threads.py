@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import io
 import os
+import pdb  # noqa: T100
 import sys
 import threading
 from contextlib import contextmanager
@@ -279,3 +281,131 @@ def test_a_child_forked_while_another_thread_captures():
     finally:
         may_go_on.set()
         thread.join(60)
+
+
+# -- debuggers, tracers, coverage ---------------------------------------------------------------------------------------------------
+
+
+def traced(x):
+    y = x * 2
+    with segue.no_grad():
+        z = y + 1
+    return z
+
+
+def test_a_tracer_changes_nothing():
+    made, seen = compiled(traced), []
+    x = segue.ones(2)
+
+    def tracer(frame, event, argument):
+        if frame.f_code.co_filename == __file__ and frame.f_code.co_name == "traced":
+            seen.append((event, frame.f_lineno))
+        return tracer
+
+    for _ in range(2):
+        before = sys.gettrace()
+        sys.settrace(tracer)
+        try:
+            found = made(x)
+        finally:
+            sys.settrace(before)
+        assert found.tolist() == [3, 3]
+    assert same(made(x), traced(x))
+    first = traced.__code__.co_firstlineno
+    assert seen and all(first <= line <= first + 4 for _, line in seen)
+
+
+def test_a_profiler_changes_nothing():
+    made, seen = compiled(traced), []
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, argument: seen.append(event))
+    try:
+        found = made(segue.ones(2))
+    finally:
+        sys.setprofile(before)
+    assert found.tolist() == [3, 3] and {"call", "return"} <= set(seen)
+
+
+def test_a_debugger_inside_of_a_compiled_function():
+    commands = io.StringIO("next\nnext\nnext\np y.tolist()\np z.tolist()\ncontinue\n")
+    shown = io.StringIO()
+    debugger = pdb.Pdb(stdin=commands, stdout=shown, nosigint=True, readrc=False)
+
+    def debugged(x):
+        y = x * 2
+        debugger.set_trace()
+        z = y + 1
+        return z * 3
+
+    before = sys.gettrace()
+    try:
+        found = compiled(debugged)(segue.ones(2))
+    finally:
+        sys.settrace(before)
+    assert found.tolist() == [9, 9]
+    assert "[2.0, 2.0]" in shown.getvalue() and "[3.0, 3.0]" in shown.getvalue()
+    assert "capture.py" not in shown.getvalue()
+
+
+def test_assertions_that_pytest_rewrote():
+    def asserting(x, n):
+        y = x * 2
+        assert n == y.shape[0], "sizes"
+        return y
+
+    made = compiled(asserting)
+    assert made(segue.ones(2), 2).tolist() == [2, 2]
+    with pytest.raises(AssertionError, match="sizes\nassert 3 == 2"):
+        made(segue.ones(2), 3)
+
+
+# -- recursion and re-entrancy ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_compiled_function_that_calls_itself():
+    def down(x, n):
+        return x if n == 0 else made(x + 1, n - 1) * 2
+
+    made = compiled(down)
+    assert made(segue.ones(1), 3).tolist() == [32]
+
+    def broken(x, n):
+        if n == 0:
+            return x
+        segue.compiler.graph_break()
+        return again(x + 1, n - 1) * 2
+
+    again = compiled(broken)
+    assert again(segue.ones(1), 3).tolist() == [32]
+
+
+def test_a_capture_begun_by_a_finaliser():
+    made = compiled(lambda x: x + 1)
+    found = []
+
+    class Late:
+        def __del__(self):
+            found.append(made(segue.ones(1)).item())
+
+    def f(x):
+        Late()
+        return x * 2
+
+    for _ in range(2):
+        assert compiled(f)(segue.ones(2)).tolist() == [2, 2]
+    assert found and set(found) == {2.0}
+
+
+def test_an_iterator_that_calls_the_function_again():
+    def total(x, parts):
+        for part in parts:
+            x = x + part
+        return x
+
+    made = compiled(total)
+
+    def parts(n):
+        for k in range(n):
+            yield made(segue.ones(1), parts(k)) if k else segue.ones(1)
+
+    assert made(segue.zeros(1), parts(3)).tolist() == total(segue.zeros(1), (segue.ones(1), segue.ones(1) * 2, segue.ones(1) * 4)).tolist()
