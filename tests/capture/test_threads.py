@@ -327,7 +327,8 @@ def test_a_profiler_changes_nothing():
 
 
 def test_a_debugger_inside_of_a_compiled_function():
-    commands = io.StringIO("next\nnext\nnext\np y.tolist()\np z.tolist()\ncontinue\n")
+    # Behind a break the function goes on in a call: from 3.13 on, where set_trace() stops in its own line, one steps into it.
+    commands = io.StringIO(("step\n" if sys.version_info >= (3, 13) else "") + "next\nnext\nnext\np y.tolist()\np z.tolist()\ncontinue\n")
     shown = io.StringIO()
     debugger = pdb.Pdb(stdin=commands, stdout=shown, nosigint=True, readrc=False)
 
