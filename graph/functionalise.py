@@ -10,6 +10,8 @@ Writes and derivatives: eager lets a write under `no_grad()`, or through `detach
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -160,12 +162,39 @@ def write(tracer: Any, array: TracedArray, new: Any) -> None:
             base = Tensor._wrap(_memory(tracer, old, storage.strides), Storage())
             value = replace_view(base, tuple((step.op, step.attributes) for step in array.chain), value)
     node = current_node(value._data)
-    if not tracked and old in tracer.carries_gradient:
+    if old in tracer.carries_gradient and (not tracked or node not in tracer.carries_gradient):
         with tracer.recording(True):
-            node = tracer.add(ASSIGN, (old, node), node.value.dense())
+            node = tracer.add(OPS["overwrite"] if tracked else ASSIGN, (old, node), node.value.dense())
     storage.node = node
     storage.version += 1
     storage.views = {}
+
+
+def constants(tracer: Any, arrays: Sequence[Any]) -> list[TracedArray]:
+    """Real arrays as constants of the graph. Those that lie in the memory of one array are views of one constant, so that they go on sharing it."""
+    owners = [_owner(array) for array in arrays]
+    counts = Counter(map(id, owners))
+    kept: dict[int, TracedArray] = {}
+    found = []
+    for array, owner in zip(arrays, owners):
+        if counts[id(owner)] == 1:
+            found.append(tracer.constant(array))
+            continue
+        memory = kept[id(owner)] = kept.get(id(owner)) or tracer.constant(owner)
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+        offset = (array.ctypes.data - owner.ctypes.data) // array.itemsize
+        whole = array.shape == owner.shape and strides == memory.element_strides
+        found.append(memory if whole else tracer.record(OPS["as_strided"], (memory, array.shape, strides, offset), array.shape, array.dtype))
+    return found
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory an array stands in, if it could be viewed from there; else the array itself."""
+    owner = array
+    while isinstance(getattr(owner, "base", None), np.ndarray):
+        owner = owner.base
+    dense = owner is not array and owner.flags.c_contiguous and owner.dtype == array.dtype and min(array.strides, default=0) >= 0
+    return owner if dense else array
 
 
 def _memory(tracer: Any, node: Node, strides: tuple) -> TracedArray:

@@ -333,6 +333,7 @@ class Tracer:
         place: dict[TracedStorage, int] = {}  # a fresh storage -> its index among the raw outputs
         used: set[Node] = set()
         with self.recording(True):
+            outputs = self._with_constants(outputs)
             specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
             writes = [(position, self._own(self._storage_of(position).node, set())) for position in self.written_inputs()]
         specs = self._settle_sizes(raw, specs)
@@ -362,6 +363,19 @@ class Tracer:
         raw[:] = [replace_symbols(output, equalities) for output in raw]
         return tuple(replace(spec, chain=replace_symbols(spec.chain, equalities)) for spec in specs)
 
+    def _with_constants(self, outputs: Sequence[Any]) -> list:
+        """The results with real tensors among them made into constants."""
+        real = [value for value in outputs if isinstance(value, Tensor) and not isinstance(value._data, TracedArray)]
+        made = {id(tensor): array for tensor, array in zip(real, functionalise.constants(self, [tensor._data for tensor in real]))}
+        twins = []
+        for value in outputs:
+            if id(value) in made:
+                twin = value._like(made[id(value)], value.requires_grad)
+                twin._edge = value._edge
+                value = twin
+            twins.append(value)
+        return twins
+
     def _output(self, output: Any, positions: dict[Node, int], raw: list, place: dict[TracedStorage, int], used: set[Node]) -> OutputSpec:
         if not isinstance(output, Tensor):
             raw.append(output)
@@ -369,7 +383,7 @@ class Tracer:
         requires_grad = output.requires_grad
         released = requires_grad and _is_released(output._edge)
         leaf = requires_grad and output._edge is None
-        array = output._data if isinstance(output._data, TracedArray) else self.constant(output._data)
+        array = output._data
         storage = array.storage
         if storage.input is not None:
             kind = "alias_of_input" if array.chain else "input"

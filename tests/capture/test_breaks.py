@@ -322,10 +322,10 @@ def test_gradients_are_recorded_again_behind_a_break_in_no_grad():
 
 def test_writing_over_a_result_leaves_it_with_a_gradient_of_zero():
     def f(x, fill):
-        y = x * 2
-        return y.zero_() if fill == "zero" else y.copy_(segue.ones(3))
+        y = (x * 2).repeat(1) if fill == "view" else x * 2
+        return y.copy_(segue.ones(3)) if fill == "one" else y.zero_()
 
-    for fill in ("zero", "one"):
+    for fill in ("zero", "one", "view"):
         x = x3().requires_grad_()
         y = compiled(f)(x, fill)
         assert y.requires_grad

@@ -6,6 +6,7 @@ import pytest
 import segue
 from segue import nn
 from segue.eager.errors import CaptureError
+from segue.graph.compiled import compile_graph
 from segue.graph.interpreter import interpret
 from segue.graph.symbolic import SymInt
 from segue.graph.trace import Tracer, trace_function
@@ -112,6 +113,17 @@ def test_a_constant_that_changed_in_between_is_another():
 
     graph = trace_function(program, [segue.zeros(2)])
     assert [r.tolist() for r in interpret(graph, [segue.zeros(2)])] == [[1, 2], [11, 12]]
+
+
+def test_constants_in_one_memory_go_on_sharing_it():
+    def program(x):
+        v = segue.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+        return v, v[None, ..., 0], v.detach()[1], v.t(), segue.ones(2), x + 1
+
+    results = compile_graph(trace_function(program, [segue.ones(2)]), "eager")(segue.ones(2))
+    results[0].mul_(2)
+    for found, expected in zip(results, program(segue.ones(2))[:4]):
+        np.testing.assert_array_equal(found.numpy(), 2 * expected.numpy())
 
 
 def test_written_inputs_are_reported():
