@@ -31,6 +31,7 @@ COUNTERS = {  # name -> what it counts
     "cache_hits": "libraries that the disk cache held",
     "cache_misses": "libraries that it did not hold",
     "fallbacks": "graphs run by the interpreter because they could not be built",
+    "late_guard_misses": "calls that the interpreter ran because of a guard made after the capture, as for the derivative of a derivative",
     "arena_bytes": "bytes of all arenas",
 }
 

@@ -390,7 +390,8 @@ class Tensor(Attached, Portable):
     def _rebase(self, value: Tensor) -> None:
         """Take over `value`'s place on the tape; for a view, give the base a step that replaces the viewed part."""
         if self._base is None:
-            self._edge = value._edge
+            leaf = value._requires_grad and value._edge is None  # its history is the leaf, which this tensor is not
+            self._edge = CallbackNode((value,), lambda g: [g], "CopyBackward") if leaf else value._edge
             self._requires_grad = value._requires_grad
             self._storage.epoch += 1
             self._epoch = self._storage.epoch

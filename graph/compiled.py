@@ -348,7 +348,7 @@ class Training:
         compiled = self.gradients(given)
         if _late_guards_hold(compiled.graph, inputs):
             return compiled(*inputs)
-        stats.count("fallbacks")
+        stats.count("late_guard_misses")
         return Interpreter(compiled.graph)(inputs, differentiable=True)
 
     def gradients(self, given: Given) -> CompiledGraph:
@@ -479,7 +479,7 @@ class LateRunner:
     def __call__(self, inputs: list) -> list:
         if _late_guards_hold(self.graph, inputs):
             return self.runner(inputs)
-        stats.count("fallbacks")
+        stats.count("late_guard_misses")
         return self.interpreter(inputs)
 
 

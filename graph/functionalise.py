@@ -190,9 +190,9 @@ def constants(tracer: Any, arrays: Sequence[Any]) -> list[TracedArray]:
 
 def _owner(array: Any) -> Any:
     """The array whose memory an array stands in, if it could be viewed from there; else the array itself."""
-    owner = array
-    while isinstance(getattr(owner, "base", None), np.ndarray):
-        owner = owner.base
+    owner = below = array
+    while (below := getattr(below, "base", None)) is not None:  # NumPy's as_strided puts an object of its own in between
+        owner = below if isinstance(below, np.ndarray) else owner
     dense = owner is not array and owner.flags.c_contiguous and owner.dtype == array.dtype and min(array.strides, default=0) >= 0
     return owner if dense else array
 

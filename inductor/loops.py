@@ -23,6 +23,7 @@ from .expressions import Index, Looked, Rounded, at_least, index, size_of
 
 BOOL, INT32, INT64, FLOAT32 = dtypes.bool, dtypes.int32, dtypes.int64, dtypes.float32
 NARROW = {dtypes.int8: "wrap_int8", dtypes.int16: "wrap_int16", dtypes.uint8: "wrap_uint8"}
+_DRAWN = {dtypes.float16: "half", dtypes.bfloat16: "bfloat16", FLOAT32: "float", dtypes.float64: "double"}
 SHORT = {dtypes.float16: "round_half", dtypes.bfloat16: "round_bfloat16"}
 SUPPORTED = frozenset(d for d in dtypes.ALL if not d.is_complex)
 
@@ -310,7 +311,7 @@ class Trace:
 
     def random_uniform(self, state: Any, call: int, element: Any, dtype: Any) -> Value:
         """Element `element` of a uniform draw in [0, 1)."""
-        name = "uniform_double" if dtype is dtypes.float64 else "uniform_float"
+        name = f"uniform_{_DRAWN[dtype]}"
         drawn = self._placed("random", self._stream(state, call), (name, index(element)), dtypes.float64 if dtype is dtypes.float64 else FLOAT32, 40)
         return self.cast(drawn, dtype)
 

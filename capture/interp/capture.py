@@ -338,7 +338,7 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
         return finish(settings, attempt, outcome, time.perf_counter() - start, number)
     except Unbuildable as problem:
         born = getattr(problem.value, "born", None)
-        if born is None or (knowledge.break_step is not None and born >= knowledge.break_step):
+        if born is None or settings.fullgraph or (knowledge.break_step is not None and born >= knowledge.break_step):
             raise Skip(problem.reason) from None
         knowledge.break_step = born
         knowledge.reason, knowledge.suggestion = problem.reason, ""

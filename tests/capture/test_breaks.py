@@ -331,3 +331,30 @@ def test_writing_over_a_result_leaves_it_with_a_gradient_of_zero():
         assert y.requires_grad
         y.sum().backward()
         assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_leaf_made_inside_is_reached_from_outside():
+    """A graph has gradients for its inputs only: it ends before such a leaf is made where a backward from outside could tell."""
+
+    def both(x):
+        y = x * 2
+        w = y.detach().requires_grad_()
+        return y + 1, w, (w * w).sum()
+
+    def alone(x):
+        return segue.ones(3, requires_grad=True) * x
+
+    def used_up(x):
+        w = (x * 2).detach().requires_grad_()
+        (w * w).sum().backward()
+        return w.grad + x
+
+    made = compiled(both)
+    for _ in range(2):
+        _, w, total = made(x3())
+        total.backward()
+        assert w.grad.tolist() == [4.0, -8.0, 12.0]
+    assert compiled(alone)(x3()).requires_grad
+    assert same(compiled(used_up, fullgraph=True)(x3()), used_up(x3()))
+    with pytest.raises(CaptureError, match="requires a gradient"):
+        compiled(both, fullgraph=True)(x3())

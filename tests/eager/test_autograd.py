@@ -129,6 +129,14 @@ def test_a_result_that_is_written_over_goes_on_requiring_a_gradient(write):
     assert not unrecorded.requires_grad
 
 
+def test_copying_a_leaf_makes_no_leaf():
+    x, copy = leaf(3), F.zeros(3, dtype=float64)
+    copy.copy_(x)
+    assert copy.requires_grad and not copy.is_leaf
+    copy.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones(3))
+
+
 def test_t_in_place_keeps_the_history_and_the_views():
     x, weights = leaf(2, 3), F.arange(6.0, dtype=float64).reshape(3, 2)
     h = x * 2

@@ -181,6 +181,21 @@ def test_random_numbers_are_those_of_eager_mode():
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [segue.float16, segue.bfloat16, segue.float32, segue.float64])
+def test_uniform_numbers_have_as_many_bits_as_their_dtype(dtype):
+    """Rounding more bits would give other numbers, and sometimes 1."""
+
+    def draw():
+        return segue.rand(3000, dtype=dtype), segue.empty(70, dtype=dtype).uniform_()
+
+    segue.manual_seed(5)
+    eager = draw()
+    segue.manual_seed(5)
+    for a, b in zip(segue.compile(draw)(), eager):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+        assert (a < 1).all()
+
+
 OUT_OF_RANGE = {
     "broadcast": (lambda x, i: x.expand(4, 3)[i], (1, 3)),
     "computed": (lambda x, i: (x * 2)[i], (1, 3)),

@@ -85,6 +85,22 @@ def test_refusals_have_names():
     assert "not fused: " in seen[0].text
 
 
+def test_what_a_group_needs_may_come_later_than_its_own_units():
+    """x + 1 and x * c share a kernel; y * 2 and y + d may not, since d needs the first kernel and c needs y * 2: the way round is through products."""
+
+    def crossed(x, y):
+        first = x + 1
+        d = (first.t() @ first)[0, 0]
+        second = y * 2
+        c = (second.t() @ second)[0, 0]
+        return first, second, x * c, y + d
+
+    graph = traced(crossed, floats(40, 8), floats(30, 6, seed=1))
+    runner = compile_graph(graph)
+    compare(graph, runner, [floats(40, 8), floats(30, 6, seed=1)], tolerance=2e-5)
+    assert runner.kernels == 3, runner.source
+
+
 def test_a_kernel_between_keeps_two_apart():
     graph = traced(lambda x: (x + 1) @ (x + 1).sum(0, keepdim=True).tanh().reshape(16, 1) + (x + 1).sum(), floats(16, 16))
     runner = compile_graph(graph)

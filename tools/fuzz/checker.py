@@ -80,7 +80,7 @@ def observe(program: Program, wrap: Callable[[Any], Any]) -> list[Observed]:
             found[f"{variable.name}.requires_grad"] = Seen(result.requires_grad, True)
             found[variable.name] = Seen(copied(result), variable.exact)
         if program.backward:
-            differentiate(results)
+            differentiate(results, [leaf for leaf in leaves if leaf is not None] if program.twice else [])
         found.update({f"gradient of x{i}": Seen(copied(leaf.grad), False) for i, leaf in enumerate(leaves) if leaf is not None})
         for place, (name, value) in enumerate(named.items()):
             exact = program.exact_inputs[place] if place < len(program.inputs) else False
@@ -98,16 +98,25 @@ def observe(program: Program, wrap: Callable[[Any], Any]) -> list[Observed]:
     return seen
 
 
-def differentiate(results: Any) -> None:
-    """Backward from the results, weighted by fixed numbers."""
+def differentiate(results: Any, leaves: Any) -> None:
+    """Backward from the results, weighted by fixed numbers, and from the gradients of `leaves` (whose derivatives are so added)."""
+    total = weighted(results)
+    if total is not None:
+        gradients = segue.autograd.grad(total, leaves, create_graph=True, allow_unused=True) if leaves else ()
+        more = weighted([g for g in gradients if g is not None])
+        (total if more is None else total + more).backward()
+
+
+def weighted(results: Any) -> Any:
+    """The sum of what requires grad, each element times a fixed number; None where nothing does."""
     total = None
     for place, result in enumerate(results):
         if result.requires_grad:
+            result = segue.view_as_real(result) if result.is_complex() else result
             weights = segue.from_numpy(np.cos(np.arange(result.numel()) + place).reshape(tuple(result.shape)))
             part = (result.to(segue.float64) * weights).sum()
             total = part if total is None else total + part
-    if total is not None:
-        total.backward()
+    return total
 
 
 @contextlib.contextmanager
@@ -154,6 +163,8 @@ def same(found: Any, expected: Any, exact: bool, rough: bool = False) -> str | N
         return None if agree else f"{found!r} against {expected!r}"
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return f"{found.dtype}{found.shape} against {expected.dtype}{expected.shape}"
+    if expected.dtype.kind == "c":
+        found, expected = (np.stack([array.real, array.imag]) for array in (found, expected))
     if expected.dtype.kind not in "biu":
         found, expected = found.astype(np.float64), expected.astype(np.float64)
         if not exact:

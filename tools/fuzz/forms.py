@@ -40,7 +40,9 @@ TESTS: dict[str, Callable[[Any], bool]] = {
     "float32": lambda t: t.dtype is segue.float32,
     "number": lambda t: t.dtype is not segue.bool,
     "bool": lambda t: t.dtype is segue.bool,
-    "integer": lambda t: not t.dtype.is_floating_point and t.dtype is not segue.bool,
+    "integer": lambda t: not t.dtype.is_floating_point and not t.dtype.is_complex and t.dtype is not segue.bool,
+    "complex": lambda t: t.dtype.is_complex,
+    "real": lambda t: not t.dtype.is_complex,
     "rank1": lambda t: t.ndim >= 1,
     "rank2": lambda t: t.ndim >= 2,
     "first": lambda t: t.ndim >= 1 and t.shape[0] > 0,
@@ -58,6 +60,14 @@ GROUPS: dict[str, Group] = {
         "segue.asin(segue.tanh({x}) * 0.9)", "({x} * {x} + 0.5) ** 1.5", "segue.logaddexp({x}, {x} * 0.5)", "F.logsigmoid({x})", "F.softsign({x})",
         "segue.sinh(segue.clamp({x}, -3, 3))", "segue.log2({x}.abs() + 1)", "segue.atan2({x}, {x} * {x} + 1)", "segue.tan(segue.tanh({x}))",
     )),
+    "special": Group(2, "single", "close", (
+        "segue.acos(segue.tanh({x}) * 0.9)", "segue.acosh({x}.abs() + 1.5)", "segue.asinh({x})", "segue.atanh(segue.tanh({x}) * 0.9)",
+        "segue.cosh(segue.clamp({x}, -3, 3))", "segue.erfc({x})", "segue.erfinv(segue.tanh({x}) * 0.9)", "segue.lgamma({x}.abs() + 1)",
+        "segue.digamma({x}.abs() + 1)", "segue.i0(segue.clamp({x}, -3, 3))", "segue.log10({x}.abs() + 1)", "segue.hypot({x}, {y} * {y} + 1)",
+        "segue.xlogy({x}, {x} * {x} + 1)", "segue.special.i1(segue.clamp({x}, -3, 3))", "segue.special.log_ndtr({x})", "segue.polygamma(1, {x}.abs() + 1)",
+        "segue.special.xlog1py({x}, {x} * {x})", "segue.cumprod(segue.tanh({x}), {d})", "segue.logcumsumexp({x}, {d})", "F.elu({x})", "F.celu({x})",
+        "segue.special.erfcx({x}.abs())", "segue.sinc({x})", "segue.logit(segue.sigmoid({x}))", "F.hardswish({x} * 0.5 + 7)", "F.selu({x})",
+    )),
     "normalised": Group(2, "float last", "close", (
         "segue.softmax({x}, {d})", "segue.log_softmax({x}, {d})", "F.layer_norm({x}, {x}.shape[-1:])", "F.rms_norm({x}, {x}.shape[-1:])",
         "F.normalize({x} + 3, dim=-1)", "F.cosine_similarity({x}, {x} * {x} + 1, dim=-1)",
@@ -71,9 +81,12 @@ GROUPS: dict[str, Group] = {
         "F.leaky_relu({x}, 0.25)", "F.hardtanh({x})", "F.relu6({x})", "segue.sign({x})", "segue.clamp({x}, min=0)", "{x}.clamp_max(1)", "segue.nan_to_num({x})",
     )),
     "rounding": Group(1, "float exact", "same", (
+        "segue.copysign({x}, {y})", "segue.fmax({x}, {y})", "segue.fmin({x}, {x} * 0.5)", "segue.signbit({x})", "segue.frexp({x})[0]", "segue.heaviside({x}, {x})",
+        "segue.nextafter({x}.detach(), {x}.detach() + 1)", "segue.frac({x})", "segue.isinf({x})", "segue.isfinite({x})",
         "segue.floor({x})", "segue.ceil({x})", "segue.round({x})", "segue.trunc({x})", "{x} // 0.75", "{x} % 0.75", "segue.fmod({x}, 0.5)", "segue.remainder({x}, -0.5)",
     )),
     "bits": Group(1, "integer", "same", (
+        "segue.gcd({x}, {y})", "segue.lcm({x} % 7, {x} % 5)", "({x} & 3) << 2", "{x} >> 1", "segue.bitwise_not({x})", "{x}.float() / 3", "{x} / 3", "-{x} // 4",
         "{x} & {y}", "{x} | 3", "{x} ^ {y}", "~{x}", "{x} // 2", "{x} % 3", "segue.fmod({x}, 3)", "{x} // -3", "segue.div({x}, 2, rounding_mode='trunc')", "{x} * {x} * {x}",
     )),
     "logic": Group(1, "bool", "same", (
@@ -89,11 +102,16 @@ GROUPS: dict[str, Group] = {
         "segue.sum({x}{dims})", "segue.prod({x}{dim})", "{x}.sum({d}, dtype=segue.float64)", "segue.cumsum({x}, {d})", "{x}.sum_to_size({x}.shape)",
     )),
     "means": Group(2, "float some", "close", (
+        "segue.std({x}{dims})", "{x}.norm(2, {d}, keepdim=True)", "segue.nansum({x}{dims})", "segue.nanmean({x}, {d})", "F.smooth_l1_loss({x}, {x} * 0.5 + 1)",
+        "segue.cov({x}.reshape(-1, {x}.shape[-1]).detach())", "segue.std_mean({x}, {d}, keepdim=True)[0]", "segue.dist({x}, {x} * 0.5 + 2)",
         "segue.mean({x}{dims})", "segue.var({x}{dims})", "segue.logsumexp({x}, {d})", "segue.sqrt(segue.var({x}, {d}) + 0.1)", "segue.norm({x} + 4)",
         "segue.var({x}, {d}, correction=0)", "F.mse_loss({x}, {x} * 0.5)", "segue.var_mean({x}, {d})[1]",
     )),
     "ranks": Group(2, "number exact last", "same", (
         "segue.amax({x}{dims})", "segue.amin({x}{dims})", "{x}.argmax(-1)", "{x}.argmin(-1, keepdim=True)", "{x}.sort(-1).values", "{x}.max(-1).values", "{x}.min({d}).indices",
+        "segue.cummax({x}, {d}).values", "segue.cummin({x}, {d}).indices", "{x}.median({d}).values", "{x}.kthvalue(1, {d}).values", "segue.aminmax({x}, dim={d}).max",
+        "segue.searchsorted(segue.tensor([-1.0, 0.0, 1.0]), {x}.float().contiguous())", "{x}.sort(0, stable=True).indices", "segue.topk({x}, 1, {d}, largest=False).indices",
+        "segue.unique({x})", "segue.bucketize({x}.float(), segue.tensor([0.0, 0.5]))", "{x}.amax((0, -1)) if {x}.ndim > 1 else {x}.amax()", "{x}.sort({d}).values.flip({d})",
         "{x}.argsort(-1)", "segue.topk({x}, 1).values", "{x}.sort({d}, descending=True).indices", "segue.count_nonzero({x})", "{x}.max()", "{x}.argmax()",
     )),
     "compare": Group(2, "number exact", "same", ("({x} > 0)", "({x} < 0.5)", "({x} >= 1)", "({x} == 0)", "({x} != {y})", "segue.isclose({x}, {x} + 1)", "({x} <= {y})")),
@@ -104,18 +122,48 @@ GROUPS: dict[str, Group] = {
         "{x}.repeat(2, *[1] * ({x}.ndim - 1))", "F.pad({x}, (1, 2))", "segue.tril({x})", "{x}.unbind(0)[-1]", "{x}.contiguous()", "{x}.T", "{x}.view({x}.shape)",
         "{x}.repeat_interleave(2, {d})", "{x}.broadcast_to(2, *{x}.shape)", "segue.movedim({x}, 0, -1).reshape({x}.shape)", "{x}.swapaxes({d}, -1)",
     )),
+    "strided": Group(2, "rank1", "same", (
+        "{x}.transpose(0, -1)[1:]", "{x}.unfold({d}, 2, 1)[..., 0]", "{x}.expand(2, *{x}.shape)[1]", "{x}.t()[..., :1] if {x}.ndim == 2 else {x}", "{x}.unflatten({d}, (1, -1))",
+        "segue.as_strided({x}.contiguous(), (1, 1), (1, 1))", "{x}[..., ::2].flip({d})", "{x}.permute(*range({x}.ndim)[::-1]).reshape(-1)", "{x}.tile(2)", "segue.rot90({x}, 1, (0, -1))",
+        "segue.triu({x}, 1)", "F.pad({x}, (1, 0), value=2.0)", "{x}.roll((1, 2), (0, -1))", "{x}[:, None].squeeze(1)", "{x}.hsplit(1)[0]", "segue.diag_embed({x})", "{x}.narrow_copy({range})",
+        "segue.atleast_2d({x})[..., -1]", "segue.block_diag({x}.reshape(-1, {x}.shape[-1]), {x}.reshape(-1, {x}.shape[-1]))", "{x}.flatten().unfold(0, 1, 2)", "{x}[-1:, ...]",
+    )),
+    "linear algebra": Group(2, "single rank2 last", "close", (
+        "segue.linalg.inv({square})", "segue.linalg.cholesky({square})", "segue.linalg.solve({square}, {x}.mT)", "segue.linalg.det({square}).log()", "segue.linalg.eigvalsh({square})",
+        "segue.linalg.slogdet({square})[1]", "segue.einsum('...ij,...kj->...ik', segue.tanh({x}), segue.tanh({x}))", "segue.linalg.matrix_exp({square} * 0.1)", "segue.outer({x}.flatten()[:5], {x}.flatten()[-3:])",
+        "segue.linalg.matrix_norm({x} + 3)", "segue.kron({x}[:1], {x}[:2])", "segue.trace({square}.reshape(-1, *{square}.shape[-2:])[0])", "segue.bmm({x}[None].reshape(1, -1, {x}.shape[-1]), {x}[None].reshape(1, -1, {x}.shape[-1]).mT).tanh()",
+    )),
+    "to complex": Group(2, "single", "close", (
+        "segue.complex({x}, {x} * 0.5)", "segue.complex({x}, {y}.to({x}.dtype))", "{x} * 1j", "{x} + 2j", "segue.polar({x}.abs(), {x})", "segue.fft.rfft({x})", "segue.fft.fft({x}, dim={d})",
+    )),
+    "from complex": Group(4, "complex", "close", (
+        "{x}.real", "{x}.imag", "segue.view_as_real({x})", "({x} * {x}.conj()).real", "{x}.abs()", "segue.angle({x} + 3)", "{x} * {x}", "{x} + {x}.conj()", "segue.exp({x}.imag * 1j)", "{x} / ({x} * {x}.conj() + 1)",
+        "{x}.sum()", "{x} * (1 + 2j)", "segue.fft.ifft({x})", "segue.fft.irfft({x})", "segue.sin({x} / (1 + {x}.abs()))", "{x}.mean()", "{x} @ {x}.mH", "{x}.clone()", "{x} - 1", "-{x}", "{x}.transpose(0, -1)",
+    )),
+    "promotion": Group(2, "", "same", (
+        "{x} + 1", "{x} * 1.5", "{x} * True", "{x} - segue.tensor(2)", "{x} + segue.tensor(0.5, dtype=segue.float64)", "{x} * {y}", "segue.where({x} > 0, 1, 2.5)", "{x} * segue.ones((), dtype=segue.int64)",
+        "{x} + segue.ones(1, dtype=segue.float16)", "2 ** ({x} * 0 + 1)", "segue.stack([{x}, {x} * 1.0])", "{x} * segue.tensor(True)", "3 - {x} * 1", "segue.add({x}, {y}, alpha=3)", "{x} // 2", "segue.tensor(1) / ({x} * {x} + 1)",
+        "segue.minimum({x}, segue.zeros_like({x}))", "{x} + segue.tensor([1], dtype=segue.uint8)", "segue.sum({x})", "{x} * segue.tensor(3, dtype=segue.int8)",
+    ), ""),
     "products": Group(2, "float rank2", "close", (
         "segue.tanh({x} @ {y})", "segue.tanh({x} @ {y}.transpose(-1, -2))", "segue.tanh({x}.transpose(-1, -2) @ {y})", "segue.tanh({x} @ {x}.mT)",
         "segue.tanh(F.linear({x}, {x}.reshape(-1, {x}.shape[-1])))", "F.scaled_dot_product_attention({x}[None], {x}[None], {x}[None])", "segue.tanh({x}.flatten() @ {x}.flatten())",
     )),
-    "images": Group(2, "single image", "close", (
+    "images": Group(4, "single image", "close", (
         "segue.tanh(F.conv2d({x}.reshape(-1, 1, *{x}.shape[-2:]), {filter}))", "segue.tanh(F.conv2d({x}.reshape(1, -1, *{x}.shape[-2:])[:, :1], {filter}, padding=1, stride=2))",
+        "segue.tanh(F.conv_transpose2d({x}.reshape(-1, 1, *{x}.shape[-2:]), {filter}.reshape(1, 2, 3, 3), stride=2))",
+        "segue.tanh(F.conv2d({x}.reshape(1, -1, *{x}.shape[-2:]).repeat(1, 2, 1, 1)[:, :2], {filter}, groups=2, dilation=1, padding='same'))",
+        "F.avg_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 2, ceil_mode=True)", "F.avg_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 3, 1, 1, count_include_pad=False)",
+        "F.interpolate({x}.reshape(1, -1, *{x}.shape[-2:]), scale_factor=2, mode='bilinear')", "F.interpolate({x}.reshape(1, -1, *{x}.shape[-2:]), size=(2, 3))",
+        "F.unfold({x}.reshape(1, -1, *{x}.shape[-2:]), 2)", "F.lp_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]).abs() + 1, 2, 2)", "F.instance_norm({x}.reshape(1, -1, *{x}.shape[-2:]))",
+        "segue.tanh(F.conv3d({x}.reshape(1, 1, -1, *{x}.shape[-2:]), {filter}.reshape(2, 1, 1, 3, 3)))", "F.pad({x}.reshape(1, -1, *{x}.shape[-2:]), (1, 1, 1, 1), mode='reflect')",
         "F.avg_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 2)", "F.adaptive_avg_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), (2, 1))",
         "segue.tanh(F.conv1d({x}.reshape(-1, 1, {x}.shape[-1]), segue.ones(2, 1, 2, dtype={x}.dtype)))", "F.group_norm({x}.reshape(1, -1, *{x}.shape[-2:]), 1)",
     )),
-    "pools": Group(1, "float exact image", "same", (
+    "pools": Group(2, "float exact image", "same", (
         "F.max_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 2)", "F.max_pool2d({x}.reshape(-1, 1, *{x}.shape[-2:]), 3, stride=1, padding=1)",
-        "F.adaptive_max_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 1)",
+        "F.adaptive_max_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 1)", "F.max_pool1d({x}.reshape(1, -1, {x}.shape[-1]), 2, 1)", "F.pixel_unshuffle({x}[..., :2, :2].reshape(-1, 1, 2, 2), 2)",
+        "F.max_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 2, return_indices=True)[1]", "F.max_pool2d({x}.reshape(1, -1, *{x}.shape[-2:]), 2, ceil_mode=True)",
     )),
     "gathers": Group(3, "first", "same", (
         "{x}[segue.tensor({places})]", "{x}.index_select(0, segue.tensor({forward}))", "{x}[{places}]", "{x}[None, ..., 0]", "{x}[-1]", "{x}[segue.tensor({places}), ..., :1]",
@@ -153,7 +201,16 @@ GROUPS: dict[str, Group] = {
         "{x}[0].mul_(2)", "{x}[0] = 0.5", "{x}[..., :1] += 1", "{x}.select(0, -1).zero_()", "{x}.transpose(0, -1)[0] = {y}.sum() * 0 + 3", "{x}[1:] = {x}[:-1]",
         "{x}.view(-1)[::2].neg_()", "{x}[segue.tensor({places})] = 2.5", "{x}.index_add_(0, segue.tensor({forward}), {x}[segue.tensor({forward})].clone())", "{x}[:1].copy_({y}[:1])",
         "{x}.scatter_(0, segue.zeros({x}[:1].shape, dtype=segue.int64), 2.0)", "{x}.flatten()[:1].add_(1)", "{x}.index_put_((segue.tensor({forward}),), {x}[0] * 0 + 1)",
+        "{x}[segue.tensor({places}), ...] += 1", "{x}[..., None, 0] = 3", "{x}[{x} > 100] = {y}.sum() * 0", "{x}[segue.tensor({places})[:, None], 0] = 1.5", "{x}.index_copy_(0, segue.tensor({forward}[:1]), {x}[:1] * 2)",
+        "{x}.index_fill_(0, segue.tensor({forward}), 0.5)", "{x}.scatter_add_(0, segue.zeros({x}[:1].shape, dtype=segue.int64), {x}[:1].clone())", "{x}.transpose(0, -1)[..., 1:].mul_(0.5)", "{x}[0].view(-1)[:1].copy_({y}[0].reshape(-1)[:1])",
+        "{x}.unsqueeze(0).squeeze(0)[0] = 2", "{x}[:1], {x}[-1:] = {x}[-1:] * 2, {x}[:1] * 0.5", "{x}.narrow(0, 0, 1).fill_(4)", "{x}.masked_scatter_({x} > 100, {x}.clone())", "{x}.flip(0)[0] = 1", "{x}[...] = 0.75", "{x}.put_(segue.tensor([0]), {x}[:1].flatten()[:1].clone())",
         "{x}[::2, None] *= 0.5", "{x}.unfold(0, 1, 1).add_(1)", "{x}.diagonal(0, 0, -1).mul_(2)", "{x}[[0]] = {y}[0]",
+    )),
+    "views in place": Group(2, "float first", "same", (
+        "{v} = {x}.unsqueeze(0)[..., :1]\n{v}.mul_(2)", "{v} = {x}.view(-1)[1:]\n{v}[::2] = 0.5", "{v} = {x}.detach()\n{v}.add_(1)", "{v} = {x}.transpose(0, -1)\n{x}.mul_(2)\n{v}[..., :1] += 1",
+        "{v} = {x}[0]\nw = {v}[None]\nw.mul_(3)", "{v} = {x}.diagonal(0, 0, -1)\n{x}[0] = 1", "{v}, w = {x}[:1], {x}[1:]\n{v} += 1\nw *= 2", "{v} = {x}.expand(2, *{x}.shape)\n{x}.add_(1)", "{v} = {x}.flatten()\n{v}[0] = 7",
+        "{v} = {x}.clone()\nw = {v}[-1:]\n{v}.zero_()\nw.add_({y}[:1])", "{v} = {x}.unfold(0, 1, 1)\n{x}.neg_()", "with segue.no_grad():\n    {x}[:1].mul_(2)\n{v} = {x} + 1", "{v} = {x}.unbind(0)[0]\n{x}.div_(2)", "{v} = {x}.split(1)[-1]\n{x}[-1:] = {x}[:1] * 3",
+        "{v} = {x}.view({x}.shape)\n{v}.copy_({y})", "{v} = {x} * 1\n{v}.t_()\n{v}.unsqueeze_(0)", "{v} = {x}[..., :1].expand({x}.shape)\n{x}[..., 0].add_(1)", "{v} = segue.zeros(3, *{x}.shape, dtype={x}.dtype)\n{v}[1] = {x}\n{v}[2].add_({x})",
     )),
     "whole in place": Group(1, "integer", "write", ("{x}.add_(2)", "{x} += {y}", "{x}.mul_(3)", "{x} //= 2", "{x}.bitwise_and_(3)", "{x}.fill_(4)", "{x}.sub_({y})")),
     "branches": Group(3, "number", "same", (
@@ -163,6 +220,9 @@ GROUPS: dict[str, Group] = {
     "loops": Group(2, "number", "same", (
         "{v} = {x} + 0\nfor i in range({few}):\n    {v} = {v} * 0.5 + i", "{v} = {x} + 0\nfor i in range({few}):\n    {v} += i", "sum([{x} * k for k in (1, 2)])",
         "{v} = {x}\nn = {few}\nwhile n > 0:\n    {v} = {v} - n\n    n -= 1", "{v} = {x}\nfor i, k in enumerate((1, 0.5)):\n    if i:\n        continue\n    {v} = {v} * k",
+        "[t * k for k, t in zip((1, 2), ({x}, {x} + 1))][-1]", "{v} = {x}\nfor t, *rest in [({x}, 1, 2)]:\n    {v} = t + len(rest)", "max(({x}, {x} * 2), key=lambda t: t.ndim)", "(w := {x} + 1) * w",
+        "def made():\n    yield {x}\n    yield {x} * 2\n{v} = sum(made())", "{v} = dict(a={x}, **{{'b': {x} * 2}})['b']", "list(map(lambda t: t * 2, [{x}]))[0]", "{v} = {x}\nfor i in range(3):\n    if i == 1:\n        break\n    {v} = {v} * 2\nelse:\n    {v} = {v} + 9",
+        "{x} * len(f'{{{x}.ndim}} {{{x}.shape[0] if {x}.ndim else 1}}')", "(lambda *t, k=2: t[-1] * k)(*[{x}, {x} + 1])",
         "(lambda t, *more: t + len(more))({x}, 1, 2)", "{v}, w = {x} + 1, {x} * 2\n{v} = {v} + w", "{v} = {x} * 0\nfor t in {y}.reshape(-1)[:2]:\n    {v} = {v} + t",
     )),
     "data": Group(2, "number exact some", "same", (  # Python looks at values: the graph breaks
@@ -179,6 +239,12 @@ GROUPS: dict[str, Group] = {
         "{x} * scale", "helper({x})", "{x} * 2 if state['mode'] == 'double' else {x} * 3", "box({x})", "state['count'] += 1\n{v} = {x} + state['count']", "box.gain = 0.25\n{v} = box({x})",
         "log.append({x}.ndim)\n{v} = {x} + len(log)", "state['last'] = {x}.detach()\n{v} = {x} * 2", "{x} + getattr(box, 'gain', 1)", "{v} = {x} + len(state)\nstate['new' + str(len(log))] = 1",
     )),
+    "derivatives": Group(1, "float", "close", (
+        "segue.autograd.grad(({x} * {x}).sum(), {x}, allow_unused=True)[0] if {x}.requires_grad else {x}", "segue.func.grad(lambda t: (t * t).sum())({x}.detach())", "segue.func.vmap(lambda t: t * 2 + 1)({x}[None])[0]",
+        "w = {x}.detach().requires_grad_()\n(w * w * 0.5).sum().backward()\n{v} = w.grad + {x}", "with segue.enable_grad():\n    {v} = {x} * 2", "segue.func.jvp(lambda t: t.sin(), ({x}.detach(),), ({x}.detach(),))[1]",
+        "w = ({x} * 2).detach().requires_grad_()\n{v} = segue.autograd.grad((w ** 3).sum(), w, create_graph=True)[0]", "{x}.detach().requires_grad_() * 2",
+    )),
+    "autocast": Group(1, "float32 rank2", "close", ("with segue.autocast('cpu', dtype=segue.bfloat16):\n    {v} = segue.tanh({x} @ {x}.mT)", "with segue.autocast('cpu', dtype=segue.bfloat16):\n    {v} = {x} * 2 + {y}")),
     "containers": Group(3, "number", "same", (
         "items.append({x})\n{v} = items[-1] * 2", "{v} = {x} + items[0]\nitems[0] = 5", "{v} = {x} * table['b']\ntable['c'] = {x}", "{v} = {x} + len(items)\nitems.extend([1, {x}])",
         "{v} = {x} * 1\nfor item in items[:1]:\n    {v} = {v} + item", "items[1].mul_(2)\n{v} = {x} + items[1].sum()", "table['a'] += 1\n{v} = {x} - table['a'].sum()",
@@ -203,6 +269,8 @@ MODELS: dict[str, Callable[[Any], str | None]] = {  # name -> the module that ta
     "mlp": lambda t: f"nn.Sequential(nn.Linear({t.shape[-1]}, 5), nn.Tanh(), nn.Dropout(0.25), nn.Linear(5, 2, bias=False))",
     "norm": lambda t: f"nn.Sequential(nn.LayerNorm({t.shape[-1]}), nn.GELU(), nn.Linear({t.shape[-1]}, 2))",
     "batch norm": lambda t: f"nn.Sequential(nn.BatchNorm1d({t.shape[-1]}), nn.Sigmoid())" if t.ndim == 2 and t.shape[0] > 1 else None,
+    "prelu": lambda t: f"nn.Sequential(nn.PReLU(), nn.Linear({t.shape[-1]}, 2), nn.Softplus())",
+    "group norm": lambda t: f"nn.Sequential(nn.GroupNorm(1, {t.shape[1]}), nn.SiLU())" if t.ndim >= 2 and t.shape[1] > 0 and t.numel() > 1 else None,
     "convolution": lambda t: f"nn.Sequential(nn.Conv2d({t.shape[-3]}, 2, 3, padding=1), nn.BatchNorm2d(2), nn.Tanh())" if t.ndim >= 3 and t.numel() > 4 else None,
 }
 OPTIMIZERS = ("SGD({}.parameters(), lr=0.05, momentum=0.9)", "SGD({}.parameters(), lr=0.1)", "Adam({}.parameters(), lr=0.01)", "AdamW({}.parameters(), lr=0.01)")

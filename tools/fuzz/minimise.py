@@ -72,7 +72,9 @@ def simpler(program: Program) -> Iterator[Program]:
     """Plain inputs, no gradients, static sizes, calls that change nothing."""
     if program.dynamic:
         yield replace(program, dynamic=None)
-    if program.backward:
+    if program.twice:
+        yield replace(program, twice=False)
+    elif program.backward:
         yield replace(program, backward=False)
     for i, given in enumerate(program.inputs):
         for change in ({"twin": None}, {"role": "plain"}, {"layout": "plain"}, {"dtype": "float32"}, {"role": "leaf"}):

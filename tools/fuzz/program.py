@@ -117,6 +117,7 @@ class Program:
     outputs: list[Variable] = field(default_factory=list)
     exact_inputs: list[bool] = field(default_factory=list)  # of each input: what the program writes into it is exact
     backward: bool = True  # the outputs are differentiated by the inputs
+    twice: bool = False  # and their gradients once more
     rough: bool = False  # 16-bit floats take part: what is not exact agrees to their precision
     dynamic: bool | None = None
 
@@ -134,7 +135,7 @@ class Program:
         """The program and its calls, for a reader."""
         kinds = [f"# x{i}: {x.dtype}, sizes {x.dims}, {x.layout}, {x.role}{'' if x.twin is None else f' of x{x.twin}'}" for i, x in enumerate(self.inputs)]
         calls = [f"# call {i}: sizes {c.sizes}, flags {c.flags}, before {c.before}{', raises' if c.raises else ''}" for i, c in enumerate(self.calls)]
-        way = [f"# dynamic={self.dynamic}, backward={self.backward}"]
+        way = [f"# dynamic={self.dynamic}, backward={self.backward}, twice={self.twice}"]
         return "\n".join([*self.setup, self.text + "\n".join([*kinds, *calls, *way])])
 
     def world(self) -> dict[str, Any]:

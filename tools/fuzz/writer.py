@@ -117,7 +117,7 @@ class Writer:
             v.exact = v.exact and (exact or self.values[v.name]._storage.version == before[v.name])
         if name:
             self.count += 1
-            exact = exact and (group.gives == "same" or (group.gives == "whole" and not made.dtype.is_floating_point))
+            exact = exact and not made.dtype.is_complex and (group.gives == "same" or (group.gives == "whole" and not made.dtype.is_floating_point))
             self.variables.append(Variable(name, exact))
 
     def place(self, setup: str, name: str) -> str:
@@ -135,9 +135,10 @@ class Writer:
         program.exact_inputs = [exact.get(f"x{i}", True) for i in range(len(program.inputs))]
         program.rough = any(self.values[v.name].dtype.itemsize == 2 and TESTS["float"](self.values[v.name]) for v in self.variables)
         program.outputs = [v for v in self.variables if choose.random() < 0.5 or v is self.variables[-1]][-6:]
-        program.backward = True
+        program.backward, program.twice = True, choose.random() < 0.3
         if not runs(program):
-            program.backward = False
+            program.twice = False
+            program.backward = runs(program)
         for _ in range(choose.choice((0, 1, 1, 2, 3))):
             self.call_again()
         if choose.random() < 0.4:
@@ -182,7 +183,7 @@ def runs(program: Program) -> bool:
 
 
 def unbounded(array: Any) -> bool:
-    wide = checker.np.abs(array.astype(checker.np.float64))
+    wide = checker.np.abs(array if array.dtype.kind == "c" else array.astype(checker.np.float64))
     return bool(array.size > 20000 or (array.size and not checker.np.all(wide < LIMIT)))
 
 
@@ -274,6 +275,8 @@ HOLES: dict[str, Callable[[Writer, Any], str]] = {
     "forward": lambda w, x: some_places(w, x, backward=False),
     "dtype": lambda w, x: w.choose.choice(("float32", "float64", "float32", "float16", "bfloat16")),
     "filter": lambda w, x: f"segue.linspace(-1, 1, {18}).reshape(2, 1, 3, 3).to({{}}.dtype)".format(next(v.name for v in w.variables if w.values[v.name] is x)),
+    "square": lambda w, x: "(segue.tanh({0}).mT @ segue.tanh({0}) / {1} + segue.eye({2}, dtype={0}.dtype))".format(
+        next(v.name for v in w.variables if w.values[v.name] is x), max(x.shape[-2], 1), x.shape[-1]),
     "test": a_test,
     "model": a_model,
     "optimizer": an_optimizer,

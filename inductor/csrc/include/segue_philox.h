@@ -7,7 +7,8 @@
  *
  *   philox_block(seed, offset, block, out)            the four words of one block
  *   random_bits(seed, offset, element) -> uint32      element: int64_t or int64_v (any values, in any order)
- *   uniform_float(seed, offset, element, n = 24) -> float    (bits >> (32 - n)) * 2^-n, in [0, 1); n = 11 for half, 8 for bfloat16
+ *   uniform_float(seed, offset, element, n = 24) -> float    (bits >> (32 - n)) * 2^-n, in [0, 1)
+ *   uniform_half, uniform_bfloat16 (seed, offset, element) -> float   n = 11 and n = 8, as many as the significands hold
  *   uniform_double(seed, offset, element) -> double   two lanes an element, (bits64 >> 11) * 2^-53
  *   random_bits64(seed, offset, element) -> int64     two lanes an element: of block i / 2, word 2 (i % 2) is the high half, the next the low half
  *   random_below(seed, offset, element, low, high) -> int64    in [low, high)
@@ -89,6 +90,8 @@ SEGUE_INLINE int64_v random_bits64(int64_t seed, int64_t offset, int64_v element
 template <class I> SEGUE_INLINE auto uniform_float(int64_t seed, int64_t offset, I element, int significand = 24) {
     return to_float(to_int32(random_bits(seed, offset, element) >> (uint32_t)(32 - significand))) * (1.0f / (float)(1 << significand));
 }
+template <class I> SEGUE_INLINE auto uniform_half(int64_t seed, int64_t offset, I element) { return uniform_float(seed, offset, element, 11); }
+template <class I> SEGUE_INLINE auto uniform_bfloat16(int64_t seed, int64_t offset, I element) { return uniform_float(seed, offset, element, 8); }
 SEGUE_INLINE double uniform_double(int64_t seed, int64_t offset, int64_t element) {
     return (double)(int64_t)((uint64_t)random_bits64(seed, offset, element) >> 11) * 0x1p-53;
 }
