@@ -13,6 +13,7 @@ import numpy as np
 from ..autograd.mode import STATE
 from ..autograd.tape import OperatorNode
 from ..errors import SegueError, error
+from ..quiet import hush, restore
 from ..tensor import Storage, Tensor
 from ..transforms.levels import lifted
 from .definition import OPS, OpDef, install_dispatcher
@@ -83,8 +84,11 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
             return traced.record(op, tuple(arrays), op.shape(*args), result)
         if op.kind != "pointwise":
             op.shape(*args)  # NumPy would let some of PyTorch's errors pass
-        with np.errstate(all="ignore"):
+        token = hush()
+        try:
             array = op.kernel(np, *arrays)
+        finally:
+            restore(token)
     except (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError) as error:
         raise _explain(error, op, args) from None
     if type(array) is not _ndarray:

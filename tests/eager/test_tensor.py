@@ -156,3 +156,39 @@ def test_meta_tensors_compute_shapes_only():
     assert y.is_meta and y.shape == (3,)
     with pytest.raises(RuntimeError, match="meta"):
         y.tolist()
+
+
+def test_short_cuts_give_what_the_dispatcher_gives():
+    """Every operator with a short cut, on every kind of operand that may take it or must not: values, dtypes, layout, errors and gradients are the row's."""
+    from segue.eager.functional.methods import SHORT_CUTS
+    from segue.eager.ops import dispatch
+
+    operands = [segue.arange(6.0).reshape(2, 3) - 2, (segue.arange(6.0).reshape(3, 2) - 2).T, segue.arange(6).reshape(2, 3), segue.ones(3, dtype=segue.float64),
+                segue.tensor(1.5), segue.zeros(2, 3), segue.ones(2, 3, dtype=segue.bool), 2.5, 0.0, 3, True, segue.ones(2, 3, requires_grad=True)]  # fmt: skip
+    ways = {"add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b, "div": lambda a, b: a / b, "eq": lambda a, b: a == b,
+            "ne": lambda a, b: a != b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b, "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b}  # fmt: skip
+    assert ways.keys() == SHORT_CUTS.keys()
+    for name, way in ways.items():
+        for a in operands:
+            for b in operands:
+                if not isinstance(a, segue.Tensor) and not isinstance(b, segue.Tensor):
+                    continue
+                try:
+                    wanted = getattr(segue, name)(a, b)
+                except (RuntimeError, TypeError) as problem:
+                    with pytest.raises(type(problem)):
+                        way(a, b)
+                    continue
+                found = way(a, b)
+                assert found.dtype is wanted.dtype and found.stride() == wanted.stride() and found.requires_grad == wanted.requires_grad
+                np.testing.assert_array_equal(found.detach().numpy(), wanted.detach().numpy())
+    with pytest.raises(RuntimeError, match="add"):
+        segue.ones(2) + segue.ones(3)
+    assert (segue.ones(2) / segue.zeros(2)).tolist() == [float("inf")] * 2  # and NumPy's warning stays off
+    counted = []
+    real, dispatch._compute = dispatch._compute, lambda *a: counted.append(a) or real(*a)
+    try:
+        segue.ones(2, 2) + segue.ones(2, 2)
+        assert len(counted) == 2  # the two tensors that are made, and not the sum
+    finally:
+        dispatch._compute = real

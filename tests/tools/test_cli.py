@@ -69,6 +69,13 @@ def test_bench_calls_prints_calls_guards_and_captures(capsys, monkeypatch):
     assert all(word in out for word in ("tiny function", "6 parameters", "guards", "GPT of 1", "loss and", "not"))
 
 
+def test_bench_eager_has_a_row_for_every_operator(capsys, monkeypatch):
+    monkeypatch.setattr(cli.eager, "CALLS", 1)
+    assert cli.main(["bench", "eager", "--repeat", "1"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.eager.CASES) and "numpy" in out
+
+
 def test_bench_start_compares_cold_and_warm(capsys, monkeypatch):
     figures = {"import": 0.5, "first call": 4.0, "build_seconds": 2.0}
     runs = iter([figures, {**figures, "first call": 0.25}])
