@@ -381,7 +381,7 @@ class Tracer:
             raw.append(output)
             return OutputSpec("fresh", len(raw) - 1)
         requires_grad = output.requires_grad
-        released = requires_grad and _is_released(output._edge)
+        released = requires_grad and is_released(output._edge)
         leaf = requires_grad and output._edge is None
         array = output._data
         storage = array.storage
@@ -504,7 +504,7 @@ def _leaves_the_graph(g: Any) -> Sequence[Any]:
     raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")
 
 
-def _is_released(edge: Any) -> bool:
+def is_released(edge: Any) -> bool:
     """Whether the saved values of a place on the tape were freed by a backward."""
     node = edge.node if isinstance(edge, Part) else edge
     if isinstance(node, OperatorNode):

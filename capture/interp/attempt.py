@@ -17,7 +17,7 @@ from ...eager import dtypes, errors
 from ...eager.config import config
 from ...eager.nn.module import Module
 from ...eager.tensor import LAZY, Size, Tensor
-from ...graph.trace import Tracer
+from ...graph.trace import Tracer, is_released
 from .. import guards, sources
 from ..bytecode import Body
 from ..bytecode.breaks import entry_of
@@ -30,7 +30,7 @@ from .frame import Frame
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
-from .outcome import Break, Observed, Specialise
+from .outcome import Break, Observed, Specialise, Unbuildable
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.containers import Sequence, Unread
@@ -95,6 +95,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
+        self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
@@ -131,6 +132,12 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         finally:
             self.modes_after = modes()
             set_modes(self.modes_before)
+
+    def check_hooks(self) -> None:
+        """Raise Unbuildable for a hook whose backward is not in the graph."""
+        for edge, handle in self.hooked:
+            if not is_released(edge):
+                raise Unbuildable(handle, handle.describe())
 
     def close(self) -> None:
         """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage

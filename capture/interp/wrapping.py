@@ -26,7 +26,7 @@ from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
-from .values.callbacks import STALE, Callback
+from .values.callbacks import STALE, Callback, HookHandleValue
 from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.exceptions import ExceptionValue
@@ -179,6 +179,13 @@ class Wrapping:
         self.guard(guards.Is(hooks, obj._hooks))
         if obj._hooks:
             twin._hooks = [self.followed_hook(hook, sources.Item(hooks, index)) for index, hook in enumerate(obj._hooks)]
+
+    def hook_gradient(self: Any, tensor: TensorValue, hook: Value) -> Value:
+        """A hook on a tensor made in the graph: followed by the backward that the graph holds. Where it holds none, the graph ends before the hook."""
+        tensor.twin.register_hook(Callback(hook).python(self))
+        handle = HookHandleValue(self.step)
+        self.hooked.append((tensor.twin._edge, handle))
+        return handle
 
     def followed_hook(self: Any, hook: Any, source: Any) -> Any:
         if isinstance(hook, AfterAccumulation):

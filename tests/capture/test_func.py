@@ -208,3 +208,25 @@ def test_a_hook_behind_the_accumulation_is_in_the_graph():
     handle.remove()
     compiled(segue.ones(3))
     assert w.tolist() == [0.0] * 3 and w.grad.tolist() == [1.0] * 3
+
+
+def test_hooks_on_tensors_made_in_the_graph():
+    def step(w, x, inside):
+        h = w * x
+        h.register_hook(lambda g: g * 3)
+        loss = h.sum()
+        if inside:
+            loss.backward()
+        return loss
+
+    for inside, breaks in ((True, 0), (False, 1)):
+        segue.compiler.reset()
+        compiled, grads = segue.compile(step, backend="eager"), []
+        for call in (step, compiled):
+            w = segue.ones(3, requires_grad=True)
+            loss = call(w, segue.tensor([1.0, 2.0, 3.0]), inside)
+            if not inside:
+                loss.backward()
+            grads.append(w.grad.tolist())
+        assert grads == [[3.0, 6.0, 9.0]] * 2
+        assert (segue.compiler.stats()["breaks"] > 0) == bool(breaks)

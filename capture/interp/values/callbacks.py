@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....eager.autograd.tape import HookHandle
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value
@@ -37,6 +38,19 @@ class StaleValue(Value):
 
     def describe(self) -> str:
         return "number that a call behind the graph changes"
+
+
+class HookHandleValue(Value):
+    """What registering a hook on a tensor made in the graph returns."""
+
+    def __init__(self, born: int) -> None:
+        self.born = born
+
+    def type(self) -> type:
+        return HookHandle
+
+    def describe(self) -> str:
+        return "hook on a tensor whose backward runs outside of the graph"
 
 
 STALE = "what a learning rate schedule or its optimizer holds is read behind schedule.step(), which runs behind the graph"

@@ -98,6 +98,8 @@ class TensorValue(Value):
             return self.number(run, NUMBERS[name])
         if name == "tolist" and not args and not kwargs and self.twin.dtype in RETURNED:
             return self.result(run, self.twin.dtype, list) if self.twin.shape else self.number(run, None)
+        if name == "register_hook" and self.source is None and self.twin.grad_fn is not None and len(args) == 1 and not kwargs:
+            return run.hook_gradient(self, args[0])
         if name in NEEDS_DATA:
             raise self.needs_data(name)
         if name in CHANGES_THE_LEAF and self.source is not None:
