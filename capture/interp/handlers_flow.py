@@ -169,8 +169,10 @@ def push_exc_info(frame: Frame, i: Any) -> None:
 @handles("POP_EXCEPT")
 def pop_except(frame: Frame, i: Any) -> None:
     slot: Any = frame.pop()
-    slot.ended = True
-    frame.run_state.handled = slot.previous
+    if isinstance(slot, PreviousException):
+        slot.ended = True
+        slot = slot.previous
+    frame.run_state.handled = slot  # else the exception itself, or None, that an earlier part of the function handed on
 
 
 @handles("CHECK_EXC_MATCH")
