@@ -137,7 +137,7 @@ class Tracer:
 
     def _input(self, shape: tuple, dtype: np.dtype, strides: tuple, device: Any, name: str, requires_grad: bool, tensor: Tensor | None) -> Tensor:
         value = FakeValue(shape, from_numpy_dtype(dtype), strides, device)
-        node = self._append(Node("input", None, (), value, self.names.fresh(name), self._place(), self.module))
+        node = self._append(Node("input", None, (), value, self.names.fresh(name), self.line, self.module))  # not the line of the call: any may call
         storage = TracedStorage(node, strides, is_input=True)
         array = TracedArray(self, shape, dtype, strides, storage)
         twin = Tensor._wrap(array, Storage()) if tensor is None else tensor._like(array)
@@ -161,7 +161,7 @@ class Tracer:
 
     def add_size_input(self, symbol: SymInt) -> None:
         """Let the caller pass the value of a symbol that stands already."""
-        node = self._append(Node("input", None, (), symbol, self.names.fresh(str(symbol)), self._place(), self.module))
+        node = self._append(Node("input", None, (), symbol, self.names.fresh(str(symbol)), self.line, self.module))
         self.records.append(InputRecord(node))
 
     def random_state(self) -> Tensor:

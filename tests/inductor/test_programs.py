@@ -154,3 +154,15 @@ def test_graphs_with_host_nodes_keep_their_stretches():
         found.append((since["lowerings"], since["program_hits"], runner.host_nodes))
         np.testing.assert_allclose(runner([floats(5, 3)])[0], (floats(5, 3) + 1).astype(np.complex64) * 2)
     assert found == [(1, 0, 2), (0, 1, 2)]
+
+
+def test_a_call_from_another_line_finds_the_program():
+    def f(x):
+        return (x * 3).exp().sum(0)
+
+    x = segue.rand(5, 7)
+    segue.compile(f)(x)
+    before = stats.read()
+    assert segue.compile(f)(x).tolist() == segue.compile(f)(x).tolist()
+    since = stats.since(before)
+    assert since["program_hits"] == 2 and since["lowerings"] == 0
