@@ -53,7 +53,7 @@ def _implicit(name: str, pull: Any, push: Any, doc: str) -> None:
 
     define(
         name, "x: Tensor, concentration: Tensor", kind="pointwise", dtype=promoted_floating, shape=broadcast(name), kernel=lambda xp, x, _: x.copy(),
-        lower=Scalar(lambda h, x, _: x), vjp={"concentration": pull}, jvp=push, batch=batching.pointwise(name), samples=samples, doc=doc,
+        lower=Scalar(lambda h, x, _: x), vjp={"concentration": pull}, jvp=push, batch=batching.broadcasting(name), samples=samples, doc=doc,
     )  # fmt: skip
 
 

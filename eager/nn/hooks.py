@@ -111,7 +111,7 @@ class _Watch:
         self.watched = sum(args[i].requires_grad for i in places)
         if not self.watched:
             return args
-        passed = _Inputs.apply(self, *(args[i] for i in places))
+        passed = _Watched.apply(self, _Watch.left, *(args[i] for i in places))
         found = list(args)
         for i, tensor in zip(places, passed):
             found[i] = tensor
@@ -123,7 +123,7 @@ class _Watch:
         places = [i for i, part in enumerate(parts) if isinstance(part, Tensor)]
         if not any(parts[i].requires_grad for i in places):
             return result
-        passed = _Outputs.apply(self, *(parts[i] for i in places))
+        passed = _Watched.apply(self, _Watch.arrived, *(parts[i] for i in places))
         for i, tensor in zip(places, passed):
             parts[i] = tensor
         if not isinstance(result, (tuple, list)):
@@ -150,28 +150,18 @@ class _Watch:
         return gradients
 
 
-class _Inputs(Function):
+class _Watched(Function):
+    """Tensors as they are, whose gradients pass through `passed` (watch, gradients) on their way back."""
+
     @staticmethod
-    def forward(ctx: Any, watch: _Watch, *tensors: Tensor) -> tuple:
-        ctx.watch = watch
+    def forward(ctx: Any, watch: _Watch, passed: Callable, *tensors: Tensor) -> tuple:
+        ctx.watch, ctx.passed = watch, passed
         ctx.set_materialize_grads(False)
         return tensors
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return (None, *ctx.watch.left(gradients))
-
-
-class _Outputs(Function):
-    @staticmethod
-    def forward(ctx: Any, watch: _Watch, *tensors: Tensor) -> tuple:
-        ctx.watch = watch
-        ctx.set_materialize_grads(False)
-        return tensors
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        return (None, *ctx.watch.arrived(gradients))
+        return (None, None, *ctx.passed(ctx.watch, gradients))
 
 
 # ---------------------------------------------------------------------------------------------------------------- hooks of all modules

@@ -24,8 +24,8 @@ def batched(F: Any, size: Any, x: Any, dim: int | None) -> Any:
     return F.expand(F.unsqueeze(x, 0), (size, *x.shape)) if dim is None else to_front(F, x, dim)
 
 
-def pointwise(name: str) -> Callable[..., Any]:
-    """Operands broadcast from the right, so a batch in front needs ones between it and an operand of lower rank."""
+def broadcasting(name: str) -> Callable[..., Any]:
+    """Operands (or their batches of matrices) broadcast from the right, so a batch in front needs ones between it and an operand of lower rank."""
 
     def rule(F: Any, size: Any, in_dims: Sequence[Any], *args: Any) -> Any:
         rank = max((x.ndim - (d is not None) for x, d in zip(args, in_dims) if hasattr(x, "ndim")), default=0)

@@ -131,7 +131,7 @@ def _conjugate_samples() -> list:
 
 define(
     "conj", "x: Tensor", kind="pointwise", dtype=promotion.promoted, shape=same_shape, kernel=lambda xp, x: xp.conjugate(x), lower=_HOST,
-    vjp={"x": lambda F, g: F.conj(g)}, jvp="linear", batch=batching.pointwise("conj"), samples=_conjugate_samples, tags="recompute",
+    vjp={"x": lambda F, g: F.conj(g)}, jvp="linear", batch=batching.broadcasting("conj"), samples=_conjugate_samples, tags="recompute",
     doc="The complex conjugate; a real number is its own.",
 )  # fmt: skip
 
@@ -151,6 +151,6 @@ define(
     "complex", "x: Tensor, y: Tensor", kind="pointwise", dtype=_complex_of("complex"), shape=broadcast("complex"), kernel=_put_together, lower=_HOST,
     vjp={"x": lambda g: g, "y": lambda g: g * 1j},
     jvp={"x": lambda F, t, y: F.complex(t, F.zeros_like(y)), "y": lambda F, t, x: F.complex(F.zeros_like(x), t)},
-    batch=batching.pointwise("complex"), samples=_parts_samples, tags="recompute",
+    batch=batching.broadcasting("complex"), samples=_parts_samples, tags="recompute",
     doc="x + iy. Raises unless both are float32 or both float64.",
 )  # fmt: skip

@@ -112,7 +112,7 @@ def _slope(name: str, parameters: tuple[str, ...], kernel: Callable[..., Any], b
 
     define(
         name, ", ".join(f"{p}: Tensor" for p in parameters), kind="extern", dtype=lambda *p: p[0].dtype,
-        shape=lambda *p: broadcast_shapes(name, *(tuple(each.shape) for each in p)), kernel=kernel, lower=_ONCE, batch=batching.pointwise(name), samples=samples,
+        shape=lambda *p: broadcast_shapes(name, *(tuple(each.shape) for each in p)), kernel=kernel, lower=_ONCE, batch=batching.broadcasting(name), samples=samples,
         tags="nondifferentiable", doc=doc,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from ..dtypes import bool as boolean
 from ..dtypes import complex64, complex128, dtype, float32, float64
 from ..errors import DtypeError, error
 from . import batching
-from .definition import OPS, Host
+from .definition import Host
 from .samples import Source
 from .shapes import broadcast_shapes, numel, require
 
@@ -71,23 +71,6 @@ def square_shape(name: str, x: Any, argument: str = "A") -> tuple:
 def one_operand(name: str) -> Callable[..., Any]:
     """The batching rule of a row on one batch of matrices: the batch goes to the front."""
     return batching.shifted(name, lambda x, *attributes: attributes)
-
-
-def two_operands(name: str) -> Callable[..., Any]:
-    """The batching rule of a row on two batches of matrices that broadcast."""
-
-    def rule(F: Any, size: Any, in_dims: Sequence[Any], x: Any, y: Any, *attributes: Any) -> Any:
-        rank = max(x.ndim - (in_dims[0] is not None), y.ndim - (in_dims[1] is not None))
-        moved = []
-        for operand, dim in zip((x, y), in_dims):
-            if dim is not None:
-                operand = batching.to_front(F, operand, dim)
-                for _ in range(rank - (operand.ndim - 1)):
-                    operand = F.unsqueeze(operand, 1)
-            moved.append(operand)
-        return OPS[name](*moved, *attributes)
-
-    return rule
 
 
 # --------------------------------------------------------------------------------------------------------------------

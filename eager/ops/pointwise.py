@@ -185,7 +185,7 @@ def unary(
     """
     define(
         name, "x: Tensor", kind="pointwise", dtype=dtype, shape=same_shape, kernel=_unary(kernel) if isinstance(kernel, str) else kernel,
-        vjp=gradient and {"x": gradient}, jvp={"x": tangent} if tangent else gradient and "elementwise", batch=batching.pointwise(name),
+        vjp=gradient and {"x": gradient}, jvp={"x": tangent} if tangent else gradient and "elementwise", batch=batching.broadcasting(name),
         lower=lower or (Scalar(body) if body else primitive(name)),
         samples=sampled or samples.unary(name, *domain), doc=doc, tags=tags if gradient else f"{tags} nondifferentiable",
     )  # fmt: skip
@@ -200,7 +200,7 @@ def binary(
     define(
         name, "x: Tensor, y: Tensor", kind="pointwise", dtype=dtype, shape=broadcast(name),
         kernel=_binary(kernel) if isinstance(kernel, str) else kernel,
-        vjp=vjp or None, jvp="elementwise" if vjp else None, batch=batching.pointwise(name),
+        vjp=vjp or None, jvp="elementwise" if vjp else None, batch=batching.broadcasting(name),
         lower=lower or (Scalar(body) if body else primitive(name)), samples=sampled or samples.binary(name), doc=doc,
         tags=tags if vjp else f"{tags} nondifferentiable",
     )  # fmt: skip
@@ -364,7 +364,7 @@ def _where_samples() -> list[samples.Sample]:
 define(
     "where", "condition: Tensor, x: Tensor, y: Tensor", kind="pointwise", dtype=_where_dtype, shape=broadcast("where"), kernel=_exact(_where),
     vjp={"x": lambda F, g, condition: F.where(condition, g, 0.0), "y": lambda F, g, condition: F.where(condition, 0.0, g)}, jvp="elementwise",
-    batch=batching.pointwise("where"), lower=primitive("where"), samples=_where_samples, tags="recompute",
+    batch=batching.broadcasting("where"), lower=primitive("where"), samples=_where_samples, tags="recompute",
     doc="x where the bool `condition` holds, else y. All three broadcast. Raises for a condition that is not bool.",
 )  # fmt: skip
 
@@ -386,6 +386,6 @@ def _cast_samples() -> list[samples.Sample]:
 define(
     "cast", "x: Tensor, dtype", kind="pointwise", dtype=_cast_dtype, shape=same_shape, kernel=_cast,
     vjp={"x": lambda F, g, x_dtype: F.cast(g, x_dtype)},
-    jvp="linear", batch=batching.pointwise("cast"), lower=Scalar(lambda h, x, dtype: h.cast(x, dtype)), samples=_cast_samples, tags="recompute",
+    jvp="linear", batch=batching.broadcasting("cast"), lower=Scalar(lambda h, x, dtype: h.cast(x, dtype)), samples=_cast_samples, tags="recompute",
     doc="A copy in another dtype. Floating to integer cuts the fraction, to bool asks whether it is not zero.",
 )  # fmt: skip

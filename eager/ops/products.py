@@ -42,7 +42,7 @@ def _matmul_kernel(xp: Any, x: Any, y: Any) -> Any:
     if x.dtype.kind != "f" and x.dtype.kind != "c":
         return xp.matmul(x, y)
     if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous:  # one product in place of many
-        return xp.matmul(x.reshape(-1, x.shape[-1]), _dense(xp, y)).reshape(*x.shape[:-1], y.shape[-1])
+        return xp.matmul(x.reshape(numel(x.shape[:-1]), x.shape[-1]), _dense(xp, y)).reshape(*x.shape[:-1], y.shape[-1])
     return xp.matmul(_dense(xp, x), _dense(xp, y))
 
 
@@ -66,18 +66,6 @@ def _right_gradient(F: Any, g: Any, x: Any, y_shape: Any) -> Any:
     return F.matmul(_turned(F, x), g)
 
 
-def _matmul_batch(F: Any, size: Any, in_dims: Any, x: Any, y: Any) -> Any:
-    rank = max(x.ndim - (in_dims[0] is not None), y.ndim - (in_dims[1] is not None))
-    moved = []
-    for operand, dim in zip((x, y), in_dims):
-        if dim is not None:
-            operand = batching.to_front(F, operand, dim)
-            for _ in range(rank - (operand.ndim - 1)):
-                operand = F.unsqueeze(operand, 1)
-        moved.append(operand)
-    return F.matmul(*moved)
-
-
 def _matmul_samples() -> list:
     s = Source("matmul")
     return calls(
@@ -90,6 +78,6 @@ def _matmul_samples() -> list:
 define(
     "matmul", "x: Tensor, y: Tensor", kind="extern", dtype=promotion.same("matmul"), shape=_matmul_shape, kernel=_matmul_kernel,
     lower=Extern("matmul"),
-    vjp={"x": _left_gradient, "y": _right_gradient}, jvp="linear", batch=_matmul_batch, samples=_matmul_samples,
+    vjp={"x": _left_gradient, "y": _right_gradient}, jvp="linear", batch=batching.broadcasting("matmul"), samples=_matmul_samples,
     doc="The matrix product of the last two dimensions, (..., m, k) by (..., k, n); others broadcast. Raises for inner sizes or dtypes that differ.",
 )  # fmt: skip

@@ -30,7 +30,6 @@ from .matrices import (
     square_shape,
     stacked,
     turned,
-    two_operands,
 )  # fmt: skip
 from .samples import Source, calls
 from .shapes import broadcast_shapes, require
@@ -112,7 +111,7 @@ define(
         "x": lambda F, t, x, out: -F.linalg_solve(x, F.matmul(t, out), False),
         "y": lambda F, t, x: F.linalg_solve(x, t, False),
     },
-    batch=two_operands("linalg_solve"), samples=_solve_samples,
+    batch=batching.broadcasting("linalg_solve"), samples=_solve_samples,
     doc="X with x X = y, batches broadcast. A singular x raises LinAlgError, or without `check` gives NaN.",
 )  # fmt: skip
 
@@ -151,7 +150,7 @@ define(
         "x": lambda F, t, x, out, upper, unit: -F.linalg_solve_triangular(x, F.matmul(_triangle(F, t, upper, unit), out), upper, unit),
         "y": lambda F, t, x, upper, unit: F.linalg_solve_triangular(x, t, upper, unit),
     },
-    batch=two_operands("linalg_solve_triangular"), samples=_triangular_samples,
+    batch=batching.broadcasting("linalg_solve_triangular"), samples=_triangular_samples,
     doc="X with x X = y for a triangular x, of which only that triangle is read (and not the diagonal, if `unit` says it is ones).",
 )  # fmt: skip
 
@@ -180,7 +179,7 @@ define(
     "linalg_cholesky_solve", "x: Tensor, y: Tensor", kind="extern", dtype=matrix_dtype("cholesky_solve"),
     shape=lambda x, y: _system_shape("cholesky_solve", x, y), kernel=_cholesky_solve_kernel, lower=HOST,
     vjp={"x": adjoint(_cholesky_solve_vjp), "y": adjoint(lambda F, g, x: F.linalg_cholesky_solve(x, g))},
-    jvp={"x": _cholesky_solve_jvp, "y": lambda F, t, x: F.linalg_cholesky_solve(x, t)}, batch=two_operands("linalg_cholesky_solve"),
+    jvp={"x": _cholesky_solve_jvp, "y": lambda F, t, x: F.linalg_cholesky_solve(x, t)}, batch=batching.broadcasting("linalg_cholesky_solve"),
     samples=lambda: [(pair[:2], {}) for pair, _ in _triangular_samples()],
     doc="X with L L^H X = y, for a lower triangular x = L, of which only that triangle is read.",
 )  # fmt: skip

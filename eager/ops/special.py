@@ -72,7 +72,7 @@ function("digamma", _psi, lambda F, g, x: g * F.polygamma(1, x), "The derivative
 define(
     "polygamma", "n, x: Tensor", kind="pointwise", dtype=promotion.ordered("polygamma", lambda n, x: promotion.promoted_floating(x)),
     shape=lambda n, x: same_shape(x), kernel=_polygamma_kernel, lower=_HOST, vjp={"x": lambda F, g, n, x: g * F.polygamma(n + 1, x)},
-    jvp="elementwise", batch=batching.pointwise("polygamma"), tags="recompute",
+    jvp="elementwise", batch=batching.broadcasting("polygamma"), tags="recompute",
     samples=lambda: [((n, *args), {}) for n, (args, _) in zip((1, 2, 4), samples.unary("polygamma", 0.7, 3.0)())],
     doc="The n-th derivative of digamma.",
 )  # fmt: skip
@@ -94,7 +94,7 @@ def _of_second(name: str, kernel: str, gradient: Callable, doc: str, low: tuple[
     """A function of two operands with a derivative for the second."""
     define(
         name, "x: Tensor, y: Tensor", kind="pointwise", dtype=promotion.ordered(name, promotion.promoted_floating), shape=broadcast(name),
-        kernel=_in_first_precision(kernel), lower=_HOST, vjp={"y": gradient}, jvp="elementwise", batch=batching.pointwise(name), tags="recompute",
+        kernel=_in_first_precision(kernel), lower=_HOST, vjp={"y": gradient}, jvp="elementwise", batch=batching.broadcasting(name), tags="recompute",
         samples=samples.binary(name, *low, second=second), doc=doc,
     )  # fmt: skip
 
@@ -213,6 +213,6 @@ define(
     dtype=promotion.ordered("orthogonal_polynomial", lambda family, order, x, n: promotion.promoted_floating(x, n)),
     shape=lambda family, order, x, n: broadcast(family)(x, n), kernel=_polynomial_kernel, lower=_HOST,
     vjp={"x": lambda F, g, family, order, x, n: g * F.orthogonal_polynomial(family, order + 1, x, n)}, jvp="elementwise",
-    batch=batching.pointwise("orthogonal_polynomial"), samples=_polynomial_samples, tags="recompute",
+    batch=batching.broadcasting("orthogonal_polynomial"), samples=_polynomial_samples, tags="recompute",
     doc="The `order`-th derivative of the polynomial of degree n of a family (Chebyshev, Hermite, Laguerre, Legendre) at x.",
 )  # fmt: skip
