@@ -324,8 +324,9 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     sizes = tuple((shape,) if isinstance(shape, int) else shape.tolist() if isinstance(shape, Tensor) else shape)
     if any(s < 0 for s in sizes):
         raise error(ValueError, f"'shape' cannot have negative values, but got {sizes}")
+    indices = cast(indices, dtypes.int64)  # a narrow dtype could not hold the strides
     found, step = [], 1
     for size in reversed(sizes):
-        found.append(cast((indices // step) % size if size else indices, dtypes.int64))
+        found.append((indices // step) % size if size else indices)
         step *= size
     return tuple(reversed(found))

@@ -169,3 +169,8 @@ def test_in_place_functions_of_the_top_are_pytorchs():
 def test_complex_running_sums_keep_their_angle():
     agree(lambda M, x: M.logcumsumexp(x, 0), arrays((6, 3), dtype="complex128")[0] * 4)
     agree(lambda M, x: M.logsumexp(x, 0), arrays((6, 3), dtype="complex128")[0] * 4)
+
+
+def test_coordinates_of_narrow_places():
+    for of in (np.uint8, np.int64):
+        agree(lambda M, i: M.unravel_index(i, (2, 300, 3))[1], np.array([5, 200, 7], of))
