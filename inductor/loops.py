@@ -124,7 +124,7 @@ class Trace:
 
     def constant(self, number: Any) -> Value:
         """A number that takes the dtype of whatever it meets."""
-        if isinstance(number, SymInt):
+        if isinstance(number, SymInt) or hasattr(number, "free_symbols"):  # a size, as a row's shape or as sympy has it
             return self.cast(self.index_expr(number), self.result_dtype)
         if isinstance(number, (np.bool_, np.integer, np.floating)):
             number = number.item()

@@ -4,12 +4,14 @@ import re
 
 import numpy as np
 import pytest
+import sympy
 from graph_support import compare, floats, traced
 
 import segue
 import segue.nn.functional as F
 from segue.inductor import runtime
 from segue.inductor.backend import compile_graph, program_of
+from segue.inductor.loops import Trace
 from segue.inductor.translation import TOGETHER, translation_units
 
 
@@ -130,3 +132,12 @@ def test_many_kernels_in_several_units_compute_what_one_unit_computes(size):
     program = program_of(graph)
     assert program.functions > TOGETHER and len(program.units) == min(runtime.threads(), program.functions) + 1
     compare(graph, compile_graph(graph), [floats(20, size, seed=1)])
+
+
+def test_a_size_as_sympy_has_it_is_no_number():
+    """A row's body meets sizes as SymInts, or as sums of them in the shapes of what stands before it: n + 3 behind a padding."""
+    trace = Trace()
+    trace.result_dtype = segue.float32
+    made = trace.constant(sympy.Symbol("n", integer=True, nonnegative=True) + 3)
+    assert made.op == "cast" and made.dtype is segue.float32
+    assert trace.constant(3).op == "constant"
