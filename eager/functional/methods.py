@@ -284,6 +284,11 @@ def cpu(self: Tensor) -> Tensor:
     return shape.to(self, "cpu")
 
 
+def cuda(self: Tensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Tensor:
+    """On a GPU. Raises RuntimeError where there is none."""
+    return shape.to(self, "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+
 def _take_over(self: Tensor, out: Tensor) -> Tensor:
     """The tensor becomes `out`: its array, its storage, its place on the tape."""
     for part in ("_data", "_storage", "_edge", "_requires_grad", "_base", "_chain", "_epoch"):
@@ -378,7 +383,7 @@ def attach(namespace: dict[str, Any]) -> None:
         setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
-    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu):
+    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda):
         setattr(Tensor, function.__name__, function)
     for maker in (creation.zeros, creation.ones, creation.empty, creation.full, making.empty_strided):
         setattr(Tensor, f"new_{maker.__name__}", _new(maker))

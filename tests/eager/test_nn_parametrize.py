@@ -8,7 +8,7 @@ import pytest
 
 import segue
 from segue import nn
-from segue.nn.utils import parametrize
+from segue.nn.utils import parametrizations, parametrize
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore")]
@@ -98,3 +98,51 @@ def test_fused_batch_norm_and_skipped_start():
         layer.eval(), norm.eval()
         assert segue.allclose(fuse(layer, norm)(x), norm(layer(x)), atol=1e-6)
     assert nn.utils.skip_init(nn.Linear, 2, 3).weight.shape == (3, 2)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5)])
+@pytest.mark.parametrize("chosen", [None, "matrix_exp", "cayley", "householder"])
+@pytest.mark.parametrize("trivial", [True, False])
+def test_orthogonal(shape, chosen, trivial):
+    layer = nn.Linear(shape[1], shape[0])
+    parametrizations.orthogonal(layer, orthogonal_map=chosen, use_trivialization=trivial)
+    start = layer.weight.detach()
+    for _ in range(2):
+        w = layer.weight
+        assert segue.allclose(w.mT @ w if shape[0] >= shape[1] else w @ w.mT, segue.eye(min(shape)), atol=1e-5)
+        (w * segue.arange(w.numel()).reshape(shape)).sum().backward()
+        with segue.no_grad():
+            layer.parametrizations.weight.original -= 0.05 * layer.parametrizations.weight.original.grad
+    assert not segue.allclose(layer.weight, start, atol=1e-3)
+    if trivial or chosen == "householder":
+        layer.weight = start
+        assert segue.allclose(layer.weight, start, atol=1e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5)])
+@pytest.mark.parametrize("chosen", ["matrix_exp", "cayley", "householder"])
+def test_orthogonal_is_pytorchs(shape, chosen):
+    torch = pytest.importorskip("torch")
+    mine, other = nn.Linear(shape[1], shape[0]), torch.nn.Linear(shape[1], shape[0])
+    parametrizations.orthogonal(mine, orthogonal_map=chosen)
+    torch.nn.utils.parametrizations.orthogonal(other, orthogonal_map=chosen)
+    state = {key: value.detach().numpy().copy() for key, value in mine.state_dict().items()}
+    assert list(state) == list(other.state_dict())
+    state["parametrizations.weight.original"] = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    mine.load_state_dict({key: segue.tensor(value) for key, value in state.items()})
+    other.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
+    np.testing.assert_allclose(mine.weight.detach().numpy(), other.weight.detach().numpy(), 1e-4, 1e-4)
+    (mine.weight**3).sum().backward()
+    (other.weight**3).sum().backward()
+    found, expected = (layer.parametrizations.weight.original.grad.numpy() for layer in (mine, other))
+    np.testing.assert_allclose(found, expected, 1e-3, 1e-4)
+
+
+def test_orthogonal_refuses():
+    with pytest.raises(ValueError, match="orthogonal_map"):
+        parametrizations.orthogonal(nn.Linear(2, 2), orthogonal_map="qr")
+    with pytest.raises(ValueError, match="1 dimensions"):
+        parametrizations.orthogonal(nn.Linear(2, 2), "bias")
+    with pytest.raises(ValueError, match="no parameter"):
+        parametrizations.orthogonal(nn.Linear(2, 2), "w")

@@ -192,3 +192,9 @@ def test_short_cuts_give_what_the_dispatcher_gives():
         assert len(counted) == 2  # the two tensors that are made, and not the sum
     finally:
         dispatch._compute = real
+
+
+def test_a_gpu_that_is_not_there_is_an_error():
+    for wrong in (lambda: segue.ones(2).cuda(), lambda: segue.ones(2).cuda(0), lambda: segue.nn.Linear(2, 2).cuda(), lambda: segue.ones(2, device="cuda")):
+        with pytest.raises(RuntimeError, match="(?i)cuda"):
+            wrong()

@@ -6,6 +6,7 @@ original is an ordinary parameter of an ordinary submodule, `module.parametrizat
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +47,8 @@ class ParametrizationList(ModuleList):
             start: Any = original
             for module in reversed(modules):
                 if hasattr(module, "right_inverse"):
-                    start = module.right_inverse(start)
+                    with contextlib.suppress(NotImplementedError):  # it says that it has none: the original is taken as it is
+                        start = module.right_inverse(start)
         self.is_tensor = isinstance(start, Tensor)
         self.ntensors = 1 if self.is_tensor else len(start)
         for name, value in zip(self._originals(), [start] if self.is_tensor else start):
