@@ -21,18 +21,20 @@ import os
 import shlex
 import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..eager.lazy import LazyModule
 from ..eager.log import log
 from ..eager.stats import stats
 from . import runtime
 from .cache import Cache, current, digest
 from .toolchain import INCLUDE, BuildError, Toolchain, toolchain
+
+tempfile: Any = LazyModule("tempfile")
 
 __all__ = ["BuildError", "Library", "build", "library_key", "make_launcher"]
 

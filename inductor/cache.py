@@ -11,15 +11,18 @@ from __future__ import annotations
 import atexit
 import hashlib
 import os
-import shutil
 import struct
-import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ..eager.config import config
+from ..eager.lazy import LazyModule
 from ..eager.log import log
+
+shutil: Any = LazyModule("shutil")
+tempfile: Any = LazyModule("tempfile")
 
 LAYOUT = "v1"
 LIMIT = 2 << 30  # bytes on disk, over which the entries used longest ago are removed

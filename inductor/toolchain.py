@@ -10,18 +10,21 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 from ..eager.config import config
 from ..eager.errors import BackendError
+from ..eager.lazy import LazyModule
 from ..eager.stats import stats
 from .cache import current, digest
+
+shutil: Any = LazyModule("shutil")
 
 INCLUDE = Path(__file__).parent / "csrc" / "include"
 CANDIDATES = ("g++", "clang++", "c++")

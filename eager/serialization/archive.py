@@ -8,14 +8,16 @@ takes is bounded by the size of the file.
 from __future__ import annotations
 
 import struct
-import zipfile
 import zlib
 from typing import Any
 
 import numpy as np
 
 from ..errors import CheckpointError
+from ..lazy import LazyModule
 from .files import Bytes, Source
+
+zipfile: Any = LazyModule("zipfile")
 
 ALIGNMENT = 64
 MAGIC = b"PK\x03\x04"
@@ -51,7 +53,9 @@ class Archive:
         if info.flag_bits & 1:
             raise CheckpointError(f"'{name}' is encrypted, which no writer of checkpoints does")
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise CheckpointError(f"'{name}' is compressed ({info.compress_size} bytes that claim to be {info.file_size}), which no writer of checkpoints does")
+            raise CheckpointError(
+                f"'{name}' is compressed ({info.compress_size} bytes that claim to be {info.file_size}), which no writer of checkpoints does"
+            )
         header = self.source.read(info.header_offset, _HEADER.size)
         mark, *_, name_length, extra_length = _HEADER.unpack(header)
         if mark != MAGIC:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import CheckpointError
+from ..lazy import LazyModule
+
+tempfile: Any = LazyModule("tempfile")
 
 Bytes: TypeAlias = Any  # bytes, bytearray, memoryview or an array of bytes
 

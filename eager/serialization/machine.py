@@ -6,7 +6,6 @@ the file names; here a name is looked up in a table first, and only what came ou
 
 from __future__ import annotations
 
-import pickletools
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CheckpointError, UnsafeCheckpointError
+from ..lazy import LazyModule
+
+pickletools: Any = LazyModule("pickletools")
 
 Find = Callable[[str, str], Any]
 _DICTS = (dict, OrderedDict, defaultdict, Counter)
@@ -161,7 +163,9 @@ class Machine:
                     raise UnsafeCheckpointError(f"the checkpoint sets the attribute {str(name)[:40]!r}; nothing was run")
                 object.__setattr__(target, name, value)
         else:
-            raise UnsafeCheckpointError(f"the checkpoint's pickle sets the state of a {type(target).__name__}, which weights do not need; nothing was run")
+            raise UnsafeCheckpointError(
+                f"the checkpoint's pickle sets the state of a {type(target).__name__}, which weights do not need; nothing was run"
+            )
 
 
 def _pairs(items: list) -> dict:
