@@ -7,7 +7,9 @@ cache; it holds its configuration from its creation on, and everything else (nam
 from __future__ import annotations
 
 import functools
+import inspect
 import types
+import warnings
 import weakref
 from typing import Any
 
@@ -20,11 +22,12 @@ from ..graph.backends import in_background, lookup_backend
 from ..graph.compiled import CompiledGraph
 from . import frame, sources
 from .interp.builtins import FUNCTIONS
-from .interp.capture import Settings, compile_frame
+from .interp.capture import Settings, compile_frame, skip
 from .interp.outcome import Break
 from .interp.values.constants import Constant, constant
 
 CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
+SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -76,9 +79,18 @@ def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
         recompile_limit=config.recompile_limit, shapes=options["shapes"] or {}, numerics=options["numerics"],
         memory_budget=config.memory_budget if options["memory_budget"] is None else float(options["memory_budget"]),
     )  # fmt: skip
+    if settings.root is not None and settings.root.co_flags & SUSPENDED:
+        suspended_function(settings, settings.root)
     compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
     _live.add(compiled)
     return compiled
+
+
+def suspended_function(settings: Settings, code: types.CodeType) -> None:
+    """A generator or coroutine runs in pieces, from outside of the call that made it: it is left to run eagerly, and said so."""
+    reason = "generators and coroutines run eagerly; compile the functions that they call"
+    skip(settings, code, reason)  # raises under fullgraph=True
+    warnings.warn(f"segue: {code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) is not compiled: {reason}", RuntimeWarning, stacklevel=4)
 
 
 def _code_of(function: Any) -> types.CodeType | None:

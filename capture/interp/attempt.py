@@ -217,9 +217,9 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         return found
 
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
+        """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
         if not tensor.is_contiguous():
             return []  # its strides depend on its sizes, and the guard could only free them altogether
-        """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
         dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))
         if self.knowledge.all_dynamic and type(tensor) is Tensor:
             dims.update(dict.fromkeys(dim for dim, size in enumerate(tensor.shape) if size > 1))

@@ -11,6 +11,7 @@ import pytest
 from interp_support import compiled
 
 import segue
+from segue.eager.errors import CaptureError
 
 
 def classes():
@@ -199,3 +200,21 @@ def test_wrong_calls_raise_as_python_does(name):
             return x + 1, type(error), str(error)
 
     assert compiled(f)(segue.zeros(1))[1:] == f(segue.zeros(1))[1:]
+
+
+def test_generators_and_coroutines_say_that_they_run_eagerly():
+    def steps(x):
+        yield x + 1
+        yield x + 2
+
+    async def waits(x):
+        return x + 1
+
+    for function in (steps, waits):
+        with pytest.warns(RuntimeWarning, match="compile the functions that they call"):
+            made = compiled(function)
+        assert [skipped.function for skipped in made.cache.settings.skipped] == [function.__qualname__]
+        with pytest.raises(CaptureError, match="generators and coroutines"):
+            compiled(function, fullgraph=True)
+    with pytest.warns(RuntimeWarning):
+        assert [value.item() for value in compiled(steps)(segue.zeros(1))] == [1, 2]

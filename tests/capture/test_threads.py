@@ -225,7 +225,9 @@ def test_a_compiled_coroutine_function_runs_eagerly():
         await asyncio.sleep(0)
         return x * 2
 
-    assert asyncio.run(compiled(f)(segue.ones(2))).tolist() == [2, 2]
+    with pytest.warns(RuntimeWarning, match="runs? eagerly"):
+        made = compiled(f)
+    assert asyncio.run(made(segue.ones(2))).tolist() == [2, 2]
 
 
 def test_a_loop_run_inside_of_a_compiled_function():
