@@ -301,23 +301,31 @@ class Builder:
             state.locals = self.locals(places)
             state.stack = [self.slot(value, places, root.stack[:index]) for index, value in enumerate(root.stack)]
             state.cells = {name: places.get(name) for name in self.changed_cells()}
+            state.cleared = frozenset(name for name in root.code.co_cellvars if root.slots.get(name) is None)
 
         return break_frame(code, root.index, state, prologue)
 
     # -- what is alive at a break -------------------------------------------------------------------------------------
 
     def bound(self) -> list[str]:
-        root = self.attempt.root
-        return [name for name, value in root.slots.items() if value is not None and name not in root.code.co_cellvars]
+        """The slots that hold something else than the frame's own cell of that name."""
+        return [name for name, value in self.attempt.root.slots.items() if value is not None and not self.is_own_cell(name, value)]
+
+    def is_own_cell(self, name: str, value: Any) -> bool:
+        """Not so within an inlined comprehension, whose variable stands in the slot while the cell waits on the stack."""
+        return isinstance(value, CellValue) and name in self.attempt.root.code.co_cellvars and (value.name == name or value.source == sources.Local(name))
 
     def changed_cells(self) -> dict[str, CellValue]:
         """Cells of the root frame itself whose content is not the parameter that MAKE_CELL put there."""
-        found = {}
-        for name, value in self.attempt.root.slots.items():
+        found: dict[str, CellValue] = {}
+        root = self.attempt.root
+        for value in [*root.slots.values(), *root.stack]:  # within an inlined comprehension the cell of its variable waits on the stack
             if isinstance(value, CellValue) and value.name:
                 first = value.first
                 if value.content is not first and not (isinstance(first, Unread) and getattr(value.content, "source", None) == first.source):
-                    found[name] = value
+                    found[value.name] = value
+                    if value.content is None and value is not root.slots.get(value.name):
+                        raise Unbuildable(value, "an empty cell within a comprehension cannot be handed on")
         return found
 
     def unchanged(self, name: str) -> bool:

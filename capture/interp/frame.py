@@ -101,7 +101,12 @@ class Frame:
         return found
 
     def cell(self, name: str) -> CellValue:
-        return self.free[name] if name in self.free else self.slots[name]
+        if name in self.free:
+            return self.free[name]
+        found = self.slots[name]
+        if type(found) is Unread:  # a comprehension that was broken within puts the cell back that a resume function was handed
+            found = self.slots[name] = self.run_state.cell(found.real, found.source)
+        return found
 
     # -- where it is --------------------------------------------------------------------------------------------------
 

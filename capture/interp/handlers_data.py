@@ -396,6 +396,7 @@ def make_function(frame: Frame, i: Any) -> None:
     code = frame.pop().python(frame.run_state)
     parts = frame.pop_many(len(i.argument))
     made = MadeFunction(code, frame.globals, [], [], {})
+    made.born = frame.run_state.step
     for kind, value in zip(i.argument, parts):
         _set_part(frame, made, kind, value)
     frame.push(made)
@@ -404,6 +405,8 @@ def make_function(frame: Frame, i: Any) -> None:
 @handles("SET_FUNCTION_ATTRIBUTE")
 def set_function_attribute(frame: Frame, i: Any) -> None:
     made, value = frame.pop(), frame.pop()
+    if not isinstance(made, MadeFunction):
+        raise Break(f"a function's {i.argument} behind a graph break is not captured")  # it was made for real, and this finishes it
     _set_part(frame, made, i.argument, value)
     frame.push(made)
 

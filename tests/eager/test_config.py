@@ -101,7 +101,7 @@ def test_errors_show_the_users_line():
 
 def test_the_tracers_place_wins():
     place = errors.Location("model.py", 7, "forward")
-    with errors.at(place):
+    with errors.at(lambda: place):
         assert errors.user_location() is place
         assert 'File "model.py", line 7, in forward' in errors.message("wrong", "this")
     found = errors.user_location()

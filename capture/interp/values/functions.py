@@ -12,7 +12,7 @@ from typing import Any
 
 from ... import sources
 from ...sources import MISSING
-from ..outcome import Break
+from ..outcome import Break, Unbuildable
 from .base import Value
 from .constants import Constant, constant
 from .containers import TupleValue, Unread
@@ -142,6 +142,7 @@ class MadeFunction(CallableValue):
         self.default_values = defaults
         self.keyword_values = kwdefaults
         self.attributes: dict[str, Value] = {}
+        self.born: int | None = None  # the step at which it was made; since 3.13 it gets its parts in later ones
 
     def type(self) -> type:
         return types.FunctionType
@@ -190,6 +191,8 @@ class MadeFunction(CallableValue):
         return run.call_function(self, args, kwargs)
 
     def build(self, out: Any) -> None:
+        if len(self.closure) != len(self.code.co_freevars):
+            raise Unbuildable(self, f"the function {self.code.co_qualname} has no closure yet")
         keywords = DictValue([(name, Constant(name), value) for name, value in self.keyword_values.items()])
         out.helper("make_function", Constant(self.code), Constant(self.globals), TupleValue(self.default_values), keywords,
                          TupleValue(self.closure))
