@@ -17,21 +17,8 @@ from ..functional.activation import softplus
 from ..functional.padding import pad
 from ..tensor import Size, Tensor
 from . import constraints
-from .transforms import Transform
+from .transforms import Parameterless, Transform
 from .utils import tril_matrix_to_vec, vec_to_tril_matrix
-
-
-class _Parameterless(Transform):
-    """Two of a kind are equal."""
-
-    def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else type(self)(cache_size=cache_size)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other)
-
-    def __hash__(self) -> int:
-        return hash(type(self))
 
 
 class ReshapeTransform(Transform):
@@ -81,7 +68,7 @@ def _replaced(shape: Any, before: Any, after: Any) -> Size:
     return Size((*shape[:cut], *after))
 
 
-class SoftmaxTransform(_Parameterless):
+class SoftmaxTransform(Parameterless):
     """softmax over the last dimension: not one to one, so without a determinant."""
 
     domain = constraints.real_vector
@@ -101,7 +88,7 @@ class SoftmaxTransform(_Parameterless):
     inverse_shape = forward_shape
 
 
-class StickBreakingTransform(_Parameterless):
+class StickBreakingTransform(Parameterless):
     """From K - 1 numbers to K shares of a stick, each broken off what is left (Stan reference manual, "Unit simplex")."""
 
     domain = constraints.real_vector
@@ -138,7 +125,7 @@ class StickBreakingTransform(_Parameterless):
         return Size((*shape[:-1], shape[-1] - 1))
 
 
-class LowerCholeskyTransform(_Parameterless):
+class LowerCholeskyTransform(Parameterless):
     """The lower triangle of a matrix with exp of its diagonal."""
 
     domain = constraints.independent(constraints.real, 2)
@@ -151,7 +138,7 @@ class LowerCholeskyTransform(_Parameterless):
         return F.tril(y, -1) + F.diag_embed(F.log(F.diagonal(y, 0, -2, -1)))
 
 
-class PositiveDefiniteTransform(_Parameterless):
+class PositiveDefiniteTransform(Parameterless):
     """L @ L.T of the Cholesky factor that `LowerCholeskyTransform` makes."""
 
     domain = constraints.independent(constraints.real, 2)
@@ -165,7 +152,7 @@ class PositiveDefiniteTransform(_Parameterless):
         return LowerCholeskyTransform().inv(linalg.cholesky(y))
 
 
-class CorrCholeskyTransform(_Parameterless):
+class CorrCholeskyTransform(Parameterless):
     """From D (D - 1) / 2 numbers to the Cholesky factor of a D x D correlation matrix.
 
     tanh gives partial correlations; row i of the factor is them times what is left of its unit length (Lewandowski, Kurowicka and Joe 2009).

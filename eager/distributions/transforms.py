@@ -159,11 +159,8 @@ class _InverseTransform(Transform):
         return f"{type(self).__name__}({self._inv!r})"
 
 
-class _Elementwise(Transform):
-    """A monotonic map of numbers without parameters: two of a kind are equal."""
-
-    bijective = True
-    sign: Any = +1
+class Parameterless(Transform):
+    """A transform without parameters: two of a kind are equal."""
 
     def with_cache(self, cache_size: int = 1) -> Any:
         return self if self._cache_size == cache_size else type(self)(cache_size=cache_size)
@@ -173,6 +170,13 @@ class _Elementwise(Transform):
 
     def __hash__(self) -> int:
         return hash(type(self))
+
+
+class _Elementwise(Parameterless):
+    """A monotonic map of numbers."""
+
+    bijective = True
+    sign: Any = +1
 
 
 class ExpTransform(_Elementwise):
