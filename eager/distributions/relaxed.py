@@ -47,7 +47,26 @@ class LogitRelaxedBernoulli(ProbsOrLogits):
         return F.log(F.as_tensor(self.temperature)) + away + 2 * logsigmoid(-away)
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class Relaxed(TransformedDistribution):
+    """What a smooth draw shares: its parameters are those of the distribution that is transformed."""
+
+    @property
+    def temperature(self) -> Any:
+        """How far the draw is from a corner."""
+        return self.base_dist.temperature  # type: ignore[attr-defined]
+
+    @property
+    def probs(self) -> Tensor:
+        """The probabilities: of 1, or along the last dimension."""
+        return self.base_dist.probs  # type: ignore[attr-defined]
+
+    @property
+    def logits(self) -> Tensor:
+        """Their logits: log(probs / (1 - probs)), or the log-probabilities."""
+        return self.base_dist.logits  # type: ignore[attr-defined]
+
+
+class RelaxedBernoulli(Relaxed):
     """A smooth draw in (0, 1), near 0 or 1 for small temperatures."""
 
     arg_constraints: Any = {"probs": constraints.unit_interval, "logits": constraints.real}
@@ -58,21 +77,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         return super().expand(batch_shape, self._get_checked_instance(RelaxedBernoulli, _instance))
-
-    @property
-    def temperature(self) -> Any:
-        """How far the draw is from 0 and 1."""
-        return self.base_dist.temperature  # type: ignore[attr-defined]
-
-    @property
-    def probs(self) -> Tensor:
-        """The probability of 1."""
-        return self.base_dist.probs  # type: ignore[attr-defined]
-
-    @property
-    def logits(self) -> Tensor:
-        """log(probs / (1 - probs))."""
-        return self.base_dist.logits  # type: ignore[attr-defined]
 
 
 class ExpRelaxedCategorical(OverCategories):
@@ -103,7 +107,7 @@ class ExpRelaxedCategorical(OverCategories):
         return F.sum(score - F.logsumexp(score, -1, True), -1) + normalizer
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """A smooth draw on the simplex, near a corner for small temperatures."""
 
     arg_constraints: Any = {"probs": constraints.simplex, "logits": constraints.real_vector}
@@ -115,20 +119,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         return super().expand(batch_shape, self._get_checked_instance(RelaxedOneHotCategorical, _instance))
-
-    @property
-    def temperature(self) -> Any:
-        """How far the draw is from a corner."""
-        return self.base_dist.temperature  # type: ignore[attr-defined]
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities, along the last dimension."""
-        return self.base_dist.probs  # type: ignore[attr-defined]
-
-    @property
-    def logits(self) -> Tensor:
-        """The log-probabilities, along the last dimension."""
-        return self.base_dist.logits  # type: ignore[attr-defined]
-
-
