@@ -30,7 +30,7 @@ from .derivative import Joint, dependencies, joint_graph, roots_of, without
 from .interpreter import Interpreter
 from .ir import FakeValue, Graph, OutputSpec
 from .partition import Partition, partition
-from .passes import BEFORE_DERIVATIVE, run_passes
+from .passes import BEFORE_DERIVATIVE, run_passes, without_rules
 from .printer import log_graph
 from .symbolic import SymInt
 from .trace import COPY
@@ -279,7 +279,8 @@ class Training:
         self.backend = backend
         self.title = title
         self.joint = Joint(run_passes(joint.graph, BEFORE_DERIVATIVE), joint.results, joint.roots, joint.targets)
-        self.partition: Partition = partition(self.joint)
+        undifferentiated = Joint(without_rules(self.joint.graph), joint.results, joint.roots, joint.targets)
+        self.partition: Partition = partition(undifferentiated)
         log_graph(self.partition.forward, f"{title}, forward")
         log_graph(self.partition.backward, f"{title}, backward")
         self.results = joint.results

@@ -69,7 +69,7 @@ class Control(OpDef):
             results = tuple((self.dual if isinstance(level, DualLevel) else self.batched)(level, used, operands, *attributes))
         if tracked:
             self._attach(used, operands, attributes, active, results)
-        return results[: len(results) - len(used[-1].outputs) + len(graphs[-1].outputs)]
+        return results if used is graphs else results[: len(results) - len(used[-1].outputs) + len(graphs[-1].outputs)]
 
     def tracked(self, graphs: tuple, *attributes: Any) -> tuple:
         """The graphs that give, behind the results, what the derivative needs."""

@@ -28,7 +28,7 @@ from .symbolic import hint_of
 class TracedStorage:
     """The memory behind traced arrays: the node that is its value now, and how often it was written."""
 
-    __slots__ = ("node", "version", "strides", "input", "views")
+    __slots__ = ("node", "version", "strides", "input", "views", "shared")
 
     def __init__(self, node: Node, strides: tuple, is_input: bool = False) -> None:
         self.node = node
@@ -36,6 +36,7 @@ class TracedStorage:
         self.strides = strides
         self.input = node if is_input else None
         self.views: dict[tuple[int, ...], Node] = {}  # chain -> its node at this version
+        self.shared: str | None = None  # why it must not be written: eager mode would have written other memory, too
 
 
 class TracedArray:

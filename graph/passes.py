@@ -312,6 +312,21 @@ def _single(node: Node, args: tuple) -> bool:
     return all(type(size) is int and size == 1 for size in sizes)
 
 
+def without_rules(graph: Graph) -> Graph:
+    """For a graph that nobody will differentiate any more: results with a derivative of the user's (graph/rules.py) are just the results."""
+    owners = Owners(graph)
+
+    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node:
+        found = None
+        if node.kind == "op" and node.target.name == "part" and (args[0].target.name == "with_rule" or (args[0].target.name == "final" and not args[0].args[2])):
+            found = args[0].args[1][args[1]]
+            if node in owners.old:
+                found = rewriter.op(OPS["clone"], (found,), node.value, node)
+        return owners.settle(node, args, found, rewriter)
+
+    return dead_code(graph.rewrite(visit))
+
+
 def forget_history(graph: Graph) -> Graph:
     """For a graph that nobody will differentiate any more: drop `detach`, `assign` and `overwrite`, which only steer derivatives, and all marks."""
     owners = Owners(graph)
@@ -334,7 +349,7 @@ def forget_history(graph: Graph) -> Graph:
 # The pipelines
 
 BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, common_subexpressions, dead_code)
-FOR_BACKEND: tuple[Pass, ...] = (forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_regions, dead_code)
+FOR_BACKEND: tuple[Pass, ...] = (without_rules, forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_regions, dead_code)
 
 
 def run_passes(graph: Graph, pipeline: tuple[Pass, ...]) -> Graph:

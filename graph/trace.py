@@ -269,6 +269,8 @@ class Tracer:
 
     def before_write(self, storage: TracedStorage) -> None:
         """Refuse a write to an input whose memory another input shares: the graph could not say what that other one holds."""
+        if storage.shared is not None:
+            raise error(CaptureError, f"{storage.shared} is written in place", "clone() it first")
         if storage.input is None or storage.version:
             return
         record = self._record_of[storage.input]
@@ -385,6 +387,8 @@ class Tracer:
         leaf = requires_grad and output._edge is None
         array = output._data
         storage = array.storage
+        if storage.shared is not None and storage.input is None:
+            raise error(CaptureError, f"{storage.shared} is given out of the graph", "clone() it")
         if storage.input is not None:
             kind = "alias_of_input" if array.chain else "input"
             return OutputSpec(kind, positions[storage.input], array.chain, requires_grad, released, leaf)

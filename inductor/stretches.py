@@ -193,6 +193,13 @@ class _Part(HostStep):
         values[self.node] = values[self.node.args[0]][self.node.args[1]]
 
 
+class _Final(HostStep):
+    """A gradient that must not be asked for: the row raises."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        self.node.target.run(*self.node.args)
+
+
 class _Branch(HostStep):
     """Runs one of two graphs."""
 
@@ -233,6 +240,6 @@ class _While(HostStep):
         values[self.node] = carried
 
 
-STEPS: dict[str, type[HostStep]] = {"part": _Part, "cond": _Branch, "scan": _Scan, "while_loop": _While}
+STEPS: dict[str, type[HostStep]] = {"part": _Part, "final": _Final, "cond": _Branch, "scan": _Scan, "while_loop": _While}
 
 __all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]

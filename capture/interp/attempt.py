@@ -24,7 +24,7 @@ from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
 from ..marks import apply_marks
 from ..sources import MISSING
-from . import handlers_data, handlers_flow, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import handlers_data, handlers_flow, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .journal import Journal
@@ -101,6 +101,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.handled: Value = constant(None)
         self.depth = 0
         self.step = 0  # instructions of the root frame so far
+        self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py
         self.root_index = 0
         self.before_step: Callable[[int], None] | None = None  # a hook of the tests
         self.failed_at: errors.Location | None = None

@@ -424,11 +424,20 @@ class Builder:
 
     def finish_graph(self, out: Output) -> None:
         if self.graph is None:
-            self.keep_leaves([twin for twin in out.results if isinstance(twin, Tensor)])
+            twins = [twin for twin in out.results if isinstance(twin, Tensor)]
+            self.keep_leaves(twins)
+            self.keep_shared(twins)
             self.graph = self.attempt.tracer.finish(out.results)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
             if self.operations or out.results or self.graph.writes:
                 self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname, own_tape=True)
+
+    def keep_shared(self, results: list[Tensor]) -> None:
+        """A result that eagerly shares memory with what the graph has copied must be made behind the graph."""
+        for twin in results:
+            storage = getattr(twin._data, "storage", None)
+            if storage in self.attempt.shared:
+                raise Unbuildable(self.attempt.shared[storage], "a result of an autograd.Function that shares memory is given out of the graph")
 
     def keep_leaves(self, results: list[Tensor]) -> None:
         """A leaf that the graph itself made has no place on the tape behind it. Where its history would be missed, because it leaves the graph together with

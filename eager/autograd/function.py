@@ -181,16 +181,15 @@ class Rule:
         self.name, self.forward, self.setup, self.backward, self.jvp, self.vmap = name, forward, setup, backward, jvp, vmap
 
     @classmethod
-    def of(cls, function: type[Function], handed: Callable[[Callable], Callable] = lambda method: method) -> Rule:
-        """The rule of a class; `handed` makes callables of its methods. Raises RuntimeError for one with two rules for the same thing."""
-        own = {name: getattr(function, name) for name in ("setup_context", "backward", "vjp", "jvp", "vmap") if _overrides(function, name)}
+    def of(cls, function: type[Function], method: Callable[[type, str], Callable] = getattr) -> Rule:
+        """The rule of a class, whose methods `method` gets. Raises RuntimeError for one with two rules for the same thing."""
+        own = {name: method(function, name) for name in ("setup_context", "backward", "vjp", "jvp", "vmap") if _overrides(function, name)}
         if function.generate_vmap_rule and "vmap" in own:
             raise error(AutogradError, f"{function.__name__} has both a vmap staticmethod and generate_vmap_rule=True; please have one of them")
         if "backward" in own and "vjp" in own:
             raise error(AutogradError, f"{function.__name__}: Implementing both 'backward' and 'vjp' for a custom Function is not allowed")
-        ready = {name: handed(method) for name, method in own.items()}
-        made = cls(function.__name__, handed(function.forward), ready.get("setup_context"), ready.get("backward") or ready.get("vjp") or Function.backward,
-                   ready.get("jvp"), ready.get("vmap"))  # fmt: skip
+        made = cls(function.__name__, method(function, "forward"), own.get("setup_context"), own.get("backward") or own.get("vjp") or Function.backward,
+                   own.get("jvp"), own.get("vmap"))  # fmt: skip
         made.generates = function.generate_vmap_rule
         if made.setup is not None:
             made.signature = inspect.signature(function.forward)
@@ -229,7 +228,7 @@ def on_tape(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
         raise error(InplaceError, f"{rule.name}: a leaf Variable that requires grad is being used in an in-place operation.", "x.clone() first")
     edges = tuple((a if a._edge is None else a._edge) if wanted else None for a, wanted in zip(args, ctx.needs_input_grad))
     ctx.name = f"{rule.name}Backward"
-    node = _FunctionNode(edges, _pull(rule, ctx, args, results), ctx.name, len(results))
+    node = _FunctionNode(edges, pull_of(rule, ctx, args, results), ctx.name, len(results))
     node.context = ctx
     for place, result in enumerate(results):
         if isinstance(result, Tensor) and (result.dtype.is_floating_point or result.dtype.is_complex):
@@ -267,10 +266,12 @@ class _FunctionNode(MultipleNode):
         self.context.release()
 
 
-def _pull(rule: Rule, ctx: FunctionCtx, args: tuple, results: list[Any]) -> Callable[[list[Any]], list[Any]]:
+def pull_of(rule: Rule, ctx: FunctionCtx, args: tuple, results: list[Any]) -> Callable[[list[Any]], list[Any]]:
+    """What makes the gradients of the arguments (None where there is none) from those of the results."""
     metas = [(tuple(r.shape), r.dtype) if isinstance(r, Tensor) else None for r in results]
     inputs = [(tuple(a.shape), a.dtype) if isinstance(a, Tensor) else None for a in args]
-    like = next((r.detach() for r in results if isinstance(r, Tensor)), None)  # the result itself would make a cycle
+    several = len(results) > 1  # or no gradient can be missing
+    like = next((r.detach() for r in results if isinstance(r, Tensor)), None) if several else None  # the result itself would make a cycle
 
     def pull(gradients: list[Any]) -> list[Any]:
         if ctx.materialize_grads and like is not None:
@@ -309,10 +310,17 @@ def run_forward(rule: Rule, args: tuple, kwargs: dict) -> tuple[Any, FunctionCtx
     ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
     with no_grad():
         found = rule.run(ctx, args, kwargs)
-    return on_tape(rule, ctx, args, found), ctx
+    recorded = STATE.tracers and any(getattr(x, "_data", None) is not None and hasattr(x._data, "tracer") for x in (*args, *_listed(found)))
+    return (RECORD[0] if recorded else on_tape)(rule, ctx, args, found), ctx
+
+
+def _listed(found: Any) -> Sequence[Any]:
+    return found if isinstance(found, (tuple, list)) else (found,)
 
 
 APPLY: list[Callable] = []  # how a rule is carried out; filled by eager.transforms.custom, which is built on the transforms
+RECORD: list[Callable] = []  # what takes the place of `on_tape` while a graph is traced; filled by graph/rules.py
+ONCE = "trying to differentiate twice a function that was marked with @once_differentiable"
 
 
 def once_differentiable(fn: Callable) -> Callable:
@@ -344,6 +352,7 @@ def once_differentiable(fn: Callable) -> Callable:
         cut = [_cut(g) if isinstance(g, Tensor) else g for g in (found if several else (found,))]
         return tuple(cut) if several else cut[0]
 
+    inside.once = fn  # type: ignore[attr-defined]
     return inside
 
 
@@ -351,6 +360,6 @@ def _cut(gradient: Tensor) -> Tensor:
     """The gradient with a step behind it that refuses."""
 
     def refuse(g: Any) -> Any:
-        raise error(AutogradError, "trying to differentiate twice a function that was marked with @once_differentiable")
+        raise error(AutogradError, ONCE)
 
     return F[0].from_parts(gradient._data, gradient._storage, CallbackNode((), refuse, "DelayedErrorBackward"))
