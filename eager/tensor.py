@@ -23,6 +23,7 @@ from .errors import AutogradError, DtypeError, InplaceError, error
 from .memory import Portable, Storage, stored
 
 _from_numpy_dtype = dtypes._FROM_NUMPY
+_ndarray = np.ndarray
 
 
 class Size(tuple):
@@ -49,6 +50,19 @@ class Size(tuple):
 
     def __add__(self, other: Any) -> Size:  # type: ignore[override]
         return Size(tuple.__add__(self, tuple(other)))
+
+
+class _Sizes(dict):
+    """The `Size` of each plain shape, made once; forgotten when there are many."""
+
+    def __missing__(self, shape: tuple) -> Size:
+        if len(self) >= 4096:
+            self.clear()
+        made = self[shape] = Size(shape)
+        return made
+
+
+_sizes = _Sizes()
 
 
 class Tensor(Attached, Portable):
@@ -112,7 +126,8 @@ class Tensor(Attached, Portable):
 
     @property
     def shape(self) -> Size:
-        return Size(self._data.shape)
+        array = self._data
+        return _sizes[array.shape] if type(array) is _ndarray else Size(array.shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -478,6 +493,20 @@ class Tensor(Attached, Portable):
         twin._requires_grad = self._requires_grad if requires_grad is None else requires_grad
         twin.__dict__.update(self.__dict__)
         return twin
+
+
+def fresh(array: Any, new: Callable = object.__new__) -> Tensor:
+    """A leaf over new memory: `Tensor._wrap(array, Storage())` with the calls left out, as the dispatcher makes one for each operation."""
+    storage = new(Storage)
+    storage.version = storage.epoch = 0
+    out = new(Tensor)
+    out._data = array
+    out._storage = storage
+    out._requires_grad = out._retains = False
+    out._grad = out._edge = out._base = out._hooks = None
+    out._chain = ()
+    out._epoch = 0
+    return out
 
 
 FACTORY: list[Callable] = []  # `segue.tensor` and the legacy constructor, installed by eager.functional and eager.legacy

@@ -177,50 +177,72 @@ def flat_edges(node: Node) -> list[Any]:
     return flattened(node.edges)
 
 
-_plans: dict[tuple[OpDef, tuple[bool, ...]], tuple[frozenset[int], bool]] = {}
+_WORDS = {"g": "g", "t": "g", "F": "F", "out": "out"}
 
 
-def _plan(op: OpDef, active: tuple[bool, ...]) -> tuple[frozenset[int], bool]:
-    """Positions of the arguments whose values must be saved, and whether the result must, when just the `active` arguments need gradients."""
-    found = _plans.get((op, active))
-    if found is None:
-        names = [p.name for p in op.schema.parameters]
-        needed = {word for name, on in zip(names, active) if on for word in op.reads.get(name, ())}
-        found = frozenset(i for i, p in enumerate(op.schema.parameters) if p.name in needed), "out" in needed
-        _plans[op, active] = found
-    return found
+class Plan:
+    """What the tape keeps of a row's call when just the `active` arguments need gradients, and where the formulas find it.
+
+    `dropped` are the tensor arguments whose values nobody reads, `kept` those that are read, `keep_out` says whether the result is; `formulas` holds for each
+    argument None or its formula with the places (kind, argument's position) of what the formula's parameters stand for.
+    """
+
+    __slots__ = ("dropped", "kept", "keep_out", "formulas")
+
+    def __init__(self, op: OpDef, active: tuple[bool, ...]) -> None:
+        positions = {p.name: i for i, p in enumerate(op.schema.parameters)}
+        vjp = op.vjp or {}
+        self.formulas: list[Any] = []
+        words: set[str] = set()
+        for name, on in zip(positions, active):
+            self.formulas.append((vjp[name], [_place(op, positions, word) for word in op.reads[name]]) if on else None)
+            words.update(op.reads[name] if on else ())
+        tensors = [i for i, p in enumerate(op.schema.parameters) if p.kind != "attribute"]
+        self.kept = tuple(i for i in tensors if op.schema.parameters[i].name in words)
+        self.dropped = tuple(i for i in tensors if i not in self.kept)
+        self.keep_out = "out" in words
+
+
+def _place(op: OpDef, positions: dict[str, int], word: str) -> tuple[str, int]:
+    """What a formula's parameter `word` stands for: the gradient, the operators, the result, or an argument's value, shape or dtype."""
+    if word in _WORDS:
+        return _WORDS[word], 0
+    if word in positions:
+        return "value", positions[word]
+    name, _, facet = word.rpartition("_")
+    if name in positions and facet in ("shape", "dtype"):
+        return facet, positions[name]
+    raise KeyError(f"the derivative of {op.name} names '{word}', which is none of its arguments")
 
 
 class OperatorNode(Node):
-    """The step of one OpDef row."""
+    """The step of one OpDef row. `metas` holds shape and dtype of each argument (see `metas_of`)."""
 
-    __slots__ = ("op", "active", "args", "metas", "versions", "out", "is_complex")
+    __slots__ = ("op", "plan", "args", "metas", "versions", "out", "is_complex")
 
-    def __init__(self, op: OpDef, args: tuple, edges: tuple, active: tuple[bool, ...], out: Any) -> None:
-        super().__init__(edges)
+    def __init__(self, op: OpDef, args: tuple, edges: tuple, active: tuple[bool, ...], out: Any, metas: tuple) -> None:
+        self.edges = edges
+        self.sequence = next(_sequence)
+        self.hooks = self.after = self._metadata = None
+        self.place = place() if STATE.anomaly else None
+        plan = op.plans.get(active)
+        if plan is None:
+            plan = op.plans[active] = Plan(op, active)
         self.op = op
-        self.active = active
-        keep, keep_out = _plan(op, active)
-        saved: list[Any] = []
-        metas: list[Any] = []
-        versions: list[tuple[int, Any]] = []
-        for position, (argument, parameter) in enumerate(zip(args, op.schema.parameters)):
-            if parameter.kind == "attribute":
-                saved.append(argument)
-                metas.append(None)
-            elif position in keep:
-                saved.append(argument)
-                metas.append(_meta(argument))
-                versions.append((position, _version(argument)))
-            else:
-                saved.append(None)
-                metas.append(_meta(argument))
-        self.args: list[Any] | None = saved
+        self.plan = plan
         self.metas = metas
+        saved = list(args)
+        for position in plan.dropped:
+            saved[position] = None
+        self.args: list[Any] | None = saved
+        versions: list[tuple[int, Any]] = []
+        for position in plan.kept:
+            value = args[position]
+            versions.append((position, value._storage.version if hasattr(value, "_storage") else _version(value)))
         self.versions = versions
-        self.is_complex = out.dtype.is_complex
+        self.is_complex = out._data.dtype.kind == "c"
         # The result is kept as its parts, since the tensor itself refers to this node.
-        self.out: Any = (out._data, out._storage, out._storage.version, type(out)) if keep_out else None
+        self.out: Any = (out._data, out._storage, out._storage.version, type(out)) if plan.keep_out else None
         if STATE.saved_hooks:
             self._pack(out)
 
@@ -256,37 +278,37 @@ class OperatorNode(Node):
                 self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
         result: list[Any] = []
         g = _conjugate(g) if self.is_complex else g
-        for parameter, on in zip(self.op.schema.parameters, self.active):
-            if on:
-                assert self.op.vjp is not None
-                pulled = self.op.vjp[parameter.name](*[self.value(word, g) for word in self.op.reads[parameter.name]])
-                result.append(_conjugate(pulled) if self.is_complex else pulled)
-            else:
+        for formula in self.plan.formulas:
+            if formula is None:
                 result.append(None)
+            else:
+                function, places = formula
+                pulled = function(*[self.value(kind, position, g) for kind, position in places])
+                result.append(_conjugate(pulled) if self.is_complex else pulled)
         return result
 
-    def value(self, word: str, g: Any) -> Any:
-        """What a formula's parameter `word` stands for."""
-        if word in ("g", "t"):
+    def value(self, kind: str, position: int, g: Any) -> Any:
+        """What stands at a place (see `_place`)."""
+        if kind == "g":
             return g
-        if word == "F":
+        if kind == "F":
             return F[0]
-        if word == "out":
-            assert self.out is not None
-            if isinstance(self.out, Packed):
-                return self.out.get()
-            array, storage, version, _ = self.out
-            if storage.version != version:
-                self._overwritten("its result", version, storage.version)
-            return F[0].from_parts(array, storage, self)
-        for argument, meta, parameter in zip(self.args or (), self.metas, self.op.schema.parameters):
-            if parameter.name == word:
-                return _unpacked(argument)
-            if word == f"{parameter.name}_shape":
-                return [m[0] for m in meta] if type(meta) is list else meta[0]
-            if word == f"{parameter.name}_dtype":
-                return [m[1] for m in meta] if type(meta) is list else meta[1]
-        raise KeyError(f"the derivative of {self.op.name} names '{word}', which is none of its arguments")
+        if kind == "value":
+            assert self.args is not None
+            return _unpacked(self.args[position])
+        if kind == "out":
+            return self._result()
+        meta, index = self.metas[position], 0 if kind == "shape" else 1
+        return [m[index] for m in meta] if type(meta) is list else meta[index]
+
+    def _result(self) -> Any:
+        assert self.out is not None
+        if isinstance(self.out, Packed):
+            return self.out.get()
+        array, storage, version, _ = self.out
+        if storage.version != version:
+            self._overwritten("its result", version, storage.version)
+        return F[0].from_parts(array, storage, self)
 
     def _overwritten(self, what: str, saved: Any, now: Any) -> None:
         raise RuntimeError(
@@ -361,6 +383,11 @@ def _conjugate(gradient: Any) -> Any:
     if type(gradient) in (tuple, list):
         return [_conjugate(part) for part in gradient]
     return F[0].conj(gradient) if gradient is not None and gradient.dtype.is_complex else gradient
+
+
+def metas_of(op: OpDef, args: tuple) -> tuple:
+    """Shape and dtype of each argument that is a tensor; None for attributes."""
+    return tuple([None if p.kind == "attribute" else _meta(argument) for p, argument in zip(op.schema.parameters, args)])
 
 
 def _meta(argument: Any) -> Any:

@@ -29,6 +29,8 @@ def dimension(dim: Any, ndim: int) -> int:
     >>> dimension(-1, 3)
     2
     """
+    if type(dim) is int and 0 <= dim < ndim:
+        return dim
     limit = max(ndim, 1)
     if not isinstance(dim, int) or isinstance(dim, bool):
         dim = _index(dim)
@@ -47,6 +49,8 @@ def dimensions(dim: Any, ndim: int) -> tuple[int, ...]:
     """A tuple of dimensions from None (all), an int, or a sequence. Raises on a dimension named twice."""
     if dim is None:
         return tuple(range(ndim))
+    if type(dim) is int and -ndim <= dim < ndim:
+        return (dim + ndim if dim < 0 else dim,)
     if isinstance(dim, (tuple, list)):
         found = tuple(dimension(d, ndim) for d in dim) if ndim else tuple(0 for d in dim if dimension(d, 0) == 0)
         if len(set(found)) != len(found):
@@ -60,12 +64,20 @@ def as_shape(sizes: tuple) -> tuple:
     """A shape from `f(2, 3)`, `f((2, 3))` or `f([2, 3])`; sizes may be 0-d integer tensors or symbolic."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = tuple(sizes[0])
+    for size in sizes:
+        if type(size) is not int:
+            break
+    else:
+        return sizes
     return tuple(s.__index__() if isinstance(s, (Tensor, np.integer)) else s for s in sizes)
 
 
 def fill_one(shape: tuple, count: Any, name: str) -> tuple:
     """Replace a single -1 in `shape` by what makes `count` elements. Raises RuntimeError when none fits."""
-    unknown = [i for i, s in enumerate(shape) if isinstance(s, int) and s == -1]
+    unknown = []
+    for i, s in enumerate(shape):
+        if isinstance(s, int) and s == -1:
+            unknown.append(i)
     if not unknown:
         return shape
     if len(unknown) > 1:

@@ -24,6 +24,8 @@ from .shape import broadcast_shapes, reshape, select
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]`, by NumPy's and PyTorch's rules; a view unless integer tensors or masks take part."""
+    if type(index) is int and x._data.shape:
+        return select(x, 0, index)
     part, advanced = _basic(x, index)
     return OPS["index"](part, advanced) if advanced is not None else part
 

@@ -17,7 +17,7 @@ from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..quiet import hush, restore
-from ..tensor import Storage, Tensor
+from ..tensor import Storage, Tensor, fresh
 from ..transforms.levels import beside
 from . import complex_numbers, creation, exchange, indexing, making, products, shape
 from .arguments import Number, as_operand, as_shape, cast, inplace
@@ -137,7 +137,7 @@ def _short_cut(name: str, general: Callable, reverse: bool) -> Callable:
                 finally:
                     restore(token)
                 if type(found) is _ndarray and found.flags.c_contiguous:
-                    return Tensor._wrap(found, Storage())
+                    return fresh(found)
         return general(self, other)
 
     method.__name__ = general.__name__
@@ -145,11 +145,14 @@ def _short_cut(name: str, general: Callable, reverse: bool) -> Callable:
 
 
 def _operator(function: Callable, reverse: bool = False) -> Callable:
+    beside = (Tensor, *Number, np.ndarray)
+
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, (Tensor, *Number, np.ndarray)) and not hasattr(other, "segue_symbol"):
-            return NotImplemented
-        if isinstance(other, np.ndarray):
-            other = as_operand(other, function.__name__)
+        if not isinstance(other, Tensor):
+            if not isinstance(other, beside) and not hasattr(other, "segue_symbol"):
+                return NotImplemented
+            if isinstance(other, np.ndarray):
+                other = as_operand(other, function.__name__)
         return function(other, self) if reverse else function(self, other)
 
     method.__name__ = function.__name__

@@ -22,14 +22,17 @@ from .shape import broadcast_shapes, reshape
 def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     """The matrix product of the last two dimensions, the others broadcast; vectors count as a row on the left, a column on the right."""
     a, b = need_tensor(input, "matmul"), need_tensor(other, "matmul", "other")
-    if a.ndim == 0 or b.ndim == 0:
+    x, y = a._data.shape, b._data.shape
+    if not x or not y:
         raise error(RuntimeError, f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    if x[-1] != y[-2 if len(y) > 1 else 0]:
         raise error(
             ShapeError,
             f"matmul(): shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be multiplied: columns of the first against rows of the second",
         )
-    left, right = a.ndim == 1, b.ndim == 1
+    if len(x) == 2 == len(y):
+        return OPS["matmul"](a, b)
+    left, right = len(x) == 1, len(y) == 1
     a = OPS["unsqueeze"](a, 0) if left else a
     b = OPS["unsqueeze"](b, 1) if right else b
     result = _product(a, b)
@@ -40,13 +43,14 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Batches folded into rows when the right side is one matrix, else broadcast."""
-    if b.ndim == 2 and a.ndim > 2 and a.is_contiguous():
-        flat = OPS["matmul"](reshape(a, (numel(a.shape[:-1]), a.shape[-1])), b)
-        return OPS["view"](flat, (*a.shape[:-1], b.shape[-1]))
-    if a.ndim == b.ndim and tuple(a.shape[:-2]) == tuple(b.shape[:-2]):
+    x, y = tuple(a._data.shape), tuple(b._data.shape)
+    if len(y) == 2 and len(x) > 2 and a.is_contiguous():
+        flat = OPS["matmul"](reshape(a, (numel(x[:-1]), x[-1])), b)
+        return OPS["view"](flat, (*x[:-1], y[-1]))
+    if len(x) == len(y) and x[:-2] == y[:-2]:
         return OPS["matmul"](a, b)
-    batch = broadcast_shapes(tuple(a.shape[:-2]), tuple(b.shape[:-2]))
-    return OPS["matmul"](OPS["expand"](a, (*batch, *a.shape[-2:])), OPS["expand"](b, (*batch, *b.shape[-2:])))
+    batch = broadcast_shapes(x[:-2], y[:-2])
+    return OPS["matmul"](OPS["expand"](a, (*batch, *x[-2:])), OPS["expand"](b, (*batch, *y[-2:])))
 
 
 @autocasts

@@ -33,7 +33,8 @@ def folded(name: str, input: Tensor, dtype: Any, *attributes: Any) -> Tensor:
 @numpy_names
 def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """The sum over `dim` (all by default). Integers and bools are summed as int64."""
-    return write_out(out, folded("sum", input, dtype, dimensions(dim, input.ndim), keepdim), "sum")
+    total = folded("sum", input, dtype, dimensions(dim, len(input._data.shape)), keepdim)
+    return total if out is None else write_out(out, total, "sum")
 
 
 @numpy_names

@@ -83,8 +83,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged."""
-    a, b = dimension(dim0, input.ndim), dimension(dim1, input.ndim)
-    order = list(range(input.ndim))
+    rank = len(input._data.shape)
+    a, b = dimension(dim0, rank), dimension(dim1, rank)
+    order = list(range(rank))
     if order:
         order[a], order[b] = order[b], order[a]
     return OPS["permute"](input, tuple(order))
@@ -211,10 +212,11 @@ def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
 
 def select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The slice at `index` along `dim`, with that dimension left out."""
-    if not input.ndim:
+    shape = input._data.shape
+    if not shape:
         raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
-    place = dimension(dim, input.ndim)
-    size = input.shape[place]
+    place = dimension(dim, len(shape))
+    size = shape[place]
     if not (-size <= index) or not (index < size):
         raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
     return OPS["select"](input, place, index + size if index < 0 else index)

@@ -207,13 +207,23 @@ class OpDef:
     inverse: Formula | None = None
     tags: frozenset[str] = frozenset()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # argument -> parameter names of its vjp formula
+    # What the dispatcher and the tape look up at each call, worked out once by `define`.
+    arity: int = 0
+    is_view: bool = False
+    learns: bool = False  # whether dtype and shape facets depend on dtypes, shapes and attributes alone, so that a call like an earlier one needs none
+    known: dict[Any, Any] = field(default_factory=dict)  # what the dispatcher learned of calls, by their operands' shapes and dtypes
+    operand: tuple[bool, ...] = ()  # for each argument, whether it is a tensor (or a number in its place)
+    pullable: tuple[bool, ...] = ()  # for each argument, whether it has a derivative
+    plans: dict[tuple[bool, ...], Any] = field(default_factory=dict)  # what the tape keeps, by the arguments that need gradients
 
     def __repr__(self) -> str:
         return f"<OpDef {self.name}>"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the operator on tensors (through the dispatcher that `eager.dispatch` installs)."""
-        return _apply[0](self, self.schema.bind(self.name, args, kwargs))
+        if kwargs or len(args) != self.arity:
+            args = self.schema.bind(self.name, args, kwargs)
+        return _apply[0](self, args)
 
     def __reduce__(self):
         return (_row, (self.name,))
@@ -237,6 +247,9 @@ TAGS = {
 }
 
 
+_LEARNING = ("pointwise", "view", "reduction", "extern", "index", "scatter")
+
+
 def _row(name: str) -> OpDef:
     return OPS[name]
 
@@ -255,7 +268,13 @@ def define(name: str, schema: str, *, tags: str = "", **facets: Any) -> OpDef:
         words |= {"pure"}
     formulas = facets.get("vjp") or {}
     reads = {argument: tuple(inspect.signature(formula).parameters) for argument, formula in formulas.items()}
-    row = OpDef(name=name, schema=Schema.parse(schema), tags=words, reads=reads, **facets)
+    parsed = Schema.parse(schema)
+    row = OpDef(
+        name=name, schema=parsed, tags=words, reads=reads, arity=len(parsed.parameters), is_view="alias" in words,
+        learns=facets["kind"] in _LEARNING and "runtime_size" not in words and all(p.kind in ("tensor", "attribute") for p in parsed.parameters),
+        operand=tuple(p.kind != "attribute" for p in parsed.parameters),
+        pullable=tuple(p.kind != "attribute" and p.name in formulas for p in parsed.parameters), **facets,
+    )  # fmt: skip
     OPS[name] = row
     return row
 

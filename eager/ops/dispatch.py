@@ -11,19 +11,101 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE
-from ..autograd.tape import OperatorNode
+from ..autograd.tape import OperatorNode, metas_of
+from ..dtypes import _default, dtype
 from ..errors import SegueError, error
 from ..quiet import hush, restore
-from ..tensor import Storage, Tensor
+from ..tensor import Tensor, fresh
 from ..transforms.levels import lifted
 from .definition import OPS, OpDef, install_dispatcher
 
 _ndarray = np.ndarray
 _ascontiguous = np.ascontiguousarray
+_PROBLEMS = (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError)
+
+
+class Known:
+    """What an earlier call showed of all calls with operands of the same shapes and dtypes: they pass the row's checks and need no cast."""
+
+    __slots__ = ("result", "metas", "recorded")
+
+    def __init__(self, op: OpDef, result: dtype, metas: tuple) -> None:
+        self.result = result.numpy
+        self.metas = metas
+        self.recorded = op.vjp is not None and (result.is_floating_point or result.is_complex)
+
+
+_KNOWN = 1024  # calls remembered for a row
 
 
 def apply(op: OpDef, args: tuple) -> Tensor:
-    """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line."""
+    """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line.
+
+    The short way, for plain arrays like those of an earlier call of the row, runs the kernel at once; all else goes the general way.
+    """
+    if not op.learns or STATE.tracers or STATE.levels:
+        return _general(op, args)
+    arrays: list[Any] = []
+    signature: list[Any] = [_default[0]]
+    requires = False
+    for argument, operand in zip(args, op.operand):
+        if isinstance(argument, Tensor):
+            array = argument._data
+            if type(array) is not _ndarray:
+                return _general(op, args)
+            if argument._base is not None and argument._epoch != argument._storage.epoch:
+                argument._refresh()
+            if argument._requires_grad:
+                requires = True
+            arrays.append(array)
+            signature += array.shape, array.dtype
+        else:
+            arrays.append(argument)
+            signature.append(type(argument))
+            if not operand:
+                signature.append(argument)
+    try:
+        key = tuple(signature)
+        known = op.known.get(key)
+    except TypeError:  # an attribute that cannot be a key
+        return _general(op, args)
+    if known is None:
+        return _learn(op, args, key)
+    try:
+        if op.is_view:
+            out = _view(op, args, op.kernel(np, *arrays))
+        else:
+            token = hush()
+            try:
+                array = op.kernel(np, *arrays)
+            finally:
+                restore(token)
+            if type(array) is not _ndarray:
+                array = np.asarray(array)
+            if array.dtype is not known.result and array.dtype != known.result:
+                array = array.astype(known.result)
+            out = fresh(array if array.flags.c_contiguous else _ascontiguous(array))
+    except _PROBLEMS:
+        return _general(op, args)  # which says what was wrong
+    if requires and known.recorded and STATE.enabled:
+        record(op, args, out, known.metas)
+    return out
+
+
+def _learn(op: OpDef, args: tuple, key: tuple) -> Tensor:
+    """The general way, and what it shows of the calls that are like this one."""
+    out = _general(op, args)
+    tensors = [argument for argument in args if isinstance(argument, Tensor)]
+    promoted = op.dtype(*args)
+    compute, result = promoted if type(promoted) is tuple else (promoted, promoted)
+    if tensors and (getattr(op.dtype, "no_cast", False) or all(x.dtype is compute for x in tensors)):
+        if len(op.known) >= _KNOWN:
+            op.known.clear()
+        op.known[key] = Known(op, result, metas_of(op, args))
+    return out
+
+
+def _general(op: OpDef, args: tuple) -> Tensor:
     if STATE.levels:
         args = lifted(args)
     requires = False
@@ -50,12 +132,9 @@ def apply(op: OpDef, args: tuple) -> Tensor:
     if tensors and not getattr(op.dtype, "no_cast", False):
         args = _cast(op, args, compute)
     array = _compute(op, args, result.numpy, tensors)
-    if "alias" in op.tags:
-        out = _view(op, args, array)
-    else:
-        out = Tensor._wrap(array, Storage())
-    if requires and STATE.enabled and op.vjp is not None:
-        record(op, args, out)
+    out = _view(op, args, array) if op.is_view else fresh(array)
+    if requires and STATE.enabled and op.vjp is not None and (result.is_floating_point or result.is_complex):
+        record(op, args, out, metas_of(op, args))
     return out
 
 
@@ -89,13 +168,13 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
             array = op.kernel(np, *arrays)
         finally:
             restore(token)
-    except (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError) as error:
+    except _PROBLEMS as error:
         raise _explain(error, op, args) from None
     if type(array) is not _ndarray:
         array = np.asarray(array)
     if array.dtype != result:
         array = array.astype(result)
-    if not array.flags.c_contiguous and "alias" not in op.tags:
+    if not op.is_view and not array.flags.c_contiguous:
         array = _ascontiguous(array)
     return array
 
@@ -148,31 +227,26 @@ def _view(op: OpDef, args: tuple, array: Any) -> Tensor:
     return out
 
 
-def record(op: OpDef, args: tuple, out: Tensor) -> None:
+def record(op: OpDef, args: tuple, out: Tensor, metas: tuple) -> None:
     """Put the step on the tape, if an argument that has a formula needs a gradient."""
-    if not out.dtype.is_floating_point and not out.dtype.is_complex:
-        return
     edges: list[Any] = []
-    active = []
-    vjp = op.vjp or {}
-    for parameter, argument in zip(op.schema.parameters, args):
-        on = False
+    for pullable, argument in zip(op.pullable, args):
         edge: Any = None
-        if parameter.kind != "attribute" and parameter.name in vjp:
+        if pullable:
             if isinstance(argument, Tensor):
                 if argument._requires_grad:
-                    on = True
                     edge = argument if argument._edge is None else argument._edge
             elif type(argument) in (tuple, list):
                 edge = tuple(
                     (part if part._edge is None else part._edge) if isinstance(part, Tensor) and part._requires_grad else None for part in argument
                 )
-                on = any(e is not None for e in edge)
-        edges.append(edge if on else None)
-        active.append(on)
-    if any(active):
+                if all(e is None for e in edge):
+                    edge = None
+        edges.append(edge)
+    active = tuple([edge is not None for edge in edges])
+    if True in active:
         out._requires_grad = True
-        out._edge = OperatorNode(op, args, tuple(edges), tuple(active), out)
+        out._edge = OperatorNode(op, args, tuple(edges), active, out, metas)
 
 
 def blame(problem: Exception, op: OpDef, args: tuple) -> Exception:

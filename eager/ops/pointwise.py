@@ -40,7 +40,8 @@ def _wrapped(number: Any, dtype: Any) -> Any:
 
 def _unary(name: str) -> Callable[..., Any]:
     """The array module's function of one operand."""
-    return lambda xp, x: getattr(xp, name)(x)
+    of_numpy = getattr(np, name)
+    return lambda xp, x: of_numpy(x) if xp is np else getattr(xp, name)(x)
 
 
 def _binary(name: str) -> Callable[..., Any]:

@@ -41,6 +41,8 @@ def _matmul_kernel(xp: Any, x: Any, y: Any) -> Any:
         return _matmul_kernel(xp, x.astype(np.float32), y.astype(np.float32)).astype(x.dtype)
     if x.dtype.kind != "f" and x.dtype.kind != "c":
         return xp.matmul(x, y)
+    if x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous:
+        return xp.matmul(x, y)
     if y.ndim == 2 and x.ndim > 2 and x.flags.c_contiguous:  # one product in place of many
         return xp.matmul(x.reshape(numel(x.shape[:-1]), x.shape[-1]), _dense(xp, y)).reshape(*x.shape[:-1], y.shape[-1])
     return xp.matmul(_dense(xp, x), _dense(xp, y))

@@ -27,11 +27,15 @@ def restore(F: Any, reduced: Any, dim: tuple, keepdim: bool) -> Any:
     return reduced
 
 
+_UFUNCS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum, "any": np.logical_or, "all": np.logical_and}
+
+
 def _kernel(name: str) -> Callable[..., Any]:
-    """NumPy's fold. Half precision is accumulated in float32 and rounded once."""
+    """NumPy's fold, called where its function of that name ends up. Half precision is accumulated in float32 and rounded once."""
+    of_numpy = _UFUNCS[name].reduce
 
     def kernel(xp: Any, x: Any, dim: tuple, keepdim: bool) -> Any:
-        fold = getattr(xp, name)
+        fold = of_numpy if xp is np else getattr(xp, name)
         if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" and name in ("sum", "prod"):
             return fold(x, axis=dim, keepdims=keepdim, dtype=np.float32).astype(x.dtype)
         if not x.size and name in ("amax", "amin"):  # nothing to fold, but nothing to give either: the shape facet has seen to that
