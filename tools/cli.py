@@ -19,7 +19,7 @@ import segue
 from segue.inductor import cache
 
 from . import doctor, house
-from .bench import calls, eager, gpt, memory, start
+from .bench import calls, eager, gpt, memory, start, steps
 from .demo import main as demo
 from .fuzz import command as fuzz
 
@@ -115,6 +115,10 @@ def run_bench(options: argparse.Namespace) -> int:
         table = Table("a fresh process", "seconds", title="start: the demo's GPT, whole step")
         for what, seconds in start.measure(options.repeat):
             table.add_row(what, f"{seconds:.3f}")
+    elif options.what == "steps":
+        table = Table("workload", "way", "ms a step", "ours / its", title="training steps, one thread: processor time")
+        for cells in steps.measure(options.repeat, options.steps, options.only or tuple(steps.WORKLOADS)):
+            table.add_row(*cells)
     elif options.what == "calls":
         table = Table("what", "median", "", title="what a compiled function costs besides its work")
         for row in calls.measure(options.repeat):
@@ -156,9 +160,10 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
     made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
     made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
-    made["bench"].add_argument("what", choices=("start", "calls", "gpt", "memory", "eager"), help="what is measured")
+    made["bench"].add_argument("what", choices=("start", "calls", "gpt", "steps", "memory", "eager"), help="what is measured")
     made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
-    made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt (default: 20)")
+    made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt and steps (default: 20)")
+    made["bench"].add_argument("--only", action="append", choices=tuple(steps.WORKLOADS), help="a workload of steps; may be repeated (default: all)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
     made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     made["fuzz"].add_argument("--minimise", action="store_true", help="cut down each program that differs")
