@@ -96,11 +96,7 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False
     >>> jvp(lambda x: x * x, (segue.tensor(3.0),), (segue.tensor(1.0),))
     (tensor(9.), tensor(6.))
     """
-
-    def pushed(primals: tuple, tangents: tuple) -> tuple:
-        return calls.jvp(func, primals, tangents, has_aux, strict)
-
-    return named(pushed, func)(primals, tangents)
+    return calls.jvp(func, primals, tangents, has_aux, strict)
 
 
 def linearize(func: Callable, *primals: Any) -> tuple:

@@ -83,38 +83,79 @@ template <class T> static int64_t argsort_of(const segue_along& call) {
     return failure.get();
 }
 
-template <class T> static int64_t pool_of(const segue_pool& c) {
-    const int64_t block = c.size[0] * c.size[1] * c.size[2], out_row = c.out_size[2], windows = c.out_size[0] * c.out_size[1] * out_row;
-    parallel(c.planes, lines(windows * c.kernel[0] * c.kernel[1] * c.kernel[2]), [&](int64_t begin, int64_t end) {
-        for (int64_t plane = begin; plane < end; ++plane) {
-            const T* input = static_cast<const T*>(c.input) + plane * block;
-            int64_t* indices = c.indices + plane * windows;
-            for (int64_t window = 0; window < windows; ++window) {
-                const int64_t front = window / out_row / c.out_size[1] * c.stride[0] - c.padding[0];
-                const int64_t top = window / out_row % c.out_size[1] * c.stride[1] - c.padding[1];
-                const int64_t left = window % out_row * c.stride[2] - c.padding[2];
-                int64_t best = -1;
-                uint64_t best_key = 0;
-                for (int64_t z = front; z < front + c.kernel[0] * c.dilation[0]; z += c.dilation[0]) {
-                    if (z < 0 || z >= c.size[0]) continue;
-                    for (int64_t y = top; y < top + c.kernel[1] * c.dilation[1]; y += c.dilation[1]) {
-                        if (y < 0 || y >= c.size[1]) continue;
-                        const int64_t row = (z * c.size[1] + y) * c.size[2];
-                        for (int64_t x = left; x < left + c.kernel[2] * c.dilation[2]; x += c.dilation[2]) {
-                            if (x < 0 || x >= c.size[2]) continue;
-                            const uint64_t k = key(input + row + x);
-                            if (best < 0 || k > best_key) {
-                                best = row + x;
-                                best_key = k;
-                            }
-                        }
-                    }
-                }
-                indices[window] = best < 0 ? 0 : best;
-            }
+/* ---- Max pooling: a row of windows at a time, each tap of the window compared with the best so far of all of them */
+
+/* What values are compared by: themselves where the machine compares them, keys otherwise. `above` is false for equal ones, so the first stays. */
+template <class T> struct Rank { typedef uint64_t type; static type of(const T* p) { return key(p); } };
+template <> struct Rank<float> { typedef float type; static type of(const float* p) { return *p; } };
+template <> struct Rank<double> { typedef double type; static type of(const double* p) { return *p; } };
+SEGUE_ALWAYS bool above(uint64_t a, uint64_t b) { return a > b; }
+SEGUE_ALWAYS bool above(float a, float b) { return (a > b) | ((a != a) & (b == b)); }
+SEGUE_ALWAYS bool above(double a, double b) { return (a > b) | ((a != a) & (b == b)); }
+
+template <class T, class Offset>
+SEGUE_ALWAYS void take_tap(const T* from, int64_t stride, int64_t count, Offset offset, typename Rank<T>::type* best, Offset* offsets) {
+    for (int64_t i = 0; i < count; ++i) {
+        const typename Rank<T>::type value = Rank<T>::of(from + i * stride);
+        const bool more = (offsets[i] < 0) | above(value, best[i]);
+        best[i] = more ? value : best[i];
+        offsets[i] = more ? offset : offsets[i];
+    }
+}
+template <class T> void tap(const T* from, int64_t stride, int64_t count, int64_t offset, typename Rank<T>::type* best, int64_t* offsets) {
+    take_tap(from, stride, count, offset, best, offsets);
+}
+SEGUE_FOR_EVERY_HOST static void tap_of_pairs(const float* from, int64_t count, int32_t offset, float* best, int32_t* offsets) {
+    take_tap(from, 2, count, offset, best, offsets);
+}
+static void tap(const float* from, int64_t stride, int64_t count, int64_t offset, float* best, int32_t* offsets) {
+    if (stride == 2) tap_of_pairs(from, count, static_cast<int32_t>(offset), best, offsets);
+    else take_tap(from, stride, count, static_cast<int32_t>(offset), best, offsets);
+}
+
+/* Windows that meet the input with the tap at `shift` from their first element: those from `begin` to `end` of `count`. */
+struct Span { int64_t begin, end; };
+static Span meeting(int64_t shift, int64_t stride, int64_t width, int64_t count) {
+    const int64_t begin = shift >= 0 ? 0 : least(count, divide_up(-shift, stride));
+    return {begin, greatest(begin, least(count, width > shift ? divide_up(width - shift, stride) : 0))};
+}
+
+/* The places of the greatest elements in row (z, y) of the windows of one plane. */
+template <class T, class Offset>
+static void pool_row(const segue_pool& c, const T* input, int64_t z, int64_t y, typename Rank<T>::type* best, Offset* offsets, int64_t* indices) {
+    const int64_t front = z * c.stride[0] - c.padding[0], top = y * c.stride[1] - c.padding[1], left = -c.padding[2], windows = c.out_size[2];
+    for (int64_t i = 0; i < windows; ++i) offsets[i] = -1;
+    for (int64_t k = 0; k < c.kernel[0] * c.kernel[1]; ++k) {
+        const int64_t deep = k / c.kernel[1] * c.dilation[0], down = k % c.kernel[1] * c.dilation[1];
+        if (front + deep < 0 || front + deep >= c.size[0] || top + down < 0 || top + down >= c.size[1]) continue;
+        const T* row = input + ((front + deep) * c.size[1] + top + down) * c.size[2];
+        for (int64_t across = 0; across < c.kernel[2] * c.dilation[2]; across += c.dilation[2]) {
+            const Span span = meeting(left + across, c.stride[2], c.size[2], windows);
+            tap(row + left + across + span.begin * c.stride[2], c.stride[2], span.end - span.begin, (deep * c.size[1] + down) * c.size[2] + across,
+                best + span.begin, offsets + span.begin);
         }
+    }
+    const int64_t first = (front * c.size[1] + top) * c.size[2] + left;
+    for (int64_t i = 0; i < windows; ++i) indices[i] = offsets[i] < 0 ? 0 : first + i * c.stride[2] + offsets[i];
+}
+
+template <class T, class Offset> static int64_t pool_by(const segue_pool& c) {
+    const int64_t block = c.size[0] * c.size[1] * c.size[2], rows = c.out_size[0] * c.out_size[1], windows = rows * c.out_size[2];
+    Failure failure;
+    parallel(c.planes, lines(windows * c.kernel[0] * c.kernel[1] * c.kernel[2]), [&](int64_t begin, int64_t end) {
+        Scratch<typename Rank<T>::type> best(c.out_size[2]);
+        Scratch<Offset> offsets(c.out_size[2]);
+        if (!best.get() || !offsets.get()) return failure.set(SEGUE_ERROR_MEMORY);
+        for (int64_t plane = begin; plane < end; ++plane)
+            for (int64_t row = 0; row < rows; ++row)
+                pool_row(c, static_cast<const T*>(c.input) + plane * block, row / c.out_size[1], row % c.out_size[1], best.get(), offsets.get(),
+                         c.indices + plane * windows + row * c.out_size[2]);
     });
-    return SEGUE_OK;
+    return failure.get();
+}
+template <class T> static int64_t pool_of(const segue_pool& c) { return pool_by<T, int64_t>(c); }
+template <> int64_t pool_of<float>(const segue_pool& c) {  /* places as wide as the values, where they fit */
+    return c.size[0] * c.size[1] * c.size[2] < (int64_t{1} << 30) ? pool_by<float, int32_t>(c) : pool_by<float, int64_t>(c);
 }
 
 #define SEGUE_TYPED(FUNCTION) \

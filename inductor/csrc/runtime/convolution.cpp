@@ -208,26 +208,39 @@ static bool sensible(const segue_convolution& c) {
     return true;
 }
 
-/* The functions of one call, for float32 and float64, and for depthwise ones. */
+/* The functions of one call: the first whose calls it is one of. */
 typedef int64_t (*Typed)(const segue_convolution&);
-struct Choice { Typed single, twice, single_depthwise, twice_depthwise; };
-static int64_t dispatch(const segue_convolution* call, const Choice& choice) {
-    if (!sensible(*call)) return SEGUE_ERROR_ARGUMENT;
-    const bool depthwise = is_depthwise(*call);
-    if (call->dtype == SEGUE_FLOAT32) return (depthwise ? choice.single_depthwise : choice.single)(*call);
-    if (call->dtype == SEGUE_FLOAT64) return (depthwise ? choice.twice_depthwise : choice.twice)(*call);
+struct Choice {
+    bool (*fits)(const segue_convolution&);
+    Typed single, twice; /* for float32 and float64; null: not by this way */
+};
+static bool fits_always(const segue_convolution&) { return true; }
+template <int COUNT> static int64_t dispatch(const segue_convolution* call, const Choice (&choices)[COUNT]) {
+    if (!sensible(*call) || (call->dtype != SEGUE_FLOAT32 && call->dtype != SEGUE_FLOAT64)) return SEGUE_ERROR_ARGUMENT;
+    for (const Choice& choice : choices) {
+        const Typed way = call->dtype == SEGUE_FLOAT32 ? choice.single : choice.twice;
+        if (way && choice.fits(*call)) return way(*call);
+    }
     return SEGUE_ERROR_ARGUMENT;
 }
 int64_t convolution(const segue_convolution* call) {
-    return dispatch(call, {forward<float>, forward<double>, depthwise<float>, depthwise<double>});
+    static const Choice choices[] = {
+        {is_depthwise, depthwise<float>, depthwise<double>}, {is_tiled, tiled, nullptr}, {fits_always, forward<float>, forward<double>}};
+    return dispatch(call, choices);
 }
 int64_t convolution_input_gradient(const segue_convolution* call) {
+    static const Choice choices[] = {{is_depthwise, depthwise_input_gradient<float>, depthwise_input_gradient<double>},
+                                     {is_tiled_backwards, tiled_input_gradient, nullptr},
+                                     {fits_always, input_gradient<float>, input_gradient<double>}};
     if (call->batch == 0 || call->in_channels == 0) return SEGUE_OK;
-    return dispatch(call, {input_gradient<float>, input_gradient<double>, depthwise_input_gradient<float>, depthwise_input_gradient<double>});
+    return dispatch(call, choices);
 }
 int64_t convolution_weight_gradient(const segue_convolution* call) {
+    static const Choice choices[] = {{is_depthwise, depthwise_weight_gradient<float>, depthwise_weight_gradient<double>},
+                                     {is_tiled, tiled_weight_gradient, nullptr},
+                                     {fits_always, weight_gradient<float>, weight_gradient<double>}};
     if (call->in_channels == 0 || call->out_channels == 0) return SEGUE_OK;
-    return dispatch(call, {weight_gradient<float>, weight_gradient<double>, depthwise_weight_gradient<float>, depthwise_weight_gradient<double>});
+    return dispatch(call, choices);
 }
 
 }  // namespace segue_rt

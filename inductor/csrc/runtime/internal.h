@@ -75,6 +75,13 @@ template <class T> int64_t depthwise(const segue_convolution& call);
 template <class T> int64_t depthwise_input_gradient(const segue_convolution& call);
 template <class T> int64_t depthwise_weight_gradient(const segue_convolution& call);
 
+/* tiles.cpp: float32, for the calls that is_tiled() names (is_tiled_backwards(): the input's gradient) */
+bool is_tiled(const segue_convolution& call);
+bool is_tiled_backwards(const segue_convolution& call);
+int64_t tiled(const segue_convolution& call);
+int64_t tiled_input_gradient(const segue_convolution& call);
+int64_t tiled_weight_gradient(const segue_convolution& call);
+
 /* convolution.cpp, along.cpp */
 int64_t convolution(const segue_convolution* call);
 int64_t convolution_input_gradient(const segue_convolution* call);

@@ -243,16 +243,18 @@ template <> int64_t any_product(int64_t m, int64_t n, int64_t k, Matrix<const do
 /* ---- The batch, cut into pieces */
 struct Pieces { int64_t rows, columns, across, down; };  /* size of a piece; pieces to a row of pieces, and to a column of them */
 
-/* By shape alone. A piece is worth about a million operations, and 32 rows or columns at least; a product makes up to 16. */
+/* By shape alone. A piece is worth about a million operations, and 32 rows or columns at least; a product makes up to 16. The longer side is halved each
+ * time, because what BLAS packs for a piece is used as often as its other side is long. */
 static Pieces pieces(int64_t m, int64_t n, int64_t k, int64_t batch) {
     const double work = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-    int64_t wanted = batch >= 16 || work < 2e6 ? 1 : static_cast<int64_t>(least(16.0, work / 1e6));
+    const int64_t wanted = batch >= 16 || work < 2e6 ? 1 : static_cast<int64_t>(least(16.0, work / 1e6));
     Pieces cut = {m, n, 1, 1};
-    if (m >= n) {
-        cut.rows = least(m, greatest<int64_t>(32, divide_up(divide_up(m, wanted), 16) * 16));
+    while (2 * cut.down * cut.across <= wanted) {
+        int64_t& side = cut.rows >= cut.columns ? cut.rows : cut.columns;
+        const int64_t half = divide_up(divide_up(side, 2), 16) * 16;
+        if (half < 32 || half >= side) break;
+        side = half;
         cut.down = divide_up(m, cut.rows);
-    } else {
-        cut.columns = least(n, greatest<int64_t>(32, divide_up(divide_up(n, wanted), 16) * 16));
         cut.across = divide_up(n, cut.columns);
     }
     return cut;
