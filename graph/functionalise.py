@@ -95,21 +95,21 @@ class Layout:
         return self.strides_in_elements if dim is None else self.strides_in_elements[dim]
 
 
-def view_strides(op: Any, shape: tuple, strides: tuple, attributes: tuple) -> tuple | None:
+def view_strides(op: Any, shape: tuple, strides: tuple, attributes: tuple, dtype: Any) -> tuple | None:
     """Strides of a view of a memory of this layout, or None where it would need a copy."""
     if op.strides is None:
         return strides
-    found = op.strides(Layout(shape, strides), *attributes)
+    found = op.strides(Layout(shape, strides, dtype), *attributes)
     return None if found is None else tuple(found)
 
 
 def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple, dtype: Any) -> Node:
     """The node of one view step on a node. A value whose layout does not allow the view is copied first."""
     value: FakeValue = source.value
-    strides = view_strides(step.op, value.shape, value.strides, step.attributes)
+    strides = view_strides(step.op, value.shape, value.strides, step.attributes, value.dtype)
     if strides is None:
         source = tracer.add_copy(source)
-        strides = view_strides(step.op, value.shape, source.value.strides, step.attributes)
+        strides = view_strides(step.op, value.shape, source.value.strides, step.attributes, value.dtype)
         assert strides is not None, f"{step} is not possible on a contiguous value"
     made = FakeValue(shape, dtype, strides, value.device)
     return tracer.add(step.op, (source, *step.attributes), made, differentiable=step.differentiable and step.op.name != "detach")

@@ -178,7 +178,7 @@ def expand_of_expand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None
 
 
 def _view_on(base: Node, attributes: tuple, node: Node, rewriter: Rewriter) -> Node | None:
-    strides = view_strides(node.target, base.value.shape, base.value.strides, attributes)
+    strides = view_strides(node.target, base.value.shape, base.value.strides, attributes, base.value.dtype)
     if strides is None or structural_key(strides) != structural_key(node.value.strides):
         return None
     return rewriter.op(node.target, (base, *attributes), node.value, node)  # type: ignore[arg-type]

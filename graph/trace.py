@@ -219,7 +219,7 @@ class Tracer:
         return TracedArray(self, shape, dtype, strides, TracedStorage(node, strides))
 
     def _record_view(self, op: OpDef, source: TracedArray, attributes: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
-        strides = view_strides(op, source.shape, source.element_strides, attributes)
+        strides = view_strides(op, source.shape, source.element_strides, attributes, from_numpy_dtype(source.dtype))
         if strides is None:
             raise RuntimeError(f"{op.name}(): a view of shape {list(shape)} is not possible on strides {list(source.element_strides)}; use reshape()")
         differentiable = STATE.enabled if self._differentiable is None else self._differentiable

@@ -174,7 +174,7 @@ def _op_value(node: Node) -> Iterator[str]:
                 yield f"{node.name}: {op.name} computes in {compute.name} but {used.name} is {used.value.dtype.name} (a cast is missing)"
     source = node.args[0] if node.args else None
     if "alias" in op.tags and isinstance(source, Node):
-        strides = view_strides(op, source.value.shape, source.value.strides, node.args[1:])
+        strides = view_strides(op, source.value.shape, source.value.strides, node.args[1:], source.value.dtype)
     else:
         strides = contiguous_strides(value.shape)
     if strides is None or structural_key(tuple(strides)) != structural_key(value.strides):

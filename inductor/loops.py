@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..eager import dtypes
+from ..eager.ops.pointwise import WIDE as WIDE_NUMBERS
 from ..graph.symbolic import SymInt
 from .expressions import Index, Looked, Rounded, at_least, index, size_of
 
@@ -124,7 +125,7 @@ class Trace:
 
     def constant(self, number: Any) -> Value:
         """A number that takes the dtype of whatever it meets."""
-        if isinstance(number, SymInt) or hasattr(number, "free_symbols"):  # a size, as a row's shape or as sympy has it
+        if _is_size(number):
             return self.cast(self.index_expr(number), self.result_dtype)
         if isinstance(number, (np.bool_, np.integer, np.floating)):
             number = number.item()
@@ -138,16 +139,18 @@ class Trace:
             return value
         return self.make("constant", (), value.attribute, dtype)
 
-    def _meet(self, *operands: Any) -> tuple[Value, ...]:
-        values = [operand if isinstance(operand, Value) else self.constant(operand) for operand in operands]
-        dtype = next((v.dtype for v in values if v.dtype is not None), self.result_dtype)
-        return tuple(self.typed(v, dtype) for v in values)
+    def _meet(self, *operands: Any, wide: tuple[int, ...] = ()) -> tuple[Value, ...]:
+        """The operands in one dtype; beside half precision a number at a `wide` place keeps float32."""
+        dtype = next((v.dtype for v in operands if isinstance(v, Value) and v.dtype is not None), self.result_dtype)
+        single = FLOAT32 if dtype in SHORT else dtype
+        kinds = [single if place in wide else dtype for place in range(len(operands))]
+        return tuple(self.cast(self.index_expr(v), kind) if _is_size(v) else self.typed(v, kind) for v, kind in zip(operands, kinds))
 
     def primitive(self, name: str, *operands: Any) -> Value:
         """One primitive of the table, rounded or wrapped to its dtype."""
         fact = PRIMITIVES[name]
-        args = self._meet(*operands)
-        dtype = args[0].dtype
+        args = self._meet(*operands, wide=WIDE_NUMBERS.get(name, ()))
+        dtype = next((a.dtype for a in args if a.dtype in SHORT), args[0].dtype)
         if name in _ORDER and dtype is INT64:
             known = self._compared(*_as_strict(name, *args))
             if known is not None:
@@ -231,7 +234,7 @@ class Trace:
             exponent = float(y.attribute[1])
             if exponent == 2:
                 return self.primitive("mul", x, x)
-            if exponent == 3:
+            if exponent == 3 and x.dtype not in SHORT:  # whose square would be rounded
                 return self.primitive("mul", self.primitive("mul", x, x), x)
             if exponent == 1:
                 return x
@@ -337,6 +340,11 @@ def _as_strict(name: str, x: Value, y: Value) -> tuple[str, Value, Value]:
     return {"le": ("ge", y, x), "gt": ("lt", y, x)}.get(name, (name, x, y))
 
 
+def _is_size(number: Any) -> bool:
+    """A symbolic size, as a row's shape or as sympy has it."""
+    return isinstance(number, SymInt) or hasattr(number, "free_symbols")
+
+
 def _is_true(value: Value) -> bool:
     return value.attribute[1] in ("True", "1")
 
@@ -399,8 +407,9 @@ def _float_text(number: float, dtype: Any) -> str:
     suffix = "" if dtype is dtypes.float64 else "f"
     if math.isnan(number):
         return f'__builtin_nan{suffix}("")'
-    if dtype is dtypes.float16:
-        number = float(np.float16(number))
+    if dtype in SHORT:
+        with np.errstate(over="ignore"):
+            number = float(np.asarray(number, dtype.numpy))
     elif suffix:
         with np.errstate(over="ignore"):
             number = float(np.float32(number))

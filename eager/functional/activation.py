@@ -16,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import pointwise
-from .arguments import need_tensor, offers_inplace, widened
+from .arguments import need_room, need_tensor, offers_inplace, widened
 from .creation import rand
 from .pointwise import clamp, where
 from .reduction import argmax
@@ -41,6 +41,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         raise error(ValueError, f"hardtanh(): min_val cannot be greater than max_val, got {min_val} and {max_val}")
     if not need_tensor(input, "hardtanh").dtype.is_floating_point:
         min_val, max_val = int(min_val), int(max_val)
+    need_room(min_val, input.dtype, "hardtanh")
+    need_room(max_val, input.dtype, "hardtanh")
     return where(input <= min_val, min_val, where(input >= max_val, max_val, input))
 
 
@@ -53,7 +55,8 @@ def relu6(input: Tensor, inplace: bool = False) -> Tensor:
 @offers_inplace
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else `value`."""
-    return where(need_tensor(input, "threshold") <= threshold, value if input.dtype.is_floating_point else int(value), input)
+    need_room(threshold, need_tensor(input, "threshold").dtype, "threshold")
+    return where(input <= threshold, value if input.dtype.is_floating_point else int(value), input)
 
 
 @offers_inplace
@@ -126,6 +129,7 @@ def tanhshrink(input: Tensor) -> Tensor:
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x outside [-lambd, lambd], else 0."""
+    need_room(lambd, input.dtype, "hardshrink")
     return where(OPS["logical_and"](input >= -lambd, input <= lambd), 0.0, input)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE, no_grad
-from ..dtypes import bfloat16, dtype, float16, float32, from_numpy_dtype
+from ..dtypes import bfloat16, dtype, finfo, float16, float32, from_numpy_dtype
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
+from ..promotion import result_type
 from ..tensor import Tensor, wrap
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -116,6 +118,15 @@ def need_tensor(value: Any, name: str, argument: str = "input") -> Tensor:
     if isinstance(value, Tensor):
         return value
     raise error(TypeError, f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
+
+
+_LARGEST = {of: float(finfo(of).max) for of in (float16, bfloat16, float32)}
+
+
+def need_room(number: Any, of: dtype, name: str) -> None:
+    """Raises RuntimeError for a finite number that is too large for a floating dtype."""
+    if type(number) in (int, float) and of in _LARGEST and _LARGEST[of] < abs(number) != math.inf:
+        raise error(RuntimeError, f"{name}(): value cannot be converted to type {of.name} without overflow", "cast the tensor to a wider dtype first")
 
 
 def parts(tensors: Iterable[Any], name: str) -> tuple[Tensor, ...]:
@@ -270,20 +281,34 @@ def widened(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def wide(*args: Any, **kwargs: Any) -> Tensor:
-        for argument in args:
+        for argument in (*args, *kwargs.values()):
             if isinstance(argument, Tensor) and argument.dtype in _HALF:
                 of = argument.dtype
                 break
         else:
             return function(*args, **kwargs)
-        args = tuple(_single(argument) for argument in args)
-        out = function(*args, **{name: _single(value) for name, value in kwargs.items()})
+        args = tuple(single(argument) for argument in args)
+        out = function(*args, **{name: single(value) for name, value in kwargs.items()})
         return cast(out, of) if out.dtype is float32 else out
 
     return wide
 
 
-def _single(value: Any) -> Any:
+def rounded_once(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A composition that promotes its tensors, and is computed in float32 where they meet in half precision."""
+    wide = widened(function)
+
+    @functools.wraps(function)
+    def choose(*args: Any, **kwargs: Any) -> Tensor:
+        given = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+        halves = any(a.dtype in _HALF for a in given) and result_type(*given) in _HALF
+        return (wide if halves else function)(*args, **kwargs)
+
+    return choose
+
+
+def single(value: Any) -> Any:
+    """A tensor of half precision in float32, anything else as it is."""
     return OPS["cast"](value, float32) if isinstance(value, Tensor) and value.dtype in _HALF else value
 
 

@@ -63,7 +63,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
 
 def _met(one: tuple, two: tuple, kept: Any) -> tuple[Tensor, list]:
     """Two labelled operands contracted: the labels of neither that are kept are summed."""
-    (a, first), (b, second) = (_summed(x, labels, set(other) | set(kept)) for (x, labels), (_, other) in ((one, two), (two, one)))
+    (a, first), (b, second) = (_summed(x, labels, set(other) | set(kept), x.dtype) for (x, labels), (_, other) in ((one, two), (two, one)))
     both = [label for label in first if label in second]
     batch, gone = [label for label in both if label in kept], [label for label in both if label not in kept]
     rows, columns = [label for label in first if label not in both], [label for label in second if label not in both]
@@ -75,9 +75,9 @@ def _met(one: tuple, two: tuple, kept: Any) -> tuple[Tensor, list]:
     return reshape(product, (*lead, *row, *column)), batch + rows + columns
 
 
-def _summed(x: Tensor, labels: list, wanted: set) -> tuple[Tensor, list]:
+def _summed(x: Tensor, labels: list, wanted: set, of: Any = None) -> tuple[Tensor, list]:
     gone = tuple(d for d, label in enumerate(labels) if label not in wanted)
-    return (sum(x, gone), [label for label in labels if label in wanted]) if gone else (x, list(labels))
+    return (sum(x, gone, dtype=of), [label for label in labels if label in wanted]) if gone else (x, list(labels))
 
 
 def _laid(x: Tensor, labels: list, order: list, sizes: dict, both: list) -> Tensor:

@@ -16,7 +16,7 @@ from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..promotion import promoted_floating, result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, as_operand, cast
+from .arguments import accepts_out, as_operand, cast, rounded_once
 from .complex_numbers import real
 from .pointwise import binary, binary_function, unary_function
 
@@ -154,6 +154,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
 
 
 @accepts_out
+@rounded_once
 def sinc(input: Tensor) -> Tensor:
     """sin(pi x) / (pi x), and 1 at 0."""
     x = cast(input, promoted_floating(input)) * math.pi

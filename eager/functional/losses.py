@@ -20,7 +20,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .activation import logsigmoid
-from .arguments import need_tensor, widened
+from .arguments import need_tensor, rounded_once
 from .normalization import pairwise_distance
 from .pointwise import clamp, where
 from .reduction import mean
@@ -80,7 +80,7 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def mse_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -91,7 +91,7 @@ def mse_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def l1_loss(
     input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
@@ -102,7 +102,7 @@ def l1_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d^2 / (2 beta) where d = |input - target| is below beta, else d - beta / 2 (Girshick, 2015)."""
     _alike("smooth_l1_loss", input, target)
@@ -115,7 +115,7 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
 
 
 @autocasts
-@widened
+@rounded_once
 def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None) -> Tensor:
     """d^2 / 2 where d = |input - target| is below delta, else delta * (d - delta / 2) (Huber, 1964)."""
     _alike("huber_loss", input, target)
@@ -150,7 +150,7 @@ def _same_size(name: str, input: Tensor, target: Tensor) -> None:
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -162,7 +162,7 @@ def binary_cross_entropy(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
     pos_weight: Tensor | None = None,
@@ -183,7 +183,7 @@ def _x_log_x(x: Tensor) -> Tensor:
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """t (log t - input) for log-probabilities `input` (and, with `log_target`, log t); `reduction="batchmean"` divides the sum by the batch size."""
     loss = OPS["exp"](target) * (target - input) if log_target else _x_log_x(target) - target * input
@@ -197,7 +197,7 @@ def kl_div(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any 
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-8, reduce: Any = None,
     reduction: str = "mean",
@@ -210,7 +210,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)
 
 
-@widened
+@rounded_once
 def gaussian_nll_loss(
     input: Tensor, target: Tensor, var: Tensor | float, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:
@@ -236,7 +236,7 @@ def gaussian_nll_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -247,7 +247,7 @@ def hinge_embedding_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -257,7 +257,7 @@ def margin_ranking_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
@@ -277,7 +277,7 @@ def _triplet(near: Tensor, far: Tensor, margin: float, reduction: str) -> Tensor
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
@@ -307,7 +307,7 @@ def triplet_margin_with_distance_loss(
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def soft_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target input)) for targets 1 and -1."""
     return reduced(OPS["log1p"](OPS["exp"](-target * input)), reduction)

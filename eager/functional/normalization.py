@@ -14,7 +14,7 @@ from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
-from .arguments import cast, dimension, need_tensor, widened, write_out
+from .arguments import cast, dimension, need_tensor, single, widened, write_out
 from .linalg.legacy import norm
 from .pointwise import clamp, div
 from .reduction import mean
@@ -107,7 +107,10 @@ def _update(running: Tensor | None, found: Tensor, momentum: Any) -> None:
     """running = (1 - momentum) running + momentum found, in place."""
     if running is not None:
         with no_grad():
-            running.mul_(1.0 - momentum).add_(cast(found.detach(), running.dtype) * momentum)
+            if running.dtype is found.dtype:
+                running.mul_(1.0 - momentum).add_(found.detach() * momentum)
+            else:  # half precision beside float32: rounded once
+                running.copy_(cast(running, found.dtype) * (1.0 - momentum) + found.detach() * momentum)
 
 
 def _batch(
@@ -121,8 +124,8 @@ def _batch(
     if not training:
         if running_mean is None or running_var is None:
             raise error(RuntimeError, "batch_norm(): Expected running_mean and running_var to be defined when training=False")
-        scale = OPS["rsqrt"](running_var + eps)
-        return (input - reshape(running_mean, shape)) * reshape(scale, shape), None, None
+        scale = OPS["rsqrt"](single(running_var) + eps)
+        return (input - reshape(single(running_mean), shape)) * reshape(scale, shape), None, None
     dims = (0, *range(2, input.ndim))
     out, average, variance, scale = _standardised(input, dims, eps)
     count = numel(tuple(input.shape[d] for d in dims))
@@ -132,7 +135,6 @@ def _batch(
     return out, average, scale
 
 
-@widened
 def batch_norm(
     input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
@@ -149,10 +151,10 @@ def batch_norm(
     _check_affine("batch_norm", weight, bias, (input.shape[1],))
     if training and numel(tuple(size for d, size in enumerate(input.shape) if d != 1)) == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    return _affine(_batch(input, running_mean, running_var, training, momentum, eps)[0], weight, bias, _channels(input))
+    out = _batch(single(input), running_mean, running_var, training, momentum, eps)[0]
+    return cast(_affine(out, single(weight), single(bias), _channels(input)), input.dtype)
 
 
-@widened
 def instance_norm(
     input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
     bias: Tensor | None = None, use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
@@ -168,12 +170,12 @@ def instance_norm(
     count = numel(tuple(input.shape[2:]))
     if count == 1:
         raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
-    out, average, variance, _ = _standardised(input, dims, eps)
+    out, average, variance, _ = _standardised(single(input), dims, eps)
     if running_mean is not None or running_var is not None:
         lead = tuple(input.shape[:2])
         _update(running_mean, mean(reshape(average, lead), 0), momentum)
         _update(running_var, mean(reshape(variance.detach(), lead), 0) * (count / (count - 1)), momentum)
-    return _affine(out, weight, bias, _channels(input))
+    return cast(_affine(out, single(weight), single(bias), _channels(input)), input.dtype)
 
 
 @widened
@@ -181,6 +183,8 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
     """x / (k + alpha mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al., 2012). Raises ValueError for fewer than 3 dimensions."""
     if input.ndim < 3:
         raise error(ValueError, f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if not input.numel():
+        return input
     squares = OPS["pad"](input * input, (0, 0) * (input.ndim - 2) + (size // 2, (size - 1) // 2), 0)
     sums = total(OPS["unfold"](squares, 1, size, 1), -1)
     average = sums / size if sums.dtype.is_floating_point else div(sums, size, rounding_mode="trunc")
@@ -219,23 +223,28 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
 # ---------------------------------------------------------------------------------------------------------------- with the statistics
 
 
+def _all_in(of: Any, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    first, second, third = (cast(tensor, of) for tensor in tensors)
+    return first, second, third
+
+
 def native_layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`layer_norm`, the mean, and 1 / sqrt(var + eps), each with ones in place of the normalised dimensions; the statistics have no gradient."""
     shape, dims = _normalized("native_layer_norm", input, normalized_shape)
-    out, average, _, scale = _standardised(input, dims, eps)
-    return _affine(out, weight, bias, shape), average.detach(), scale.detach()
+    out, average, _, scale = _standardised(single(input), dims, eps)
+    return _all_in(input.dtype, _affine(out, single(weight), single(bias), shape), average.detach(), scale.detach())
 
 
 def native_group_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, N: int, C: int, HxW: int, group: int, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm`, the mean, and 1 / sqrt(var + eps), each (N, group)."""
-    x = _grouped(reshape(input, (N, C, HxW)), group)
+    x = _grouped(reshape(single(input), (N, C, HxW)), group)
     out, average, _, scale = _standardised(x, (2,), eps)
-    out = _affine(reshape(out, tuple(input.shape)), weight, bias, _channels(input))
-    return out, reshape(average, (N, group)), reshape(scale, (N, group))
+    out = _affine(reshape(out, tuple(input.shape)), single(weight), single(bias), _channels(input))
+    return _all_in(input.dtype, out, reshape(average, (N, group)), reshape(scale, (N, group)))
 
 
 def native_batch_norm(
@@ -243,9 +252,9 @@ def native_batch_norm(
     momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`batch_norm`, the batch's mean, and 1 / sqrt(var + eps): one number a channel, none unless `training`, and without a gradient."""
-    out, average, scale = _batch(input, running_mean, running_var, training, momentum, eps)
+    out, average, scale = _batch(single(input), running_mean, running_var, training, momentum, eps)
     saved = [OPS["full"]((0,), 0, input.dtype) if value is None else reshape(value.detach(), (-1,)) for value in (average, scale)]
-    return _affine(out, weight, bias, _channels(input)), saved[0], saved[1]
+    return _all_in(input.dtype, _affine(out, single(weight), single(bias), _channels(input)), *saved)
 
 
 def _native_batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, **named: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -6,6 +6,7 @@ In come tensors and numbers, out go tensors. The one idea: where a public operat
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
-from .arguments import Number, accepts_out, as_operand, cast, need_tensor, write_out
+from .arguments import Number, accepts_out, as_operand, cast, need_room, need_tensor, rounded_once, write_out
 from .creation import tensor
 
 
@@ -59,7 +60,7 @@ abs = unary_function("abs")
 sign = unary_function("sign")
 reciprocal = unary_function("reciprocal")
 sqrt = unary_function("sqrt")
-rsqrt = unary_function("rsqrt")
+rsqrt = rounded_once(unary_function("rsqrt"))
 square = unary_function("square")
 exp = unary_function("exp")
 exp2 = unary_function("exp2")
@@ -130,12 +131,32 @@ def positive(input: Tensor) -> Tensor:
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input + alpha * other."""
-    return write_out(out, binary(OPS["add"], input, other if alpha == 1 else binary(OPS["mul"], other, alpha)), "add")
+    return write_out(out, binary(OPS["add"], input, other) if alpha == 1 else _with_multiple("add", input, other, alpha), "add")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input - alpha * other. Raises RuntimeError for bool operands."""
-    return write_out(out, binary(OPS["sub"], input, other if alpha == 1 else binary(OPS["mul"], other, alpha)), "sub")
+    return write_out(out, binary(OPS["sub"], input, other) if alpha == 1 else _with_multiple("sub", input, other, alpha), "sub")
+
+
+def _with_multiple(name: str, input: Any, other: Any, alpha: Any) -> Tensor:
+    """input + alpha * other (or -), rounded once. Raises RuntimeError for an alpha that the dtype has no room for."""
+    of = result_type(*(as_operand(v, name) for v in (input, other)))
+    if isinstance(alpha, float) and of.category <= dtypes.INTEGER:
+        raise error(RuntimeError, f"{name}(): For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, bool) and of is not dtypes.bool:
+        raise error(RuntimeError, f"{name}(): Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, complex) and not of.is_complex:
+        raise error(RuntimeError, f"{name}(): For non-complex input tensors, argument alpha must not be a complex number.")
+    need_room(alpha, of, name)
+    if of in (dtypes.float16, dtypes.bfloat16):  # numbers are rounded first, as beside + and - without alpha
+        alpha, other = (v if isinstance(v, Tensor) else float(of.numpy.type(as_operand(v, name))) for v in (alpha, other))
+    return _added(input, other, name, alpha)
+
+
+@rounded_once
+def _added(input: Any, other: Any, name: str, alpha: Any) -> Tensor:
+    return binary(OPS[name], input, binary(OPS["mul"], other, alpha))
 
 
 subtract = sub
@@ -161,7 +182,13 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
         return write_out(out, found, "div")
     if whole:
         return write_out(out, sub(a, binary(OPS["fmod"], a, b)) // b, "div")
-    return write_out(out, OPS["trunc"](binary(OPS["div"], a, b)), "div")
+    return write_out(out, _cut_quotient(a, b), "div")
+
+
+@rounded_once
+def _cut_quotient(a: Any, b: Any) -> Tensor:
+    return OPS["trunc"](binary(OPS["div"], a, b))
+
 
 
 divide = true_divide = div
@@ -170,12 +197,13 @@ divide = true_divide = div
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """input ** exponent. Squares, square roots and reciprocals take their own rows, which are exact and cheap."""
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool) and isinstance(input, Tensor):
+        need_room(exponent, input.dtype, "pow")
         if exponent == 2:
             return write_out(out, OPS["square"](input), "pow")
         if input.dtype.is_floating_point and exponent in (0.5, -0.5, -1, 1):
             if exponent == 1:
                 return write_out(out, OPS["clone"](input), "pow")
-            return write_out(out, OPS[{0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal"}[exponent]](input), "pow")
+            return write_out(out, {0.5: sqrt, -0.5: rsqrt, -1: reciprocal}[exponent](input), "pow")
         if isinstance(exponent, int) and exponent < 0 and input.dtype.category <= dtypes.INTEGER:
             raise error(RuntimeError, "Integers to negative integer powers are not allowed.", "input.float() ** exponent")
     return write_out(out, binary(OPS["pow"], input, exponent), "pow")
@@ -183,15 +211,14 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:  # n
 
 def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """To the nearest integer, halves to even; `decimals` moves the place."""
-    if decimals == 0:
-        return write_out(out, OPS["round"](input), "round")
-    scale = 10.0 ** abs_int(decimals)
+    return write_out(out, OPS["round"](input) if decimals == 0 else _round_at(input, decimals), "round")
+
+
+@rounded_once
+def _round_at(input: Tensor, decimals: int) -> Tensor:
+    scale = 10.0 ** builtins.abs(decimals)
     moved = OPS["round"](input * scale if decimals > 0 else input / scale)
-    return write_out(out, moved / scale if decimals > 0 else moved * scale, "round")
-
-
-def abs_int(value: int) -> int:
-    return value if value >= 0 else -value
+    return moved / scale if decimals > 0 else moved * scale
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: A002
@@ -199,6 +226,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     if min is None and max is None:
         raise error(ValueError, "clamp(): At least one of 'min' or 'max' must not be None")
     result = input
+    need_room(min, input.dtype, "clamp")
+    need_room(max, input.dtype, "clamp")
     if min is not None:
         result = binary(OPS["maximum" if isinstance(min, Tensor) else "clamp_min"], result, min)
     if max is not None:
@@ -237,20 +266,32 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
 
 @accepts_out
 def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
-    """input + weight * (end - input). Raises RuntimeError for different dtypes."""
+    """input + weight * (end - input), counted from the end that is nearer: weight 1 gives `end` itself. Raises RuntimeError for different dtypes."""
     if input.dtype is not end.dtype:
         raise error(RuntimeError, f"lerp(): expected dtype {input.dtype.name} for `end` but got dtype {end.dtype.name}")
-    return input + (end - input) * weight
+    if isinstance(weight, Tensor) and weight.dtype is not input.dtype:
+        raise error(RuntimeError, f"lerp(): expected dtype {input.dtype.name} for `weight` but got dtype {weight.dtype.name}")
+    return _between(input, end, weight)
+
+
+@rounded_once
+def _between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
+    gap = end - input
+    if isinstance(weight, Tensor):
+        return OPS["where"](OPS["lt"](OPS["abs"](weight), 0.5), input + gap * weight, end - gap * (1 - weight))
+    return input + gap * weight if builtins.abs(weight) < 0.5 else end - gap * (1 - weight)
 
 
 @accepts_out
+@rounded_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    product = tensor1 * tensor2 if value == 1 else tensor1 * tensor2 * value
+    product = tensor1 * tensor2 if value == 1 else tensor1 * value * tensor2
     return input + product
 
 
 @accepts_out
+@rounded_once
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
     quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2
@@ -267,6 +308,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         value = cast(value, input.dtype)
     else:
         value = as_operand(value, "masked_fill")
+        need_room(value, input.dtype, "masked_fill")
         if isinstance(value, complex) and not input.dtype.is_complex:
             raise error(RuntimeError, f"masked_fill(): value cannot be converted to type {input.dtype.name} without overflow")
         if input.dtype.category <= dtypes.INTEGER and not isinstance(value, bool):
@@ -309,6 +351,6 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     if not input.dtype.is_floating_point:
         return OPS["clone"](input)
     limits = dtypes.finfo(input.dtype)
-    out = OPS["where"](OPS["isnan"](input), 0.0 if nan is None else nan, input)
-    out = OPS["where"](OPS["eq"](out, math.inf), limits.max if posinf is None else posinf, out)
-    return OPS["where"](OPS["eq"](out, -math.inf), limits.min if neginf is None else neginf, out)
+    out = OPS["where"](OPS["eq"](input, math.inf), limits.max if posinf is None else posinf, input)
+    out = OPS["where"](OPS["eq"](input, -math.inf), limits.min if neginf is None else neginf, out)
+    return OPS["where"](OPS["isnan"](input), 0.0 if nan is None else nan, out)

@@ -1,6 +1,7 @@
 """The operators: one row each (see definition.py), in modules by kind. Importing this package fills `OPS`."""
 
 from . import (
+    bits,
     complex,
     convolution,
     creation,
@@ -28,6 +29,6 @@ from .definition import OPS
 NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of its own that stand only in graphs
 
 __all__ = [
-    "NAMES", "OPS", "complex", "convolution", "creation", "decompositions", "draws", "elementary", "folds", "fourier", "indexing", "pointwise", "pooling",
-    "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "views",
+    "NAMES", "OPS", "bits", "complex", "convolution", "creation", "decompositions", "draws", "elementary", "folds", "fourier", "indexing", "pointwise",
+    "pooling", "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "views",
 ]  # fmt: skip

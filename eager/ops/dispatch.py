@@ -12,13 +12,15 @@ import numpy as np
 
 from ..autograd.mode import STATE
 from ..autograd.tape import OperatorNode, metas_of
-from ..dtypes import _default, dtype
+from ..dtypes import _default, bfloat16, dtype, float16, float32
 from ..errors import SegueError, error
 from ..quiet import hush, restore
 from ..tensor import Tensor, fresh
 from ..transforms.levels import lifted
 from .definition import OPS, OpDef, install_dispatcher
+from .pointwise import WIDE
 
+HALF = (float16, bfloat16)
 _ndarray = np.ndarray
 _ascontiguous = np.ascontiguousarray
 _PROBLEMS = (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError)
@@ -130,7 +132,10 @@ def _general(op: OpDef, args: tuple) -> Tensor:
     else:
         compute = result = promoted
     if tensors and not getattr(op.dtype, "no_cast", False):
+        given = args
         args = _cast(op, args, compute)
+        if args is not given and compute in HALF and op.name in WIDE and any(_is_wider(given[place], compute) for place in WIDE[op.name]):
+            return cast(apply(op, _cast(op, given, float32)), compute)
     array = _compute(op, args, result.numpy, tensors)
     out = _view(op, args, array) if op.is_view else fresh(array)
     if requires and STATE.enabled and op.vjp is not None and (result.is_floating_point or result.is_complex):
@@ -206,6 +211,11 @@ def _cast(op: OpDef, args: tuple, compute: Any) -> tuple:
             argument = tuple(cast(p, compute) if isinstance(p, Tensor) and p.dtype is not compute else p for p in argument)
         casted.append(argument)
     return tuple(casted)
+
+
+def _is_wider(argument: Any, compute: Any) -> bool:
+    """A 0-d tensor beside half precision: it counts as a number."""
+    return isinstance(argument, Tensor) and argument.dtype is not compute and argument.ndim == 0
 
 
 def cast(x: Tensor, dtype: Any) -> Tensor:

@@ -21,6 +21,9 @@ from .shapes import broadcast, same_shape
 
 SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
 _INTEGER_KINDS = "iub"
+# Beside half precision a number (or a 0-d tensor) at these places keeps float32, in which the element is computed and rounded once; anywhere else it is
+# rounded first. So PyTorch's CPU kernels have it.
+WIDE: dict[str, tuple[int, ...]] = {"mul": (0, 1), "div": (0, 1), "floor_divide": (1,)}
 
 # --------------------------------------------------------------------------------------------------------------------
 # Kernels
@@ -44,16 +47,23 @@ def _unary(name: str) -> Callable[..., Any]:
     return lambda xp, x: of_numpy(x) if xp is np else getattr(xp, name)(x)
 
 
+def _beside(number: Any, dtype: Any) -> Any:
+    """A Python number as it stands beside an array: bfloat16, which NumPy does not promote, rounds it, as NumPy rounds it for float16."""
+    return dtype.type(number) if dtype.kind == "V" else _wrapped(number, dtype)
+
+
 def _binary(name: str) -> Callable[..., Any]:
-    """The array module's function of two operands. bfloat16 beside a Python number computes in float32, as PyTorch does, and is rounded once."""
+    """The array module's function of two operands, one of which may be a number."""
+    places = WIDE.get({"multiply": "mul", "true_divide": "div"}.get(name, name), ())
 
     def kernel(xp: Any, x: Any, y: Any) -> Any:
-        if not hasattr(y, "dtype"):
-            wanted, y = x.dtype, _wrapped(y, x.dtype)
-        elif not hasattr(x, "dtype"):
-            wanted, x = y.dtype, _wrapped(x, y.dtype)
-        else:
+        if hasattr(x, "dtype") and hasattr(y, "dtype"):
             return getattr(xp, name)(x, y)
+        wanted = x.dtype if hasattr(x, "dtype") else y.dtype
+        if wanted.itemsize == 2 and wanted.kind not in "iu" and (0 if wanted is getattr(y, "dtype", None) else 1) in places:
+            x, y = (v.astype(np.float32) if hasattr(v, "dtype") else np.float32(v) for v in (x, y))
+        else:
+            x, y = (v if hasattr(v, "dtype") else _beside(v, wanted) for v in (x, y))
         result = getattr(xp, name)(x, y)
         return result if result.dtype == wanted else result.astype(wanted)
 
@@ -65,9 +75,9 @@ def _comparison(name: str) -> Callable[..., Any]:
 
     def kernel(xp: Any, x: Any, y: Any) -> Any:
         if not hasattr(y, "dtype"):
-            y = _wrapped(y, x.dtype)
+            y = _beside(y, x.dtype)
         elif not hasattr(x, "dtype"):
-            x = _wrapped(x, y.dtype)
+            x = _beside(x, y.dtype)
         return getattr(xp, name)(x, y)
 
     return kernel

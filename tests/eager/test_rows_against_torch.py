@@ -71,6 +71,7 @@ CALLS = {
     "scatter_fold": lambda x, dim, index, source, fold: torch.scatter_reduce(x, dim, index, source, fold),
     "frexp_mantissa": lambda x: torch.frexp(x)[0], "frexp_exponent": lambda x: torch.frexp(x)[1],
     "clamp_min": lambda x, y: torch.clamp(x, min=y), "clamp_max": lambda x, y: torch.clamp(x, max=y), "cast": lambda x, dtype: x.to(dtype),
+    "view_dtype": torch.Tensor.view,
     "sum": lambda x, dim, keepdim: torch.sum(x, dim, keepdim) if dim else x.clone(), "prod": _prod,
     "amax": lambda x, dim, keepdim: torch.amax(x, dim, keepdim) if dim else x.clone(), "amin": lambda x, dim,
     keepdim: torch.amin(x, dim, keepdim) if dim else x.clone(),
@@ -128,8 +129,8 @@ def skipped(row, args):
     numbers = not all(isinstance(a, np.ndarray) for a in args)
     if row.name.startswith("convolution_") and shapes[0][0] == 0:
         return "torch.nn.grad does not take empty batches"
-    if row.name.startswith("view_as") and not args[0].size:
-        return "PyTorch wants a dense gradient, and no empty one"
+    if row.name.startswith("view_") and not args[0].size:
+        return "PyTorch wants a dense gradient and strides, and no empty one"
     if row.name in ("igamma", "igammac", "nextafter") and args[0].dtype.kind == "i":
         return "takes no integers"
     return "takes tensors only" if numbers and row.name in TENSORS_ONLY else ""

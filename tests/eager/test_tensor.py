@@ -198,3 +198,22 @@ def test_a_gpu_that_is_not_there_is_an_error():
     for wrong in (lambda: segue.ones(2).cuda(), lambda: segue.ones(2).cuda(0), lambda: segue.nn.Linear(2, 2).cuda(), lambda: segue.ones(2, device="cuda")):
         with pytest.raises(RuntimeError, match="(?i)cuda"):
             wrong()
+
+
+def test_bits_are_read_in_another_dtype_as_a_view():
+    x = segue.arange(6.0).reshape(2, 3)
+    bits = x.view(segue.int32)
+    assert bits.tolist()[0] == [0, 0x3F800000, 0x40000000]
+    bits[0, 1] = 0
+    assert x[0, 1].item() == 0
+    assert x.view(segue.int16).shape == (2, 6) and x.t().view(segue.int32).shape == (3, 2)
+    for wrong in (lambda: x.view(segue.int64), lambda: x.t().view(segue.int16), lambda: x[:, :2].view(segue.float64), lambda: x[0, 0].view(segue.int8)):
+        with pytest.raises(RuntimeError, match="different element sizes"):
+            wrong()
+
+    def absolute(x):
+        y = x * 1
+        y.view(segue.int32).bitwise_and_(0x7FFFFFFF)
+        return y
+
+    assert segue.compile(absolute)(segue.tensor([-1.5, 2.0])).tolist() == [1.5, 2.0]
