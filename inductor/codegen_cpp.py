@@ -90,9 +90,12 @@ class KernelPrinter(ValuePrinter):
         if not kernel.by_column(partial):
             self.line(f"{SCALAR[partial.value.dtype]} t{kernel.partials.index(partial)} = {start};")
             return
-        inner = self.size(product(run.size for run in kernel.columns))
-        pointer = self.pointer(partial.buffer)
-        self.line(f"for_lanes(0, {inner}, [&](auto w, int64_t i) {{ store(w, {pointer} + p * {inner} + i, {VECTOR[partial.value.dtype]}({start})); }});")
+        size = product(run.size for run in kernel.columns)
+        inner, pointer = self.size(size), self.pointer(partial.buffer)
+        even = _even(size)
+        self._open_lanes("i", "0", inner, even)
+        self.line(f"store(w, {pointer} + p * {inner} + i, {VECTOR[partial.value.dtype]}({start}));")
+        self._close_lanes(even)
 
     def _decode(self, runs: list[Run], flat: str) -> None:
         """The loop variables of runs from their linear number."""
@@ -163,9 +166,9 @@ class KernelPrinter(ValuePrinter):
             inner = {fold: f"b{name[1:]}" for fold, name in accumulators.items()}
             for fold, name in inner.items():
                 self.line(self._accumulator(fold, name))
-        self.open(f"for_lanes{f'<{WIDEST}>' if even else ''}({begin}, {end}, [&](auto w, int64_t {kernel.columns[-1].name})")
+        self._open_lanes(kernel.columns[-1].name, begin, end, even)
         self._columns(number, inner, sinks, fills)
-        self.close("});")
+        self._close_lanes(even)
         if blocked:
             for fold, name in accumulators.items():
                 self.line(f"{name} = fold_{fold.attribute[0]}({name}, {inner[fold]});")
@@ -174,6 +177,17 @@ class KernelPrinter(ValuePrinter):
             self.close()
         for fold, name in accumulators.items():
             self.bind(fold, f"{name}.total()" if fold.attribute[1] is not None else f"total_{fold.attribute[0]}({name})")
+
+    def _open_lanes(self, name: str, begin: str, end: str, even: bool) -> None:
+        """A walk by vectors. Where none is cut short it is a plain loop, which the compiler is done with sooner than with a body for each kind of step."""
+        if even:
+            self.open(f"for (int64_t {name} = {begin}; {name} < {end}; {name} += LANES)")
+            self.line("const whole w{};")
+        else:
+            self.open(f"for_lanes({begin}, {end}, [&](auto w, int64_t {name})")
+
+    def _close_lanes(self, even: bool) -> None:
+        self.close("}" if even else "});")
 
     def _columns(self, number: int, accumulators: dict[Value, str], sinks: list, fills: list) -> None:
         before = dict(self.names)

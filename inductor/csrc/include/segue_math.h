@@ -286,16 +286,16 @@ template <class T> SEGUE_INLINE T integer_pow(T x, T y) {  /* wraps; a negative 
 
 /* ---- The names: float and float_v by the templates, double and double_v by libm */
 #define SEGUE_DOUBLE(NAME)                                                                          \
-    SEGUE_INLINE double NAME(double x) { return libm::NAME(x); }                                    \
-    SEGUE_INLINE double_v NAME(double_v x) { return each(x, [](double y) { return libm::NAME(y); }); }
+    SEGUE_LAZY double NAME(double x) { return libm::NAME(x); }                                    \
+    SEGUE_LAZY double_v NAME(double_v x) { return each(x, [](double y) { return libm::NAME(y); }); }
 #define SEGUE_FUNCTION(NAME, VECTOR, SCALAR)                     \
-    SEGUE_INLINE float_v NAME(float_v x) { return VECTOR(x); }   \
-    SEGUE_INLINE float NAME(float x) { return SCALAR(x); }       \
+    SEGUE_LAZY float_v NAME(float_v x) { return VECTOR(x); }   \
+    SEGUE_LAZY float NAME(float x) { return SCALAR(x); }       \
     SEGUE_DOUBLE(NAME)
 #define SEGUE_SAME(NAME) SEGUE_FUNCTION(NAME, float_##NAME<float_v>, float_##NAME<float>)
 #define SEGUE_WITH_INTEGER(NAME) SEGUE_FUNCTION(NAME, (float_##NAME<float_v, int32_v>), (float_##NAME<float, int32_t>))
-SEGUE_INLINE float_v exp(float_v x) { return float_exp(x, 0); }
-SEGUE_INLINE float exp(float x) { return float_exp(x, 0); }
+SEGUE_LAZY float_v exp(float_v x) { return float_exp(x, 0); }
+SEGUE_LAZY float exp(float x) { return float_exp(x, 0); }
 SEGUE_DOUBLE(exp)
 SEGUE_SAME(exp2)
 SEGUE_SAME(expm1)
@@ -313,25 +313,25 @@ SEGUE_SAME(sinh)
 SEGUE_SAME(cosh)
 SEGUE_SAME(erf)
 SEGUE_DOUBLE(erfc)
-SEGUE_INLINE float erfc(float x) { return (float)libm::erfc(x); }
-SEGUE_INLINE float_v erfc(float_v x) { return each(x, [](float y) { return (float)libm::erfc(y); }); }
-SEGUE_INLINE float_v sigmoid(float_v x) { return float_sigmoid(x); }
-SEGUE_INLINE float sigmoid(float x) { return float_sigmoid(x); }
-SEGUE_INLINE double sigmoid(double x) {
+SEGUE_LAZY float erfc(float x) { return (float)libm::erfc(x); }
+SEGUE_LAZY float_v erfc(float_v x) { return each(x, [](float y) { return (float)libm::erfc(y); }); }
+SEGUE_LAZY float_v sigmoid(float_v x) { return float_sigmoid(x); }
+SEGUE_LAZY float sigmoid(float x) { return float_sigmoid(x); }
+SEGUE_LAZY double sigmoid(double x) {
     double e = libm::exp(-abs(x));
     return select(x < 0.0, e, 1.0) / (e + 1.0);
 }
-SEGUE_INLINE double_v sigmoid(double_v x) { return each(x, [](double y) { return sigmoid(y); }); }
-SEGUE_INLINE float_v atan2(float_v y, float_v x) { return float_atan2(y, x); }
-SEGUE_INLINE float atan2(float y, float x) { return float_atan2(y, x); }
-SEGUE_INLINE double atan2(double y, double x) { return libm::atan2(y, x); }
-SEGUE_INLINE double_v atan2(double_v y, double_v x) { return each(y, x, [](double p, double q) { return libm::atan2(p, q); }); }
-SEGUE_INLINE float_v pow(float_v x, float_v y) { return float_pow<double_v, int32_v>(x, y); }
-SEGUE_INLINE float pow(float x, float y) { return float_pow<double, int32_t>(x, y); }
-SEGUE_INLINE double pow(double x, double y) { return libm::pow(x, y); }
-SEGUE_INLINE double_v pow(double_v x, double_v y) { return each(x, y, [](double p, double q) { return libm::pow(p, q); }); }
-SEGUE_INLINE int32_t pow(int32_t x, int32_t y) { return integer_pow(x, y); }
-SEGUE_INLINE int64_t pow(int64_t x, int64_t y) { return integer_pow(x, y); }
+SEGUE_LAZY double_v sigmoid(double_v x) { return each(x, [](double y) { return sigmoid(y); }); }
+SEGUE_LAZY float_v atan2(float_v y, float_v x) { return float_atan2(y, x); }
+SEGUE_LAZY float atan2(float y, float x) { return float_atan2(y, x); }
+SEGUE_LAZY double atan2(double y, double x) { return libm::atan2(y, x); }
+SEGUE_LAZY double_v atan2(double_v y, double_v x) { return each(y, x, [](double p, double q) { return libm::atan2(p, q); }); }
+SEGUE_LAZY float_v pow(float_v x, float_v y) { return float_pow<double_v, int32_v>(x, y); }
+SEGUE_LAZY float pow(float x, float y) { return float_pow<double, int32_t>(x, y); }
+SEGUE_LAZY double pow(double x, double y) { return libm::pow(x, y); }
+SEGUE_LAZY double_v pow(double_v x, double_v y) { return each(x, y, [](double p, double q) { return libm::pow(p, q); }); }
+SEGUE_LAZY int32_t pow(int32_t x, int32_t y) { return integer_pow(x, y); }
+SEGUE_LAZY int64_t pow(int64_t x, int64_t y) { return integer_pow(x, y); }
 SEGUE_LANEWISE(pow, int32_v, int32_t, integer_pow<int32_t>)
 SEGUE_LANEWISE(pow, int64_v, int64_t, integer_pow<int64_t>)
 #define SEGUE_RATIOS(V, T)                                               \

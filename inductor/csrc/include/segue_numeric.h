@@ -266,20 +266,20 @@ template <class T> SEGUE_INLINE T integer_remainder(T x, T y) {
     T left = integer_fmod(x, y);
     return left != 0 && (left < 0) != (y < 0) ? left + y : left;
 }
-#define SEGUE_LANEWISE(NAME, V, T, F) SEGUE_INLINE V NAME(V x, V y) { return each(x, y, [](T p, T q) { return F(p, q); }); }
+#define SEGUE_LANEWISE(NAME, V, T, F) SEGUE_LAZY V NAME(V x, V y) { return each(x, y, [](T p, T q) { return F(p, q); }); }
 #define SEGUE_FLOAT_DIVISION(V, T)                                                        \
-    SEGUE_INLINE T remainder(T x, T y) { return float_remainder<T>(x, y); }               \
-    SEGUE_INLINE T divide_floor(T x, T y) { return float_divide_floor<T>(x, y); }         \
-    SEGUE_INLINE T divide_trunc(T x, T y) { return trunc(x / y); }                        \
-    SEGUE_INLINE V divide_trunc(V x, V y) { return trunc(x / y); }                        \
+    SEGUE_LAZY T remainder(T x, T y) { return float_remainder<T>(x, y); }               \
+    SEGUE_LAZY T divide_floor(T x, T y) { return float_divide_floor<T>(x, y); }         \
+    SEGUE_LAZY T divide_trunc(T x, T y) { return trunc(x / y); }                        \
+    SEGUE_LAZY V divide_trunc(V x, V y) { return trunc(x / y); }                        \
     SEGUE_LANEWISE(fmod, V, T, fmod)                                                      \
     SEGUE_LANEWISE(remainder, V, T, float_remainder<T>)                                   \
     SEGUE_LANEWISE(divide_floor, V, T, float_divide_floor<T>)
 #define SEGUE_INTEGER_DIVISION(V, T)                                                      \
-    SEGUE_INLINE T fmod(T x, T y) { return integer_fmod<T>(x, y); }                       \
-    SEGUE_INLINE T remainder(T x, T y) { return integer_remainder<T>(x, y); }             \
-    SEGUE_INLINE T divide_floor(T x, T y) { return integer_divide_floor<T>(x, y); }       \
-    SEGUE_INLINE T divide_trunc(T x, T y) { return integer_divide_trunc<T>(x, y); }       \
+    SEGUE_LAZY T fmod(T x, T y) { return integer_fmod<T>(x, y); }                       \
+    SEGUE_LAZY T remainder(T x, T y) { return integer_remainder<T>(x, y); }             \
+    SEGUE_LAZY T divide_floor(T x, T y) { return integer_divide_floor<T>(x, y); }       \
+    SEGUE_LAZY T divide_trunc(T x, T y) { return integer_divide_trunc<T>(x, y); }       \
     SEGUE_LANEWISE(fmod, V, T, integer_fmod<T>)                                           \
     SEGUE_LANEWISE(remainder, V, T, integer_remainder<T>)                                 \
     SEGUE_LANEWISE(divide_floor, V, T, integer_divide_floor<T>)                           \
@@ -305,13 +305,13 @@ template <class T, int N, class R, class F> SEGUE_INLINE T fold(R x, F f) {
     }
 }
 #define SEGUE_FOLD(NAME, EXPRESSION)                                                                                              \
-    SEGUE_INLINE float NAME(float_v x) { return fold<float, LANES>(x.r, [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; }); }             \
-    SEGUE_INLINE int32_t NAME(int32_v x) { return fold<int32_t, LANES>(x.r, [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; }); }         \
-    SEGUE_INLINE double NAME(double_v x) {                                                                                        \
+    SEGUE_LAZY float NAME(float_v x) { return fold<float, LANES>(x.r, [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; }); }             \
+    SEGUE_LAZY int32_t NAME(int32_v x) { return fold<int32_t, LANES>(x.r, [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; }); }         \
+    SEGUE_LAZY double NAME(double_v x) {                                                                                        \
         auto f = [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; };                                                                       \
         return fold<double, HALF_LANES>(f(x.a, x.b), f);                                                                          \
     }                                                                                                                             \
-    SEGUE_INLINE int64_t NAME(int64_v x) {                                                                                        \
+    SEGUE_LAZY int64_t NAME(int64_v x) {                                                                                        \
         auto f = [](auto p, auto q) SEGUE_LAMBDA { return EXPRESSION; };                                                                       \
         return fold<int64_t, HALF_LANES>(f(x.a, x.b), f);                                                                         \
     }                                                                                                                             \

@@ -12,7 +12,6 @@
  * Loads widen, stores narrow (integers wrap, floats round to nearest even). A value may be given as a scalar where a vector is wanted: it is spread.
  *
  *   for_lanes(begin, end, body)          body(where, i) for i = begin, begin + LANES ...: `where` is whole{} or, once at the end, part{count}
- *   for_lanes<M>(begin, end, body)       the same where begin and end are multiples of M; where LANES divides M there is no part to compile
  *   load(where, p)  store(where, p, x)   LANES elements (whole), the first count (part: other lanes 0, nothing beyond is touched), or one (one{})
  *   load(p) store(p, x) load_partial(p, count) store_partial(p, x, count) load_one(p) store_one(p, x)    the same, spelt out
  *   load_strided(p, stride)  gather(p, index)  gather(p, index, mask)  scatter(p, index, x[, mask])      strides and indices in elements
@@ -54,6 +53,7 @@
 #endif
 
 #define SEGUE_INLINE static inline __attribute__((always_inline))
+#define SEGUE_LAZY template <int = 0> SEGUE_INLINE  /* what it calls is instantiated only where it is called itself */
 #define SEGUE_MEMBER inline __attribute__((always_inline))
 #define SEGUE_EACH for (int i = 0; i < LANES; ++i)
 #if defined(__has_builtin)
@@ -232,12 +232,10 @@ SEGUE_INLINE mask_v lanes_below(int64_t count) { return iota<int32_v>() < int32_
 template <class V> SEGUE_INLINE V keep(whole, V x, typename unmoved<V>::type) { return x; }
 template <class V> SEGUE_INLINE V keep(part where, V x, typename unmoved<V>::type other) { return select(lanes_below(where.count), x, other); }
 template <class V> SEGUE_INLINE V keep(one, V x, typename unmoved<V>::type) { return x; }
-template <int64_t MULTIPLE = 1, class Body> SEGUE_INLINE void for_lanes(int64_t begin, int64_t end, Body body) {
+template <class Body> SEGUE_INLINE void for_lanes(int64_t begin, int64_t end, Body body) {
     int64_t i = begin;
     for (; i + LANES <= end; i += LANES) body(whole{}, i);
-    if constexpr (MULTIPLE % LANES != 0) {
-        if (i < end) body(part{end - i}, i);
-    }
+    if (i < end) body(part{end - i}, i);
 }
 
 }  // namespace segue
