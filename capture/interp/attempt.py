@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...eager import dtypes, errors
+from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.nn.module import Module
 from ...eager.tensor import LAZY, Size, Tensor
@@ -56,6 +57,7 @@ class Knowledge:
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
+    split: set[Any] = field(default_factory=set)
     shapes: dict[str, tuple] = field(default_factory=dict)  # parameter -> names of its symbolic sizes
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
@@ -110,6 +112,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.root = self.root_frame(code)
         for name, value in self.modes_before.items():
             self.guard(mode_guard(name, value))
+        self.guard(mode_guard("anomaly", STATE.anomaly))  # see compile_frame
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
 
     def root_frame(self, code: types.CodeType) -> Frame:

@@ -32,7 +32,7 @@ from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
 from ..marks import check_marks
-from ..sources import MISSING
+from ..sources import MISSING, Item
 from ..stance import STANCE
 from .attempt import Attempt, Knowledge
 from .builder import Builder
@@ -116,6 +116,7 @@ class CodeState:
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
+    split: set[Any] = field(default_factory=set)  # tuples of numbers whose items are guarded one by one
     constants: set[Any] = field(default_factory=set)  # what was tried as varying and must stay constant
     warned: bool = False
 
@@ -161,7 +162,7 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
     if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
         stats.count("transformed_frames")
         return None
-    if is_debugged():
+    if is_debugged() or STATE.anomaly == "nan":  # in anomaly mode each step of the backward is looked at, and named with its line
         stats.count("skipped_frames")
         return None
     state = settings.state(code)
@@ -263,10 +264,20 @@ def generalise(settings: Settings, state: CodeState, code: types.CodeType, view:
         for guard in entry.guards:
             if isinstance(guard, guards.TensorMatch):
                 generalise_tensor(state, guard, view)
-            elif isinstance(guard, guards.Equals) and type(guard.value) in (int, float):
-                now = guard.source.fetch(view)
-                if type(now) is type(guard.value) and now != guard.value and guard.source not in state.constants:
-                    (state.dynamic_ints if type(now) is int else state.dynamic_floats).add(guard.source)
+            elif isinstance(guard, guards.Equals):
+                generalise_number(state, guard.source, guard.value, guard.source.fetch(view))
+
+
+def generalise_number(state: CodeState, source: Any, before: Any, now: Any) -> None:
+    """A number that differs varies from now on; of a tuple, those of its items that differ."""
+    if type(now) is not type(before) or now == before or source in state.constants:
+        return
+    if type(now) in (int, float):
+        (state.dynamic_ints if type(now) is int else state.dynamic_floats).add(source)
+    elif type(now) is tuple and len(now) == len(before):
+        state.split.add(source)
+        for index, (old, new) in enumerate(zip(before, now)):
+            generalise_number(state, Item(source, index), old, new)
 
 
 def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) -> None:
@@ -286,7 +297,7 @@ def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) ->
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     start = time.perf_counter()
     knowledge = Knowledge(
-        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, shapes=settings.shapes, all_dynamic=settings.dynamic,
+        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):

@@ -23,7 +23,7 @@ from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.exceptions import ExceptionValue
-from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
+from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, SetValue
@@ -226,7 +226,7 @@ class Operators:
         if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
             return size_compare(self, symbol, left, right)
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
-            raise Specialise(origins_of(left, right))
+            return constant(decided(self, row.function, symbol, left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             raise Specialise(frozenset({RUNTIME}))
         if type(left) is Constant and type(right) is Constant:

@@ -1,11 +1,12 @@
 """Functions of sizes: `math.sqrt(n)`, `math.ceil(n / 4)`, `round`, `int`, `divmod` and their kin, before the tables of builtins fix sizes to what they are.
 
-In come Values, out go sizes and floats of sizes (sizes.py). The one idea: a handler answers for sizes or gives None, and then the entry that stood in the table before answers.
+In come Values, out go sizes and floats of sizes (sizes.py), and floats of floats that vary. The one idea: a handler answers for sizes or gives None, and then the entry that stood in the table before answers.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +15,8 @@ from ...graph.symbolic import SymInt, sym_min
 from .builtins import BUILTINS, CONSTRUCTORS
 from .sizes import is_whole, number_of, size_float
 from .values.base import Value
-from .values.constants import SymIntValue
-from .values.floats import SizeFloat
+from .values.constants import Constant, SymIntValue
+from .values.floats import FloatValue, SizeFloat, decided
 from .values.tensors import TensorValue
 
 
@@ -33,6 +34,17 @@ def through(name: str) -> Callable:
         made = run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}")
         function = getattr(math, name)
         return SizeFloat(made.twin, lambda: function(x.now()), name == "sqrt")
+
+    return handler
+
+
+def of_float(name: str, least: float) -> Callable:
+    """A function of `math` as the operator of that name, of a float that is an input and above `least`, which is guarded."""
+
+    def handler(run: Any, value: Value, *more: Value) -> Value | None:
+        if more or type(value) is not FloatValue or not decided(run, operator.gt, ">", value, Constant(least)):
+            return None
+        return FloatValue(run.leaf(OPS[name], [TensorValue(value.twin)], {}, f"math.{name}").twin, value.origins)
 
     return handler
 
@@ -76,13 +88,13 @@ SIZE_FUNCTIONS: dict[Any, Callable] = {
 }  # fmt: skip
 
 
-def _first_for_sizes(function: Any, handler: Callable) -> None:
+def _first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> None:
     table: dict = CONSTRUCTORS if isinstance(function, type) else BUILTINS
     before = table[function]
 
     def answer(run: Any, *args: Any, **kwargs: Any) -> Value:
         values = args[1] if table is CONSTRUCTORS else args
-        if values and not kwargs and any(isinstance(value, (SymIntValue, SizeFloat)) for value in values):
+        if values and not kwargs and any(isinstance(value, kinds) for value in values):
             found = handler(run, *values)
             if found is not None:
                 return found
@@ -92,4 +104,6 @@ def _first_for_sizes(function: Any, handler: Callable) -> None:
 
 
 for _function, _handler in SIZE_FUNCTIONS.items():
-    _first_for_sizes(_function, _handler)
+    _first_for(_function, _handler, (SymIntValue, SizeFloat))
+for _name in ("sqrt", "log", "log2", "log10"):
+    _first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))

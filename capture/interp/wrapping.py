@@ -112,7 +112,7 @@ class Wrapping:
                 twin = self.tracer.input(float_tensor(obj), input_name(source))
                 self.graph_inputs.append(FloatInput(source))
                 self.guard(guards.TypeIs(source, float))
-                known = self.floats[source] = FloatValue(twin, frozenset([source]), source)
+                known = self.floats[source] = FloatValue(twin, frozenset([source]), source, obj)
             return known
         if type(obj) in LITERALS and type(obj) is not type(NotImplemented):
             self.guard(guards.Equals(source, obj))
@@ -228,7 +228,8 @@ def wrap_list(run: Any, obj: list, source: Any) -> Value:
 
 
 def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
-    if type(obj) is tuple and all(type(item) in LITERALS and type(item) is not type(NotImplemented) for item in obj):
+    literals = type(obj) is tuple and all(type(item) in LITERALS and type(item) is not type(NotImplemented) for item in obj)
+    if literals and source not in run.knowledge.split:
         run.guard(guards.Equals(source, obj))
         return TupleValue([constant(item) for item in obj], tuple, source, obj)
     run.guard(guards.TypeIs(source, type(obj)))

@@ -233,3 +233,26 @@ def test_dynamic_sizes_and_kept_sizes():
         x = segue.randn(count, 3, requires_grad=True)
         assert_close(segue.autograd.grad(compiled(x), x), segue.autograd.grad((Mean.apply(x * 3) ** 2).sum(), x))
     assert stats["graphs"] == before + 1
+
+
+def test_anomaly_mode_names_the_forward_line_in_a_captured_step():
+    def step(x):
+        y = x.sqrt()
+        loss = (y * 0).sum()
+        loss.backward()
+        return loss
+
+    def own(x):
+        with segue.autograd.detect_anomaly():
+            return step(x)
+
+    compiled = segue.compile(step)
+    compiled(segue.ones(3, requires_grad=True))
+    with pytest.warns(UserWarning, match="anomaly"):
+        for function in (lambda x: own(x), segue.compile(own)):
+            with pytest.raises(RuntimeError, match=r"(?s)SqrtBackward0.*nan.*y = x\.sqrt\(\)"):
+                function(segue.zeros(3, requires_grad=True))
+        with segue.autograd.detect_anomaly(), pytest.raises(RuntimeError, match=r"(?s)SqrtBackward0.*nan.*y = x\.sqrt\(\)"):
+            compiled(segue.zeros(3, requires_grad=True))
+    compiled(segue.ones(3, requires_grad=True))
+    assert len(compiled.cache.entries(step.__code__)) == 1

@@ -1,5 +1,7 @@
 """Learning rate schedules inside of a compiled step: they run behind the graph, and their rates are inputs of it."""
 
+import math
+
 import pytest
 
 import segue
@@ -11,6 +13,7 @@ MAKERS = {
     "lambda": lambda o: schedules.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
     "cosine": lambda o: schedules.CosineAnnealingLR(o, 5),
     "one cycle": lambda o: schedules.OneCycleLR(o, max_lr=0.3, total_steps=20, cycle_momentum=False),
+    "one cycle with momentum": lambda o: schedules.OneCycleLR(o, max_lr=0.3, total_steps=20),
     "restarts": lambda o: schedules.CosineAnnealingWarmRestarts(o, 3),
     "sequence": lambda o: schedules.SequentialLR(o, [schedules.ConstantLR(o, 0.5, 2), schedules.ExponentialLR(o, 0.9)], [2]),
     "plateau": lambda o: schedules.ReduceLROnPlateau(o, patience=1, factor=0.5),
@@ -55,6 +58,48 @@ def test_rates_are_inputs_and_schedules_run_behind_the_graph(name):
 def test_a_rate_read_behind_the_schedule_is_the_new_one():
     compiled, eager = run(MAKERS["step"], True, read=True)[0], run(MAKERS["step"], False, read=True)[0]
     assert [rate for _, rate in compiled] == [rate for _, rate in eager]
+
+
+def test_betas_that_cycle_are_inputs():
+    def train(compiled):
+        segue.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = segue.optim.AdamW(model.parameters(), lr=0.1)
+        schedule = schedules.OneCycleLR(optimizer, max_lr=0.1, total_steps=20)
+
+        def step(x):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+            schedule.step()
+
+        step = segue.compile(step, fullgraph=True, backend="eager") if compiled else step
+        for _ in range(8):
+            step(segue.ones(4, 3))
+        return model.weight
+
+    eager = train(False)
+    segue.compiler.reset()
+    segue.testing.assert_close(train(True), eager)
+    assert segue.compiler.stats()["graphs"] == 2
+
+
+def test_what_a_float_decides_is_guarded():
+    def f(x, rate, limits):
+        if rate > 0.5:
+            x = x + 1
+        if limits[1]:
+            x = x * math.log(limits[0])
+        return x * rate
+
+    compiled = segue.compile(f, fullgraph=True)
+    x = segue.ones(2)
+    segue.compiler.reset()
+    for rate, limits in [(0.1, (2.0, 1.0)), (0.2, (3.0, 1.0)), (0.3, (4.0, 2.0)), (0.7, (2.0, 1.0)), (0.9, (3.0, 0.5)), (0.4, (5.0, 0.0)), (float("nan"), (5.0, 0.1))]:
+        segue.testing.assert_close(compiled(x, rate, limits), f(x, rate, limits), equal_nan=True)
+    assert segue.compiler.stats()["graphs"] <= 6
+    with pytest.raises(ValueError, match="math domain error"):
+        segue.compile(f)(x, 0.1, (-1.0, 1.0))
 
 
 def test_a_schedule_of_the_users_is_followed():

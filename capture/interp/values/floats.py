@@ -1,28 +1,33 @@
 """Values of Python floats that differ from call to call, such as a learning rate under a schedule.
 
-The second value of a float makes it an input of the graph: a 0-d float64 tensor, on which + - * and division go on exactly as they would on the float. Wherever more
-than arithmetic is asked of it (a comparison, `math.log`, printing), the attempt ends and the next one takes the float as a constant again.
+The second value of a float makes it an input of the graph: a 0-d float64 tensor, on which + - * and division go on exactly as they would on the float. A comparison of such an
+input with a number is answered as it is now, and guarded. Wherever more is asked (a comparison of what was computed from it, printing), the attempt ends and the next
+one takes the float as a constant again.
 
 `item()` gives such a float too, one that stands for no constant (its origin is RUNTIME): then the graph ends where more is asked.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from ... import guards
 from ..outcome import RUNTIME, Specialise
 from .base import Value
 from .constants import Constant
 
 
 class FloatValue(Value):
-    """A float known only when the graph runs. `twin` is a traced 0-d float64 tensor, `origins` the sources of the floats that it was computed from."""
+    """A float known only when the graph runs. `twin` is a traced 0-d float64 tensor, `origins` the sources of the floats that it was computed from;
+    one that is itself an input has a source, and what it is in this call."""
 
-    def __init__(self, twin: Any, origins: frozenset, source: Any = None) -> None:
+    def __init__(self, twin: Any, origins: frozenset, source: Any = None, real: float = 0.0) -> None:
         self.twin = twin
         self.origins = origins
         self.source = source
+        self.real = real
 
     def type(self) -> type:
         return float
@@ -42,8 +47,33 @@ class FloatValue(Value):
     def identity(self) -> Any:
         return self
 
+    def truth(self, run: Any) -> bool:
+        return decided(run, _differs, "!=", self, Constant(0.0))
+
     def build(self, out: Any) -> None:
         out.float_result(self)
+
+
+def _differs(a: float, b: float) -> bool:
+    return a != b
+
+
+def decided(run: Any, function: Callable[[Any, Any], bool], symbol: str, left: Value, right: Value) -> bool:
+    """A comparison of floats that are inputs, and numbers, as it comes out in this call; it is guarded to come out so. Raises Specialise for what was computed."""
+    for value in (left, right):
+        if not (is_number(value) and (not isinstance(value, FloatValue) or value.source is not None)):
+            raise Specialise(origins_of(left, right))
+    varying = [value for value in (left, right) if isinstance(value, FloatValue)]
+    found = function(*(value.real if isinstance(value, FloatValue) else value.value for value in (left, right)))  # type: ignore[attr-defined]
+    fixed = tuple(None if isinstance(value, FloatValue) else value.value for value in (left, right))  # type: ignore[attr-defined]
+    text = f" {symbol} ".join(value.source.text() if isinstance(value, FloatValue) else repr(value.value) for value in (left, right))  # type: ignore[attr-defined]
+    run.guard(guards.Predicate(tuple(value.source for value in varying), functools.partial(_comes_out, function, fixed, found), text if found else f"not {text}"))
+    return found
+
+
+def _comes_out(function: Callable, fixed: tuple, expected: bool, *values: Any) -> bool:
+    each = iter(values)
+    return function(*(next(each) if item is None else item for item in fixed)) == expected
 
 
 class SizeFloat(FloatValue):

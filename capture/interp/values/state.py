@@ -31,7 +31,7 @@ def set_modes(wanted: dict[str, Any]) -> None:
 def mode_guard(name: str, value: Any) -> guards.Guard:
     """The guard that a mode stands as it did."""
     source = sources.Attribute(sources.Constant(STATE, "modes"), name)
-    return guards.Equals(source, value) if name == "enabled" else guards.Is(source, value)
+    return guards.Is(source, value) if name == "autocast" else guards.Equals(source, value)
 
 
 class ModesValue(Value):
