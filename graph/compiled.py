@@ -313,7 +313,8 @@ class Training:
         return any(edges[target] is not None for target in self.dependencies[root])
 
     def snapshots(self, inputs: Sequence[Any]) -> dict[int, Tensor]:
-        return {position: Tensor._wrap(inputs[position]._data.copy(), Storage()) for position in self._copied_first}
+        """Copies of what the forward overwrites, with the history it has now: a second derivative goes on along it."""
+        return {position: inputs[position].clone() for position in self._copied_first}
 
     def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
         """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""

@@ -16,9 +16,10 @@ from ..eager.config import config
 from ..eager.ops.definition import OPS
 from .derivative import Joint
 from .flow import UNLIMITED, Network
+from .functionalise import view_strides
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, nodes_in, symbols_of
 from .recompute import chosen, is_cheap, is_inner, is_repeatable
-from .symbolic import SymInt
+from .symbolic import SymInt, structural_key
 from .trace import COPY
 
 
@@ -158,7 +159,7 @@ def _copy_written_inputs(graph: Graph) -> tuple[Graph, set[Node]]:
         return graph, copies
     rewriter = Rewriter(graph)
     for node in graph.nodes[:-1]:
-        made = rewriter.place[node] = rewriter.copy(node)
+        made = rewriter.place[node] = _copied(rewriter, node)
         if node in written:
             rewriter.place[node] = rewriter.op(OPS[COPY], (made,), node.value.dense(), node)
             copies.add(rewriter.place[node])
@@ -166,6 +167,22 @@ def _copy_written_inputs(graph: Graph) -> tuple[Graph, set[Node]]:
     outputs, writes = rewriter.map(graph.outputs), [(position, rewriter.place[node]) for position, node in graph.writes]
     ordered = [inputs[node.name] for node in graph.inputs]
     return Graph(rewriter.nodes, ordered, outputs, writes, graph.shape_env, graph.random_calls, graph.output_specs, name=graph.name), copies
+
+
+def _copied(rewriter: Rewriter, node: Node) -> Node:
+    """A node of the new graph. Where a copy stands in for what a view was taken of, the strides follow, and a view that has become impossible is one of a copy."""
+    if node.kind != "op" or "alias" not in node.target.tags:
+        return rewriter.copy(node)
+    source, *attributes = rewriter.map(node.args)
+    if structural_key(source.value.strides) == structural_key(node.args[0].value.strides):
+        return rewriter.copy(node)
+    strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes))
+    if strides is None:
+        source = rewriter.op(OPS[COPY], (source,), source.value.dense(), node)
+        strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes))
+    made = rewriter.copy(node, (source, *attributes))
+    made.value = FakeValue(made.value.shape, made.value.dtype, strides, made.value.device)
+    return made
 
 
 def _descendants(graph: Graph, roots: Iterable[Node]) -> set[Node]:
@@ -223,7 +240,7 @@ def extract(
                 rewriter.place[item.args[0]] = made[-1]
     for node in [*graph.nodes[:-1], *copies]:
         if node in needed and node not in rewriter.place:
-            rewriter.place[node] = rewriter.copy(node)
+            rewriter.place[node] = _copied(rewriter, node)
     new_writes = [(position, rewriter.place[node]) for position, node in writes]
     new_outputs = rewriter.owned(rewriter.map(tuple(outputs)))  # a gradient may be a value that was kept
     specs = tuple(OutputSpec("fresh", index) for index in range(len(new_outputs)))

@@ -309,8 +309,12 @@ class Trace:
     # -------------------------------------------------------------------------------------------- random numbers
 
     def _stream(self, state: Any, call: int) -> tuple[Value, Value]:
-        """Seed and number of the draw, from the generator's state (int64[2]) and the number of the call within the graph."""
-        return state.load((index(0),)), self.primitive("add", state.load((index(1),)), self.typed(call, INT64))
+        """Seed and number of the draw, from the generator's state (int64[2]) and the number of the call within the graph. Both are there under any mask."""
+        masks, self.masks = self.masks, []
+        try:
+            return state.load((index(0),)), self.primitive("add", state.load((index(1),)), self.typed(call, INT64))
+        finally:
+            self.masks = masks
 
     def random_uniform(self, state: Any, call: int, element: Any, dtype: Any) -> Value:
         """Element `element` of a uniform draw in [0, 1)."""

@@ -332,6 +332,52 @@ def test_an_input_may_be_written_when_the_derivative_needs_the_result_only():
     assert leaf.grad is not None
 
 
+def test_a_view_that_only_the_layout_of_a_written_input_allows():
+    """The graph reads a dense copy of the input, which cannot be viewed like this."""
+
+    def f(x):
+        flat = x.t().view(-1) * 3
+        with segue.no_grad():
+            x.mul_(2)
+        return flat
+
+    found, expected = (segue.arange(12.0, requires_grad=True) for _ in range(2))
+    with config.override(verify=True):
+        result = compile(f, backend="eager")(found.view(3, 4).t())
+    assert result.tolist() == f(expected.view(3, 4).t()).tolist()
+    result.sum().backward()
+    assert found.grad.tolist() == [3.0] * 12
+
+
+def _scaled(x):
+    x.mul_(2)
+    return x**3
+
+
+def _under_no_grad(x):
+    with segue.no_grad():
+        x[0] = 2.0
+    return x**3
+
+
+def _masked(x):
+    x[x > 1] = x.sum() * 0
+    return x.tanh()
+
+
+@pytest.mark.parametrize("f, inner", [(_scaled, True), (_masked, True), (_under_no_grad, True), (_under_no_grad, False)])
+def test_a_second_derivative_goes_through_an_input_that_was_written(f, inner):
+    """The first derivative reads what the input was; the second goes on from there to where that came from."""
+
+    def second(f):
+        leaf = segue.tensor([0.5, -1.0, 1.5], requires_grad=True)
+        (g,) = segue.autograd.grad(f(leaf * 1.0 if inner else leaf).sum(), leaf, create_graph=True)
+        (g * segue.tensor([1.0, 2.0, 3.0])).sum().backward()
+        return leaf.grad
+
+    assert segue.allclose(second(compile(f, backend="eager")), second(f)), f
+
+
 def test_constants_returned_side_by_side_stay_apart():
     def f(x):
         made = [segue.tensor([float(i)]) for i in range(4)]

@@ -171,12 +171,15 @@ def test_an_index_out_of_range_is_an_error():
 
 def test_random_numbers_are_those_of_eager_mode():
     def draw():
-        return segue.rand(3, 70), segue.randn(5, 7), segue.randint(0, 10, (6,)), F.dropout(segue.ones(4, 40), 0.3)
+        joined = segue.cat([segue.rand(33), segue.bernoulli(segue.full((33,), 0.3))])  # each drawn under a mask that changes from lane to lane
+        return segue.rand(3, 70), segue.randn(5, 7), segue.randint(0, 10, (6,)), F.dropout(segue.ones(4, 40), 0.3), joined
 
     segue.manual_seed(5)
     eager = draw()
     segue.manual_seed(5)
+    before = segue.compiler.stats()["fallbacks"]
     compiled = segue.compile(draw)()
+    assert segue.compiler.stats()["fallbacks"] == before
     for a, b in zip(compiled, eager):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-6, atol=1e-6)
 

@@ -67,6 +67,10 @@ GROUPS: dict[str, Group] = {
         "segue.xlogy({x}, {x} * {x} + 1)", "segue.special.i1(segue.clamp({x}, -3, 3))", "segue.special.log_ndtr({x})", "segue.polygamma(1, {x}.abs() + 1)",
         "segue.special.xlog1py({x}, {x} * {x})", "segue.cumprod(segue.tanh({x}), {d})", "segue.logcumsumexp({x}, {d})", "F.elu({x})", "F.celu({x})",
         "segue.special.erfcx({x}.abs())", "segue.sinc({x})", "segue.logit(segue.sigmoid({x}))", "F.hardswish({x} * 0.5 + 7)", "F.selu({x})",
+        "segue.special.bessel_j0({x})", "segue.special.bessel_j1({x})", "segue.special.bessel_y0({x}.abs() + 1)", "segue.special.bessel_y1({x}.abs() + 1)",
+        "segue.special.i0e({x})", "segue.special.i1e({x})", "segue.special.modified_bessel_k0({x}.abs() + 1)", "segue.special.scaled_modified_bessel_k1({x}.abs() + 1)",
+        "segue.special.ndtri(segue.sigmoid({x}))", "segue.special.zeta({x}.abs() + 2, 1.5)", "segue.special.gammainc(segue.full({x}.shape, 1.5), {x}.abs() + 1)",
+        "segue.special.chebyshev_polynomial_t(segue.tanh({x}), 3)", "segue.special.gammaincc(segue.full({x}.shape, 2.0), {x}.abs() + 1)", "segue.special.entr(segue.sigmoid({x}))",
     )),
     "normalised": Group(2, "float last", "close", (
         "segue.softmax({x}, {d})", "segue.log_softmax({x}, {d})", "F.layer_norm({x}, {x}.shape[-1:])", "F.rms_norm({x}, {x}.shape[-1:])",
@@ -129,9 +133,11 @@ GROUPS: dict[str, Group] = {
         "segue.atleast_2d({x})[..., -1]", "segue.block_diag({x}.reshape(-1, {x}.shape[-1]), {x}.reshape(-1, {x}.shape[-1]))", "{x}.flatten().unfold(0, 1, 2)", "{x}[-1:, ...]",
     )),
     "linear algebra": Group(2, "single rank2 last", "close", (
-        "segue.linalg.inv({square})", "segue.linalg.cholesky({square})", "segue.linalg.solve({square}, {x}.mT)", "segue.linalg.det({square}).log()", "segue.linalg.eigvalsh({square})",
+        "segue.linalg.inv({square})", "segue.linalg.cholesky({square})", "segue.linalg.solve({square}, {x}.mT)", "segue.linalg.det({square}).log()", "segue.linalg.eigvalsh({apart})",
         "segue.linalg.slogdet({square})[1]", "segue.einsum('...ij,...kj->...ik', segue.tanh({x}), segue.tanh({x}))", "segue.linalg.matrix_exp({square} * 0.1)", "segue.outer({x}.flatten()[:5], {x}.flatten()[-3:])",
-        "segue.linalg.matrix_norm({x} + 3)", "segue.kron({x}[:1], {x}[:2])", "segue.trace({square}.reshape(-1, *{square}.shape[-2:])[0])", "segue.bmm({x}[None].reshape(1, -1, {x}.shape[-1]), {x}[None].reshape(1, -1, {x}.shape[-1]).mT).tanh()",
+        "segue.linalg.matrix_norm({x} + 3)", "segue.linalg.svdvals({apart})", "segue.linalg.pinv({square})", "segue.linalg.qr({square}).R.abs()", "segue.linalg.eigh({apart}).eigenvalues",
+        "segue.cholesky_solve({x}.mT, segue.linalg.cholesky({square}))", "segue.linalg.solve_triangular({square}, {x}.mT, upper=True)", "segue.cdist({x}, {x} * 0.5 + 3)",
+        "segue.kron({x}[:1], {x}[:2])", "segue.trace({square}.reshape(-1, *{square}.shape[-2:])[0])", "segue.bmm({x}[None].reshape(1, -1, {x}.shape[-1]), {x}[None].reshape(1, -1, {x}.shape[-1]).mT).tanh()",
     )),
     "to complex": Group(2, "single", "close", (
         "segue.complex({x}, {x} * 0.5)", "segue.complex({x}, {y}.to({x}.dtype))", "{x} * 1j", "{x} + 2j", "segue.polar({x}.abs(), {x})", "segue.fft.rfft({x})", "segue.fft.fft({x}, dim={d})",
@@ -139,11 +145,13 @@ GROUPS: dict[str, Group] = {
     "from complex": Group(4, "complex", "close", (
         "{x}.real", "{x}.imag", "segue.view_as_real({x})", "({x} * {x}.conj()).real", "{x}.abs()", "segue.angle({x} + 3)", "{x} * {x}", "{x} + {x}.conj()", "segue.exp({x}.imag * 1j)", "{x} / ({x} * {x}.conj() + 1)",
         "{x}.sum()", "{x} * (1 + 2j)", "segue.fft.ifft({x})", "segue.fft.irfft({x})", "segue.sin({x} / (1 + {x}.abs()))", "{x}.mean()", "{x} @ {x}.mH", "{x}.clone()", "{x} - 1", "-{x}", "{x}.transpose(0, -1)",
+        "{v} = {x} * 1\n{v}.mul_(1j)", "{v} = {x} + 0\n{v}[..., :1] = 2 - 1j", "{v} = {x} * 2\n{v}.real.add_(1)", "{v} = {x} * 1\nsegue.view_as_real({v})[..., 1] *= 0.5", "{v} = {x}.conj() + 1\n{v} += {x}",
+        "segue.cat([{x}, {x} * 1j], 0)", "segue.where(segue.ones({x}.shape[-1:]) > 0, {x}, {x} * 0.5j)", "{x}[::2].imag", "{x} ** 2", "segue.tanh({x} * 0.1)", "{x}.cumsum({d})",
     )),
     "promotion": Group(2, "", "same", (
         "{x} + 1", "{x} * 1.5", "{x} * True", "{x} - segue.tensor(2)", "{x} + segue.tensor(0.5, dtype=segue.float64)", "{x} * {y}", "segue.where({x} > 0, 1, 2.5)", "{x} * segue.ones((), dtype=segue.int64)",
         "{x} + segue.ones(1, dtype=segue.float16)", "2 ** ({x} * 0 + 1)", "segue.stack([{x}, {x} * 1.0])", "{x} * segue.tensor(True)", "3 - {x} * 1", "segue.add({x}, {y}, alpha=3)", "{x} // 2", "segue.tensor(1) / ({x} * {x} + 1)",
-        "segue.minimum({x}, segue.zeros_like({x}))", "{x} + segue.tensor([1], dtype=segue.uint8)", "segue.sum({x})", "{x} * segue.tensor(3, dtype=segue.int8)",
+        "segue.minimum({x}, segue.zeros_like({x}))", "{x} + segue.tensor([1], dtype=segue.uint8)", "{x} * segue.tensor(1.5, dtype=segue.bfloat16)", "{x} + segue.ones(1, dtype=segue.int16)", "{x} * segue.tensor(2j)", "segue.sum({x})", "{x} * segue.tensor(3, dtype=segue.int8)",
     ), ""),
     "products": Group(2, "float rank2", "close", (
         "segue.tanh({x} @ {y})", "segue.tanh({x} @ {y}.transpose(-1, -2))", "segue.tanh({x}.transpose(-1, -2) @ {y})", "segue.tanh({x} @ {x}.mT)",
@@ -191,7 +199,7 @@ GROUPS: dict[str, Group] = {
         "segue.rand({x}.shape)", "segue.randint(0, 5, {x}.shape)", "segue.randperm(5)", "segue.bernoulli(segue.full({x}.shape, 0.3))", "segue.rand(3) + segue.rand(3)",
     )),
     "random floats": Group(1, "float", "same", ("F.dropout({x}, 0.4)", "segue.rand_like({x})", "F.dropout({x}, 0.5, training=flag0)", "{x} * segue.rand(1)")),
-    "normals": Group(1, "", "close", ("segue.randn({x}.shape)", "segue.zeros({x}.shape).normal_()", "segue.randn(2, 3) * 0.5")),
+    "normals": Group(1, "", "close", ("segue.randn({x}.shape)", "segue.poisson(segue.full({x}.shape, 2.0))", "segue.distributions.Gamma(segue.full({x}.shape, 1.5), 2.0).sample()", "segue.zeros({x}.shape).normal_()", "segue.randn(2, 3) * 0.5")),
     "in place": Group(4, "float", "write", (
         "{x}.mul_(0.5)", "{x}.add_(1)", "{x} += {y}", "{x}.sub_({y})", "{x}.copy_({y})", "{x}.zero_()", "{x}.fill_(0.25)", "{x} *= 0.5", "{x}.div_(2)", "{x}.neg_()",
         "{x}.unsqueeze_(0)", "{x}.add_({x})", "{x}.t_()",
@@ -212,7 +220,14 @@ GROUPS: dict[str, Group] = {
         "{v} = {x}.clone()\nw = {v}[-1:]\n{v}.zero_()\nw.add_({y}[:1])", "{v} = {x}.unfold(0, 1, 1)\n{x}.neg_()", "with segue.no_grad():\n    {x}[:1].mul_(2)\n{v} = {x} + 1", "{v} = {x}.unbind(0)[0]\n{x}.div_(2)", "{v} = {x}.split(1)[-1]\n{x}[-1:] = {x}[:1] * 3",
         "{v} = {x}.view({x}.shape)\n{v}.copy_({y})", "{v} = {x} * 1\n{v}.t_()\n{v}.unsqueeze_(0)", "{v} = {x}[..., :1].expand({x}.shape)\n{x}[..., 0].add_(1)", "{v} = segue.zeros(3, *{x}.shape, dtype={x}.dtype)\n{v}[1] = {x}\n{v}[2].add_({x})",
     )),
-    "whole in place": Group(1, "integer", "write", ("{x}.add_(2)", "{x} += {y}", "{x}.mul_(3)", "{x} //= 2", "{x}.bitwise_and_(3)", "{x}.fill_(4)", "{x}.sub_({y})")),
+    "whole in place": Group(1, "integer", "write", ("{x}.add_(2)", "{x} += {y}", "{x}.mul_(3)", "{x} //= 2", "{x}.bitwise_and_(3)", "{x}.fill_(4)", "{x}.sub_({y})", "{x} <<= 1")),
+    "whole parts in place": Group(1, "integer first", "write", (
+        "{x}[0] = 3", "{x}[..., :1] += 1", "{x}.view(-1)[::2].mul_(-1)", "{x}[segue.tensor({places})] = 2", "{x}[1:] = {x}[:-1]", "{x}.transpose(0, -1)[0] = 5", "{x}[{x} > 2] = 1",
+        "{x}.scatter_add_(0, segue.zeros({x}[:1].shape, dtype=segue.int64), {x}[:1].clone())", "{x}[:1].copy_({y}[:1])", "{x}[0] -= {x}[-1]",
+    )),
+    "logic in place": Group(1, "bool", "write", (
+        "{x} &= {y}", "{x} |= {y}", "{x}.logical_not_()", "{x}.fill_(True)", "{x}[..., :1] = False", "{x}.copy_({y})", "{x}[None][0].logical_not_()", "{x} ^= True",
+    ), "bool"),
     "branches": Group(3, "number", "same", (
         "{x} * 2 if {test} else {x} - 1", "{v} = {x}\nif {test}:\n    {v} = {v} + 1\nelse:\n    {v} = {v} * {v}", "{x} + (1 if {test} and {x}.ndim else 2)",
         "{v} = {x} * 1\nif not {test}:\n    {v} += 1", "{x} * {{True: 2, False: 3}}[bool({test})]",

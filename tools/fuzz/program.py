@@ -86,6 +86,8 @@ class Input:
             array = np.asarray(numbers.integers(0 if self.dtype == "uint8" else -5, 6, shape)).astype(self.dtype)
         else:
             array = np.asarray(numbers.normal(size=shape))
+            if "complex" in self.dtype:
+                array = array + 1j * numbers.normal(size=shape)
             array = np.asarray(np.round(array * 4) / 4 if self.rounded else array).astype(getattr(segue, self.dtype).numpy)
         return LAYOUTS[self.layout](array)
 

@@ -19,7 +19,7 @@ from .program import LAYOUTS, Call, Input, Program, Variable
 
 LIMIT = 1e3  # of any number, so that no tolerance becomes meaningless
 ERRORS = (RuntimeError, ValueError, IndexError, TypeError, KeyError, AttributeError)
-DTYPES = ("float32",) * 7 + ("float64",) * 2 + ("float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool")
+DTYPES = ("float32",) * 7 + ("float64",) * 2 + ("float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128")
 
 
 class Refused(Exception):
@@ -54,7 +54,7 @@ class Writer:
             dims = tuple(None if choose.random() < 0.2 else d for d in places)
             dtype = choose.choice(DTYPES)
             layout = choose.choice(["plain"] * 6 + list(LAYOUTS))
-            roles = ("leaf", "leaf", "leaf", "inner", "plain", "plain") if "float" in dtype else ("plain",)
+            roles = ("leaf", "leaf", "leaf", "inner", "plain", "plain") if "float" in dtype or "complex" in dtype else ("plain",)
             role = choose.choice(roles) if i == 0 or choose.random() < 0.9 else "array"
             twin = choose.randrange(i) if i and choose.random() < 0.06 else None
             self.program.inputs.append(Input(dims, dtype, layout, role, choose.randrange(2**31), choose.random() < 0.4, twin))
@@ -262,6 +262,16 @@ def an_array(w: Writer, x: Any) -> str:
     return w.choose.choice(names)
 
 
+def name_of(w: Writer, x: Any) -> str:
+    return next(v.name for v in w.variables if w.values[v.name] is x)
+
+
+def a_square(w: Writer, x: Any) -> str:
+    """A symmetric positive definite matrix, well away from singular ones."""
+    name = name_of(w, x)
+    return f"(segue.tanh({name}).mT @ segue.tanh({name}) / {max(x.shape[-2], 1)} + segue.eye({x.shape[-1]}, dtype={name}.dtype))"
+
+
 HOLES: dict[str, Callable[[Writer, Any], str]] = {
     "n": lambda w, x: w.choose.choice(("2", "-1", "0.5", "3.0", "1.25", "-0.75")),
     "d": a_dim,
@@ -274,9 +284,9 @@ HOLES: dict[str, Callable[[Writer, Any], str]] = {
     "places": some_places,
     "forward": lambda w, x: some_places(w, x, backward=False),
     "dtype": lambda w, x: w.choose.choice(("float32", "float64", "float32", "float16", "bfloat16")),
-    "filter": lambda w, x: f"segue.linspace(-1, 1, {18}).reshape(2, 1, 3, 3).to({{}}.dtype)".format(next(v.name for v in w.variables if w.values[v.name] is x)),
-    "square": lambda w, x: "(segue.tanh({0}).mT @ segue.tanh({0}) / {1} + segue.eye({2}, dtype={0}.dtype))".format(
-        next(v.name for v in w.variables if w.values[v.name] is x), max(x.shape[-2], 1), x.shape[-1]),
+    "filter": lambda w, x: f"segue.linspace(-1, 1, 18).reshape(2, 1, 3, 3).to({name_of(w, x)}.dtype)",
+    "square": a_square,
+    "apart": lambda w, x: a_square(w, x) + f".add(segue.diag(segue.arange({x.shape[-1]}, dtype={name_of(w, x)}.dtype) * 3))",
     "test": a_test,
     "model": a_model,
     "optimizer": an_optimizer,
