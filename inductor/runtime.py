@@ -87,8 +87,14 @@ def set_threads(count: int) -> None:
 
 
 def pool_state() -> dict[str, int]:
-    """cached_bytes, live_bytes, limit_bytes of the memory pool, and how many blocks were fresh and reused."""
+    """cached_bytes, live_bytes, limit_bytes of the memory pool, how many blocks were fresh and reused, and peak_bytes, the most that lived at once
+    since `forget_peak()`."""
     return extension(_runtime).pool_state()
+
+
+def forget_peak() -> None:
+    """Start a new measurement of the pool's peak."""
+    extension(_runtime).forget_peak()
 
 
 def trim_pool() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +19,7 @@ import segue
 from segue.inductor import cache
 
 from . import doctor, house
-from .bench import calls, eager, gpt, memory, start, steps
+from .bench import calls, eager, gpt, memory, peaks, start, steps
 from .demo import main as demo
 from .fuzz import command as fuzz
 
@@ -99,35 +99,63 @@ def run_fuzz(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def bench_start(options: argparse.Namespace) -> Table:
+    """The start of a fresh process."""
+    rows = ((what, f"{seconds:.3f}") for what, seconds in start.measure(options.repeat))
+    return _table("start: the demo's GPT, whole step", ("a fresh process", "seconds"), rows)
+
+
+def bench_calls(options: argparse.Namespace) -> Table:
+    """Calls, guards and captures."""
+    return _table("what a compiled function costs besides its work", ("what", "median", ""), calls.measure(options.repeat))
+
+
+def bench_gpt(options: argparse.Namespace) -> Table:
+    """The demo's GPT, three ways."""
+    rows = ((way, f"{milliseconds:.1f}", f"{ratio:.2f}") for way, milliseconds, ratio in gpt.measure(options.steps, options.repeat))
+    return _table("training steps of the demo's GPT", ("way", "ms a step", "times as fast as eager"), rows)
+
+
+def bench_steps(options: argparse.Namespace) -> Table:
+    """Training steps beside PyTorch's and JAX's."""
+    rows = steps.measure(options.repeat, options.steps, options.only or tuple(steps.WORKLOADS))
+    return _table("training steps, one thread: processor time", ("workload", "way", "ms a step", "ours / its"), rows)
+
+
+def bench_peaks(options: argparse.Namespace) -> Table:
+    """The memory of training steps."""
+    found = peaks.measure(options.root, options.only or ())
+    rows = ((name, f"{eagerly:,}", f"{compiled:,}", f"{compiled / eagerly:.2f}") for name, eagerly, compiled in found)
+    return _table("most bytes that a training step takes at once", ("program", "eager", "whole step compiled", "ratio"), rows)
+
+
+def bench_eager(options: argparse.Namespace) -> Table:
+    """Eager operators on small tensors."""
+    found = eager.measure(options.repeat)
+    rows = ((name, *(f"{microseconds:.2f}" for microseconds in times.values())) for name, times in found)
+    return _table("microseconds a call on a 4 by 4 float32 tensor, the best of all rounds", ("operator", *found[0][1]), rows)
+
+
+BENCHES: dict[str, Callable[[argparse.Namespace], Table | str]] = {
+    "start": bench_start, "calls": bench_calls, "gpt": bench_gpt, "steps": bench_steps, "peaks": bench_peaks, "eager": bench_eager,
+    "memory": lambda options: memory.markdown(memory.measure()),
+}  # fmt: skip
+
+
 def run_bench(options: argparse.Namespace) -> int:
     """Print one table of timings, or of bytes."""
-    if options.what == "memory":
-        print(memory.markdown(memory.measure()))
-        return 0
-    if options.what == "eager":
-        rows = eager.measure(options.repeat)
-        table = Table("operator", *rows[0][1], title="microseconds a call on a 4 by 4 float32 tensor, the best of all rounds")
-        for name, found in rows:
-            table.add_row(name, *(f"{microseconds:.2f}" for microseconds in found.values()))
-        Console().print(table)
-        return 0
-    if options.what == "start":
-        table = Table("a fresh process", "seconds", title="start: the demo's GPT, whole step")
-        for what, seconds in start.measure(options.repeat):
-            table.add_row(what, f"{seconds:.3f}")
-    elif options.what == "steps":
-        table = Table("workload", "way", "ms a step", "ours / its", title="training steps, one thread: processor time")
-        for cells in steps.measure(options.repeat, options.steps, options.only or tuple(steps.WORKLOADS)):
-            table.add_row(*cells)
-    elif options.what == "calls":
-        table = Table("what", "median", "", title="what a compiled function costs besides its work")
-        for row in calls.measure(options.repeat):
-            table.add_row(*row)
+    found = BENCHES[options.what](options)
+    if isinstance(found, str):
+        print(found)
     else:
-        table = Table("way", "ms a step", "times as fast as eager", title="training steps of the demo's GPT")
-        for way, milliseconds, ratio in gpt.measure(options.steps, options.repeat):
-            table.add_row(way, f"{milliseconds:.1f}", f"{ratio:.2f}")
-    Console().print(table)
+        Console().print(found)
     return 0
 
 
@@ -145,7 +173,10 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
     "demo": (run_demo, "train two models three ways each and compare"),
     "doctor": (run_doctor, "say what segue finds on this machine"),
     "cache": (run_cache, "show the disk cache, or empty it"),
-    "bench": (run_bench, "time the start of a process, calls and captures, or the steps of the demo's GPT, or count what training keeps for the backward"),
+    "bench": (
+        run_bench,
+        "time the start of a process, calls and captures, training steps beside other libraries' and their memory, or count what training keeps",
+    ),
     "house": (run_house, "the table of the source tree and its rules"),
     "fuzz": (run_fuzz, "random programs: eager, interpreted and compiled must agree"),
     "minimise": (run_minimise, "cut the failing program of a seed down to what its failure needs"),
@@ -160,10 +191,11 @@ def parser() -> argparse.ArgumentParser:
     made = {name: commands.add_parser(name, help=text, description=text) for name, (_, text) in COMMANDS.items()}
     made["demo"].add_argument("--quick", action="store_true", help="a few steps only, no targets of accuracy")
     made["cache"].add_argument("--clear", action="store_true", help="remove everything in it")
-    made["bench"].add_argument("what", choices=("start", "calls", "gpt", "steps", "memory", "eager"), help="what is measured")
+    made["bench"].add_argument("what", choices=tuple(BENCHES), help="what is measured")
     made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt and steps (default: 20)")
-    made["bench"].add_argument("--only", action="append", choices=tuple(steps.WORKLOADS), help="a workload of steps; may be repeated (default: all)")
+    made["bench"].add_argument("--only", action="append", help="a workload of steps, or a program of peaks; may be repeated (default: all)")
+    made["bench"].add_argument("--root", type=Path, default=Path.cwd(), help="the source tree, for peaks (default: here)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
     made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")
     made["fuzz"].add_argument("--minimise", action="store_true", help="cut down each program that differs")

@@ -1,14 +1,17 @@
-"""The bench of training steps: its workloads are the same in segue and PyTorch, its table says what is met, missed or not there."""
+"""The benches of training steps: workloads are the same in segue and PyTorch, the table says what is met, missed or not there, and peaks of memory."""
 
 import importlib.util
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import segue
 from segue.tools import cli
-from segue.tools.bench import steps, workloads
+from segue.tools.bench import peaks, steps, workloads
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.torch
@@ -77,3 +80,14 @@ def test_the_table_judges_and_names_what_is_missing(monkeypatch, capsys):
 def test_a_failing_process_says_why():
     with pytest.raises(RuntimeError, match="segue.*: .*KeyError"):
         steps.Process("nothing", steps.OURS, "")
+
+
+def test_a_whole_step_takes_no_more_memory_than_eager(monkeypatch, capsys):
+    monkeypatch.setitem(peaks.EXAMPLES, "burgers", {"inner": 50, "boundary": 10})
+    found = peaks.measure(ROOT, ["vae", "burgers"])
+    assert [name for name, _, _ in found] == ["vae", "burgers"]
+    assert all(0 < compiled <= eagerly for _, eagerly, compiled in found), found
+    monkeypatch.setattr(peaks, "peak", lambda train, compiled: 1 + compiled)
+    assert cli.main(["bench", "peaks", "--root", str(ROOT)]) == 0
+    out = capsys.readouterr().out
+    assert out.count("2.00") == len(list((ROOT / "tests/models/programs").glob("*.py"))) - 1 + len(peaks.EXAMPLES)  # one program has no step

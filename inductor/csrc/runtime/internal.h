@@ -29,8 +29,9 @@ template <class Body> void parallel(int64_t count, int64_t grain, Body body) {
 /* memory.cpp */
 void* acquire(int64_t bytes);
 void release(void* block);
-struct PoolState { int64_t cached_bytes, live_bytes, limit_bytes, fresh, reused; };
+struct PoolState { int64_t cached_bytes, live_bytes, peak_bytes, limit_bytes, fresh, reused; };  /* peak: of the live ones */
 PoolState pool_state();
+void forget_peak();
 void set_pool_limit(int64_t bytes);
 void set_huge_pages(bool wanted);
 void trim_pool();

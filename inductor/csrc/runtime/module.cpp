@@ -41,10 +41,13 @@ static PyObject* set_pool_limit(PyObject*, PyObject* argument) {
 }
 static PyObject* pool_state(PyObject*, PyObject*) {
     segue_rt::PoolState now = segue_rt::pool_state();
-    return Py_BuildValue("{s:L,s:L,s:L,s:L,s:L}", "cached_bytes", static_cast<long long>(now.cached_bytes), "live_bytes",
-            static_cast<long long>(now.live_bytes),
-                         "limit_bytes", static_cast<long long>(now.limit_bytes), "fresh", static_cast<long long>(now.fresh), "reused",
-                         static_cast<long long>(now.reused));
+    return Py_BuildValue("{s:L,s:L,s:L,s:L,s:L,s:L}", "cached_bytes", static_cast<long long>(now.cached_bytes), "live_bytes",
+                         static_cast<long long>(now.live_bytes), "peak_bytes", static_cast<long long>(now.peak_bytes), "limit_bytes",
+                         static_cast<long long>(now.limit_bytes), "fresh", static_cast<long long>(now.fresh), "reused", static_cast<long long>(now.reused));
+}
+static PyObject* forget_peak(PyObject*, PyObject*) {
+    segue_rt::forget_peak();
+    Py_RETURN_NONE;
 }
 static PyObject* trim_pool(PyObject*, PyObject*) {
     segue_rt::trim_pool();
@@ -57,7 +60,8 @@ static PyMethodDef methods[] = {
     {"load_blas", load_blas, METH_O, "Use the CBLAS of scipy-openblas32 at this path. Raises OSError."},
     {"set_huge_pages", set_huge_pages, METH_O, "Whether large blocks ask for huge pages."},
     {"set_pool_limit", set_pool_limit, METH_O, "Most bytes that free blocks may hold."},
-    {"pool_state", pool_state, METH_NOARGS, "cached_bytes, live_bytes, limit_bytes, and how many blocks were fresh and reused."},
+    {"pool_state", pool_state, METH_NOARGS, "cached_bytes, live_bytes, peak_bytes, limit_bytes, and how many blocks were fresh and reused."},
+    {"forget_peak", forget_peak, METH_NOARGS, "Start a new measurement of peak_bytes."},
     {"trim_pool", trim_pool, METH_NOARGS, "Give the free blocks back to the system."},
     {nullptr, nullptr, 0, nullptr}};
 static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "segue.inductor._runtime", "The run-time library of generated code.", -1, methods,

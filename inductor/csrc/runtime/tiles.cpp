@@ -191,7 +191,7 @@ static int64_t convolve(const segue_convolution& call, bool turned) {
     });
     Failure failure;
     parallel(planes * parts, 1, [&](int64_t begin, int64_t end) {
-        Scratch<float> room(e.padded ? e.channels * e.height(span) * e.width : 0), panels(DEPTH * e.block());
+        Scratch<float> room(e.padded ? e.channels * e.height(span) * e.width : 0), panels(least(DEPTH, e.unfolded) * least(e.block(), divide_up(span * call.out_size[2], LANES) * LANES));
         if (!room.get() || !panels.get()) return failure.set(SEGUE_ERROR_MEMORY);
         for (int64_t unit = begin; unit < end; ++unit) {
             const int64_t plane = unit / parts, group = plane % call.groups, row = unit % parts * span, high = least(span, rows - row);
