@@ -14,7 +14,7 @@ from ..eager.ops.definition import Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Node, nodes_in
 from ..graph.symbolic import SymInt
 from .expressions import Index, Variable, flatten, index, same, size_of
-from .loops import Trace, Value
+from .loops import BOOL, Trace, Value
 from .units import is_contiguous, shape_of
 
 COPIES = frozenset({"clone", "contiguous"})
@@ -112,10 +112,11 @@ class Evaluator:
 
     def operand(self, argument: Any, place: tuple[Index, ...], shape: tuple) -> Any:
         """A pointwise operand at an index of the result: dimensions of size one are broadcast."""
-        if not isinstance(argument, Node):
-            return self.trace.constant(argument)
-        if isinstance(argument.value, SymInt):
-            return self.trace.constant(argument.value)
+        number = argument.value if isinstance(argument, Node) else argument
+        if isinstance(number, SymInt) and self.trace.result_dtype is BOOL:
+            return number  # a comparison is made in the dtype of what the size is compared with
+        if not isinstance(argument, Node) or isinstance(number, SymInt):
+            return self.trace.constant(number)
         own = shape_of(argument)
         lead = len(shape) - len(own)
         at = tuple(index(0) if size == 1 or not same(size, full) else i for i, size, full in zip(place[lead:], own, shape[lead:]))

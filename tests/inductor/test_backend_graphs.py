@@ -184,6 +184,22 @@ def test_random_numbers_are_those_of_eager_mode():
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [segue.float32, segue.float64, segue.float16, segue.int64, segue.int8])
+def test_a_size_is_compared_as_a_number(dtype):
+    """Not as the truth value that the result is."""
+
+    def compared(x):
+        size = x.shape[0]
+        values = segue.arange(size).to(dtype)
+        return values < size // 2, values >= size - 2, values == size // 3, size // 2 > values, segue.where(values != size - 1, values, size)
+
+    run = segue.compile(compared, dynamic=True)
+    for size in (9, 33):
+        x = segue.zeros(size)
+        for found, expected in zip(run(x), compared(x)):
+            assert found.tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("dtype", [segue.float16, segue.bfloat16, segue.float32, segue.float64])
 def test_uniform_numbers_have_as_many_bits_as_their_dtype(dtype):
     """Rounding more bits would give other numbers, and sometimes 1."""
