@@ -70,7 +70,8 @@ __all__ = [
 class GuardSet:
     """All guards of one compiled frame, in the order in which they were made, each fact once.
 
-    The engine fetches each path once a check, walks the guards in this order, and tries the one that failed last first.
+    The engine fetches each path once a check, walks the guards in this order, and tries the one that failed last first. While what the guards read
+    through is as it was when all of them held, it tests only those that no stamp answers for (csrc/memo.c).
     """
 
     __slots__ = ("guards",)

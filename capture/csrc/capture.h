@@ -105,7 +105,9 @@ extern PyTypeObject Compiled_Type, Disabled_Type;
     X(passed, "frames of a kind that is never compiled")                 \
     X(refused, "frames or entries that did not meet a precondition")     \
     X(unsatisfied, "new entries whose guards fail on their own frame")   \
-    X(guard_checks, "guard sets that were walked")
+    X(guard_checks, "guard sets that were checked")                      \
+    X(guards_tested, "guards that were tested for it")                   \
+    X(guards_remembered, "guards that nothing had touched since they were tested")
 
 typedef struct {
 #define X(name, doc) Py_ssize_t name;

@@ -181,6 +181,9 @@ TEST(test_tensor)
     if (facts->generic) {
         return ask_python(check, value);
     }
+    if (tensor_plainly_holds(value, facts)) {
+        return 1;
+    }
     int holds = array_of(value, &array);
     if (holds <= 0) {
         return holds;
@@ -476,22 +479,23 @@ static const struct {
     const char *name;
     Test test;
     int (*build)(Check *check);
+    Settle settle; /* NULL: tested on each walk */
 } kinds[] = {
-    {"type_is", test_type_is, build_type},
-    {"is", test_is, build_is},
-    {"equals", test_equals, build_nothing},
-    {"is_none", test_is_none, build_flag},
-    {"length_is", test_length_is, build_length},
-    {"dict_keys", test_dict_keys, build_keys},
-    {"has_key", test_has_key, build_membership},
-    {"has_attribute", test_has_attribute, build_membership},
-    {"has_entry", test_has_entry, build_entry},
-    {"cell_is_empty", test_cell_is_empty, build_nothing},
-    {"tensor", test_tensor, build_tensor},
-    {"aliasing", test_aliasing, build_partition},
-    {"same_objects", test_same_objects, build_partition},
-    {"relation", NULL, build_relation} /* which chooses the test */,
-    {"predicate", test_predicate, build_nothing},
+    {"type_is", test_type_is, build_type, settle_type},
+    {"is", test_is, build_is, settle_is},
+    {"equals", test_equals, build_nothing, settle_equals},
+    {"is_none", test_is_none, build_flag, settle_known},
+    {"length_is", test_length_is, build_length, settle_length},
+    {"dict_keys", test_dict_keys, build_keys, settle_keys},
+    {"has_key", test_has_key, build_membership, settle_has_key},
+    {"has_attribute", test_has_attribute, build_membership, NULL},
+    {"has_entry", test_has_entry, build_entry, settle_has_entry},
+    {"cell_is_empty", test_cell_is_empty, build_nothing, NULL},
+    {"tensor", test_tensor, build_tensor, settle_tensor},
+    {"aliasing", test_aliasing, build_partition, NULL},
+    {"same_objects", test_same_objects, build_partition, settle_known},
+    {"relation", NULL, build_relation, NULL} /* which chooses the test */,
+    {"predicate", test_predicate, build_nothing, NULL},
 };
 
 int check_build(Check *check, PyObject *kind)
@@ -499,6 +503,7 @@ int check_build(Check *check, PyObject *kind)
     for (size_t i = 0; PyUnicode_Check(kind) && i < sizeof kinds / sizeof *kinds; i++) {
         if (PyUnicode_CompareWithASCIIString(kind, kinds[i].name) == 0) {
             check->test = kinds[i].test;
+            check->settle = kinds[i].settle;
             return kinds[i].build(check);
         }
     }

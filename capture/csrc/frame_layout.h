@@ -11,6 +11,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <internal/pycore_dict.h>
+
 #if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED) && !defined(PYPY_VERSION)
 #define SEGUE_FRAMES_KNOWN 1
 #include <internal/pycore_frame.h>
@@ -36,6 +38,39 @@ typedef struct Frame Frame;
 #define lookup_attribute(object, name, result) PyObject_GetOptionalAttr(object, name, result)
 #else
 #define lookup_attribute(object, name, result) _PyObject_LookupAttr(object, name, result)
+#endif
+
+/* Whether all keys of a dict are of type str, so that a look-up runs no Python. */
+static inline int dict_has_text_keys(PyObject *dict)
+{
+    return PyDict_Check(dict) && ((PyDictObject *)dict)->ma_keys->dk_kind != DICT_KEYS_GENERAL;
+}
+
+/* Whether a dict lies in its object: from 3.13 on the attributes of such an object are written without its watchers being told. Then 0 says that it
+   could not be moved out, which changes neither the dict nor what is in it. */
+#if PY_VERSION_HEX >= 0x030d0000
+static inline int dict_is_embedded(PyObject *dict)
+{
+    PyDictValues *values = ((PyDictObject *)dict)->ma_values;
+    return values != NULL && values->embedded;
+}
+
+static inline int dict_moves_out(PyObject *object, PyObject *dict)
+{
+    if (dict_is_embedded(dict)) {
+        PyObject *name = PyUnicode_InternFromString("__dict__");
+        PyObject *descriptor = name == NULL ? NULL : _PyType_Lookup(Py_TYPE(object), name);
+        if (descriptor != NULL && Py_IS_TYPE(descriptor, &PyGetSetDescr_Type)) { /* the interpreter's own, which detaches what was there */
+            Py_TYPE(descriptor)->tp_descr_set(descriptor, object, dict);
+        }
+        Py_XDECREF(name);
+        PyErr_Clear();
+    }
+    return !dict_is_embedded(dict);
+}
+#else
+static inline int dict_is_embedded(PyObject *dict) { return 0; }
+static inline int dict_moves_out(PyObject *object, PyObject *dict) { return 1; }
 #endif
 
 /* Whether a weak reference is alive and leads to `object`. */

@@ -1,53 +1,109 @@
-/* Program: the guards of one entry as the engine walks them. Each path is fetched once a walk, when a check first needs it. */
+/* Program: the guards of one entry as the engine walks them. Each path is fetched once a walk, when a check first needs it; while the memo of an
+   earlier walk stands (memo.c), only what it leaves open is walked. */
 #include "program.h"
 
-enum { ON_STACK = 128 };
+static int alone(const Program *self) { return self->running == 1; }
 
-static int run_checks(Program *self, Walk *walk)
+static int test_one(Program *self, Walk *walk, Py_ssize_t position)
+{
+    COUNT(guards_tested);
+    return self->checks[position].test(&self->checks[position], walk);
+}
+
+static int run_checks(Program *self, Walk *walk, Py_ssize_t *failed)
 {
     for (Py_ssize_t i = 0; i < self->check_count; i++) {
-        Py_ssize_t position = self->order[i];
-        int holds = self->checks[position].test(&self->checks[position], walk);
-        if (holds > 0) {
-            continue;
+        int holds = test_one(self, walk, self->order[i]);
+        if (holds <= 0) {
+            *failed = self->order[i];
+            return holds;
         }
-        self->last_failed = position;
-        if (holds == 0 && i > 0 && self->running == 1) { /* this one first, next time */
-            memmove(self->order + 1, self->order, (size_t)i * sizeof *self->order);
-            self->order[0] = position;
-        }
-        return holds;
     }
     return 1;
+}
+
+/* A check failed: it is the first one, next time. */
+static void put_first(Program *self, Py_ssize_t position)
+{
+    Py_ssize_t i = 0;
+    while (self->order[i] != position) {
+        i++;
+    }
+    memmove(self->order + 1, self->order, (size_t)i * sizeof *self->order);
+    self->order[0] = position;
+}
+
+static void release_fetched(Program *self, Walk *walk)
+{
+    for (Py_ssize_t i = 0; i < self->node_count; i++) {
+        Py_CLEAR(walk->fetched[i]);
+    }
+}
+
+static int walk_all(Program *self, Walk *walk, int stood, Py_ssize_t *failed)
+{
+    int holds = run_checks(self, walk, failed);
+    if (holds > 0 && alone(self) && !self->cleared) {
+        self->memo = self->memo == NULL ? memo_new(self) : self->memo;
+        if (self->memo != NULL) {
+            memo_learn(self->memo, walk, stood);
+        }
+    }
+    release_fetched(self, walk);
+    return holds;
+}
+
+static int walk_open(Program *self, Walk *walk, Py_ssize_t *failed)
+{
+    int holds = memo_test(self->memo, walk, failed);
+    memo_release(self->memo, walk);
+    return holds;
+}
+
+static int walk(Program *self, Walk *walk, Py_ssize_t *failed)
+{
+    int trusted = self->memo != NULL && memo_trusted(self->memo);
+    if (trusted && self->failing) { /* what failed last says it soonest */
+        *failed = self->order[0];
+        int holds = test_one(self, walk, *failed);
+        release_fetched(self, walk);
+        if (holds <= 0) {
+            return holds;
+        }
+    }
+    int stood = self->memo != NULL && memo_stands(self->memo, walk->values);
+    return stood && trusted ? walk_open(self, walk, failed) : walk_all(self, walk, stood, failed);
 }
 
 int program_check(PyObject *object, const FrameValues *values)
 {
     Program *self = (Program *)object;
-    PyObject *on_stack[ON_STACK];
-    Walk walk = {self, values, on_stack};
     if (self->cleared) {
         return 0;
     }
     if (self->code != (PyObject *)values->code && program_bind(object, values->code) < 0) {
         return swallow();
     }
-    if (self->node_count > ON_STACK) {
-        walk.fetched = PyMem_Malloc((size_t)self->node_count * sizeof(PyObject *));
-        if (walk.fetched == NULL) {
-            return 0;
-        }
+    Walk current = {self, values, self->running ? PyMem_Calloc((size_t)self->node_count + 1, sizeof(PyObject *)) : self->fetched};
+    if (current.fetched == NULL) {
+        return 0;
     }
-    memset(walk.fetched, 0, (size_t)self->node_count * sizeof(PyObject *));
     Py_INCREF(self);
     self->running++;
-    int holds = run_checks(self, &walk);
-    self->running--;
-    for (Py_ssize_t i = 0; i < self->node_count; i++) {
-        Py_XDECREF(walk.fetched[i]);
+    Py_ssize_t failed = -1;
+    int holds = walk(self, &current, &failed);
+    if (holds <= 0) {
+        self->last_failed = failed;
     }
-    if (walk.fetched != on_stack) {
-        PyMem_Free(walk.fetched);
+    if (alone(self)) {
+        self->failing = holds == 0;
+        if (holds == 0) {
+            put_first(self, failed);
+        }
+    }
+    self->running--;
+    if (current.fetched != self->fetched) {
+        PyMem_Free(current.fetched);
     }
     Py_DECREF(self);
     return holds;
@@ -64,6 +120,9 @@ int program_bind(PyObject *object, PyCodeObject *code)
         return -1;
     }
     Py_CLEAR(self->code);
+    if (self->memo != NULL) {
+        memo_forget(self->memo);
+    }
     for (Py_ssize_t i = 0; i < self->node_count; i++) {
         if (step_bind(&self->nodes[i], code) < 0) {
             return -1;
@@ -83,13 +142,15 @@ static int build_node(Program *self, Py_ssize_t position, PyObject *row)
         return -1;
     }
     node->argument = Py_NewRef(argument);
-    node->step = step_named(kind);
-    if (node->step == NULL) {
+    if (step_named(node, kind) < 0) {
         return -1;
     }
     if (node->parent >= position || node->parent < -1) {
         PyErr_SetString(PyExc_ValueError, "a source stands before its base");
         return -1;
+    }
+    if (node->parent >= 0) {
+        self->nodes[node->parent].parental = 1;
     }
     return step_prepare(node, kind);
 }
@@ -128,7 +189,8 @@ static int build(Program *self, PyObject *nodes, PyObject *checks)
     self->nodes = PyMem_Calloc((size_t)node_count + 1, sizeof(Node));
     self->checks = PyMem_Calloc((size_t)check_count + 1, sizeof(Check));
     self->order = PyMem_Calloc((size_t)check_count + 1, sizeof(Py_ssize_t));
-    if (self->nodes == NULL || self->checks == NULL || self->order == NULL) {
+    self->fetched = PyMem_Calloc((size_t)node_count + 1, sizeof(PyObject *));
+    if (self->nodes == NULL || self->checks == NULL || self->order == NULL || self->fetched == NULL) {
         PyErr_NoMemory();
         return -1;
     }
@@ -181,13 +243,17 @@ static int program_traverse(Program *self, visitproc visit, void *arg)
         Py_VISIT(self->checks[i].weak);
     }
     Py_VISIT(self->code);
-    return 0;
+    return self->memo == NULL ? 0 : memo_traverse(self->memo, visit, arg);
 }
 
 static int program_clear(Program *self)
 {
     if (self->running) {
         return 0;
+    }
+    if (self->memo != NULL) {
+        memo_free(self->memo);
+        self->memo = NULL;
     }
     Py_ssize_t nodes = self->node_count, checks = self->check_count;
     self->node_count = self->check_count = 0;
@@ -210,6 +276,7 @@ static void program_dealloc(Program *self)
     PyMem_Free(self->nodes);
     PyMem_Free(self->checks);
     PyMem_Free(self->order);
+    PyMem_Free(self->fetched);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -230,6 +297,8 @@ static PyObject *program_failed(Program *self, void *ignored)
     return self->last_failed < 0 ? Py_NewRef(Py_None) : Py_NewRef(self->checks[self->last_failed].guard);
 }
 
+static PyObject *program_memo(Program *self, void *ignored) { return self->memo == NULL ? Py_NewRef(Py_None) : memo_figures(self->memo); }
+
 static PyMethodDef program_methods[] = {
     {"check", program_py_check, METH_O, "check(frame_view) -> bool: whether every guard holds."},
     {NULL},
@@ -237,6 +306,7 @@ static PyMethodDef program_methods[] = {
 
 static PyGetSetDef program_getset[] = {
     {"last_failed", (getter)program_failed, NULL, "the guard that failed last, or None", NULL},
+    {"memo", (getter)program_memo, NULL, "how many things an unchanged check compares and tests, or None while nothing is remembered", NULL},
     {NULL},
 };
 
@@ -254,4 +324,4 @@ PyTypeObject Program_Type = {
     .tp_getset = program_getset,
 };
 
-int engine_ready(void) { return sources_ready(); }
+int engine_ready(void) { return arrays_ready(); }

@@ -1,10 +1,5 @@
-/* Paths to values: each kind of Source as one C function, by the name that sources.py gives it. Also the layout of tensors and arrays. */
-#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+/* Paths to values: each kind of Source as one C function, by the name that sources.py gives it. */
 #include "program.h"
-#include <numpy/arrayobject.h>
-#include <structmember.h>
-
-static PyObject *name_requires_grad, *name_is_leaf, *name_shape, *name_strides, *name_itemsize;
 
 int swallow(void)
 {
@@ -142,146 +137,6 @@ FUNCTION_PART(step_closure, PyFunction_GET_CLOSURE)
 
 STEP(step_cell_contents) { return give(PyCell_Check(base) ? PyCell_GET(base) : NULL, result); }
 
-/* ---- tensors and arrays ---------------------------------------------------------------------------------------------- */
-
-int is_ndarray(PyObject *value) { return PyArray_CheckExact(value); }
-
-enum { SLOT_DATA, SLOT_REQUIRES_GRAD, SLOT_BASE, SLOT_EDGE, SLOT_HOOKS, SLOTS };
-
-static PyObject *slot_names[SLOTS];
-
-/* The place of a slot in instances of a type: found once through the member descriptor. 0 when the type has no such slot. */
-static Py_ssize_t slot_offset(PyTypeObject *type, int which)
-{
-    static struct {
-        PyTypeObject *type; /* strong */
-        unsigned int version;
-        Py_ssize_t offset;
-    } known[SLOTS][4];
-    static unsigned next;
-    for (int i = 0; i < 4; i++) {
-        if (known[which][i].type == type && known[which][i].version == type->tp_version_tag) {
-            return known[which][i].offset;
-        }
-    }
-    PyObject *descriptor = _PyType_Lookup(type, slot_names[which]);
-    Py_ssize_t offset = 0;
-    if (descriptor != NULL && Py_IS_TYPE(descriptor, &PyMemberDescr_Type) && ((PyMemberDescrObject *)descriptor)->d_member->type == T_OBJECT_EX) {
-        offset = ((PyMemberDescrObject *)descriptor)->d_member->offset;
-    }
-    if (type->tp_version_tag != 0) {
-        int place = (int)(next++ % 4);
-        Py_XSETREF(known[which][place].type, (PyTypeObject *)Py_NewRef(type));
-        known[which][place].version = type->tp_version_tag;
-        known[which][place].offset = offset;
-    }
-    return offset;
-}
-
-/* What a slot holds (borrowed), or NULL when it is empty or the type has no such slot. */
-static PyObject *slot_value(PyObject *object, int which)
-{
-    Py_ssize_t offset = slot_offset(Py_TYPE(object), which);
-    return offset > 0 ? *(PyObject **)((char *)object + offset) : NULL;
-}
-
-static int ask_attribute(PyObject *tensor, PyObject *name) /* 1, 0, 2 for no answer, -1 */
-{
-    PyObject *value = PyObject_GetAttr(tensor, name);
-    int answer = value == NULL ? -1 : PyObject_IsTrue(value);
-    Py_XDECREF(value);
-    return answer < 0 ? (swallow() < 0 ? -1 : 2) : answer;
-}
-
-int tensor_requires_grad(PyObject *tensor)
-{
-    PyObject *flag = slot_value(tensor, SLOT_REQUIRES_GRAD), *base = slot_value(tensor, SLOT_BASE);
-    if (flag != NULL && base == Py_None) { /* a view asks its base first: that is Python's */
-        return flag == Py_True ? 1 : flag == Py_False ? 0 : PyObject_IsTrue(flag);
-    }
-    return ask_attribute(tensor, name_requires_grad);
-}
-
-/* Whether a tensor came from no operation and nobody hooks its gradient. */
-int tensor_is_leaf(PyObject *tensor)
-{
-    PyObject *edge = slot_value(tensor, SLOT_EDGE), *hooks = slot_value(tensor, SLOT_HOOKS);
-    if (hooks != NULL && hooks != Py_None) {
-        return 0;
-    }
-    return edge != NULL ? edge == Py_None : ask_attribute(tensor, name_is_leaf);
-}
-
-int array_of(PyObject *value, PyObject **result)
-{
-    if (PyArray_CheckExact(value)) {
-        *result = Py_NewRef(value);
-        return 1;
-    }
-    PyObject *data = slot_value(value, SLOT_DATA);
-    if (data != NULL) {
-        *result = Py_NewRef(data);
-        return 1;
-    }
-    int found = lookup_attribute(value, slot_names[SLOT_DATA], result);
-    if (found > 0) {
-        return 1;
-    }
-    *result = Py_NewRef(value);
-    if (found < 0 && swallow() < 0) {
-        Py_CLEAR(*result);
-        return -1;
-    }
-    return 1;
-}
-
-/* An int attribute of any array: `array.shape[dim]`, or the like. 1, 0, -1; -2 when it does not fit. */
-static int generic_number(PyObject *array, PyObject *name, Py_ssize_t dim, Py_ssize_t *result)
-{
-    PyObject *tuple = PyObject_GetAttr(array, name);
-    PyObject *item = tuple == NULL ? NULL : dim < 0 ? Py_NewRef(tuple) : PySequence_GetItem(tuple, dim);
-    Py_XDECREF(tuple);
-    if (item == NULL) {
-        return swallow();
-    }
-    *result = PyNumber_AsSsize_t(item, PyExc_OverflowError);
-    Py_DECREF(item);
-    return *result == -1 && PyErr_Occurred() ? swallow() : 1;
-}
-
-static int read_dimension(PyObject *base, Py_ssize_t dim, int stride, Py_ssize_t *result)
-{
-    PyObject *array;
-    Py_ssize_t itemsize = 1;
-    int found = array_of(base, &array);
-    if (found <= 0) {
-        return found;
-    }
-    if (dim < 0) {
-        found = 0;
-    } else if (PyArray_CheckExact(array)) {
-        PyArrayObject *exact = (PyArrayObject *)array;
-        found = dim < PyArray_NDIM(exact);
-        if (found) {
-            *result = stride ? PyArray_STRIDE(exact, (int)dim) : PyArray_DIM(exact, (int)dim);
-            itemsize = stride ? PyArray_ITEMSIZE(exact) : 1;
-        }
-    } else {
-        found = generic_number(array, stride ? name_strides : name_shape, dim, result);
-        if (found > 0 && stride) {
-            found = generic_number(array, name_itemsize, -1, &itemsize);
-        }
-    }
-    Py_DECREF(array);
-    if (found > 0 && stride) {
-        if (itemsize <= 0 || *result % itemsize != 0) {
-            return 0;
-        }
-        *result /= itemsize;
-    }
-    return found;
-}
-
 static int dimension_value(const Node *node, PyObject *base, int stride, PyObject **result)
 {
     Py_ssize_t number;
@@ -292,98 +147,49 @@ static int dimension_value(const Node *node, PyObject *base, int stride, PyObjec
 STEP(step_size) { return dimension_value(node, base, 0, result); }
 STEP(step_stride) { return dimension_value(node, base, 1, result); }
 
-int array_span(PyObject *array, uintptr_t *low, uintptr_t *high)
-{
-    if (!PyArray_CheckExact(array)) {
-        return 0;
-    }
-    PyArrayObject *exact = (PyArrayObject *)array;
-    uintptr_t first = (uintptr_t)PyArray_BYTES(exact), last = first;
-    for (int i = 0; i < PyArray_NDIM(exact); i++) {
-        Py_ssize_t size = PyArray_DIM(exact, i), reach = (size - 1) * PyArray_STRIDE(exact, i);
-        if (size == 0) {
-            *low = *high = 0;
-            return 1;
-        }
-        first += reach < 0 ? (uintptr_t)reach : 0;
-        last += reach > 0 ? (uintptr_t)reach : 0;
-    }
-    *low = first;
-    *high = last + (uintptr_t)PyArray_ITEMSIZE(exact);
-    return 1;
-}
-
-int array_facts_hold(PyObject *array, const TensorFacts *facts)
-{
-    PyArrayObject *exact = (PyArrayObject *)array;
-    if (PyArray_NDIM(exact) != facts->dimensions) {
-        return 0;
-    }
-    if ((PyObject *)PyArray_DESCR(exact) != facts->dtype) {
-        int same = PyObject_RichCompareBool((PyObject *)PyArray_DESCR(exact), facts->dtype, Py_EQ);
-        if (same <= 0) {
-            return same < 0 ? swallow() : 0;
-        }
-    }
-    for (int i = 0; i < facts->dimensions; i++) {
-        if (facts->sizes[i] >= 0 && facts->sizes[i] != PyArray_DIM(exact, i)) {
-            return 0;
-        }
-        if (facts->strides != NULL && facts->strides[i] != FREE_STRIDE && facts->strides[i] != PyArray_STRIDE(exact, i)) {
-            return 0;
-        }
-    }
-    Py_ssize_t step = facts->itemsize;
-    for (Py_ssize_t i = 0; i < facts->ordered; i++) {
-        int dim = (int)facts->order[i];
-        if (PyArray_DIM(exact, dim) != 1 && PyArray_STRIDE(exact, dim) != step) {
-            return 0;
-        }
-        step *= PyArray_DIM(exact, dim);
-    }
-    return facts->writeable < 0 || facts->writeable == !!PyArray_ISWRITEABLE(exact);
-}
-
 /* ---- the table, binding, fetching ----------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     Step step;
+    Recall recall; /* NULL: fetched on each walk */
 } steps[] = {
-    {"local", step_local},
-    {"free_cell", step_free_cell},
-    {"cell", step_cell},
-    {"global", step_global},
-    {"builtin", step_builtin},
-    {"function", step_function},
-    {"constant", step_constant},
-    {"attribute", step_attribute},
-    {"instance_dict", step_instance_dict},
-    {"type_entry", step_type_entry},
-    {"item", step_item},
-    {"dict_value", step_dict_value},
-    {"dict_key", step_dict_key},
-    {"type_of", step_type_of},
-    {"length", step_length},
-    {"function_code", step_function_code},
-    {"function_defaults", step_function_defaults},
-    {"function_kwdefaults", step_function_kwdefaults},
-    {"function_globals", step_function_globals},
-    {"closure", step_closure},
-    {"cell_contents", step_cell_contents},
-    {"size", step_size},
-    {"stride", step_stride},
+    {"local", step_local, recall_local},
+    {"free_cell", step_free_cell, recall_fetched},
+    {"cell", step_cell, recall_fetched},
+    {"global", step_global, recall_global},
+    {"builtin", step_builtin, recall_builtin},
+    {"function", step_function, recall_fetched},
+    {"constant", step_constant, recall_constant},
+    {"attribute", step_attribute, NULL},
+    {"instance_dict", step_instance_dict, recall_instance_dict},
+    {"type_entry", step_type_entry, recall_type_entry},
+    {"item", step_item, recall_item},
+    {"dict_value", step_dict_value, recall_dict_value},
+    {"dict_key", step_dict_key, recall_dict_key},
+    {"type_of", step_type_of, recall_type_of},
+    {"length", step_length, NULL},
+    {"function_code", step_function_code, recall_fetched},
+    {"function_defaults", step_function_defaults, recall_fetched},
+    {"function_kwdefaults", step_function_kwdefaults, recall_fetched},
+    {"function_globals", step_function_globals, recall_fetched},
+    {"closure", step_closure, recall_fetched},
+    {"cell_contents", step_cell_contents, recall_fetched},
+    {"size", step_size, NULL},
+    {"stride", step_stride, NULL},
 };
 
-Step step_named(PyObject *kind)
+int step_named(Node *node, PyObject *kind)
 {
     for (size_t i = 0; PyUnicode_Check(kind) && i < sizeof steps / sizeof *steps; i++) {
         if (PyUnicode_CompareWithASCIIString(kind, steps[i].name) == 0) {
-            return steps[i].step;
+            node->step = steps[i].step;
+            node->recall = steps[i].recall;
+            return 0;
         }
     }
     PyErr_Format(PyExc_ValueError, "the guard engine knows no source of kind %R", kind);
-    return NULL;
+    return -1;
 }
 
 static int needs_index(Step step) { return step == step_item || step == step_dict_key || step == step_size || step == step_stride; }
@@ -476,22 +282,4 @@ int walk_integer(Walk *walk, int position, Py_ssize_t *result)
     }
     *result = (Py_ssize_t)PyLong_AsLongLongAndOverflow(value, &overflow);
     return overflow ? -2 : 1;
-}
-
-int sources_ready(void)
-{
-    import_array1(-1);
-    static const char *const slots[SLOTS] = {"_data", "_requires_grad", "_base", "_edge", "_hooks"};
-    for (int i = 0; i < SLOTS; i++) {
-        slot_names[i] = PyUnicode_InternFromString(slots[i]);
-        if (slot_names[i] == NULL) {
-            return -1;
-        }
-    }
-    name_requires_grad = PyUnicode_InternFromString("requires_grad");
-    name_is_leaf = PyUnicode_InternFromString("is_leaf");
-    name_shape = PyUnicode_InternFromString("shape");
-    name_strides = PyUnicode_InternFromString("strides");
-    name_itemsize = PyUnicode_InternFromString("itemsize");
-    return name_requires_grad && name_is_leaf && name_shape && name_strides && name_itemsize ? 0 : -1;
 }

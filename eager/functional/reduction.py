@@ -17,9 +17,7 @@ from ..dtypes import as_dtype
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from . import kernels
 from .arguments import cast, dimension, dimensions, numpy_names, write_out
-from .fused import fused
 
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
 
@@ -190,11 +188,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return _softmax(x, dimensions(dim, x.ndim))
-
-
-@fused(kernels.softmax, kernels.softmax_backward)
-def _softmax(x: Tensor, dims: tuple) -> Tensor:
+    dims = dimensions(dim, x.ndim)
     weights = OPS["exp"](x - OPS["amax"](x, dims, True).detach())
     return weights / OPS["sum"](weights, dims, True)
 
@@ -202,11 +196,7 @@ def _softmax(x: Tensor, dims: tuple) -> Tensor:
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return _log_softmax(x, dimensions(dim, x.ndim))
-
-
-@fused(kernels.log_softmax, kernels.log_softmax_backward)
-def _log_softmax(x: Tensor, dims: tuple) -> Tensor:
+    dims = dimensions(dim, x.ndim)
     shifted = x - OPS["amax"](x, dims, True).detach()
     return shifted - OPS["log"](OPS["sum"](OPS["exp"](shifted), dims, True))
 
