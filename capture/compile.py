@@ -15,6 +15,7 @@ from typing import Any
 
 from ..eager.config import config
 from ..eager.nn.module import Module, install_compiler
+from ..eager.optim.kernels import updated_at_once
 from ..eager.optim.optimizer import DEFERRED
 from ..eager.scripting import value_if_known
 from ..eager.stats import stats as counters
@@ -225,8 +226,9 @@ def _capture_graph_break(run: Any, reason: Any = None) -> Any:
 
 FUNCTIONS[is_compiling] = lambda run: constant(True)
 FUNCTIONS[value_if_known] = lambda run, x: constant(None)
+FUNCTIONS[updated_at_once] = lambda run, *args: constant(False)
 FUNCTIONS[graph_break] = _capture_graph_break
 install_compiler(compile)
 frame.leaf(CompiledGraph.__call__)  # what runs below a compiled graph is not looked at
-for _function in DEFERRED:
+for _function in (*DEFERRED, updated_at_once):
     frame.leaf(_function)  # nor what runs behind it

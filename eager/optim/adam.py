@@ -14,6 +14,7 @@ from ..dtypes import float32, float64
 from ..functional import maximum, where
 from ..functional.creation import ones, zeros, zeros_like
 from ..tensor import Tensor
+from . import kernels
 from .optimizer import Group, Optimizer, bias_correction, check_at_least, check_betas, counted, decayed
 
 
@@ -31,6 +32,8 @@ class Adam(Optimizer):
     `weight_decay` is added to the gradient, or decoupled from it. `amsgrad` divides by the largest v so far (Reddi, Kale and Kumar 2018).
     Raises ValueError for settings out of range.
     """
+
+    kernel = staticmethod(kernels.adam)
 
     def __init__(
         self, params: Iterable[Any], lr: float | Tensor = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,

@@ -18,6 +18,7 @@ from ..dtypes import float64
 from ..functional.creation import tensor as make_tensor
 from ..nn.hooks import Entries, RemovableHandle, add_hook
 from ..tensor import Tensor
+from .kernels import Kernel, updated_at_once
 
 Group = dict[str, Any]
 HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
@@ -46,6 +47,12 @@ class Optimizer:
     PyTorch's. The settings `foreach`, `fused` and `capturable` are accepted and kept in the groups, but change nothing: joining the updates of many
     parameters is the compiler's work. With `differentiable=True` the step itself is recorded. A group's "maximize" negates its gradients.
     """
+
+    kernel: Kernel | None = None  # what `update` does, over arrays (see kernels.py)
+
+    def __init_subclass__(cls) -> None:
+        if "update" in cls.__dict__ and "kernel" not in cls.__dict__:  # the kernel is not of this update
+            cls.kernel = None
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -112,7 +119,7 @@ class Optimizer:
             for group, entries in zip(self.param_groups, self._entries):
                 for parameter, state in entries:
                     gradient = parameter.grad
-                    if gradient is not None:
+                    if gradient is not None and not updated_at_once(self.kernel, parameter, gradient, state, group):
                         self.update(parameter, -gradient if group.get("maximize") else gradient, state, group)
         for hook, _ in self._hooks["step_post"].values():
             hook(self, (closure,), {})

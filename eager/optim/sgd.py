@@ -13,6 +13,7 @@ from ..dtypes import float32
 from ..functional import where
 from ..functional.creation import full, ones, zeros, zeros_like
 from ..tensor import Tensor
+from . import kernels
 from .optimizer import Group, Optimizer, check_at_least, counted, decayed
 
 
@@ -29,6 +30,8 @@ class SGD(Optimizer):
     >>> p
     tensor([0.], requires_grad=True)
     """
+
+    kernel = staticmethod(kernels.sgd)
 
     def __init__(
         self, params: Iterable[Any], lr: float | Tensor = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,

@@ -17,7 +17,8 @@ def fresh():
 
 
 def make():
-    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
+    """No bias before the batch norm, which takes it away again: its gradient would be rounding alone, which Adam's division blows up to steps."""
+    return nn.Sequential(nn.Linear(4, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 3))
 
 
 def test_compile_in_place_changes_nothing_but_the_call():
@@ -25,7 +26,7 @@ def test_compile_in_place_changes_nothing_but_the_call():
     names, before = list(model.state_dict()), repr(model)
     model.compile(backend="eager")
     assert list(model.state_dict()) == names and repr(model) == before and type(model) is nn.Sequential
-    assert len(list(model.parameters())) == 6
+    assert len(list(model.parameters())) == 5
     x = segue.randn(5, 4)
     model.eval()
     reference = copy.deepcopy(model)
@@ -89,7 +90,9 @@ def test_the_whole_step_is_one_graph_for_ever(name):
     for (key, value), other in zip(model.state_dict().items(), reference.state_dict().values()):
         assert segue.allclose(value, other, atol=1e-6), key
     for value, other in zip(fast.state.values(), slow.state.values()):
-        assert set(value) == set(other) and all(segue.allclose(value[key], other[key], atol=1e-6) for key in value)
+        assert set(value) == set(other)
+        for key in value:  # in rounding errors of the largest element: RMSprop's momentum is near 20
+            assert segue.allclose(value[key], other[key], atol=1e-6 * max(1.0, other[key].abs().max().item())), key
 
 
 def test_clipping_is_captured_too():

@@ -317,3 +317,46 @@ def test_training_lowers_a_loss():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 20
+
+
+KERNELS = {
+    "Adam": (segue.optim.Adam, {}), "decayed": (segue.optim.Adam, {"weight_decay": 0.1}), "amsgrad": (segue.optim.Adam, {"amsgrad": True}),
+    "AdamW": (segue.optim.AdamW, {"betas": (0.0, 0.9), "maximize": True}), "SGD": (segue.optim.SGD, {"weight_decay": 0.1}),
+    "momentum": (segue.optim.SGD, {"momentum": 0.9}), "Nesterov": (segue.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [segue.float32, segue.float64])
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_gives_the_bits_of_the_update(name, dtype):
+    kind, settings = KERNELS[name]
+    seen = []
+
+    class Watched(kind):
+        def update(self, *args):
+            seen.append(args)
+            super().update(*args)
+
+    def trained(make):
+        weights = [segue.linspace(-1, 2, n, dtype=dtype).reshape(shape).requires_grad_() for n, shape in ((6, (2, 3)), (4, (4,)), (1, ()))]
+        optimizer = make(weights, lr=0.01, **settings)
+        for step in range(4):
+            for weight in weights:
+                weight.grad = (weight.detach() * (step + 1)).sin()
+            optimizer.step()
+        return [*weights, *[value for weight in weights for value in optimizer.state[weight].values()]]
+
+    found, expected = trained(kind), trained(Watched)
+    assert len(seen) == 12  # a class with an update of its own has no kernel
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())
+
+
+def test_a_kernel_counts_as_a_write():
+    weight = segue.ones(3, requires_grad=True)
+    optimizer = segue.optim.SGD([weight], lr=0.1)
+    loss = (weight * weight).sum()
+    weight.grad = segue.ones(3)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

@@ -1,0 +1,104 @@
+"""One parameter's update at once: what the commonest optimizers do, over NumPy arrays and in their memory.
+
+In come a parameter, its gradient and its state as arrays, and the group's settings; the arrays are changed. The one idea: as with the compositions that own a kernel
+(functional/fused.py), `update` stays what the optimizer means and what is captured; the kernel does the same, operator by operator, so that the
+bits are the same too. A kernel that is not made for a setting returns False, and has then changed nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.mode import STATE
+from ..quiet import hush, restore
+from ..tensor import Tensor
+
+Kernel = Callable[[Any, Any, dict[str, Any], dict[str, Any]], bool]
+_FLOATS = frozenset(map(np.dtype, ("float32", "float64")))
+
+
+def updated_at_once(kernel: Kernel | None, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> bool:
+    """Whether the kernel has made the update. Captured code takes this for False, and follows `update`."""
+    if kernel is None or STATE.enabled or STATE.tracers or STATE.levels or STATE.anomaly:
+        return False
+    held = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
+    weights, of = parameter._data, gradient._data
+    if not parameter.ndim or type(weights) is not np.ndarray or type(of) is not np.ndarray or of.shape != weights.shape or of.dtype is not weights.dtype:
+        return False
+    if weights.dtype not in _FLOATS or not all(type(x._data) is np.ndarray and x._data.flags.writeable for x in held):
+        return False
+    token = hush()
+    try:
+        arrays = {name: value._data if isinstance(value, Tensor) else value for name, value in state.items()}
+        done = kernel(weights, -of if group.get("maximize") else of, arrays, group)
+    finally:
+        restore(token)
+    if done:
+        for tensor in held:
+            tensor._storage.version += 1
+    return done
+
+
+def _plain(*settings: Any) -> bool:
+    return all(isinstance(value, (int, float)) for value in settings)
+
+
+def _decayed(p: Any, g: Any, group: dict[str, Any], decoupled: bool = False) -> Any:
+    decay = group["weight_decay"]
+    if decay == 0:
+        return g
+    if decoupled:
+        p *= 1 - group["lr"] * decay
+        return g
+    return g + decay * p
+
+
+def sgd(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
+    """SGD with momentum, its own or Nesterov's; not with dampening."""
+    lr, momentum = group["lr"], group["momentum"]
+    if group["dampening"] != 0 or not _plain(lr, momentum, group["weight_decay"]) or (momentum != 0 and state["momentum_buffer"].dtype != p.dtype):
+        return False
+    g = _decayed(p, g, group)
+    if momentum != 0:
+        velocity = state["momentum_buffer"]
+        velocity *= momentum
+        velocity += g
+        g = g + momentum * velocity if group["nesterov"] else velocity
+    p -= lr * g
+    return True
+
+
+def adam(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
+    """Adam and AdamW, with and without AMSGrad."""
+    lr, (beta1, beta2), eps = group["lr"], group["betas"], group["eps"]
+    mean, square, step = state["exp_avg"], state["exp_avg_sq"], state["step"]
+    if not _plain(lr, beta1, beta2, eps, group["weight_decay"]) or mean.dtype != p.dtype or square.dtype != p.dtype or step.dtype != np.float32:
+        return False
+    g = _decayed(p, g, group, group["decoupled_weight_decay"])
+    step += np.float32(1)
+    count = step.astype(p.dtype)
+    change = g - mean
+    change *= 1 - beta1
+    mean += change
+    square *= beta2
+    np.multiply(1 - beta2, g, out=change)
+    change *= g
+    square += change
+    if group["amsgrad"]:
+        square = np.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
+    size = lr / _bias_correction(count, beta1)
+    below = np.sqrt(square)
+    below /= _bias_correction(count, beta2) ** 0.5
+    below += eps
+    np.multiply(size, mean, out=change)
+    change /= below
+    p -= change
+    return True
+
+
+def _bias_correction(step: Any, beta: float) -> Any:
+    return -np.expm1(step * math.log(beta)) if beta > 0 else step.dtype.type(1)
