@@ -13,7 +13,7 @@ from ..eager import dtypes
 from ..eager.ops.definition import Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Node, nodes_in
 from ..graph.symbolic import SymInt
-from .expressions import Index, Variable, flatten, index, same, size_of
+from .expressions import Index, flatten, index, same, size_of, variables_of
 from .loops import BOOL, Trace, Value
 from .units import is_contiguous, shape_of
 
@@ -37,7 +37,7 @@ def behind(node: Node, place: tuple) -> tuple[Node, tuple]:
 def viewed(node: Node, dense: bool) -> Node | None:
     """The node behind a chain of views, if these are nothing but strides over its (C-contiguous) memory; C-contiguous ones, for `dense`."""
     shape = shape_of(node) if isinstance(node.value, FakeValue) else ()
-    place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(shape))
+    place = variables_of(shape)
     source, at = node, place
     while is_view(source) or is_copy(source):
         source, at = behind(source, at)
@@ -183,7 +183,7 @@ def is_selection(node: Node) -> bool:
     domain, shape = walked_shape(node), shape_of(node)
     if len(domain) != len(shape) or not shape:
         return False
-    place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(domain))
+    place = variables_of(domain)
     trace = Trace()
     evaluator = Evaluator(trace, lambda n, at: trace.make("load", (), (n, tuple(at)), n.value.dtype))
     target = scatter_values(evaluator, node, place)[0]

@@ -11,6 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from ..graph.expressions import class_of, floordiv, sympy
@@ -148,21 +149,33 @@ class Looked:
 
 
 class Index:
-    """Sum of `coefficient * atom` plus an offset. Immutable, compared by value."""
+    """Sum of `coefficient * atom` plus an offset. Immutable, compared by value; what it is compared by is made when it is first asked for."""
 
-    __slots__ = ("terms", "offset", "key", "_hash")
+    __slots__ = ("terms", "offset", "_key", "_hash")
 
     def __init__(self, terms: Mapping[Any, Any], offset: Any = 0) -> None:
         self.terms = {atom: c for atom, c in terms.items() if not (type(c) is int and c == 0)}
         self.offset = offset
-        self.key = (frozenset(self.terms.items()), offset)
-        self._hash = hash(self.key)
+        self._key: tuple | None = None
+        self._hash: int | None = None
+
+    @property
+    def key(self) -> tuple:
+        made = self._key
+        if made is None:
+            made = self._key = (frozenset(self.terms.items()), self.offset)
+        return made
 
     def __hash__(self) -> int:
-        return self._hash
+        made = self._hash
+        if made is None:
+            made = self._hash = hash(self.key)
+        return made
 
     def __eq__(self, other: object) -> bool:
-        return self.key == other.key if isinstance(other, Index) else not self.terms and self.offset == other
+        if self is other:
+            return True
+        return self.terms == other.terms and self.offset == other.offset if isinstance(other, Index) else not self.terms and self.offset == other
 
     @property
     def is_constant(self) -> bool:
@@ -170,6 +183,8 @@ class Index:
 
     def __add__(self, other: Any) -> Index:
         other = index(other)
+        if not other.terms and type(other.offset) is int and other.offset == 0:
+            return _rejoined(self)
         terms = dict(self.terms)
         for atom, c in other.terms.items():
             total = terms.get(atom, 0) + c
@@ -195,6 +210,8 @@ class Index:
                 return other * self.offset
             other = other.offset
         size = size_of(other)
+        if type(size) is int and size == 1:
+            return self
         return Index({atom: size_of(c * size) for atom, c in self.terms.items()}, size_of(self.offset * size))
 
     __rmul__ = __mul__
@@ -311,6 +328,8 @@ class Index:
 def _rejoined(form: Index) -> Index:
     """c * size * (x // size) + c * (x % size) is c * x."""
     for atom, c in form.terms.items():
+        if type(atom) is Variable:
+            continue
         if isinstance(atom, Rounded) and atom.kind == "%":
             quotient = atom.index // atom.size
             if len(quotient.terms) == 1 and quotient.offset == 0:
@@ -359,12 +378,52 @@ def _top(atom: Any) -> Any:
     return None if atom.size is None else atom.size - 1
 
 
+@lru_cache(4096)
+def variables_of(shape: tuple, prefix: str = "d") -> tuple[Index, ...]:
+    """The place that a walk over `shape` is at: a variable for each dimension, 0 where there is one place. Equal walks share their variables."""
+    return tuple(index(0) if type(size) is int and size == 1 else index(Variable(f"{prefix}{i}", size)) for i, size in enumerate(shape))
+
+
+def dot(position: Any, strides: Any) -> Index:
+    """The sum of index times stride."""
+    found = _plain_dot(position, strides)
+    return sum((i * stride for i, stride in zip(position, strides)), Index({})) if found is None else found
+
+
+def _plain_dot(position: Any, strides: Any) -> Index | None:
+    """`dot` in one go, where all is numbers and loop variables (nearly always); else None."""
+    terms: dict[Any, int] = {}
+    offset = 0
+    for i, stride in zip(position, strides):
+        if type(stride) is not int or type(i.offset) is not int:
+            return None
+        for atom, c in i.terms.items():
+            if type(atom) is not Variable or type(c) is not int:
+                return None
+            terms[atom] = terms.get(atom, 0) + c * stride
+        offset += i.offset * stride
+    return Index(terms, offset)
+
+
+@lru_cache(4096)
+def strides_of(shape: tuple) -> tuple:
+    """Elements from one place to the next in each dimension, in row-major order."""
+    strides: list[Any] = []
+    step: Any = 1
+    for size in reversed(shape):
+        strides.append(step)
+        step = size_of(size * step)
+    return tuple(reversed(strides))
+
+
 def flatten(position: Any, shape: Any) -> Index:
     """The linear position of an index in row-major order."""
-    linear = Index({})
-    for i, size in zip(position, shape):
-        linear = linear * size + i
-    return linear
+    found = _plain_dot(position, strides_of(tuple(shape)))
+    if found is None:
+        found = Index({})
+        for i, size in zip(position, shape):
+            found = found * size + i
+    return found
 
 
 def unflatten(linear: Index, shape: Any) -> tuple[Index, ...]:
@@ -380,6 +439,6 @@ def unflatten(linear: Index, shape: Any) -> tuple[Index, ...]:
 
 
 __all__ = [
-    "Index", "Looked", "Rounded", "Variable", "at_least", "ceil_divided", "divided", "flatten", "hint", "index", "product", "same",
-    "size_of", "sizes_known_by", "unflatten",
+    "Index", "Looked", "Rounded", "Variable", "at_least", "ceil_divided", "divided", "dot", "flatten", "hint", "index", "product", "same",
+    "size_of", "sizes_known_by", "strides_of", "unflatten", "variables_of",
 ]  # fmt: skip

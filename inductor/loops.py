@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -392,6 +393,7 @@ _ORDER: dict[str, tuple] = {  # comparison -> (when the bounds of x - y decide i
 _NUMBERS: dict[str, Callable[[str], Any]] = {"bool": lambda text: text == "True", "int": int, "float": float}
 
 
+@lru_cache(4096)
 def number_text(attribute: tuple, dtype: Any) -> str:
     """A constant as C++ text of the value type in which `dtype` is computed."""
     kind, text = attribute

@@ -7,13 +7,14 @@ units at all; asking for their value runs their row's body at the index that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Graph, Node, nodes_in
 from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, reduced_dims, scatter_values, viewed, walked_shape
-from .expressions import Index, Variable, hint, index, product
+from .expressions import Index, Looked, hint, product, variables_of
 from .loops import COSTLY, SUPPORTED, Trace, Value
 from .units import Buffer, Operand, Unit, is_contiguous, is_partial, shape_of
 
@@ -59,6 +60,8 @@ class Lowering:
         self.unit_of: dict[Node, Unit] = {}
         self.inputs: dict[Node, Buffer] = {}
         self.constants: list[Node] = []
+        self.evaluators: dict[tuple, Evaluator] = {}
+        self.read_by: dict[Value, tuple[Unit | Buffer, tuple[Index, ...]]] = {}  # a load -> what it reads, and where
         self.live = self._live_nodes()
         self.results = set(nodes_in(graph.output_node.args))
         self.forced = self._forced()
@@ -134,10 +137,14 @@ class Lowering:
     def _pointwise(self, node: Node) -> None:
         """A root if it must be, or if computing it again for each reader would cost more than reading it back."""
         unit = Unit(node, "pointwise", shape_of(node))
-        full = self._analyse(unit, lambda evaluator: evaluator.body(node, unit.variables))
+        evaluator = self._evaluator(unit.domain)
+        value = evaluator.body(node, unit.variables)
+        full = self._analyse(unit, lambda _: value)
         many = self.readers.get(node, 0) > 1 and (full > 1 or unit.cost >= COSTLY)
         if node in self.forced or many or len(unit.reads) + len(unit.loads) > MAX_READS or unit.trace_length > MAX_OPERATIONS:
             self._add(unit)
+        else:
+            evaluator.known[node, unit.variables] = value
 
     def _reduction(self, node: Node) -> None:
         source = node.args[0]
@@ -148,6 +155,7 @@ class Lowering:
             whole = Unit(node, "pointwise", shape_of(node))
             self._analyse(whole, lambda evaluator: evaluator.value(node, whole.variables))
             self._add(whole)
+            self.evaluators.clear()  # what they know of the node is the partial results
 
     def _scatter(self, node: Node) -> None:
         """A copy of the base, then the scatter into that copy's memory."""
@@ -159,7 +167,7 @@ class Lowering:
         copy.number = len(self.units)
         self.units.append(copy)
         unit = Unit(node, "scatter", walked_shape(node))
-        self._analyse(unit, lambda evaluator: scatter_values(evaluator, node, unit.variables)[1])
+        self._analyse(unit, lambda evaluator: _scattered(evaluator, node, unit.variables))
         unit.reads.append((copy, None))
         self._add(unit)
         unit.buffer = copy.buffer
@@ -189,7 +197,7 @@ class Lowering:
     def operand(self, node: Node, reader: Unit, dense: bool) -> Operand:
         """A node as strides over a buffer, computed into memory first where it is no such thing (or not C-contiguous, for `dense`)."""
         shape = shape_of(node)
-        place = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(shape))
+        place = variables_of(shape)
         source, at = node, place
         while (is_view(source) or is_copy(source)) and source not in self.unit_of:
             source, at = behind(source, at)
@@ -215,49 +223,76 @@ class Lowering:
         unit = self.unit_of.get(node)
         if unit is None:
             unit = Unit(node, "pointwise", shape_of(node))
-            self._analyse(unit, lambda evaluator: self._rooted(evaluator, node, unit.variables))
-            self._add(unit)
+            self._add_late(unit)
         return self.operand(node, reader, dense)
 
     def materialise(self, node: Node) -> Unit:
         """The unit that computes a node that is no unit yet (a view or an input that is a result of the graph)."""
-        unit = Unit(node, "pointwise", shape_of(node))
-        self._analyse(unit, lambda evaluator: self._rooted(evaluator, node, unit.variables))
+        return self._add_late(Unit(node, "pointwise", shape_of(node)))
+
+    def _add_late(self, unit: Unit) -> Unit:
+        """A unit for a node that others may have computed for themselves already: from now on it is read."""
+        node = unit.node
+        self._analyse(unit, lambda evaluator: (evaluator.body if node.kind == "op" else evaluator.value)(node, unit.variables))
+        self.evaluators.clear()
         return self._add(unit)
 
-    def _rooted(self, evaluator: Evaluator, node: Node, place: tuple) -> Value:
-        return evaluator.body(node, place) if node.kind == "op" else evaluator.value(node, place)
-
-    def _resolver(self, trace: Trace, reads: list, loads: list) -> Callable[[Node, tuple[Index, ...]], Value | None]:
-        def resolve(node: Node, place: tuple[Index, ...]) -> Value | None:
-            if node.kind == "constant" and node not in self.inputs:
-                return trace.typed(node.args[0].item(), node.value.dtype)
-            buffer = self.inputs.get(node)
-            if buffer is not None:
-                loads.append((buffer, place))
-                return trace.load(buffer, buffer.at(place))
-            unit = self.unit_of.get(node)
-            if unit is None:
-                return None
-            reads.append((unit, place))
-            assert unit.buffer is not None
-            return trace.load(unit.buffer, unit.buffer.at(place))
-
-        return resolve
-
-    def _analyse(self, unit: Unit, run: Callable[[Evaluator], Value]) -> int:
-        """Run a unit's body once on a trace of its own: what it reads and costs. Returns how many full-sized buffers it reads."""
-        trace = Trace()
-        reads: list = []
-        loads: list = []
-        run(Evaluator(trace, self._resolver(trace, reads, loads)))
-        unit.reads.extend(reads)
-        for buffer, place in loads:
-            unit.input_reads.append((buffer, place))
-            if buffer not in unit.loads:
-                unit.loads.append(buffer)
-        unit.cost += sum(v.cost for v in trace.ordered if v.op != "load")
-        unit.trace_length += len(trace.ordered)
+    def _analyse(self, unit: Unit, run: Callable[[Evaluator], Any]) -> int:
+        """Run a unit's body: what it reads and costs. `run` gives its values. Returns how many full-sized buffers it reads."""
+        evaluator = self._evaluator(unit.domain)
         size = hint(product(unit.domain))
-        full = {id(v.attribute[0]) for v in trace.ordered if v.op == "load" and 2 * hint(v.attribute[0].elements) > size}
+        full: set[Buffer] = set()
+        for value in _behind(run(evaluator)):
+            unit.trace_length += 1
+            if value.op != "load":
+                unit.cost += value.cost
+                continue
+            buffer = value.attribute[0]
+            if 2 * hint(buffer.elements) > size:
+                full.add(buffer)
+            source, place = self.read_by[value]
+            if isinstance(source, Unit):
+                unit.reads.append((source, place))
+                continue
+            unit.input_reads.append((source, place))
+            if source not in unit.loads:
+                unit.loads.append(source)
         return len(full)
+
+    def _evaluator(self, domain: tuple) -> Evaluator:
+        """The evaluator of all units that walk `domain`: what several of them compute again for themselves is traced once."""
+        found = self.evaluators.get(domain)
+        if found is None:
+            trace = Trace()
+            found = self.evaluators[domain] = Evaluator(trace, lambda node, place: self._resolve(trace, node, place))
+        return found
+
+    def _resolve(self, trace: Trace, node: Node, place: tuple[Index, ...]) -> Value | None:
+        if node.kind == "constant" and node not in self.inputs:
+            return trace.typed(node.args[0].item(), node.value.dtype)
+        source: Unit | Buffer | None = self.inputs.get(node) or self.unit_of.get(node)
+        if source is None:
+            return None
+        buffer = source.memory if isinstance(source, Unit) else source
+        value = trace.load(buffer, buffer.at(place))
+        self.read_by.setdefault(value, (source, place))
+        return value
+
+
+def _scattered(evaluator: Evaluator, node: Node, place: tuple[Index, ...]) -> list[Value]:
+    """The values of a scatter: what it stores, and those that say where."""
+    target, value = scatter_values(evaluator, node, place)
+    return [value, *dict.fromkeys(atom.value for i in target for atom in i.variables() if isinstance(atom, Looked))]
+
+
+def _behind(roots: Any) -> Iterator[Value]:
+    """These values and all that they are computed from, each once."""
+    todo = [roots] if isinstance(roots, Value) else list(roots)
+    seen: set[Value] = set(todo)
+    while todo:
+        value = todo.pop()
+        yield value
+        for one in value.inputs:
+            if one not in seen:
+                seen.add(one)
+                todo.append(one)

@@ -120,9 +120,7 @@ class Builder:
             return False
         now = order[id(group)]
         linear = flatten(group.result[unit], shape_of(unit.node))
-        for other in self.lowering.units:
-            if target not in other.loads:
-                continue
+        for other in self.scheduler.loading.get(id(target), ()):
             at = order[id(self.group_of[other])]
             if at > now:
                 return False

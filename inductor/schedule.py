@@ -10,10 +10,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..graph.expressions import floordiv, sympy
-from .expressions import Index, Variable, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten
+from .expressions import Index, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten, variables_of
 from .lower import Lowering
 from .units import Buffer, Unit, is_partial, reduction_form
 
@@ -69,37 +70,46 @@ class Group:
         """Where each unit's element is found in the group's space. Raises Refusal when a unit does not fit."""
         space = self.space
         assert space is not None
-        self.variables = tuple(index(Variable(f"i{n}", size)) for n, size in enumerate(space.sizes))
-        whole = flatten(self.variables, space.sizes)
-        total = product(space.sizes) if space.limit is None else space.limit
-        kept = [i for i in range(len(space.sizes)) if space.roles[i] != COLUMN]
-        rows = flatten([self.variables[i] for i in kept], [space.sizes[i] for i in kept])
+        self.variables = variables_of(space.sizes, "i")
+        fixed = _are_numbers(space.sizes) and type(space.limit) in (int, type(None))
         for unit in self.units:
-            if same(product(unit.domain), total):
-                place = self._domain_index(unit, whole)
-            elif unit.kind == "pointwise" and space.limit is None and same(product(unit.domain), product(space.sizes[i] for i in kept)):
-                place = unflatten(rows, unit.domain)
-            else:
-                raise Refusal("sizes differ")
-            if space.limit is None and any(not i.is_linear for i in place):
-                raise Refusal("shapes do not line up")
-            self.place[unit] = place
+            place_of = _fixed_place if fixed and _are_numbers(unit.domain) else _place
+            self.place[unit] = place = place_of(space, unit.domain, unit.kind == "pointwise")
             self.result[unit] = _result_index(unit, place)
 
-    def _domain_index(self, unit: Unit, whole: Index) -> tuple[Index, ...]:
-        sizes = [size for size in unit.domain if size != 1]
-        assert self.space is not None
-        if self.space.limit is None and len(sizes) == len(self.space.sizes) and all(map(same, sizes, self.space.sizes)):
-            remaining = iter(self.variables)
-            return tuple(index(0) if size == 1 else next(remaining) for size in unit.domain)
-        return unflatten(whole, unit.domain) if self.space.limit is None else _within_vector(unit, whole)
+
+def _place(space: Space, domain: tuple, pointwise: bool) -> tuple[Index, ...]:
+    """Where the element of a walk over `domain` is found in a space. Raises Refusal when it does not fit."""
+    variables = variables_of(space.sizes, "i")
+    total = product(space.sizes) if space.limit is None else space.limit
+    kept = [i for i in range(len(space.sizes)) if space.roles[i] != COLUMN]
+    if same(product(domain), total):
+        place = _domain_index(space, variables, domain)
+    elif pointwise and space.limit is None and same(product(domain), product(space.sizes[i] for i in kept)):
+        place = unflatten(flatten([variables[i] for i in kept], [space.sizes[i] for i in kept]), domain)
+    else:
+        raise Refusal("sizes differ")
+    if space.limit is None and any(not i.is_linear for i in place):
+        raise Refusal("shapes do not line up")
+    return place
 
 
-def _within_vector(unit: Unit, whole: Index) -> tuple[Index, ...]:
-    sizes = [size for size in unit.domain if size != 1]
-    if len(sizes) == 1:
-        return tuple(index(0) if size == 1 else whole for size in unit.domain)
-    return unflatten(whole, unit.domain)
+_fixed_place = lru_cache(4096)(_place)  # with symbolic sizes the answer depends on what is known of them
+
+
+def _are_numbers(sizes: tuple) -> bool:
+    return all(type(size) is int for size in sizes)
+
+
+def _domain_index(space: Space, variables: tuple[Index, ...], domain: tuple) -> tuple[Index, ...]:
+    sizes = [size for size in domain if size != 1]
+    if space.limit is None and len(sizes) == len(space.sizes) and all(map(same, sizes, space.sizes)):
+        remaining = iter(variables)
+        return tuple(index(0) if size == 1 else next(remaining) for size in domain)
+    whole = flatten(variables, space.sizes)
+    if space.limit is not None and len(sizes) == 1:
+        return tuple(index(0) if size == 1 else whole for size in domain)
+    return unflatten(whole, domain)
 
 
 def _result_index(unit: Unit, place: tuple[Index, ...]) -> tuple[Index, ...]:
@@ -439,9 +449,10 @@ def _read_buffers(group: Group) -> set[Buffer]:
 
 def _same_place(group: Group, unit: Unit, other: Unit, place: tuple[Index, ...]) -> bool:
     """Whether `unit` reads `other` at the very element that the group computes in the same step."""
+    if place == unit.variables:
+        return group.place[unit] == group.result[other]
     known = {next(iter(v.terms)): p for v, p in zip(unit.variables, group.place[unit]) if v.terms}
-    here = tuple(i.substitute(known.get) for i in place)
-    return here == group.result[other]
+    return tuple(i.substitute(known.get) for i in place) == group.result[other]
 
 
 def names(group: Group) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph.ir import Node
-from .expressions import Index, Variable, index, same, size_of
+from .expressions import Index, dot, same, size_of, strides_of, variables_of
 
 POSITIONS = ("argmax", "argmin")
 
@@ -39,16 +39,18 @@ class Buffer:
         """Elements from one place to the next in each dimension."""
         if self.kind in ("input", "constant") and self.node is not None:
             return tuple(size_of(s) for s in self.node.value.strides)
+        if self.order is None:
+            return strides_of(self.shape)
         strides: list[Any] = [0] * len(self.shape)
         step: Any = 1
-        for dim in reversed(self.order or range(len(self.shape))):
+        for dim in reversed(self.order):
             strides[dim] = step
             step = size_of(self.shape[dim] * step)
         return tuple(strides)
 
     def at(self, place: tuple[Index, ...]) -> Index:
         """The position, in elements, of the element at an index."""
-        return sum((i * s for i, s in zip(place, self.strides)), Index({}))
+        return dot(place, self.strides)
 
     @property
     def bytes(self) -> Any:
@@ -73,7 +75,7 @@ class Unit:
         self.kind = kind
         self.domain = domain
         self.dims = dims  # of a reduction: the folded dimensions
-        self.variables = tuple(index(Variable(f"d{i}", size)) if size != 1 else index(0) for i, size in enumerate(domain))
+        self.variables = variables_of(domain)
         self.reads: list[tuple[Unit, tuple[Index, ...] | None]] = []
         self.loads: list[Buffer] = []
         self.input_reads: list[tuple[Buffer, tuple[Index, ...] | None]] = []
@@ -129,7 +131,7 @@ class Operand:
 
 
 def shape_of(node: Node) -> tuple:
-    return tuple(size_of(size) for size in node.value.shape)
+    return tuple([size_of(size) for size in node.value.shape])
 
 
 def is_contiguous(shape: tuple, strides: tuple) -> bool:
