@@ -176,7 +176,12 @@ def allow_in_graph(function: Any) -> Any:
         return [allow_in_graph(part) for part in function]
     if not isinstance(function, types.FunctionType):
         raise TypeError(f"allow_in_graph() takes a function, not {type(function).__name__}")
-    FUNCTIONS[function] = lambda run, *args, **kwargs: run.leaf(function, list(args), kwargs, function.__qualname__)
+
+    def as_it_is(run: Any, *args: Any, **kwargs: Any) -> Any:
+        run.only_here = f"what {function.__qualname__}, which is allowed in the graph, reads is not guarded"
+        return run.leaf(function, list(args), kwargs, function.__qualname__)
+
+    FUNCTIONS[function] = as_it_is
     return function
 
 
@@ -193,6 +198,7 @@ def assume_constant_result(function: Any) -> Any:
     def for_real(run: Any, *args: Any, **kwargs: Any) -> Any:
         real = [arg.value if isinstance(arg, Constant) else run.real_of(arg) for arg in args]
         named = {name: value.value if isinstance(value, Constant) else run.real_of(value) for name, value in kwargs.items()}
+        run.only_here = f"what {function.__qualname__} returned is assumed to be constant in this process"
         with run.outside():
             result = run.concrete(function, *real, **named)
         return run.wrap(result, sources.Constant(result, f"result of {function.__qualname__}"))

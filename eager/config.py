@@ -63,6 +63,7 @@ class Config:
     fusion: bool = knob(True, "fuse loops into common kernels")
     huge_pages: bool = knob(True, "ask for huge pages for the arenas")
     cache: bool = knob(True, "keep compiled graphs on disk between processes")
+    cache_captures: bool = knob(True, "keep captures there as well, so that another process need not trace")
     cache_dir: str = knob("", "folder of that cache; empty: the user's cache folder, else a private temporary one, else memory only")
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -39,29 +39,51 @@ class Runner(Protocol):
     def __call__(self, inputs: list) -> list: ...
 
 
+class Kept(Protocol):
+    """How a backend finds again, also in another process, what it made of a graph. A runner that can be found has its `key`."""
+
+    def identity(self) -> str | None:
+        """What all that it makes depends on beside the graph; None: nothing is kept now."""
+
+    def key_of(self, graph: Graph) -> str | None:
+        """The key of what it makes, or will make, of this graph; None for a graph that is not kept."""
+
+    def load(self, key: str) -> Runner | None:
+        """What stands under a key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A name, the function that makes a runner of a graph, and the passes that the graph goes through before."""
+    """A name, the function that makes a runner of a graph, the passes that the graph goes through before, and how runners are found again, if they are."""
 
     name: str
     compile_fn: Callable[[Graph], Runner]
     passes: tuple[Pass, ...] = FOR_BACKEND
+    kept: Kept | None = None
 
     def compile(self, graph: Graph) -> Runner:
         """The runner of a graph; its kernels and bytes are counted."""
-        runner = self.compile_fn(run_passes(graph, self.passes))
-        stats.count("kernels", runner.kernels)
-        stats.count("library_calls", getattr(runner, "calls", 0))
-        stats.count("arena_bytes", runner.arena_bytes)
-        return runner
+        return _counted(self.compile_fn(run_passes(graph, self.passes)))
+
+    def load(self, key: str) -> Runner | None:
+        """The runner that was kept under a key, counted likewise; None where there is none any more."""
+        found = None if self.kept is None else self.kept.load(key)
+        return None if found is None else _counted(found)
+
+
+def _counted(runner: Runner) -> Runner:
+    stats.count("kernels", runner.kernels)
+    stats.count("library_calls", getattr(runner, "calls", 0))
+    stats.count("arena_bytes", runner.arena_bytes)
+    return runner
 
 
 _backends: dict[str, Backend] = {}
 
 
-def register_backend(name: str, compile_fn: Callable[[Graph], Runner], passes: tuple[Pass, ...] = FOR_BACKEND) -> None:
+def register_backend(name: str, compile_fn: Callable[[Graph], Runner], passes: tuple[Pass, ...] = FOR_BACKEND, kept: Kept | None = None) -> None:
     """Make `compile_fn` known as `name`; a later registration takes the place of an earlier one. `passes` are run on a graph before it gets it."""
-    _backends[name] = Backend(name, compile_fn, passes)
+    _backends[name] = Backend(name, compile_fn, passes, kept)
 
 
 def lookup_backend(backend: str | Callable | Backend) -> Backend:

@@ -22,9 +22,9 @@ from ..graph.passes import FOR_BACKEND, run_passes
 from .build import build, make_launcher
 from .expressions import sizes_known_by
 from .program import Builder
-from .programs import find_or_make
+from .programs import find, find_or_make, key_of
 from .stretches import has_host_nodes, plan_stretches
-from .toolchain import BuildError
+from .toolchain import BuildError, toolchain
 from .translation import Program, ProgramPrinter
 
 _compiling = threading.RLock()
@@ -39,10 +39,12 @@ class Runner:
     calls         calls of the run-time library
     arena_bytes   memory that one call keeps between its kernels (the part that does not depend on symbolic sizes)
     cache_hit     whether no compiler ran
+    key           under which `Programs` finds it again, None where it cannot
     host_nodes    operators that run as eager kernels, since they have no native form
     """
 
-    def __init__(self, program: Program, library: Any, launcher: Any) -> None:
+    def __init__(self, program: Program, library: Any, launcher: Any, key: str | None = None) -> None:
+        self.key = key
         self.source = program.source
         self.kernels = program.kernels
         self.functions = program.functions
@@ -63,7 +65,7 @@ def program_of(graph: Graph) -> Program:
         return ProgramPrinter(Builder(graph, config.fusion)).build()
 
 
-def runner_of(program: Program) -> Runner:
+def runner_of(program: Program, key: str | None = None) -> Runner:
     """Build a program and load it. Raises BuildError where there is no compiler."""
     log("schedule", lambda: _summary(program))
     log("code", program.source)
@@ -72,12 +74,12 @@ def runner_of(program: Program) -> Runner:
     launcher = make_launcher(
         library, program.inputs, program.outputs, symbols=program.symbols, arena_bytes=program.arena_bytes, constants=constants
     )
-    return Runner(program, library, launcher)
+    return Runner(program, library, launcher, key)
 
 
 def compile_stretch(graph: Graph) -> Runner:
     """A runner for a graph in which every node has a native form."""
-    program = find_or_make(graph, lambda: program_of(graph))
+    program, _ = find_or_make(graph, lambda: program_of(graph))
     assert program is not None
     return runner_of(program)
 
@@ -90,8 +92,8 @@ def compile_graph(graph: Graph) -> Any:
     """
     ready = cached(lambda: run_passes(graph, FOR_BACKEND))
     try:
-        program = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
-        return plan_stretches(ready(), compile_stretch, compile_graph) if program is None else runner_of(program)
+        program, key = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
+        return plan_stretches(ready(), compile_stretch, compile_graph) if program is None else runner_of(program, key)
     except BuildError as error:
         stats.count("fallbacks")
         cause = str(error).partition("; the log is ")[0]
@@ -108,4 +110,28 @@ def _summary(program: Program) -> str:
     return "\n".join([head, *titles, *(f"not fused: {note}" for note in program.notes)])
 
 
-register_backend("inductor", compile_graph, passes=())
+class Programs:
+    """What the backend keeps: programs on disk, by the keys of programs.py."""
+
+    def identity(self) -> str | None:
+        """The compiler that programs are written for; None where there is none."""
+        try:
+            return toolchain().identity
+        except BuildError:
+            return None
+
+    def key_of(self, graph: Graph) -> str | None:
+        """The key of a graph's program, which need not be there yet."""
+        return key_of(graph)
+
+    def load(self, key: str) -> Runner | None:
+        """The runner of the program under a key; None where it is gone or cannot be built."""
+        program = find(key)
+        try:
+            return None if program is None else runner_of(program, key)
+        except BuildError as error:
+            log("cache", f"program {key}: {error}")
+            return None
+
+
+register_backend("inductor", compile_graph, passes=(), kept=Programs())

@@ -30,8 +30,8 @@ from typing import Any
 from ..eager.lazy import LazyModule
 from ..eager.log import log
 from ..eager.stats import stats
+from ..graph.cache import Cache, current, digest
 from . import runtime
-from .cache import Cache, current, digest
 from .toolchain import INCLUDE, BuildError, Toolchain, toolchain
 
 tempfile: Any = LazyModule("tempfile")

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 
-from ..eager import IMPORTED
 from ..eager.config import config
 from ..eager.log import log
 from ..eager.stats import stats
+from ..graph.cache import current, digest, own_code
 from ..graph.identity import identity
 from ..graph.ir import Graph
-from .cache import current, digest
 from .toolchain import toolchain
 from .translation import Program
 
@@ -28,43 +25,33 @@ KNOBS = ("fusion", "numerics")  # those that change a program; the toolchain's i
 CONSTANT_BYTES = 16 << 20  # a program with more constants than this is not kept
 
 
-@cache
-def own_code() -> str | None:
-    """The digest of this package's own code. None where a file was changed after this process read it: then nobody knows what runs here."""
-    root = Path(__file__).parent.parent
-    paths = sorted(path for room in ROOMS for path in (root / room).rglob("*.py"))
-    if any(path.stat().st_mtime_ns > IMPORTED for path in paths):
-        return None
-    return digest(piece for path in paths for piece in (path.name, path.read_bytes()))
-
-
 def key_of(graph: Graph) -> str | None:
     """The content address of a graph's program; None for a graph that is not kept. Raises BuildError where there is no compiler."""
     if config.verify:  # every pass is to be run and checked
         return None
-    code, pieces = own_code(), identity(graph)
+    code, pieces = own_code(ROOMS), identity(graph)
     if code is None or pieces is None:
         return None
     knobs = (f"{name}={getattr(config, name)}" for name in KNOBS)
     return digest([KIND, code, toolchain().identity, *knobs, *pieces])
 
 
-def find_or_make(graph: Graph, make: Callable[[], Program | None]) -> Program | None:
-    """The program of a graph from the cache, else what `make` gives (None: nothing to keep), which is kept."""
+def find_or_make(graph: Graph, make: Callable[[], Program | None]) -> tuple[Program | None, str | None]:
+    """The program of a graph from the cache, else what `make` gives (None: nothing to keep), which is kept; and the key, where the program is kept."""
     key = key_of(graph)
-    found = None if key is None else _find(key)
+    found = None if key is None else find(key)
     if found is not None:
-        stats.count("program_hits")
-        log("cache", f"program {key}: hit; nothing was lowered")
-        return found
+        return found, key
     asked = _questions(graph)
     made = make()
     if key is not None and made is not None and _questions(graph) == asked and sum(array.nbytes for array in made.constants) <= CONSTANT_BYTES:
         current().put(KIND, key, pickle.dumps(made, pickle.HIGHEST_PROTOCOL))
-    return made
+        return made, key
+    return made, None
 
 
-def _find(key: str) -> Program | None:
+def find(key: str) -> Program | None:
+    """The program under a key."""
     payload = current().get(KIND, key)
     if payload is None:
         return None
@@ -73,7 +60,11 @@ def _find(key: str) -> Program | None:
     except Exception as error:  # whole, but made by other versions of what it holds: as good as absent
         log("cache", f"program {key}: cannot be read, {type(error).__name__}: {error}")
         return None
-    return found if isinstance(found, Program) else None
+    if not isinstance(found, Program):
+        return None
+    stats.count("program_hits")
+    log("cache", f"program {key}: hit; nothing was lowered")
+    return found
 
 
 def _questions(graph: Graph) -> int:

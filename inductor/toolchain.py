@@ -22,7 +22,7 @@ from ..eager.config import config
 from ..eager.errors import BackendError
 from ..eager.lazy import LazyModule
 from ..eager.stats import stats
-from .cache import current, digest
+from ..graph.cache import current, digest
 
 shutil: Any = LazyModule("shutil")
 

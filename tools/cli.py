@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import segue
-from segue.inductor import cache
+from segue.graph import cache
 
 from . import doctor, house
 from .bench import calls, eager, gpt, memory, peaks, start, steps
@@ -53,7 +54,8 @@ def run_cache(options: argparse.Namespace) -> int:
         print("there is no cache folder: SEGUE_CACHE=0, or none can be written")
         return 0
     found = store.files()
-    text = f"{len(found)} files, {sum(size for _, size, _ in found) / 2**20:.1f} MiB"
+    kinds = Counter(path.relative_to(store.folder).parts[0] for _, _, path in found)
+    text = f"{len(found)} files, {sum(size for _, size, _ in found) / 2**20:.1f} MiB" + "".join(f", {kind} {count}" for kind, count in sorted(kinds.items()))
     if options.clear:
         store.clear()
         print(f"removed {text} from {store.folder}")

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import segue
 from segue.eager.errors import BackendError
-from segue.inductor import cache, runtime
+from segue.graph import cache
+from segue.inductor import runtime
 from segue.inductor.toolchain import toolchain
 
 PACKAGES = ("numpy", "scipy", "sympy", "bytecode", "ml_dtypes", "scipy-openblas32")

@@ -107,6 +107,8 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.root_index = 0
         self.before_step: Callable[[int], None] | None = None  # a hook of the tests
         self.failed_at: errors.Location | None = None
+        self.only_here = ""  # why what is captured holds for this process only
+        self.ran_for_real: list[tuple[int, Any, tuple]] = []  # how many guards there were, the function, and the paths of its arguments
         self.turns = 0
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)

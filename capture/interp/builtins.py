@@ -71,9 +71,17 @@ def _holds_tensor(value: Any) -> bool:
 
 for _function in (
     *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
-    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans, builtins.hash,
+    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans,
 ):  # fmt: skip
     BUILTINS[_function] = _pure(_function)
+
+
+
+@builtin(builtins.hash)
+def _hash(run: Any, value: Value) -> Value:
+    run.only_here = "a hash differs from process to process"
+    return _pure(hash)(run, value)
+
 
 for _symbol, _operator in BINARY.items():
     BUILTINS[_operator.function] = lambda run, a, b, s=_symbol: run.binary(s, a, b)

@@ -179,6 +179,9 @@ class Calls:
         """A function marked `__segue_capture_time__`: it is idempotent, and runs on the real objects."""
         real = [self.real_of(arg) for arg in args]
         named = {name: self.real_of(value) for name, value in kwargs.items()}
+        self.ran_for_real.append((len(self.guards), function, tuple(arg.source for arg in [*args, *kwargs.values()])))
+        if kwargs or any(arg.source is None for arg in args):
+            self.only_here = f"{function.__qualname__} ran on what has no path"
         with self.outside():
             function(*real, **named)
         for arg in args:

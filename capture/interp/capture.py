@@ -34,6 +34,7 @@ from ..bytecode.decode import UnknownOpcode
 from ..marks import check_marks
 from ..sources import MISSING, Item
 from ..stance import STANCE
+from . import stored
 from .attempt import Attempt, Knowledge
 from .builder import Builder
 from .observe import Unwatched
@@ -67,12 +68,25 @@ class Captured:
 
     function: str
     location: str
-    graph: Any
     compiled: Any
     guards: guards.GuardSet
     ended: BreakRecord | None
     seconds: float
     attempts: int
+    note: stored.Note | None = None  # None: it came from the disk
+
+    @property
+    def graph(self) -> Any:
+        return None if self.compiled is None else self.compiled.graph
+
+    def facts(self) -> tuple:
+        """What goes to the disk beside graph and guards."""
+        ended = self.ended
+        return self.function, self.location, None if ended is None else (ended.reason, ended.suggestion, ended.location, ended.function), self.attempts
+
+    @classmethod
+    def of_facts(cls, compiled: Any, checks: Any, function: str, location: str, ended: tuple | None, attempts: int) -> Captured:
+        return cls(function, location, compiled, checks, None if ended is None else BreakRecord(*ended), 0.0, attempts)
 
 
 @dataclass(frozen=True)
@@ -186,11 +200,10 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
         stats.count("recompiles")
         generalise(settings, state, code, view, entries)
     state.compilations += 1
-    stats.count("captures")
     knobs = config.override(numerics=settings.numerics, memory_budget=settings.memory_budget)
     with stats.timed("compile_seconds"), knobs, settings.observer.capturing(), no_collection():
         try:
-            return capture(settings, state, code, view)
+            return load_or_capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
             raise
         except (Skip, CannotBreak, UnknownOpcode) as reason:
@@ -291,6 +304,24 @@ def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) ->
             state.dynamic.setdefault(guard.source, set()).update(changed)
 
 
+# -- captures from the disk -------------------------------------------------------------------------------------------------
+
+
+def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
+    """The entry that the disk has for this frame, else a new one, which is written there."""
+    key = stored.key_of(settings, state, code, view)
+    found = None if key is None else stored.find(key, settings.backend, code, view, Captured.of_facts)
+    if found is not None:
+        settings.captured.append(found.keep)
+        report(found.keep, found.code)
+        return found
+    stats.count("captures")
+    made = capture(settings, state, code, view)
+    if key is not None and isinstance(made, CacheEntry):
+        stored.keep(key, code, made, made.keep.note)
+    return made
+
+
 # -- attempts ---------------------------------------------------------------------------------------------------------------
 
 
@@ -386,23 +417,23 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     checks = guards.GuardSet(attempt.guards)
     knowledge = attempt.knowledge
     ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location, name)
-    graph = built.graph if built.compiled is not None else None
-    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", graph, built.compiled, checks, ended, seconds, attempts)
+    note = stored.Note(attempt.only_here, tuple((len(guards.GuardSet(attempt.guards[:count])), *ran) for count, *ran in attempt.ran_for_real))
+    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note)
     settings.captured.append(captured)
     settings.observer.captured(checks, attempt.view)
-    report(captured, built)
+    report(captured, built.code)
     return CacheEntry(checks, built.code, captured)
 
 
-def report(captured: Captured, built: Any) -> None:
-    if captured.graph is not None:
+def report(captured: Captured, code: types.CodeType) -> None:
+    if captured.compiled is not None:
         stats.count("graphs")
     ended = captured.ended
     if ended is not None:
         stats.count("breaks")
         log("breaks", lambda: f"the graph of {captured.function} ends here: {ended}\n{ended.location.show()}")
     log("guards", captured.guards.text, title=captured.function)
-    log("bytecode", lambda: disassembled(built.code), title=captured.function)
+    log("bytecode", lambda: disassembled(code), title=captured.function)
 
 
 def disassembled(code: types.CodeType) -> str:

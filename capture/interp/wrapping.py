@@ -21,6 +21,7 @@ from ...eager.tensor import Size, Tensor
 from ...graph.symbolic import SymInt
 from .. import guards, sources
 from .._capture import Compiled, Disabled
+from ..portable import is_written_in_python
 from ..sources import MISSING
 from .calls import ModuleObject
 from .outcome import Break
@@ -37,7 +38,6 @@ from .values.objects import ObjectValue, OpaqueValue
 from .values.state import ModesValue
 from .values.tensors import TensorValue
 
-HEAP_TYPE = 1 << 9
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
@@ -203,12 +203,6 @@ class Wrapping:
                 self.guard(guards.CellIsEmpty(source))
             known = self.wrapped[id(real)] = CellValue(content, real, source)
         return known
-
-
-def is_written_in_python(cls: type) -> bool:
-    """Whether a class statement made the class. One made in C may be a heap type as well, but then it has slots of its own."""
-    return bool(cls.__flags__ & HEAP_TYPE) and not any(
-        type(entry) in (types.WrapperDescriptorType, types.MethodDescriptorType) and entry.__objclass__ is cls for entry in vars(cls).values())
 
 
 def input_name(source: Any) -> str | None:

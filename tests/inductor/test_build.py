@@ -13,10 +13,10 @@ import pytest
 
 from segue.eager.config import config
 from segue.eager.stats import stats
+from segue.graph.cache import Cache, current
 from segue.inductor import build as build_module
 from segue.inductor import toolchain as toolchain_module
 from segue.inductor.build import BuildError, build, library_key, make_launcher
-from segue.inductor.cache import Cache, current
 from segue.inductor.toolchain import Toolchain, toolchain
 
 SOURCE = r"""

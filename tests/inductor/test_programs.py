@@ -9,10 +9,11 @@ from segue.eager.config import config
 from segue.eager.log import listen
 from segue.eager.ops.definition import OPS, OpDef
 from segue.eager.stats import stats
+from segue.graph import cache
+from segue.graph.cache import current
 from segue.graph.identity import identity
 from segue.inductor import programs
 from segue.inductor.backend import compile_graph
-from segue.inductor.cache import current
 
 
 @pytest.fixture(autouse=True)
@@ -111,10 +112,10 @@ def test_a_hit_shows_what_the_miss_showed():
 
 
 def test_code_changed_under_a_running_process_keeps_nothing(monkeypatch):
-    monkeypatch.setattr(programs, "own_code", programs.own_code.__wrapped__)
-    assert programs.own_code() is not None
-    monkeypatch.setattr(programs, "IMPORTED", 0)
-    assert programs.own_code() is None
+    monkeypatch.setattr(cache, "room_code", cache.room_code.__wrapped__)
+    assert cache.own_code(programs.ROOMS) is not None
+    monkeypatch.setattr(cache, "IMPORTED", 0)
+    assert cache.own_code(programs.ROOMS) is None
     graph = traced(base, floats(4, 3))
     assert counted(graph) == (1, 0) and counted(graph) == (1, 0)
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import segue
-from segue.inductor import cache
+from segue.graph import cache
 from segue.tools import cli, doctor
 
 
@@ -41,7 +41,7 @@ def test_cache_is_shown_and_emptied(capsys, tmp_path):
     with segue.config.override(cache_dir=str(tmp_path)):
         cache.current().put("library", "0" * 64, b"x" * 2**20)
         assert cli.main(["cache"]) == 0
-        assert "1 files, 1.0 MiB" in capsys.readouterr().out
+        assert "1 files, 1.0 MiB, library 1" in capsys.readouterr().out
         assert cli.main(["cache", "--clear"]) == 0
         assert cache.current().files() == []
     with segue.config.override(cache=False):

@@ -394,6 +394,8 @@ class SetValue(Value):
     def items_of(self, run: Any) -> list[Value]:
         if len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
             raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
+        if len(self.shadow) > 1 and not all(type(place) in (int, bool) for place in self.shadow):
+            run.only_here = "the order of a set differs from process to process"
         return [self.entries[place] for place in self.shadow]
 
     def iterate(self, run: Any) -> Value:

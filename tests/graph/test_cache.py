@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from segue.eager.config import config
-from segue.inductor import cache as cache_module
-from segue.inductor.cache import Cache, current, digest, seal, unseal
+from segue.graph import cache as cache_module
+from segue.graph.cache import Cache, current, digest, seal, unseal
 
 
 @pytest.fixture

@@ -1,0 +1,78 @@
+"""A graph as rows of plain data, and back: how a graph is written to disk.
+
+In comes a graph, out come tuples in which a node is its place; `graph_of` makes an equal graph of them. The one idea: a graph is a list whose entries name
+earlier ones, so it is written as one, and reading it needs neither recursion nor anything that was alive when it was made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..eager.ops.definition import OPS, OpDef
+from .ir import Graph, Node, map_nodes
+from .symbolic import ShapeEnv
+
+
+class Unportable(Exception):  # noqa: N818  (an answer, not an error)
+    """Something has no form that another process could read."""
+
+
+class Place(int):
+    """The place of a node among the nodes, in the arguments of a later one."""
+
+    __slots__ = ()
+
+
+def row_name(row: OpDef) -> str:
+    """The name under which another process finds an operator. Raises Unportable for one that is not registered."""
+    if OPS.get(row.name) is not row:
+        raise Unportable(f"the operator {row.name} is not registered")
+    return row.name
+
+
+def rows_of(graph: Graph) -> tuple:
+    """The graph as data. Raises Unportable for a graph of symbolic sizes, which depends on what was asked about them."""
+    env = graph.shape_env
+    if env is not None and (env.hints or env.guards):
+        raise Unportable("its sizes are symbolic")
+    number = {node: Place(place) for place, node in enumerate(graph.nodes)}
+
+    def placed(value: Any) -> Any:
+        return map_nodes(number.__getitem__, value)
+
+    nodes = tuple(
+        (n.kind, None if n.target is None else row_name(n.target), placed(n.args), n.value, n.name, n.line, n.module, n.differentiable, n.region, n.late)
+        for n in graph.nodes[:-1]
+    )
+    return (
+        nodes, tuple(int(number[node]) for node in graph.inputs), placed(graph.outputs), tuple((position, int(number[node])) for position, node in graph.writes),
+        graph.random_calls, graph.output_specs, graph.differentiable_inputs, graph.differentiable_writes, graph.name,
+    )  # fmt: skip
+
+
+def graph_of(rows: tuple) -> Graph:
+    """The graph that rows tell of.
+
+    >>> import segue
+    >>> from segue.graph.printer import print_graph
+    >>> from segue.graph.trace import trace_function
+    >>> graph = trace_function(lambda x: (x * 2).sum(), [segue.ones(3)])
+    >>> print_graph(graph_of(rows_of(graph))) == print_graph(graph)
+    True
+    """
+    nodes: list[Node] = []
+
+    def at(value: Any) -> Any:
+        if type(value) is Place:
+            return nodes[value]
+        return tuple([at(item) for item in value]) if type(value) is tuple else value
+
+    described, inputs, outputs, writes, random_calls, specs, differentiable, differentiable_writes, name = rows
+    for kind, target, args, value, title, line, module, recorded, region, late in described:
+        nodes.append(Node(kind, None if target is None else OPS[target], at(args), value, title, line, module, recorded, region, late))
+    env = ShapeEnv()
+    env.freeze()
+    return Graph(
+        nodes, [nodes[place] for place in inputs], at(outputs), [(position, nodes[place]) for position, place in writes], env, random_calls, specs,
+        differentiable, differentiable_writes, name,
+    )  # fmt: skip

@@ -1,0 +1,342 @@
+"""The derivative of a compiled graph as calls meet it: the forward and backward runners, and one node of the tape for each call.
+
+In comes a joint graph, or what a capture on disk says about one; out goes a `Training`, which puts calls on the tape. The one idea: what a call needs to know
+is data (`Known`), apart from the graphs that it was read from. These are wanted only where something new is compiled (a backward that not every result
+reaches, the derivative of a derivative), and a stored capture makes them again only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..eager.autograd.mode import STATE
+from ..eager.autograd.tape import MultipleNode, Part
+from ..eager.errors import AutogradError
+from ..eager.ops.definition import OPS
+from ..eager.stats import stats
+from ..eager.tensor import Storage, Tensor
+from .backends import Backend, Runner
+from .derivative import Joint, dependencies, without
+from .interpreter import Interpreter
+from .ir import Graph, SymbolSource
+from .partition import Partition, Saved, partition
+from .passes import BEFORE_DERIVATIVE, run_passes, without_rules
+from .printer import log_graph
+from .symbolic import SymInt
+from .trace import COPY
+from .transformed import innermost
+
+Given = tuple[bool, ...]  # for each root of a graph, whether a gradient comes to it
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The graphs of a derivative: forward and backward, and the gradients as a graph that can be differentiated again."""
+
+    joint: Joint
+    partition: Partition
+    gradients: Graph
+
+    @classmethod
+    def of(cls, joint: Joint) -> Derived:
+        joint = Joint(run_passes(joint.graph, BEFORE_DERIVATIVE), joint.results, joint.roots, joint.targets)
+        undifferentiated = Joint(without_rules(joint.graph), joint.results, joint.roots, joint.targets)
+        return cls(joint, partition(undifferentiated), joint.gradients())
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a call needs to know of its derivative.
+
+    results, roots, targets     as in `Joint`
+    names, symbols              of the joint graph's inputs: their names, and where its sizes are found
+    tangents                    the fake value of each root
+    saved, saved_bytes          what the backward gets besides the tangents
+    dependencies                for each root, the targets on which it depends
+    copied_first                inputs that a second derivative reads and the forward overwrites
+    read                        inputs of the whole backward that it reads
+    """
+
+    results: int
+    roots: tuple[tuple[str, int], ...]
+    targets: tuple[int, ...]
+    names: tuple[str, ...]
+    symbols: tuple[SymbolSource, ...]
+    tangents: tuple[Any, ...]
+    saved: tuple[Saved, ...]
+    saved_bytes: int
+    dependencies: tuple[frozenset[int], ...]
+    copied_first: tuple[int, ...]
+    read: frozenset[int]
+
+    @classmethod
+    def of(cls, derived: Derived) -> Known:
+        joint, graph, split = derived.joint, derived.joint.graph, derived.partition
+        tangents = graph.inputs[len(graph.inputs) - len(joint.roots) :]
+        written = {position for position, _ in graph.writes}
+        used = {position for position, node in enumerate(derived.gradients.inputs) if node.users}
+        return cls(
+            joint.results, joint.roots, joint.targets, tuple(node.name for node in graph.inputs), graph.symbols, tuple(node.value for node in tangents),
+            split.saved, split.saved_bytes, dependencies(joint), tuple(sorted(written & used)), reads(split.backward),
+        )  # fmt: skip
+
+
+class Training:
+    """The forward and backward runners of a graph that is differentiable, and the tape node of each call.
+
+    `derived` gives the graphs, `compiled` makes a callable of one; `whole_backward`: the key under which the backend keeps the backward's program, if it does.
+    """
+
+    def __init__(
+        self, known: Known, forward: Runner, derived: Callable[[], Derived], backend: Backend, title: str, compiled: Callable[[Graph, str], Any],
+        whole_backward: str | None = None,
+    ) -> None:  # fmt: skip
+        self.known = known
+        self.results, self.roots, self.targets, self.names, self.saved = known.results, known.roots, known.targets, known.names, known.saved
+        self.forward = forward
+        self.backend = backend
+        self.title = title
+        self.backwards: dict[Given, tuple[Runner, frozenset[int]]] = {}
+        self.whole_backward = whole_backward
+        self._gradients: dict[Given, Any] = {}
+        self._compiled = compiled
+        self._derived: Derived | Callable[[], Derived] = derived
+
+    @classmethod
+    def of(cls, joint: Joint, backend: Backend, title: str, compiled: Callable[[Graph, str], Any]) -> Training:
+        """Differentiate and split a graph, and compile its forward."""
+        derived = Derived.of(joint)
+        log_graph(derived.partition.forward, f"{title}, forward")
+        log_graph(derived.partition.backward, f"{title}, backward")
+        return cls(Known.of(derived), compile_runner(backend, derived.partition.forward), lambda: derived, backend, title, compiled)
+
+    @property
+    def derived(self) -> Derived:
+        """The graphs, made again where they were not at hand."""
+        if not isinstance(self._derived, Derived):
+            self._derived = self._derived()
+        return self._derived
+
+    @property
+    def partition(self) -> Partition:
+        return self.derived.partition
+
+    def edges(self, inputs: Sequence[Any]) -> list:
+        """For each gradient, the place on the tape that it goes to, or None."""
+        found = []
+        for position in self.targets:
+            tensor = inputs[position]
+            if tensor.requires_grad:
+                found.append(tensor if tensor._edge is None else tensor._edge)
+            else:
+                found.append(None)
+        return found
+
+    def depends(self, root: int, edges: list) -> bool:
+        """Whether a root has a gradient for one of the inputs that want one."""
+        return any(edges[target] is not None for target in self.known.dependencies[root])
+
+    def snapshots(self, inputs: Sequence[Any]) -> dict[int, Tensor]:
+        """Copies of what the forward overwrites, with the history it has now: a second derivative goes on along it."""
+        return {position: inputs[position].clone() for position in self.known.copied_first}
+
+    def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
+        """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
+        call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
+        node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.roots))
+        for index, (kind, position) in enumerate(self.roots):
+            if not self.depends(index, edges):
+                continue
+            if kind == "output":
+                value = fresh[position]
+                value._edge = Part(node, index)
+                value._requires_grad = True
+            else:
+                target = inputs[position]
+                value = Tensor._wrap(target._data, Storage())
+                value._edge = Part(node, index)
+                value._requires_grad = True
+                target._rebase(value)
+
+    def backward(self, given: Given) -> tuple[Runner, frozenset[int]]:
+        """The backward runner for those roots to which a gradient comes, and which inputs it reads; compiled when it is first needed."""
+        if given not in self.backwards:
+            with stats.timed("compile_seconds"):
+                self.backwards[given] = self._stored_backward(given) or self._made_backward(given)
+        return self.backwards[given]
+
+    def _stored_backward(self, given: Given) -> tuple[Runner, frozenset[int]] | None:
+        """The whole backward, of a capture from the disk whose program is there too."""
+        found = self.backend.load(self.whole_backward) if self.whole_backward is not None and all(given) else None
+        return None if found is None else (found, self.known.read)
+
+    def _made_backward(self, given: Given) -> tuple[Runner, frozenset[int]]:
+        graph = self._reduced(self.partition.backward, given)
+        return compile_runner(self.backend, graph), reads(graph)
+
+    def _reduced(self, graph: Graph, given: Given) -> Graph:
+        return graph if all(given) else without(graph, graph.inputs[len(graph.inputs) - len(given) :], given)
+
+    def differentiable_gradients(self, inputs: list, given: Given) -> Sequence[Any]:
+        """The gradients on the tape: compiled, or interpreted where a guard that this second compilation made does not hold."""
+        compiled = self.gradients(given)
+        if _late_guards_hold(compiled.graph, inputs):
+            return compiled(*inputs)
+        stats.count("late_guard_misses")
+        return Interpreter(compiled.graph)(inputs, differentiable=True)
+
+    def gradients(self, given: Given) -> Any:
+        """The gradients as a differentiable function of inputs and tangents; compiled at the first derivative of a derivative."""
+        if given not in self._gradients:
+            self._gradients[given] = self._compiled(self._reduced(self.derived.gradients, given), f"{self.title}, gradients")
+        return self._gradients[given]
+
+
+class CallNode(MultipleNode):
+    """The tape's node of one call. Each result's history is used up on its own, like that of the many steps it stands for."""
+
+    __slots__ = ("left", "pulled")
+
+    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, results: int) -> None:
+        super().__init__(edges, function, label, results)
+        self.left = set(range(results))
+        self.pulled: set[int] = set()
+
+    def pull(self, g: list) -> Sequence[Any]:
+        self.pulled = {index for index, gradient in enumerate(g) if gradient is not None}
+        if not self.pulled <= self.left:
+            raise self.used_up()
+        return super().pull(g)
+
+    def release(self) -> None:
+        self.left -= self.pulled
+        if not self.left:
+            super().release()
+
+
+class Call:
+    """What one call keeps for its backward."""
+
+    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "sizes", "wanted")
+
+    def __init__(self, training: Training, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list, wanted: tuple) -> None:
+        self.training = training
+        self.wanted = wanted
+        kept = list(inputs)
+        for position, copy in snapshots.items():
+            kept[position] = copy
+        if state is not None:
+            kept.append(Tensor._wrap(state, Storage()))
+        self.inputs = kept
+        self.versions = [value._storage.version if isinstance(value, Tensor) else 0 for value in kept]
+        self.saved: list[Any] = []
+        self.checks: list[tuple[int, Storage, int, str]] = []
+        names = training.names
+        for place, saved in enumerate(training.saved):
+            if saved.kind == "input":
+                self.saved.append(arrays[saved.index])
+                if saved.index < len(inputs):
+                    storage = inputs[saved.index]._storage
+                    self.checks.append((place, storage, storage.version, names[saved.index]))
+            elif saved.kind == "output":
+                self.saved.append(raw[saved.index])
+                if saved.index < len(fresh):
+                    storage = fresh[saved.index]._storage
+                    self.checks.append((place, storage, storage.version, f"result {saved.index}"))
+            else:
+                self.saved.append(arrays[saved.index] if saved.dim is None else arrays[saved.index].shape[saved.dim])
+        self.sizes = {s.symbol: (arrays[s.position] if s.dim is None else arrays[s.position].shape[s.dim]) for s in training.known.symbols}
+
+    def pull(self, gradients: list) -> list:
+        """The gradients of the inputs from those of the results: by the backward runner, or, under create_graph, differentiably."""
+        if STATE.enabled or (STATE.levels and innermost(gradients) is not None):
+            return self._pull_differentiably(gradients)
+        runner, read = self.training.backward(tuple([g is not None for g in gradients]))
+        for place, storage, version, name in self.checks:
+            if storage.version != version and place in read:
+                self._overwritten(name, version, storage.version)
+        tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
+        raw = runner([*self.saved, *tangents])
+        return [wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
+
+    def _pull_differentiably(self, gradients: list) -> list:
+        given = tuple(g is not None for g in gradients)
+        read = reads(self.training.gradients(given).graph)
+        for place, (value, version, name) in enumerate(zip(self.inputs, self.versions, self.training.names)):
+            if isinstance(value, Tensor) and value._storage.version != version and place in read:
+                self._overwritten(name, version, value._storage.version)
+        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else dense(g) for i, g in enumerate(gradients)]
+        results = self.training.differentiable_gradients([*self.inputs, *tangents], given)
+        return [value if on else None for value, on in zip(results, self._given(gradients))]
+
+    def _given(self, gradients: list) -> Sequence[bool]:
+        """Which inputs get a gradient: those wanted on which a result that has one depends. The others get None, as eagerly, not zeros."""
+        if all(g is not None for g in gradients):
+            return self.wanted
+        reached = frozenset().union(*(targets for g, targets in zip(gradients, self.training.known.dependencies) if g is not None))
+        return [on and index in reached for index, on in enumerate(self.wanted)]
+
+    def _tangent(self, index: int, array: Any) -> np.ndarray:
+        """A gradient as the backward takes it: contiguous, of the result's dtype; zeros where none arrived."""
+        value = self.training.known.tangents[index]
+        if array is None:
+            shape = tuple(size.env.evaluate(size, self.sizes) if isinstance(size, SymInt) else size for size in value.shape)
+            return np.zeros(shape, value.dtype.numpy)
+        return np.ascontiguousarray(array, value.dtype.numpy) if array.ndim else np.asarray(array, value.dtype.numpy)
+
+    def _overwritten(self, name: str, saved: int, now: int) -> None:
+        raise AutogradError(
+            f"one of the variables needed for gradient computation has been modified by an inplace operation: {name} was at version {saved} when the "
+            f"compiled graph '{self.training.title}' ran, it is now at version {now}; use the operation that returns a new tensor, "
+            "or clone() before it"
+        )
+
+
+def compile_runner(backend: Backend, graph: Graph) -> Runner:
+    """The backend's runner. What is compiled after the guards were taken checks the guards it added itself, and is interpreted where they fail."""
+    runner = backend.compile(graph)
+    env = graph.shape_env
+    late = env is not None and env.late_guards(source.symbol for source in graph.symbols)
+    return LateRunner(runner, graph) if late else runner
+
+
+class LateRunner:
+    """A runner with guards of its own, and the interpreter for the inputs that they exclude."""
+
+    def __init__(self, runner: Runner, graph: Graph) -> None:
+        self.runner = runner
+        self.graph = graph
+        self.interpreter = Interpreter(graph)
+        self.kernels, self.source, self.arena_bytes, self.cache_hit = runner.kernels, runner.source, runner.arena_bytes, runner.cache_hit
+
+    def __call__(self, inputs: list) -> list:
+        if _late_guards_hold(self.graph, inputs):
+            return self.runner(inputs)
+        stats.count("late_guard_misses")
+        return self.interpreter(inputs)
+
+
+def _late_guards_hold(graph: Graph, inputs: Sequence[Any]) -> bool:
+    env = graph.shape_env
+    if env is None or len(env.guards) == env.frozen:
+        return True
+    bindings = graph.bindings(inputs)
+    return all(env.evaluate(guard.relation, bindings) for guard in env.late_guards(bindings))
+
+
+def reads(graph: Graph) -> frozenset[int]:
+    """The positions of the inputs that a graph reads."""
+    return frozenset(position for position, node in enumerate(graph.inputs) if node.users)
+
+
+def wrapped(value: Any) -> Any:
+    return Tensor._wrap(value, Storage()) if type(value) is np.ndarray else value
+
+
+def dense(gradient: Tensor) -> Tensor:
+    """A gradient as a compiled graph takes it, differentiably: C-contiguous."""
+    return gradient if gradient.is_contiguous() else OPS[COPY](gradient)

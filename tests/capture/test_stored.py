@@ -1,0 +1,181 @@
+"""Captures on disk: a second process traces nothing, and one in which anything has changed gives its own eager answer."""
+
+import json
+import os
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+
+import segue
+from segue.eager.config import config
+from segue.graph.cache import current
+
+HERE = Path(__file__).parent
+CHANGED = {
+    "SCALE = 2.0": "SCALE = 3.0",
+    "return x + 1": "return x + 5",
+    "by=2": "by=3",
+    "closed(2)": "closed(3)",
+    "scale = 2": "scale = 3",
+    "CHOSEN = 2": "CHOSEN = 3",
+    "Derived(A)": "Derived(B)",
+    "return 2": "return 3",
+    "    return x * 2\n": "    return x * 3\n\n\nsegue.nn.functional.relu = relu\n",
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the programs, and a cache in which two processes, at once, have stored what they captured."""
+    folder = tmp_path_factory.mktemp("stored")
+    for name in ("stored_programs.py", "stored_facts.py"):
+        (folder / name).write_text((HERE / name).read_text())
+    for process in [start(folder) for _ in range(2)]:
+        report = finished(process)
+        assert all(row["right"] for row in report.values())
+    return folder
+
+
+def start(folder, size=8):
+    environment = {**os.environ, "SEGUE_CACHE_DIR": str(folder / "cache"), "SEGUE_CACHE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.Popen([sys.executable, str(folder / "stored_programs.py"), str(size)], env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def finished(process):
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    return json.loads(out.splitlines()[-1])
+
+
+def test_a_second_process_traces_and_lowers_nothing(place):
+    report = finished(start(place))
+    assert all(row["right"] for row in report.values())
+    traced = {name: row["captures"] for name, row in report.items() if row["captures"]}
+    assert not traced and not any(row["lowerings"] for name, row in report.items() if name != "model")  # there the second derivative is made anew
+    assert report["break"]["captures_loaded"] == 2 and report["model"]["captures_loaded"] >= 1 and report["step"]["captures_loaded"] == 1
+
+
+def test_another_size_is_traced(place):
+    report = finished(start(place, 9))
+    assert all(row["right"] for row in report.values()) and report["global"]["captures"] == 1
+
+
+def test_what_changed_in_between_counts(place):
+    facts = place / "stored_facts.py"
+    before = text = facts.read_text()
+    for old, new in CHANGED.items():
+        assert old in text
+        text = text.replace(old, new)
+    facts.write_text(text)
+    try:
+        report = finished(start(place))
+    finally:
+        facts.write_text(before)
+    assert all(row["right"] for row in report.values())
+    changed = {name for name, row in report.items() if row["captures"]}
+    assert changed == {"global", "helper", "default", "closure", "class attribute", "enum", "base", "property", "patched", "break"}
+
+
+def test_a_damaged_file_is_a_miss(place):
+    files = list((place / "cache").rglob("capture/**/*.bin"))
+    assert files
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-100] + bytes(100))
+    report = finished(start(place))
+    assert all(row["right"] and row["captures"] and not row["captures_loaded"] for row in report.values())
+
+
+# -- within one process -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path):
+    with config.override(cache_dir=str(tmp_path), cache=True, cache_captures=True, verify=False):
+        yield
+
+
+def twice(function, *args):
+    """(captures traced, captures loaded, the answers) of a function that is compiled, and compiled again."""
+    before = segue.compiler.stats()
+    answers = [segue.compile(function)(*args) for _ in range(2)]
+    after = segue.compiler.stats()
+    return after["captures"] - before["captures"], after["captures_loaded"] - before["captures_loaded"], answers
+
+
+@segue.compiler.assume_constant_result
+def guess():
+    return 3
+
+
+@segue.compiler.allow_in_graph
+def allowed(x):
+    return x * 2
+
+
+def ordered(x):
+    total = x
+    for name in {"a", "bc"}:
+        total = total * len(name) + 1
+    return total
+
+
+ONLY_HERE = {
+    "a hash": lambda x: x * (hash("text") % 7),
+    "the order of a set": ordered,
+    "a result that is assumed": lambda x: x * guess(),
+    "a function that is not followed": lambda x: allowed(x),
+}
+
+
+@pytest.mark.parametrize("what", ONLY_HERE)
+def test_what_holds_for_this_process_only_is_not_stored(stored, what):
+    before = segue.compiler.stats()["captures_not_stored"]
+    traced, loaded, answers = twice(ONLY_HERE[what], segue.ones(3))
+    assert (traced, loaded) == (2, 0) and segue.compiler.stats()["captures_not_stored"] - before == 2
+    assert answers[0].equal(answers[1])
+
+
+def test_other_backends_store_nothing(stored):
+    for backend in ("eager", lambda module, inputs: module.forward):
+        compiled = segue.compile(lambda x: x + 1, backend=backend)
+        compiled(segue.ones(3))
+    assert not list(current().folder.rglob("capture/**/*.bin"))
+
+
+def test_the_graph_of_a_stored_capture_is_there_when_asked_for(stored):
+    def function(x):
+        return (x.sin() * 2).sum()
+
+    first, second = segue.compile(function), segue.compile(function)
+    x = segue.ones(3, requires_grad=True)
+    first(x), second(x)
+    a, b = (compiled.cache.settings.captured[0] for compiled in (first, second))
+    assert a.note is not None and b.note is None
+    assert str(a.graph.nodes) == str(b.graph.nodes) and a.compiled.graph is a.graph
+    assert a.guards.text() == b.guards.text() and len(a.guards) == len(b.guards)
+    (gradient,) = segue.autograd.grad(second(x), x, create_graph=True)
+    assert segue.allclose(segue.autograd.grad(gradient.sum(), x)[0], -2 * segue.sin(x.detach()))
+
+
+def test_a_stored_capture_holds_neither_frame_nor_arguments(stored):
+    class Holder:
+        def __init__(self, by):
+            self.by = by
+
+    def function(x, holder):
+        return x * holder.by
+
+    assert twice(function, segue.ones(3), Holder(2))[:2] == (1, 1)
+    compiled, holder = segue.compile(function), Holder(2)
+    compiled(segue.ones(3), holder)
+    kept = weakref.ref(holder)
+    del holder
+    assert kept() is None
+
+
+def test_the_knob(stored):
+    with config.override(cache_captures=False):
+        assert twice(lambda x: x + 1, segue.ones(3))[:2] == (2, 0)
