@@ -8,17 +8,16 @@ lies behind them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..eager.config import config
 from ..eager.ops.definition import OPS
+from .cut import ancestors, descendants, is_operand, kept
 from .derivative import Joint
-from .flow import UNLIMITED, Network
 from .functionalise import view_strides
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, nodes_in, symbols_of
-from .recompute import chosen, is_cheap, is_inner, is_repeatable
 from .symbolic import SymInt, structural_key
 from .trace import COPY
 
@@ -56,15 +55,15 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
     results, gradients = graph.outputs[: joint.results], graph.outputs[joint.results :]
     count = len(graph.inputs) - len(joint.roots)
     primals, tangents = graph.inputs[:count], graph.inputs[count:]
-    after = _descendants(graph, tangents)
+    after = descendants(graph, tangents)
     backward_roots = [node for node in gradients if isinstance(node, Node)]
-    needed = _ancestors(backward_roots)
-    forward = _ancestors([*nodes_in(tuple(results)), *(node for _, node in graph.writes)])
-    kept = _kept(graph, needed, after, forward, copies, config.memory_budget if budget is None else budget)
+    needed = ancestors(backward_roots)
+    forward = ancestors([*nodes_in(tuple(results)), *(node for _, node in graph.writes)])
+    cut = kept(graph, needed, after, forward, copies, config.memory_budget if budget is None else budget)
     keep_all = {node for late in needed if late in after for node in late.inputs if node not in after}
-    kept_inputs = [node for node in primals if node in kept and (node in graph.outputs or _is_operand(node, after))]
-    copied = [_copy_of(node) for node in primals if node in kept and node not in kept_inputs]
-    kept_values = [*copied, *(node for node in graph.nodes if node in kept and node.kind == "op")]
+    kept_inputs = [node for node in primals if node in cut and (node in graph.outputs or is_operand(node, after))]
+    copied = [_copy_of(node) for node in primals if node in cut and node not in kept_inputs]
+    kept_values = [*copied, *(node for node in graph.nodes if node in cut and node.kind == "op")]
     positions = {node: position for position, node in enumerate(primals)}
     places = {node: index for index, node in enumerate(results) if isinstance(node, Node)}
     outputs = list(results)
@@ -87,68 +86,9 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
     )
 
 
-def _kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node], budget: float) -> set[Node]:
-    """The nodes to keep within a budget."""
-    owned = set(nodes_in(graph.output_node.args))
-    nodes = [node for node in graph.nodes if node.kind == "op" and node in needed and node in forward and node not in after and node not in copies]
-    given = {node for node in nodes if not is_cheap(node) if not is_inner(node, owned)}
-    given |= {node for node in nodes if node.region > 0 and "alias" not in node.target.tags and not is_inner(node, owned)}  # what checkpoints hand on
-
-    def cut(again: set[Node]) -> set[Node]:
-        return _minimum_cut(graph, needed, after, copies | (given - again))
-
-    def bytes_kept(again: set[Node]) -> int:
-        return sum(node.value.nbytes_hint for node in cut(again) if node not in graph.outputs and (node.kind == "op" or not _is_operand(node, after)))
-
-    if budget >= 1:
-        return cut(set())
-    return cut(chosen([node for node in nodes if node in given and is_repeatable(node) and not isinstance(node.value, tuple)], bytes_kept, budget * bytes_kept(set())))
-
-
-def _minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[Node]) -> set[Node]:
-    """The nodes to keep: the lightest set without which the backward (`after`) cannot be reached from the inputs. What is `fixed` is never made again."""
-    nodes = [node for node in graph.nodes if node in needed and node not in after]
-    enter = {node: 2 * place for place, node in enumerate(nodes)}  # a node is an edge, from this vertex to the next
-    source, sink = 2 * len(nodes), 2 * len(nodes) + 1
-    network = Network(sink + 1)
-    outputs = set(nodes_in(tuple(graph.outputs)))
-    given = {node for node in nodes if node.kind == "input" or node in fixed}
-    for node in nodes:
-        weight = _weight(node, node.kind == "input" and (_is_operand(node, after) or node in outputs))
-        network.edge(enter[node], enter[node] + 1, UNLIMITED if weight is None else weight)
-        if node in given:
-            network.edge(source, enter[node])
-        for user in node.users:
-            if user in after and user in needed:
-                network.edge(enter[node] + 1, sink)
-            elif user in needed and user not in given:  # what is given needs nothing
-                network.edge(enter[node] + 1, enter[user])
-        if node in outputs:  # a gradient that does not depend on tangents
-            network.edge(enter[node] + 1, sink)
-    behind = network.cut(source, sink)
-    return {node for node in nodes if enter[node] not in behind and enter[node] + 1 in behind}
-
-
 def _copy_of(node: Node) -> Node:
     """A copy of an input, for the backward."""
     return Node("op", OPS[COPY], (node,), node.value.dense(), f"{node.name}_kept", node.line, node.module)
-
-
-def _is_operand(node: Node, after: set[Node]) -> bool:
-    """Whether the backward reads an input itself, as eager's tape would. Of others a copy is kept to compute from them again: the user may write there."""
-    if isinstance(node.value, SymInt) or not after.isdisjoint(node.users):
-        return True
-    return any(user.kind == "op" and "alias" in user.target.tags and _is_operand(user, after) for user in node.users)
-
-
-def _weight(node: Node, is_there: bool) -> int | None:
-    """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs; of several results
-    each is kept by itself)."""
-    if node.kind == "input" and is_there:
-        return 0
-    if node.kind == "constant" or (node.kind == "op" and "alias" in node.target.tags) or isinstance(node.value, tuple):
-        return None
-    return max(1, node.value.nbytes_hint)
 
 
 def _copy_written_inputs(graph: Graph) -> tuple[Graph, set[Node]]:
@@ -185,28 +125,6 @@ def _copied(rewriter: Rewriter, node: Node) -> Node:
     return made
 
 
-def _descendants(graph: Graph, roots: Iterable[Node]) -> set[Node]:
-    found = set(roots)
-    for node in graph.nodes:
-        if node.kind == "op" and not found.isdisjoint(node.inputs):
-            found.add(node)
-    return found
-
-
-def _ancestors(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
-    """The roots and all they depend on, not looking behind `stop`."""
-    stops = set(stop)
-    found: set[Node] = set()
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node not in found:
-            found.add(node)
-            if node not in stops:
-                stack.extend(node.inputs)
-    return found
-
-
 def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) -> list[SymInt]:
     """The symbols that nodes between `inputs` and `roots` hold, and that no input has as its size."""
     bound = set()
@@ -214,7 +132,7 @@ def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) 
         bare = (node.value,) if isinstance(node.value, SymInt) else node.value.shape
         bound |= {size.expr for size in bare if isinstance(size, SymInt) and size.expr.is_Symbol}
     held: set[Any] = set().union(*(symbols_of(node.value) for node in inputs), set())
-    for node in _ancestors(roots, inputs):
+    for node in ancestors(roots, inputs):
         held |= symbols_of(node.value).union(*(symbols_of(argument) for argument in node.args), set())
     env = graph.shape_env
     return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)] if env is not None else []
@@ -226,7 +144,7 @@ def extract(
     """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` of inputs are nodes beside those of the graph."""
     roots = [*nodes_in(tuple(outputs)), *(node for _, node in writes)]
     cut = [node for node in inputs if isinstance(node, Node)]
-    needed = _ancestors(roots, cut)
+    needed = ancestors(roots, cut)
     rewriter = Rewriter(graph)
     made: list[Node] = []
     for item in inputs:

@@ -20,7 +20,7 @@ from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
 from .ir import Graph, Node, Rewriter
-from .recompute import repeat_regions
+from .repeat import repeat_forward
 from .symbolic import SymInt, same_shape, same_size, structural_key
 from .verifier import verify
 
@@ -349,7 +349,7 @@ def forget_history(graph: Graph) -> Graph:
 # The pipelines
 
 BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, common_subexpressions, dead_code)
-FOR_BACKEND: tuple[Pass, ...] = (without_rules, forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_regions, dead_code)
+FOR_BACKEND: tuple[Pass, ...] = (without_rules, forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_forward, dead_code)
 
 
 def run_passes(graph: Graph, pipeline: tuple[Pass, ...]) -> Graph:

@@ -1,8 +1,7 @@
-"""What the backward computes again in place of keeping it: what may be, what a memory budget asks for, and where checkpointed regions are repeated.
+"""What a backward may compute again in place of keeping it, and what a memory budget asks for.
 
-In come graphs whose nodes know whether a backward recorded them (`late`) and in which checkpoint they stand (`region`), out go the set of nodes that the
-partitioner may compute again, and a graph in which a region's inner values are made anew right before the backward needs them. The one idea: what a
-region hands on is kept, what it keeps to itself is not; random draws and values that are compared for equality are never made twice.
+In come nodes that know whether a backward recorded them (`late`) and in which checkpoint they stand (`region`), out goes what may be computed again. The one idea: what a
+checkpoint hands on is kept, what it keeps to itself is not; random draws and values that are compared for equality are never made twice.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .ir import Graph, Node, Rewriter, map_nodes, nodes_in
+from .ir import Node
 from .symbolic import hint_of
 
 
@@ -59,7 +58,9 @@ def chosen(candidates: list[Node], bytes_with: Callable[[set[Node]], int], most:
 
     `bytes_with(nodes)` counts what is kept when these may be computed again; more nodes never keep more.
     """
-    order = sorted(candidates, key=lambda node: work(node) / max(1, node.value.nbytes_hint))
+    price = {node: work(node) / max(1, node.value.nbytes_hint) for node in candidates}
+    spread = {node: f"{place:032b}"[::-1] for place, node in enumerate(candidates)}  # among equals not all of one stretch, which would be remade, and held, at once
+    order = sorted(candidates, key=lambda node: (price[node], spread[node]))
     low, high = 0, len(order)
     while low < high:
         middle = (low + high) // 2
@@ -68,39 +69,3 @@ def chosen(candidates: list[Node], bytes_with: Callable[[set[Node]], int], most:
         else:
             low = middle + 1
     return set(order[:low])
-
-
-def repeat_regions(graph: Graph) -> Graph:
-    """Inner values of checkpoints that the backward reads are computed again, all of one region at once, in front of the first node that reads one."""
-    if not any(node.region > 0 for node in graph.nodes):
-        return graph
-    owned = set(nodes_in(graph.output_node.args))
-    inner = {node for node in graph.nodes if is_inner(node, owned)}
-    rewriter = Rewriter(graph)
-    again: dict[Node, Node] = {}
-
-    def place(node: Node) -> Node:
-        return again[node] if node in again else rewriter.place[node]
-
-    for node in graph.nodes[:-1]:
-        if node.late:
-            for repeated in _missing(node, inner, again, graph):
-                copied = rewriter.copy(repeated, map_nodes(place, repeated.args))
-                copied.name, copied.region = rewriter.names.fresh(repeated.name), -repeated.region
-                again[repeated] = copied
-            rewriter.place[node] = rewriter.copy(node, map_nodes(place, node.args))
-        else:
-            rewriter.place[node] = rewriter.copy(node)
-    return rewriter.finish()
-
-
-def _missing(node: Node, inner: set[Node], again: dict[Node, Node], graph: Graph) -> list[Node]:
-    """The inner nodes that a node depends on and that do not stand again yet, in their order."""
-    found: set[Node] = set()
-    stack = [used for used in node.inputs if used in inner and used not in again]
-    while stack:
-        used = stack.pop()
-        if used not in found:
-            found.add(used)
-            stack.extend(before for before in used.inputs if before in inner and before not in again)
-    return [one for one in graph.nodes if one in found] if found else []

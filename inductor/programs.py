@@ -21,7 +21,7 @@ from .translation import Program
 
 KIND = "program"
 ROOMS = ("eager", "graph", "inductor")  # whose code decides what a program is
-KNOBS = ("fusion", "numerics")  # those that change a program; the toolchain's identity holds the compiler's
+KNOBS = ("fusion", "numerics", "memory_budget")  # those that change a program; the toolchain's identity holds the compiler's
 CONSTANT_BYTES = 16 << 20  # a program with more constants than this is not kept
 
 

@@ -377,6 +377,8 @@ class Scheduler:
         """The one group that both would be. Raises Refusal with the reason."""
         if len(_read_buffers(a) | _read_buffers(b)) + len(a.units) + len(b.units) > MAX_BUFFERS:
             raise Refusal("too many buffers")
+        if _is_repeated(a) and not _is_behind(b) or _is_repeated(b) and not _is_behind(a):
+            raise Refusal("computed again later, so as not to be kept")
         merged = Group(sorted((*a.units, *b.units), key=lambda u: u.number), unify_groups(a, b))
         members = set(merged.units)
         for unit in merged.units:
@@ -457,3 +459,13 @@ def _same_place(group: Group, unit: Unit, other: Unit, place: tuple[Index, ...])
 
 def names(group: Group) -> str:
     return "+".join(unit.node.name for unit in group.units)
+
+
+def _is_repeated(group: Group) -> bool:
+    """Whether a group makes a value of the forward again for the backward in the same graph (graph/repeat.py)."""
+    return any(unit.node.region < 0 for unit in group.units)
+
+
+def _is_behind(group: Group) -> bool:
+    """Whether all of a group belongs to the backward."""
+    return all(unit.node.late or unit.node.region < 0 for unit in group.units)

@@ -234,3 +234,25 @@ def test_an_input_that_is_only_added_may_be_overwritten_before_the_backward():
         loss.backward()
         grads.append(w.grad.numpy().copy())
     np.testing.assert_allclose(grads[0], grads[1], rtol=1e-5)
+
+
+def test_a_memory_budget_holds_within_a_whole_step():
+    def train(budget):
+        segue.manual_seed(0)
+        net = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(32, 32), nn.GELU(), nn.Linear(32, 32), nn.Tanh())))
+        optimizer = segue.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = net(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        x = segue.randn(256, 32)
+        compiled = segue.compile(step, fullgraph=True, memory_budget=budget)
+        losses = [compiled(x).item() for _ in range(3)]
+        return losses, compiled.cache.settings.captured[0].compiled.stats["arena_bytes"]
+
+    (whole, arena), (half, smaller) = train(1.0), train(0.5)
+    assert half == pytest.approx(whole, rel=1e-5) and smaller < arena
