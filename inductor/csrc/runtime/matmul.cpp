@@ -89,44 +89,53 @@ template <class T> static int64_t plain_product(int64_t m, int64_t n, int64_t k,
     return SEGUE_OK;
 }
 
-/* ---- Own kernels for few rows of float32, where BLAS would spend its time packing b. Four vectors of 16 columns, or four columns, at a time. */
-constexpr int64_t FEW_ROWS = 8, WIDTH = 16;
+/* ---- Own kernels for few rows of float32, where BLAS would spend its time packing b. The totals of all rows stay in registers, 12 vectors at most:
+ * vectors of AVX2's width, because wider ones would be taken apart through memory where the host has no wider registers. */
+constexpr int64_t FEW_ROWS = 8, WIDTH = 8;
 typedef float Lanes __attribute__((vector_size(WIDTH * 4)));
+template <int ROWS> constexpr int AT_ONCE = ROWS == 1 ? 8 : ROWS <= 3 ? 4 : ROWS <= 6 ? 2 : 1;  /* columns of b whose dots are made at once */
 
-/* b's rows are contiguous: c[i, j...] += a[i, p] * b[p, j...] */
-template <int ROWS>
-SEGUE_ALWAYS void rows_by_columns(int64_t n, int64_t k, const float* a, const float* b, int64_t b_row, float* c, int64_t c_row, bool accumulate) {
-    constexpr int VECTORS = ROWS <= 4 ? 4 : 2;
+constexpr int AT_A_TIME = 4;           /* rows of b that are added while a piece of c is in registers */
+constexpr int64_t COLUMN_BLOCK = 1024; /* columns of c that stay in the first cache meanwhile */
+
+/* c[i, j...] += a[i, p] * b[p, j...] for COUNT p and n columns */
+template <int ROWS, int COUNT>
+SEGUE_ALWAYS void add_rows(int64_t n, int64_t k, const float* a, const float* b, int64_t b_row, float* c, int64_t c_row) {
     int64_t j = 0;
-    for (; j + VECTORS * WIDTH <= n; j += VECTORS * WIDTH) {
-        Lanes total[ROWS][VECTORS] = {};
-        for (int64_t p = 0; p < k; ++p) {
-            Lanes row[VECTORS];
-            __builtin_memcpy(row, b + p * b_row + j, sizeof row);
-#pragma GCC unroll 8
-            for (int i = 0; i < ROWS; ++i)
+    for (; j + WIDTH <= n; j += WIDTH) {
+        Lanes row[COUNT];
 #pragma GCC unroll 4
-                for (int v = 0; v < VECTORS; ++v) total[i][v] += a[i * k + p] * row[v];
-        }
+        for (int q = 0; q < COUNT; ++q) __builtin_memcpy(&row[q], b + q * b_row + j, sizeof(Lanes));
+#pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i) {
-            Lanes before[VECTORS] = {};
-            if (accumulate) __builtin_memcpy(before, c + i * c_row + j, sizeof before);
-            for (int v = 0; v < VECTORS; ++v) total[i][v] += before[v];
-            __builtin_memcpy(c + i * c_row + j, total[i], sizeof total[i]);
+            Lanes total;
+            __builtin_memcpy(&total, c + i * c_row + j, sizeof total);
+#pragma GCC unroll 4
+            for (int q = 0; q < COUNT; ++q) total += a[i * k + q] * row[q];
+            __builtin_memcpy(c + i * c_row + j, &total, sizeof total);
         }
     }
     for (; j < n; ++j)
-        for (int i = 0; i < ROWS; ++i) {
-            float sum = 0;
-            for (int64_t p = 0; p < k; ++p) sum += a[i * k + p] * b[p * b_row + j];
-            c[i * c_row + j] = accumulate ? c[i * c_row + j] + sum : sum;
-        }
+        for (int i = 0; i < ROWS; ++i)
+            for (int q = 0; q < COUNT; ++q) c[i * c_row + j] += a[i * k + q] * b[q * b_row + j];
+}
+
+/* b's rows are contiguous: they are read one after the other, as they lie in memory */
+template <int ROWS>
+SEGUE_ALWAYS void rows_by_columns(int64_t n, int64_t k, const float* a, const float* b, int64_t b_row, float* c, int64_t c_row, bool accumulate) {
+    for (int64_t j = 0; j < n; j += COLUMN_BLOCK) {
+        const int64_t wide = least(COLUMN_BLOCK, n - j);
+        for (int i = 0; i < ROWS && !accumulate; ++i) std::memset(c + i * c_row + j, 0, static_cast<size_t>(wide) * sizeof(float));
+        int64_t p = 0;
+        for (; p + AT_A_TIME <= k; p += AT_A_TIME) add_rows<ROWS, AT_A_TIME>(wide, k, a + p, b + p * b_row + j, b_row, c + j, c_row);
+        for (; p < k; ++p) add_rows<ROWS, 1>(wide, k, a + p, b + p * b_row + j, b_row, c + j, c_row);
+    }
 }
 
 /* b's columns are contiguous (a transposed weight): c[i, j] = dot(a[i], b[:, j]) */
 template <int ROWS>
 SEGUE_ALWAYS void rows_by_dots(int64_t n, int64_t k, const float* a, const float* b, int64_t b_column, float* c, int64_t c_row, bool accumulate) {
-    constexpr int COLUMNS = ROWS <= 4 ? 4 : 2;
+    constexpr int COLUMNS = AT_ONCE<ROWS>;
     for (int64_t j = 0; j < n; j += COLUMNS) {
         const float* column[COLUMNS];
         for (int v = 0; v < COLUMNS; ++v) column[v] = b + (j + v < n ? j + v : n - 1) * b_column;
@@ -134,18 +143,21 @@ SEGUE_ALWAYS void rows_by_dots(int64_t n, int64_t k, const float* a, const float
         int64_t p = 0;
         for (; p + WIDTH <= k; p += WIDTH) {
             Lanes x[COLUMNS];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int v = 0; v < COLUMNS; ++v) __builtin_memcpy(&x[v], column[v] + p, sizeof(Lanes));
 #pragma GCC unroll 8
             for (int i = 0; i < ROWS; ++i) {
                 Lanes row;
                 __builtin_memcpy(&row, a + i * k + p, sizeof row);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                 for (int v = 0; v < COLUMNS; ++v) total[i][v] += row * x[v];
             }
         }
+#pragma GCC unroll 8
         for (int i = 0; i < ROWS; ++i)
-            for (int v = 0; v < COLUMNS && j + v < n; ++v) {
+#pragma GCC unroll 8
+            for (int v = 0; v < COLUMNS; ++v) {
+                if (j + v >= n) break;
                 float sum = 0;
                 for (int l = 0; l < WIDTH; ++l) sum += total[i][v][l];
                 for (int64_t q = p; q < k; ++q) sum += a[i * k + q] * column[v][q];
