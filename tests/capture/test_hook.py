@@ -85,6 +85,11 @@ def test_the_hook_is_installed_only_while_a_region_runs():
     assert seen == [(False, False), (True, True), (False, False)]
 
 
+def test_code_outside_of_regions_is_not_even_counted():
+    compiled(mixture)(3, 4)
+    assert counted(lambda: [mixture(3, 4) for _ in range(100)]) == {}
+
+
 def test_exceptions_go_through_and_leave_nothing_installed():
     def deep(n):
         if n == 0:

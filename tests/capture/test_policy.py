@@ -32,6 +32,37 @@ def chosen(x, name):
 X = segue.tensor([1.0, -2.0, 3.0])
 
 
+# -- recompiles ---------------------------------------------------------------------------------------------------------------------
+
+
+class Options:
+    def __init__(self, rate):
+        self.rate = rate
+
+
+VARYING = {  # what differs from call to call -> (the function, its second argument in call `n`, compilations in all, told of the limit)
+    "float": (lambda x, k: x * k, float, 2, False),
+    "int": (lambda x, k: x * k, int, 2, False),
+    "size": (lambda x, y: x.sum() + y, lambda n: segue.ones(n + 2), 2, False),
+    "float of a dict": (lambda x, options: x + options["rate"], lambda n: {"rate": float(n)}, 2, False),
+    "float of an object": (lambda x, options: x + options.rate, lambda n: Options(float(n)), 2, False),
+    "str": (lambda x, text: x + len(text), lambda n: "a" * n, 3, True),
+}
+
+
+@pytest.mark.parametrize("what", VARYING)
+def test_what_varies_is_generalised_or_ends_at_the_limit(what):
+    function, argument, compilations, told = VARYING[what]
+    with segue.config.override(recompile_limit=3):
+        made = compiled(function)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for n in range(2, 10):
+            assert same(made(X, argument(n)), function(X, argument(n)))
+    assert [state.compilations for _, state in made.cache.settings.states.values()] == [compilations]
+    assert len([w for w in seen if "runs eagerly from now on" in str(w.message)]) == told
+
+
 # -- stances ------------------------------------------------------------------------------------------------------------------------
 
 
