@@ -4,7 +4,12 @@ The front door: the public names, which are PyTorch's, and nothing else. Everyth
 segue.capture, segue.inductor).
 """
 
-# ruff: noqa: A004  (PyTorch's names: all, any, sum ...)
+# ruff: noqa: A004, E402  (PyTorch's names: all, any, sum ...; what comes before the imports is about them)
+
+import gc as _gc
+
+_collects = _gc.isenabled()
+_gc.disable()  # a hundred collections, a seventh of the time, would look for garbage where functions and classes are only made
 
 from math import e, inf, nan, pi
 
@@ -74,6 +79,9 @@ from . import (
     _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim,
     random, serialization, signal, special, testing, torch, utils, xpu,
 )  # fmt: skip
+
+if _collects:
+    _gc.enable()
 
 __version__ = "0.1.0"
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterator
-from html import escape
 from typing import Any
 
+from ..eager.lazy import LazyModule
 from ..graph.printer import print_graph
+
+html: Any = LazyModule("html")
 
 FATES = {  # fate -> (colours of the line and of its edge, what it means), the strongest first
     "break": (("#fde0dc", "#c62828"), "the graph ends here: the line runs eagerly"),
@@ -43,8 +45,8 @@ class Page:
         parts = [self.bar(), self.lines(), self.breaks(), self.recompiles(), self.pieces()]
         body = "\n".join(line for part in parts for line in part)
         return (
-            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>segue.explain: {escape(found.name)}</title>\n<style>{STYLE}{colours}</style></head>\n'
-            f"<body><h1>{escape(found.headline)}</h1>\n{body}\n</body></html>\n"
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>segue.explain: {html.escape(found.name)}</title>\n<style>{STYLE}{colours}</style></head>\n'
+            f"<body><h1>{html.escape(found.headline)}</h1>\n{body}\n</body></html>\n"
         )
 
     # -- where the time of the call went ------------------------------------------------------------------------------------
@@ -88,16 +90,16 @@ class Page:
 
     def lines(self) -> Iterator[str]:
         yield "<h2>Your lines</h2>"
-        yield '<p class="legend">' + " ".join(f'<span class="{fate}">{escape(meaning)}</span>' for fate, (_, meaning) in FATES.items()) + "</p>"
+        yield '<p class="legend">' + " ".join(f'<span class="{fate}">{html.escape(meaning)}</span>' for fate, (_, meaning) in FATES.items()) + "</p>"
         notes = {(ended.location.file, ended.location.line): ended.reason for ended in self.found.breaks}
         for file, fates in self.fates().items():
             shown: list[str] = []
             for line, fate in sorted(fates.items()):
                 if shown and line - 1 not in fates:
                     shown.append('<span class="line unseen"><b>⋮</b></span>')
-                title = escape(notes.get((file, line), FATES[fate][1]))
-                shown.append(f'<span class="line {fate}" title="{title}"><b>{line}</b>{escape(linecache.getline(file, line).rstrip())}</span>')
-            yield f"<h3><code>{escape(file)}</code></h3><pre>{''.join(shown)}</pre>"
+                title = html.escape(notes.get((file, line), FATES[fate][1]))
+                shown.append(f'<span class="line {fate}" title="{title}"><b>{line}</b>{html.escape(linecache.getline(file, line).rstrip())}</span>')
+            yield f"<h3><code>{html.escape(file)}</code></h3><pre>{''.join(shown)}</pre>"
 
     # -- breaks, recompilations ---------------------------------------------------------------------------------------------
 
@@ -119,8 +121,8 @@ class Page:
             yield from self.card(skipped.reason.splitlines()[0], f"{skipped.function} ({skipped.file}:{skipped.line}) runs eagerly", "", "")
 
     def card(self, reason: str, where: str, suggestion: str, share: str) -> Iterator[str]:
-        instead = f"<p>Instead: {escape(suggestion)}</p>" if suggestion else ""
-        yield f'<div class="card"><strong>{escape(reason)}</strong><pre>{escape(where)}</pre>{instead}{share}</div>'
+        instead = f"<p>Instead: {html.escape(suggestion)}</p>" if suggestion else ""
+        yield f'<div class="card"><strong>{html.escape(reason)}</strong><pre>{html.escape(where)}</pre>{instead}{share}</div>'
 
     def recompiles(self) -> Iterator[str]:
         if not self.found.recompiles:
@@ -128,7 +130,7 @@ class Page:
         yield f"<h2>Compiled again ({len(self.found.recompiles)})</h2><table><tr><th>function</th><th>was compiled for</th><th>and then came</th></tr>"
         for again in self.found.recompiles:
             for guard, now in again.failures:
-                yield f"<tr><td><code>{escape(again.function)}</code></td><td><code>{escape(guard)}</code></td><td><code>{escape(now)}</code></td></tr>"
+                yield f"<tr><td><code>{html.escape(again.function)}</code></td><td><code>{html.escape(guard)}</code></td><td><code>{html.escape(now)}</code></td></tr>"
         yield "</table>"
 
     # -- graphs and guards --------------------------------------------------------------------------------------------------
@@ -138,10 +140,10 @@ class Page:
         for place, captured in enumerate(self.found.captured):
             took = f", {self.found.share(self.found.shares.graphs[place])} of the call" if place in self.found.shares.graphs else ""
             operations = 0 if captured.graph is None else len(captured.graph.operations)
-            yield f'<div class="card"><strong>{place + 1}. {escape(captured.function)}</strong> ({escape(captured.location)}): {operations} operations, '
+            yield f'<div class="card"><strong>{place + 1}. {html.escape(captured.function)}</strong> ({html.escape(captured.location)}): {operations} operations, '
             yield f"captured in {captured.seconds * 1e3:.0f} ms{took}"
             if captured.graph is not None:
-                yield f'<details><summary>the graph</summary><pre class="graph">{escape(print_graph(captured.graph))}</pre></details>'
+                yield f'<details><summary>the graph</summary><pre class="graph">{html.escape(print_graph(captured.graph))}</pre></details>'
             yield from self.guards(captured, self.found.guard_seconds[place])
             yield "</div>"
 
@@ -150,7 +152,7 @@ class Page:
         yield "<table><tr><th>holds while</th><th>reads</th><th>kind</th><th>ns</th></tr>"
         for guard, seconds in zip(captured.guards, costs):
             paths = ", ".join(dict.fromkeys(source.text() for source in guard.sources))
-            yield f"<tr><td><code>{escape(guard.text())}</code></td><td><code>{escape(paths)}</code></td><td>{guard.kind}</td>"
+            yield f"<tr><td><code>{html.escape(guard.text())}</code></td><td><code>{html.escape(paths)}</code></td><td>{guard.kind}</td>"
             yield f'<td class="number">{seconds * 1e9:.0f}</td></tr>'
         yield "</table></details>"
 

@@ -20,12 +20,11 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..eager.lazy import LazyModule
 from ..eager.log import log
@@ -34,6 +33,10 @@ from ..graph.cache import Cache, current, digest
 from . import runtime
 from .toolchain import INCLUDE, BuildError, Toolchain, toolchain
 
+if TYPE_CHECKING:
+    import subprocess
+else:
+    subprocess = LazyModule("subprocess")
 tempfile: Any = LazyModule("tempfile")
 
 __all__ = ["BuildError", "Library", "build", "library_key", "make_launcher"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from ..eager.stats import stats
 from ..graph.cache import current, digest
 
 shutil: Any = LazyModule("shutil")
+subprocess: Any = LazyModule("subprocess")
 
 INCLUDE = Path(__file__).parent / "csrc" / "include"
 CANDIDATES = ("g++", "clang++", "c++")

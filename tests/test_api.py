@@ -42,7 +42,7 @@ def test_every_listed_name_exists(name):
     assert all(hasattr(module, each) for each in public(module)) and module.__doc__
 
 
-HEAVY = ("sympy", "scipy", "rich", "sklearn", "importlib.metadata")
+HEAVY = ("sympy", "scipy", "rich", "sklearn", "importlib.metadata", "multiprocessing", "socket", "html", "fractions", "subprocess", "tempfile")
 
 
 @pytest.mark.parametrize("program, unused", [
@@ -53,3 +53,19 @@ def test_packages_are_imported_only_where_they_are_used(program, unused):
     listing = f"{program}; import sys; print(*(name for name in {unused} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_importing_leaves_the_collector_as_it_was_and_does_not_run_it(collects):
+    program = f"""
+import gc
+runs = []
+gc.callbacks.append(lambda phase, info: runs.append(phase))
+gc.enable() if {collects} else gc.disable()
+before = gc.isenabled()
+import segue
+print(len(runs), gc.isenabled() == before)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    runs, kept = done.stdout.split()
+    assert int(runs) < 10 and kept == "True"

@@ -8,7 +8,6 @@ text that says where to look. segue is looked up by name, as it imports this fil
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import pickle
@@ -61,14 +60,14 @@ class TorchModule(ModuleType):
         return sorted({*dir(importlib.import_module(OURS)), "compile"} - HIDDEN)
 
 
-class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+class Finder:
     """Finds torch and what is below it."""
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         """The import system's question."""
         if fullname != THEIRS and not fullname.startswith(THEIRS + "."):
             return None
-        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]  # it has what a loader needs
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """segue's module of that name. Raises ModuleNotFoundError where there is none."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from ...eager import dtypes
+from ...eager.lazy import LazyModule
 from ...eager.ops.definition import OPS
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
 from .values.floats import SizeFloat
 from .values.tensors import TensorValue
+
+fractions: Any = LazyModule("fractions")
 
 EXACT = 2**31  # whole numbers below it have quotients whose rounding is that of the true quotient
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -88,7 +90,7 @@ def size_compare(run: Any, symbol: str, left: Value, right: Value) -> Value:
         return run.compare(symbol, now(left), now(right))
     if not math.isfinite(right.value):
         return run.compare(symbol, Constant(1.0), right)
-    bound, numerator = Fraction(right.value) * left.ratio[1], SymIntValue(left.ratio[0])
+    bound, numerator = fractions.Fraction(right.value) * left.ratio[1], SymIntValue(left.ratio[0])
     if bound.denominator == 1:
         return run.compare(symbol, numerator, Constant(int(bound)))
     if symbol in ("==", "!="):

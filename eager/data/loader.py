@@ -7,13 +7,13 @@ generator in this process, so `manual_seed` decides it, and workers only fetch w
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import GenericAlias
 from typing import Any
 
+from ..lazy import LazyModule
 from ..random import Generator
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
@@ -21,6 +21,8 @@ from .fetch import Fetcher
 from .pool import Pool
 from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, drawn_seed
 from .worker import Ended, Failure, Job
+
+multiprocessing: Any = LazyModule("multiprocessing")
 
 
 class _Endless(Sampler[None]):

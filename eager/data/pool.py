@@ -10,12 +10,17 @@ import contextlib
 import os
 import signal
 import time
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..lazy import LazyModule
 from .transport import discard, receive
 from .worker import Job, work
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+connection: Any = LazyModule("multiprocessing.connection")
+resource_tracker: Any = LazyModule("multiprocessing.resource_tracker")
 
 PATIENCE = 5.0  # seconds that a worker has to finish its batch when it is told to stop
 
@@ -59,14 +64,14 @@ class Pool:
         """
         pipes = {self.pipes[worker]: worker for worker in waiting}
         sentinels = {self.processes[worker].sentinel: worker for worker in waiting}
-        ready = wait([*pipes, *sentinels], timeout or None)
+        ready = connection.wait([*pipes, *sentinels], timeout or None)
         if not ready:
             raise RuntimeError(f"DataLoader timed out after {timeout} seconds")
         for found in ready:
             if found in pipes:
                 with contextlib.suppress(EOFError, OSError):
                     return pipes[found], receive(found)  # type: ignore[arg-type]
-        raise self._death(sorted({pipes.get(found, sentinels.get(found)) for found in ready}))  # type: ignore[type-var, call-overload]
+        raise self._death(sorted({pipes[found] if found in pipes else sentinels[found] for found in ready}))
 
     def _death(self, workers: list[int]) -> RuntimeError:
         told = []
@@ -100,7 +105,7 @@ class Pool:
     def _drain(pipes: list[Connection], deadline: float) -> None:
         """Read and throw away until every pipe is closed at its other end."""
         left = list(pipes)
-        while left and (ready := wait(left, max(deadline - time.monotonic(), 0))):
+        while left and (ready := connection.wait(left, max(deadline - time.monotonic(), 0))):
             for pipe in ready:
                 try:
                     discard(pipe)  # type: ignore[arg-type]

@@ -8,9 +8,14 @@ removed by the sender, or in the end by Python's resource tracker.
 from __future__ import annotations
 
 import pickle
-from multiprocessing.connection import Connection
-from multiprocessing.shared_memory import SharedMemory
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from ..lazy import LazyModule
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+shared_memory: Any = LazyModule("multiprocessing.shared_memory")
 
 LARGE = 1 << 16  # bytes of arrays from which shared memory is worth two system calls
 ALIGNED = 64
@@ -35,7 +40,7 @@ def send(pipe: Connection, value: Any) -> None:
         return
     starts, end = _places(sizes)
     try:
-        segment = SharedMemory(create=True, size=end)
+        segment = shared_memory.SharedMemory(create=True, size=end)
     except OSError:  # there is none on this machine
         pipe.send((whole, [bytes(view) for view in views], None))
         return
@@ -64,7 +69,7 @@ def discard(pipe: Connection) -> None:
 def _taken(message: Any, wanted: bool) -> Any:
     whole, parts, name = message
     if name is not None:
-        segment = SharedMemory(name)
+        segment = shared_memory.SharedMemory(name)
         try:
             memory: Any = segment.buf
             if wanted:
