@@ -116,10 +116,10 @@ def _copied(rewriter: Rewriter, node: Node) -> Node:
     source, *attributes = rewriter.map(node.args)
     if structural_key(source.value.strides) == structural_key(node.args[0].value.strides):
         return rewriter.copy(node)
-    strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes))
+    strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes), source.value.dtype)
     if strides is None:
         source = rewriter.op(OPS[COPY], (source,), source.value.dense(), node)
-        strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes))
+        strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes), source.value.dtype)
     made = rewriter.copy(node, (source, *attributes))
     made.value = FakeValue(made.value.shape, made.value.dtype, strides, made.value.device)
     return made

@@ -22,6 +22,7 @@ from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import CallbackNode, OperatorNode, Part
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
+from ..eager.functional.fused import FusedNode
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
@@ -511,7 +512,7 @@ def _leaves_the_graph(g: Any) -> Sequence[Any]:
 def is_released(edge: Any) -> bool:
     """Whether the saved values of a place on the tape were freed by a backward."""
     node = edge.node if isinstance(edge, Part) else edge
-    if isinstance(node, OperatorNode):
+    if isinstance(node, (OperatorNode, FusedNode)):
         return node.args is None
     return isinstance(node, CallbackNode) and node.function is None
 

@@ -1,19 +1,22 @@
-"""Eager convolution on the native library: the rows of eager/ops/convolution.py call the same functions that compiled graphs call.
+"""Rows run eagerly on the native library: convolutions, the places of max pooling and the error function call what compiled graphs call.
 
-In come NumPy arrays and the row's attributes, out goes an array. The one idea: eager never imports this room, so this module hands its function in, as it is imported; where the library is
+In come NumPy arrays and the row's attributes, out goes an array. The one idea: eager never imports this room, so this module hands its functions in, as it is imported; where the library is
 not built nothing is handed in, and the rows keep their NumPy kernels.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..eager.errors import BackendError
-from ..eager.ops.convolution import install_native, window_count
+from ..eager.ops.convolution import window_count
+from ..eager.ops.native import install_native
+from ..eager.ops.pooling import pooled_size
 from . import runtime
 
 _Numbers = ctypes.c_int64 * 3
@@ -30,14 +33,33 @@ class _Convolution(ctypes.Structure):
     ]  # fmt: skip
 
 
-_Function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(_Convolution))
-_FIRST = 4  # abi, threads, parallel_for and matmul stand before the three convolutions in segue_runtime
-_NAMES = ("convolution", "convolution_input_gradient", "convolution_weight_gradient")
+class _Pool(ctypes.Structure):
+    """segue_pool of segue_runtime.h."""
+
+    _fields_ = [
+        ("dtype", ctypes.c_int64), ("planes", ctypes.c_int64), *((name, _Numbers) for name in ("size", "out_size", *_SPACE[1:2], *_SPACE[3:])),
+        ("input", ctypes.c_void_p), ("indices", ctypes.c_void_p),
+    ]  # fmt: skip
+
+
+class _Along(ctypes.Structure):
+    """segue_along of segue_runtime.h."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ("dtype", "outer", "size", "inner")), ("input", ctypes.c_void_p), ("output", ctypes.c_void_p),
+        ("descending", ctypes.c_int64),
+    ]  # fmt: skip
+
+
+_PLACES = {  # row -> its place in the table segue_runtime, counted in words, and what it takes
+    "convolution": (4, _Convolution), "convolution_input_gradient": (5, _Convolution), "convolution_weight_gradient": (6, _Convolution),
+    "max_pool_indices": (7, _Pool), "erf": (12, _Along),
+}  # fmt: skip
 
 
 def _functions() -> dict[str, Callable[..., int]]:
-    places = (ctypes.c_void_p * (_FIRST + len(_NAMES))).from_address(runtime.table())
-    return {name: _Function(places[_FIRST + i]) for i, name in enumerate(_NAMES)}  # type: ignore[arg-type]
+    table = (ctypes.c_void_p * 13).from_address(runtime.table())
+    return {name: ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(call))(table[place]) for name, (place, call) in _PLACES.items()}  # type: ignore[arg-type]
 
 
 def _space(values: Any, neutral: int = 1) -> Any:
@@ -57,7 +79,9 @@ def _arrays(name: str, first: Any, second: Any, rest: tuple) -> tuple[Any, Any, 
 
 
 def convolve(name: str, first: Any, second: Any, *rest: Any) -> Any:
-    """Run one of the three rows on float32 or float64 arrays without empty dimensions. Raises MemoryError, and RuntimeError for what the library refuses."""
+    """Run one of the three convolutions on float32 or float64 arrays. Raises MemoryError, and RuntimeError for what the library refuses."""
+    if not (first.size and second.size):
+        return NotImplemented
     x, weight, out = _arrays(name, first, second, rest)
     stride, padding, dilation, groups = rest[-4:]
     call = _Convolution(
@@ -72,10 +96,43 @@ def convolve(name: str, first: Any, second: Any, *rest: Any) -> Any:
     return {"convolution": out, "convolution_input_gradient": x, "convolution_weight_gradient": weight}[name]
 
 
+def max_pool_indices(x: Any, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, ceil_mode: bool) -> Any:
+    """The place in its plane of the largest element of each window of float32 or float64 images."""
+    if not x.size:
+        return NotImplemented
+    x = np.ascontiguousarray(x)
+    counts = [pooled_size(*numbers, ceil_mode) for numbers in zip(x.shape[2:], kernel, stride, padding, dilation)]
+    out = np.empty((*x.shape[:2], *counts), np.int64)
+    call = _Pool(
+        _CODES[x.dtype], x.shape[0] * x.shape[1], _space(x.shape[2:]), _space(counts), _space(kernel), _space(stride), _space(padding, 0),
+        _space(dilation), x.ctypes.data, out.ctypes.data,
+    )  # fmt: skip
+    if FUNCTIONS["max_pool_indices"](ctypes.byref(call)):
+        raise RuntimeError(f"max_pool_indices(): the native library refused images {x.shape} and windows {kernel}")
+    return out
+
+
+_ERF_SIZE = 1024  # below it SciPy's is done before ours is called
+
+
+def erf(x: Any) -> Any:
+    """The error function of a float32 array."""
+    if x.dtype != np.float32 or x.size < _ERF_SIZE:
+        return NotImplemented
+    x = np.ascontiguousarray(x)
+    out = np.empty_like(x)
+    call = _Along(_CODES[x.dtype], 1, x.size, 1, x.ctypes.data, out.ctypes.data, 0)
+    if FUNCTIONS["erf"](ctypes.byref(call)):
+        raise RuntimeError(f"erf(): the native library refused an array of {x.size} elements")
+    return out
+
+
 FUNCTIONS: dict[str, Callable[..., int]] = {}
 try:
     FUNCTIONS.update(_functions())
 except BackendError:  # not built: `segue doctor` says so, and the first compiled call
     pass
 else:
-    install_native(convolve)
+    install_native({
+        **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "erf": erf,
+    })  # fmt: skip

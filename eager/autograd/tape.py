@@ -251,7 +251,7 @@ class OperatorNode(Node):
         hooks, wrap = STATE.saved_hooks[-1], type(out)._wrap
         assert self.args is not None
         for position, _ in self.versions:
-            self.args[position] = _packed(self.args[position], hooks, wrap)
+            self.args[position] = packed(self.args[position], hooks, wrap)
         self.versions = []
         if self.out is not None:
             self.out = Packed(out, self, hooks, wrap)
@@ -295,7 +295,7 @@ class OperatorNode(Node):
             return F[0]
         if kind == "value":
             assert self.args is not None
-            return _unpacked(self.args[position])
+            return unpacked(self.args[position])
         if kind == "out":
             return self._result()
         meta, index = self.metas[position], 0 if kind == "shape" else 1
@@ -321,16 +321,18 @@ class OperatorNode(Node):
         self.out = None
 
 
-def _packed(value: Any, hooks: tuple, wrap: Callable) -> Any:
+def packed(value: Any, hooks: tuple, wrap: Callable) -> Any:
+    """A saved value, each tensor of it in the form that the user's hooks gave it."""
     if type(value) in (tuple, list):
-        return tuple(_packed(part, hooks, wrap) for part in value)
+        return tuple(packed(part, hooks, wrap) for part in value)
     return Packed(value, _way_back(value), hooks, wrap) if hasattr(value, "_data") else value
 
 
-def _unpacked(argument: Any) -> Any:
+def unpacked(argument: Any) -> Any:
+    """A saved value as it was before `packed`."""
     if isinstance(argument, Packed):
         return argument.get()
-    return tuple(_unpacked(part) for part in argument) if type(argument) is tuple and any(isinstance(p, Packed) for p in argument) else argument
+    return tuple(unpacked(part) for part in argument) if type(argument) is tuple and any(isinstance(p, Packed) for p in argument) else argument
 
 
 def _way_back(tensor: Any) -> Any:

@@ -15,9 +15,10 @@ from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from . import pointwise
+from . import kernels, pointwise
 from .arguments import need_room, need_tensor, offers_inplace, widened
 from .creation import rand
+from .fused import fused
 from .pointwise import clamp, where
 from .reduction import argmax
 from .reduction import log_softmax as _log_softmax
@@ -92,6 +93,11 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 @widened
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x * Phi(x), exactly by erf, or by the tanh approximation (Hendrycks and Gimpel, 2016)."""
+    return _gelu(input, approximate)
+
+
+@fused(kernels.gelu, kernels.gelu_backward)
+def _gelu(input: Tensor, approximate: str) -> Tensor:
     if approximate == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (input + 0.044715 * (input * input * input))
         return 0.5 * input * (1.0 + OPS["tanh"](inner))

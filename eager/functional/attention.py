@@ -14,8 +14,10 @@ from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from . import kernels
 from .arguments import cast, need_tensor, widened
 from .dropouts import dropout
+from .fused import fused
 from .layers import linear
 from .pointwise import where
 from .products import matmul
@@ -68,11 +70,16 @@ def scaled_dot_product_attention(
                 f"query ({query.shape[-3]})")  # fmt: skip
         key, value = (t if t.shape[-3] == query.shape[-3] else t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
     factor = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale  # without features all scores are 0
+    return _attention(query, key, value, attn_mask, is_causal, factor, dropout_p)
+
+
+@fused(kernels.attention, kernels.attention_backward)
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, factor: float, dropout_p: float) -> Tensor:
     scores = matmul(query, transpose(key, -2, -1)) * factor
-    if is_causal:
+    if causal:
         weights = softmax(where(_causal(query.shape[-2], key.shape[-2]), scores, -math.inf), -1)
     else:
-        weights = _masked_softmax(scores, attn_mask)
+        weights = _masked_softmax(scores, mask)
     return matmul(dropout(weights, dropout_p), value)
 
 

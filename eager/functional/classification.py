@@ -13,8 +13,10 @@ from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from . import kernels
 from .activation import logsigmoid
 from .arguments import cast, need_tensor, widened
+from .fused import fused
 from .layers import linear
 from .losses import legacy, reduced
 from .pointwise import clamp, where
@@ -59,6 +61,11 @@ def nll_loss(
     The mean is over the sum of the targets' weights. Raises RuntimeError or ValueError for shapes that do not fit, IndexError for classes outside.
     """
     _check_classes("nll_loss", need_tensor(input, "nll_loss"), need_tensor(target, "nll_loss", "target"), weight)
+    return _nll_loss(input, target, weight, ignore_index, reduction)
+
+
+@fused(kernels.nll, kernels.nll_backward)
+def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     dim = 1 if input.ndim > 1 else 0
     valid = OPS["ne"](target, ignore_index)
     safe = cast(where(valid, target, 0), dtypes.int64)

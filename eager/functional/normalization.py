@@ -14,7 +14,9 @@ from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
+from . import kernels
 from .arguments import cast, dimension, need_tensor, single, widened, write_out
+from .fused import fused
 from .linalg.legacy import norm
 from .pointwise import clamp, div
 from .reduction import mean
@@ -29,6 +31,13 @@ def _standardised(x: Tensor, dims: tuple, eps: float) -> tuple[Tensor, Tensor, T
     variance = mean(OPS["square"](center), dims, True)
     scale = OPS["rsqrt"](variance + eps)
     return center * scale, average, variance, scale
+
+
+@fused(kernels.normalise, kernels.normalise_backward)
+def _normalised(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, bias: Tensor | None, shape: tuple) -> tuple[Tensor, ...]:
+    """`_standardised` with weight and bias, laid out as `shape`; the statistics carry no gradient."""
+    out, *statistics = _standardised(x, dims, eps)
+    return (_affine(out, weight, bias, shape), *[value.detach() for value in statistics])
 
 
 def _affine(out: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple) -> Tensor:
@@ -69,7 +78,7 @@ def layer_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = Non
     """
     shape, dims = _normalized("layer_norm", input, normalized_shape)
     _check_affine("layer_norm", weight, bias, shape)
-    return _affine(_standardised(input, dims, eps)[0], weight, bias, shape)
+    return _normalised(input, dims, eps, weight, bias, shape)[0]
 
 
 @widened
@@ -100,7 +109,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Tensor | None = None, bia
     """Normalised over each of `num_groups` groups of channels (dimension 1) and all that follows (Wu and He, 2018)."""
     x = _grouped(need_tensor(input, "group_norm"), num_groups)
     _check_affine("group_norm", weight, bias, (input.shape[1],))
-    return _affine(reshape(_standardised(x, (2,), eps)[0], tuple(input.shape)), weight, bias, _channels(input))
+    return _affine(reshape(_normalised(x, (2,), eps, None, None, ())[0], tuple(input.shape)), weight, bias, _channels(input))
 
 
 def _update(running: Tensor | None, found: Tensor, momentum: Any) -> None:
@@ -114,9 +123,10 @@ def _update(running: Tensor | None, found: Tensor, momentum: Any) -> None:
 
 
 def _batch(
-    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, training: bool, momentum: Any, eps: float
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """The normalised input, and in training the batch's mean and 1 / sqrt(variance + eps)."""
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None, training: bool, momentum: Any,
+    eps: float,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """The normalised input times weight plus bias, and in training the batch's mean and 1 / sqrt(variance + eps)."""
     shape = _channels(input)
     for argument, value in (("running_mean", running_mean), ("running_var", running_var)):
         if value is not None and value.numel() != input.shape[1]:
@@ -125,13 +135,13 @@ def _batch(
         if running_mean is None or running_var is None:
             raise error(RuntimeError, "batch_norm(): Expected running_mean and running_var to be defined when training=False")
         scale = OPS["rsqrt"](single(running_var) + eps)
-        return (input - reshape(single(running_mean), shape)) * reshape(scale, shape), None, None
+        return _affine((input - reshape(single(running_mean), shape)) * reshape(scale, shape), weight, bias, shape), None, None
     dims = (0, *range(2, input.ndim))
-    out, average, variance, scale = _standardised(input, dims, eps)
+    out, average, variance, scale = _normalised(input, dims, eps, weight, bias, shape)
     count = numel(tuple(input.shape[d] for d in dims))
     if running_mean is not None or running_var is not None:
         _update(running_mean, reshape(average, (-1,)), momentum)
-        _update(running_var, reshape(variance.detach(), (-1,)) * (count / (count - 1)), momentum)
+        _update(running_var, reshape(variance, (-1,)) * (count / (count - 1)), momentum)
     return out, average, scale
 
 
@@ -151,8 +161,7 @@ def batch_norm(
     _check_affine("batch_norm", weight, bias, (input.shape[1],))
     if training and numel(tuple(size for d, size in enumerate(input.shape) if d != 1)) == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
-    out = _batch(single(input), running_mean, running_var, training, momentum, eps)[0]
-    return cast(_affine(out, single(weight), single(bias), _channels(input)), input.dtype)
+    return cast(_batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)[0], input.dtype)
 
 
 def instance_norm(
@@ -170,12 +179,12 @@ def instance_norm(
     count = numel(tuple(input.shape[2:]))
     if count == 1:
         raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
-    out, average, variance, _ = _standardised(single(input), dims, eps)
+    out, average, variance, _ = _normalised(single(input), dims, eps, single(weight), single(bias), _channels(input))
     if running_mean is not None or running_var is not None:
         lead = tuple(input.shape[:2])
         _update(running_mean, mean(reshape(average, lead), 0), momentum)
-        _update(running_var, mean(reshape(variance.detach(), lead), 0) * (count / (count - 1)), momentum)
-    return cast(_affine(out, single(weight), single(bias), _channels(input)), input.dtype)
+        _update(running_var, mean(reshape(variance, lead), 0) * (count / (count - 1)), momentum)
+    return cast(out, input.dtype)
 
 
 @widened
@@ -233,8 +242,8 @@ def native_layer_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`layer_norm`, the mean, and 1 / sqrt(var + eps), each with ones in place of the normalised dimensions; the statistics have no gradient."""
     shape, dims = _normalized("native_layer_norm", input, normalized_shape)
-    out, average, _, scale = _standardised(single(input), dims, eps)
-    return _all_in(input.dtype, _affine(out, single(weight), single(bias), shape), average.detach(), scale.detach())
+    out, average, _, scale = _normalised(single(input), dims, eps, single(weight), single(bias), shape)
+    return _all_in(input.dtype, out, average, scale)
 
 
 def native_group_norm(
@@ -252,9 +261,9 @@ def native_batch_norm(
     momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """`batch_norm`, the batch's mean, and 1 / sqrt(var + eps): one number a channel, none unless `training`, and without a gradient."""
-    out, average, scale = _batch(single(input), running_mean, running_var, training, momentum, eps)
+    out, average, scale = _batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)
     saved = [OPS["full"]((0,), 0, input.dtype) if value is None else reshape(value.detach(), (-1,)) for value in (average, scale)]
-    return _all_in(input.dtype, _affine(out, single(weight), single(bias), _channels(input)), *saved)
+    return _all_in(input.dtype, out, *saved)
 
 
 def _native_batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, **named: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,9 +16,11 @@ from ..ops.definition import OPS
 from ..ops.pooling import pooled_size
 from ..ops.shapes import numel
 from ..tensor import Tensor
+from . import kernels
 from .arguments import cast, widened
 from .convolutions import batched, spread
 from .creation import rand
+from .fused import fused
 from .pointwise import clamp, div, where
 from .reduction import argmax
 from .shape import reshape
@@ -39,6 +41,7 @@ def _unbatched(out: Tensor, single: bool) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- means
 
 
+@fused(kernels.window_sums, kernels.window_sums_backward)
 def _sums(x: Tensor, kernel: tuple, steps: tuple, edges: tuple, counts: tuple, ceil_mode: bool) -> Tensor:
     """The sum of each window of the zero-padded images; with `ceil_mode` a last window may hang over the end, by less than one step."""
     rank = len(kernel)

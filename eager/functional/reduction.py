@@ -17,7 +17,9 @@ from ..dtypes import as_dtype
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from . import kernels
 from .arguments import cast, dimension, dimensions, numpy_names, write_out
+from .fused import fused
 
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
 
@@ -188,7 +190,11 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    dims = dimensions(dim, x.ndim)
+    return _softmax(x, dimensions(dim, x.ndim))
+
+
+@fused(kernels.softmax, kernels.softmax_backward)
+def _softmax(x: Tensor, dims: tuple) -> Tensor:
     weights = OPS["exp"](x - OPS["amax"](x, dims, True).detach())
     return weights / OPS["sum"](weights, dims, True)
 
@@ -196,7 +202,11 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3)
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    dims = dimensions(dim, x.ndim)
+    return _log_softmax(x, dimensions(dim, x.ndim))
+
+
+@fused(kernels.log_softmax, kernels.log_softmax_backward)
+def _log_softmax(x: Tensor, dims: tuple) -> Tensor:
     shifted = x - OPS["amax"](x, dims, True).detach()
     return shifted - OPS["log"](OPS["sum"](OPS["exp"](shifted), dims, True))
 

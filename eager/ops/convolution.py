@@ -6,15 +6,13 @@ there; a transposed convolution is the gradient for the images. Stride, padding 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
-
-import numpy as np
 
 from .. import promotion
 from . import batching
 from .definition import Extern, define
+from .native import native
 from .samples import Source, calls
 from .shapes import numel, require
 from .views import as_strided
@@ -55,27 +53,6 @@ def taps(kernel: tuple, stride: tuple, dilation: tuple, count: tuple) -> list[tu
     """For each kernel element its place, and the part of the padded image that it meets, as slices."""
     places = product(*(range(k) for k in kernel))
     return [(place, tuple(slice(i * d, i * d + s * (n - 1) + 1, s) for i, d, s, n in zip(place, dilation, stride, count))) for place in places]
-
-
-_native: list[Callable[..., Any]] = []
-
-
-def install_native(call: Callable[..., Any]) -> None:
-    """Called by the room that has the native library: `call(row's name, first, second, *attributes)` for float32 and float64 arrays."""
-    _native[:] = [call]
-
-
-def _kernel(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-    """The native library where it is there, else `plain`. Half precision computes in float32 and is rounded once."""
-
-    def kernel(xp: Any, first: Any, second: Any, *rest: Any) -> Any:
-        if first.dtype.itemsize == 2 and first.dtype.kind not in "iu":
-            return kernel(xp, first.astype(np.float32), second.astype(np.float32), *rest).astype(first.dtype)
-        if _native and xp is np and first.dtype in (np.float32, np.float64) and first.size and second.size:
-            return _native[0](name, first, second, *rest)
-        return plain(xp, first, second, *rest)
-
-    return kernel
 
 
 def _columns(xp: Any, x: Any, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple, groups: int, count: tuple) -> Any:
@@ -169,7 +146,7 @@ def _gradient_samples(of_weight: bool) -> Any:
 
 define(
     "convolution", "x: Tensor, weight: Tensor, stride, padding, dilation, groups", kind="extern", dtype=promotion.same("convolution"), shape=_shape,
-    kernel=_kernel("convolution", _convolve), lower=Extern("convolution"),
+    kernel=native("convolution", _convolve, 2), lower=Extern("convolution"),
     vjp={
         "x": lambda F, g, weight, x_shape, stride, padding, dilation, groups: F.convolution_input_gradient(
             g, weight, tuple(x_shape), stride, padding, dilation, groups),
@@ -185,7 +162,7 @@ define(
 define(
     "convolution_input_gradient", "gradient: Tensor, weight: Tensor, input_shape, stride, padding, dilation, groups", kind="extern",
     dtype=promotion.same("convolution_input_gradient"), shape=lambda gradient, weight, input_shape, *options: tuple(input_shape),
-    kernel=_kernel("convolution_input_gradient", _input_gradient), lower=Extern("convolution_input_gradient"),
+    kernel=native("convolution_input_gradient", _input_gradient, 2), lower=Extern("convolution_input_gradient"),
     vjp={
         "gradient": lambda F, g, weight, stride, padding, dilation, groups: F.convolution(g, weight, stride, padding, dilation, groups),
         "weight": lambda F, g, gradient, weight_shape, stride, padding, dilation, groups: F.convolution_weight_gradient(
@@ -198,7 +175,7 @@ define(
 define(
     "convolution_weight_gradient", "gradient: Tensor, x: Tensor, weight_shape, stride, padding, dilation, groups", kind="extern",
     dtype=promotion.same("convolution_weight_gradient"), shape=lambda gradient, x, weight_shape, *options: tuple(weight_shape),
-    kernel=_kernel("convolution_weight_gradient", _weight_gradient), lower=Extern("convolution_weight_gradient"),
+    kernel=native("convolution_weight_gradient", _weight_gradient, 2), lower=Extern("convolution_weight_gradient"),
     vjp={
         "gradient": lambda F, g, x, stride, padding, dilation, groups: F.convolution(x, g, stride, padding, dilation, groups),
         "x": lambda F, g, gradient, x_shape, stride, padding, dilation, groups: F.convolution_input_gradient(

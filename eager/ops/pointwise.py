@@ -17,6 +17,7 @@ from .. import promotion
 from ..errors import DtypeError, error
 from . import batching, samples
 from .definition import Scalar, define
+from .native import native
 from .shapes import broadcast, same_shape
 
 SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
@@ -310,7 +311,7 @@ unary("sinh", "sinh", lambda F, g, x: g * F.cosh(x), "The hyperbolic sine.")
 unary("cosh", "cosh", lambda F, g, x: g * F.sinh(x), "The hyperbolic cosine.")
 unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangent.")
 unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
-unary("erf", special_kernel("erf"), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.",
+unary("erf", native("erf", special_kernel("erf")), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.",
       dtype=promotion.ordered("erf", promotion.promoted_floating))  # fmt: skip
 unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
       "x above 0, else 0; the derivative at 0 is 0.", dtype=promotion.ordered("relu", promotion.not_boolean("relu")), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip

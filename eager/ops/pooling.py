@@ -15,6 +15,7 @@ from .. import promotion
 from . import batching
 from .convolution import window_count, windows
 from .definition import Extern, define
+from .native import native
 from .samples import Sample, Source, calls
 from .shapes import numel, require
 
@@ -91,7 +92,7 @@ def _samples() -> list[Sample]:
 
 define(
     "max_pool_indices", "x: Tensor, kernel, stride, padding, dilation, ceil_mode", kind="extern", dtype=promotion.indices, shape=_shape,
-    kernel=_kernel, lower=Extern("max_pool_indices"), batch=batching.folded("max_pool_indices", 0), samples=_samples, tags="nondifferentiable",
+    kernel=native("max_pool_indices", _kernel), lower=Extern("max_pool_indices"), batch=batching.folded("max_pool_indices", 0), samples=_samples, tags="nondifferentiable",
     doc="For images (N, C, *space) in one to three dimensions the flat position (int64) in its channel of the largest element of each window. "
     "Tuples for kernel, stride, padding (at most half the kernel, never chosen) and dilation; with ceil_mode windows may hang over the end. "
     "Raises for windows that do not fit.",

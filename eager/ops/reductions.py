@@ -7,6 +7,7 @@ fold (a NumPy function and the name that the compiler knows it by) and a derivat
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,23 @@ def restore(F: Any, reduced: Any, dim: tuple, keepdim: bool) -> Any:
 _UFUNCS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum, "any": np.logical_or, "all": np.logical_and}
 
 
+def _is_of_windows(x: Any, dim: tuple) -> bool:
+    """Whether few elements, which do not lie side by side, are summed very often: NumPy would run a loop of its own for each sum."""
+    if x.flags.c_contiguous or not dim or tuple(dim) != tuple(range(x.ndim - len(dim), x.ndim)):
+        return False
+    count = numel(x.shape[x.ndim - len(dim) :])
+    return bool(0 < count <= 64 and x.size >= 1024 * count)
+
+
+def _window_sum(x: Any, rank: int) -> Any:
+    """The sum over all dimensions from `rank` on: the first elements of all windows, plus the second ones ..."""
+    places = product(*(range(size) for size in x.shape[rank:]))
+    out = np.array(x[(..., *next(places))], order="C")
+    for place in places:
+        out += x[(..., *place)]
+    return out
+
+
 def _kernel(name: str) -> Callable[..., Any]:
     """NumPy's fold, called where its function of that name ends up. Half precision is accumulated in float32 and rounded once."""
     of_numpy = _UFUNCS[name].reduce
@@ -40,6 +58,8 @@ def _kernel(name: str) -> Callable[..., Any]:
             return fold(x, axis=dim, keepdims=keepdim, dtype=np.float32).astype(x.dtype)
         if not x.size and name in ("amax", "amin"):  # nothing to fold, but nothing to give either: the shape facet has seen to that
             return xp.empty(_shape(x, dim, keepdim), x.dtype)
+        if name == "sum" and not keepdim and x.dtype.kind == "f" and _is_of_windows(x, dim):
+            return _window_sum(x, x.ndim - len(dim))
         return fold(x, axis=dim, keepdims=keepdim)
 
     return kernel

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.special import erf
 
 import segue
-from segue.eager.ops import OPS, convolution
+from segue.eager.ops import OPS, convolution, pooling
+from segue.eager.ops.native import NATIVE
 from segue.inductor import native
 
 PLAIN = {
@@ -60,16 +62,33 @@ def test_depthwise_infinities_stay_where_they_are_met():
 
 def test_eager_calls_it_for_floats_only(monkeypatch):
     seen = []
-    monkeypatch.setattr(convolution, "_native", [lambda name, *args: seen.append(name) or native.convolve(name, *args)])
+    for name in PLAIN:
+        monkeypatch.setitem(NATIVE, name, lambda *args, name=name: seen.append(name) or native.convolve(name, *args))
     weight = segue.ones(1, 1, 2, 2)
     segue.conv2d(segue.ones(1, 1, 3, 3, requires_grad=True), weight).sum().backward()
     assert seen == ["convolution", "convolution_input_gradient"]
     for dtype in (segue.int64, segue.complex64):
         assert segue.conv2d(segue.ones(1, 1, 3, 3, dtype=dtype), weight.to(dtype)).dtype is dtype
-    assert segue.conv2d(segue.ones(0, 1, 3, 3), weight).shape == (0, 1, 2, 2) and len(seen) == 2
-    assert segue.conv2d(segue.ones(1, 1, 3, 3).half(), weight.half()).dtype is segue.float16 and len(seen) == 3
+    assert segue.conv2d(segue.ones(0, 1, 3, 3), weight).shape == (0, 1, 2, 2) and seen[2:] == ["convolution"]
+    assert segue.conv2d(segue.ones(1, 1, 3, 3).half(), weight.half()).dtype is segue.float16 and len(seen) == 4
 
 
 def test_what_the_library_refuses_raises():
     with pytest.raises(RuntimeError, match="refused"):
         native.convolve("convolution_input_gradient", np.ones((1, 1, 9)), np.ones((1, 1, 2)), (1, 1, 3), (1,), (0,), (1,), 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_places_of_max_pooling(dtype):
+    for (x, *rest), _ in OPS["max_pool_indices"].samples():
+        if x.size:
+            np.testing.assert_array_equal(native.max_pool_indices(x.astype(dtype), *rest), pooling._kernel(np, x.astype(dtype), *rest))
+
+
+def test_the_error_function_within_two_ulps():
+    x = np.concatenate([np.linspace(-6, 6, 40001), [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, 3e38]]).astype("f")
+    np.testing.assert_array_max_ulp(native.erf(x)[:-3], erf(x.astype("d")).astype("f")[:-3], 2)
+    assert np.isnan(native.erf(x)[-3]) and np.signbit(native.erf(x)[40002])
+    strided = np.asfortranarray(x[:40000].reshape(200, 200))
+    np.testing.assert_array_equal(native.erf(strided), native.erf(x[:40000]).reshape(200, 200))
+    assert native.erf(x[:10]) is NotImplemented and native.erf(x.astype("d")) is NotImplemented

@@ -1,4 +1,4 @@
-/* Functions along one dimension, or over windows: running sums, stable sorts, max pooling.
+/* Functions along one dimension, or over windows: running sums, stable sorts, max pooling; and the error function of all elements.
  *
  * In come contiguous arrays; out go running sums, or int64 places. The one idea: each line (or plane) is one thread's, in order, so nothing depends
  * on the number of threads. Floats are compared through integers of the same order, with NaN above all, so that a sort's comparison is always
@@ -158,12 +158,26 @@ template <> int64_t pool_of<float>(const segue_pool& c) {  /* places as wide as 
     return c.size[0] * c.size[1] * c.size[2] < (int64_t{1} << 30) ? pool_by<float, int32_t>(c) : pool_by<float, int64_t>(c);
 }
 
+template <class Call> static bool typed(const Call* call) { return call->dtype >= SEGUE_BOOL && call->dtype <= SEGUE_FLOAT64; }
+static bool sensible(const segue_along* call) { return typed(call) && call->outer >= 0 && call->size >= 0 && call->inner >= 0; }
+
+SEGUE_FOR_EVERY_HOST static void erf_range(const float* input, float* output, int64_t count) {
+    int64_t i = 0;
+    for (; i + segue::LANES <= count; i += segue::LANES) segue::store(output + i, segue::erf(segue::load(input + i)));
+    if (i < count) segue::store_partial(output + i, segue::erf(segue::load_partial(input + i, count - i)), count - i);
+}
+int64_t erf(const segue_along* call) {
+    if (call->dtype != SEGUE_FLOAT32 || !sensible(call)) return SEGUE_ERROR_ARGUMENT;
+    const float* input = static_cast<const float*>(call->input);
+    float* output = static_cast<float*>(call->output);
+    parallel(call->outer * call->size * call->inner, GRAIN / 4, [&](int64_t begin, int64_t end) { erf_range(input + begin, output + begin, end - begin); });
+    return SEGUE_OK;
+}
+
 #define SEGUE_TYPED(FUNCTION) \
     {FUNCTION<bool>, FUNCTION<uint8_t>, FUNCTION<int8_t>, FUNCTION<int16_t>, FUNCTION<int32_t>, FUNCTION<int64_t>, FUNCTION<segue::half>, \
      FUNCTION<segue::bfloat16>, FUNCTION<float>, FUNCTION<double>}
 
-template <class Call> static bool typed(const Call* call) { return call->dtype >= SEGUE_BOOL && call->dtype <= SEGUE_FLOAT64; }
-static bool sensible(const segue_along* call) { return typed(call) && call->outer >= 0 && call->size >= 0 && call->inner >= 0; }
 
 int64_t cumsum(const segue_along* call) {
     static int64_t (*const table_of[])(const segue_along&) = SEGUE_TYPED(cumsum_of);

@@ -1,0 +1,37 @@
+"""Kernels that the native library has for rows run eagerly.
+
+In come a row's name and its NumPy kernel, out goes a kernel that asks the library first. The one idea: eager never imports the room that has the library; that room
+hands its functions in as it is imported, by the rows' names. Where it is not built nothing is handed in, and what a function does not take (it then returns
+NotImplemented) the NumPy kernel does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+NATIVE: dict[str, Callable[..., Any]] = {}
+
+
+def install_native(functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Called by the room that has the native library: row name -> function of the row's NumPy arrays and attributes."""
+    NATIVE.update(functions)
+
+
+def native(name: str, plain: Callable[..., Any], arrays: int = 1) -> Callable[..., Any]:
+    """The native library where it is there, else `plain`. Half precision (of the first `arrays` arguments) computes in float32 and is rounded once."""
+
+    def kernel(xp: Any, *args: Any) -> Any:
+        first = args[0].dtype
+        if first.itemsize == 2 and first.kind not in "iu":
+            found = kernel(xp, *(x.astype(np.float32) for x in args[:arrays]), *args[arrays:])
+            return found.astype(first) if found.dtype == np.float32 else found
+        if xp is np and first.kind == "f" and name in NATIVE:
+            found = NATIVE[name](*args)
+            if found is not NotImplemented:
+                return found
+        return plain(xp, *args)
+
+    return kernel

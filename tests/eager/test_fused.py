@@ -1,0 +1,129 @@
+"""Compositions that own an eager kernel: it gives the composition's values to the last bit, and its derivatives of every order."""
+
+import numpy as np
+import pytest
+
+import segue
+import segue.nn.functional as F
+from segue.eager.functional import activation, attention, classification, normalization, pooling, reduction
+from segue.eager.functional.fused import FusedNode
+from segue.eager.ops.definition import OPS
+
+RNG = np.random.default_rng(0)
+TARGET = segue.tensor([[0, 3, -100], [1, 4, 2]])
+MASK = segue.tensor(RNG.random((4, 5)) > 0.4)
+MASK[1] = False  # looks nowhere
+
+
+def _of(*shapes):
+    return [segue.tensor(RNG.standard_normal(shape)) for shape in shapes]
+
+
+HEADS = ((2, 3, 4, 6), (2, 3, 5, 6), (2, 3, 5, 2))
+CASES = {
+    "softmax": (reduction._softmax, _of((3, 4, 5)), ((1,),)),
+    "softmax over two": (reduction._softmax, _of((3, 4, 5)), ((0, 2),)),
+    "log_softmax": (reduction._log_softmax, _of((3, 7)), ((1,),)),
+    "gelu": (activation._gelu, _of((4, 9)), ("none",)),
+    "gelu by tanh": (activation._gelu, _of((4, 9)), ("tanh",)),
+    "layer norm": (lambda x, w, b: normalization._normalised(x, (1, 2), 1e-5, w, b, (4, 5)), _of((3, 4, 5), (4, 5), (4, 5)), ()),
+    "batch norm": (lambda x, w, b: normalization._normalised(x, (0, 2), 1e-5, w, b, (1, 4, 1)), _of((3, 4, 5), (4,), (4,)), ()),
+    "bias alone": (lambda x, b: normalization._normalised(x, (1,), 1e-5, None, b, (4,)), _of((3, 4), (4,)), ()),
+    "nothing more": (lambda x: normalization._normalised(x, (2,), 1e-5, None, None, ()), _of((3, 4, 5)), ()),
+    "nll": (classification._nll_loss, _of((2, 5, 3)), (TARGET, None, -100, "mean")),
+    "nll, none": (classification._nll_loss, _of((2, 5, 3)), (TARGET, None, -100, "none")),
+    "attention": (attention._attention, _of(*HEADS), (None, False, 0.3, 0.0)),
+    "causal": (attention._attention, _of(*HEADS), (None, True, 0.3, 0.0)),
+    "masked": (attention._attention, _of(*HEADS), (MASK, False, 0.3, 0.0)),
+    "added mask": (lambda q, k, v, m: attention._attention(q, k, v, m, False, 0.3, 0.0), _of(*HEADS, (3, 1, 5)), ()),
+    "windows": (pooling._sums, _of((2, 3, 6, 7)), ((3, 2), (2, 1), (1, 0), (3, 6), False)),
+}  # fmt: skip
+
+
+def _first(out):
+    return out[0] if type(out) is tuple else out
+
+
+def _run(function, tensors, rest):
+    """Result, gradients, and gradients of a function of the gradients."""
+    leaves = [x.clone().requires_grad_() for x in tensors]
+    out = _first(function(*leaves, *rest))
+    weight = segue.from_numpy(np.random.default_rng(1).standard_normal(tuple(out.shape)))
+    once = segue.autograd.grad((out * weight).sum(), leaves, retain_graph=True)
+    again = segue.autograd.grad((out * out * weight).sum(), leaves, create_graph=True)
+    twice = segue.autograd.grad(sum((g * g).sum() for g in again), leaves, allow_unused=True, materialize_grads=True)
+    return out, once, twice
+
+
+@pytest.mark.filterwarnings("ignore:anomaly detection")
+@pytest.mark.parametrize("name", CASES)
+def test_kernel_and_composition_agree(name):
+    function, tensors, rest = CASES[name]
+    found = _run(function, tensors, rest)
+    assert isinstance(found[0].grad_fn, FusedNode)
+    with segue.autograd.detect_anomaly(check_nan=False):  # someone looks at each step: the composition runs
+        expected = _run(function, tensors, rest)
+    assert not isinstance(expected[0].grad_fn, FusedNode)
+    np.testing.assert_array_equal(found[0].detach().numpy(), expected[0].detach().numpy())
+    for ours, theirs in zip((*found[1], *found[2]), (*expected[1], *expected[2])):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.filterwarnings("ignore:anomaly detection")
+def test_the_kernel_is_left_out_where_operators_are_watched():
+    x = segue.ones(2, 3, requires_grad=True)
+    assert repr(F.softmax(x, -1).grad_fn) == "<SoftmaxBackward0>"
+    seen = segue.func.vmap(lambda row: F.softmax(row, -1))(x)
+    np.testing.assert_allclose(seen.detach().numpy(), np.full((2, 3), 1 / 3, "f"), rtol=1e-6)
+    with segue.autograd.detect_anomaly(check_nan=False):
+        assert not isinstance(F.softmax(x, -1).grad_fn, FusedNode)
+    _, tangent = segue.func.jvp(lambda y: F.gelu(y), (x.detach(),), (segue.ones(2, 3),))
+    np.testing.assert_allclose(tangent.numpy(), np.full((2, 3), 1.0833155, "f"), rtol=1e-6)
+
+
+def test_hooks_for_saved_tensors_see_the_operands():
+    seen = []
+    function, tensors, rest = CASES["attention"]
+    expected = _run(function, tensors, rest)
+    with segue.autograd.graph.saved_tensors_hooks(lambda x: seen.append(x.shape) or x.numpy().copy(), segue.from_numpy):
+        found = _run(function, tensors, rest)
+    assert set(HEADS) <= set(seen)
+    for ours, theirs in zip((*found[1], *found[2]), (*expected[1], *expected[2])):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_what_was_saved_is_watched():
+    x = segue.randn(3, 4, requires_grad=True)
+    out = F.softmax(x, -1)
+    loss = (out * out).sum()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        out.sum().backward()
+    out = F.softmax(x * 1, -1)
+    out.mul_(2)
+    with pytest.raises(RuntimeError, match="softmax.* modified|modified by an inplace operation"):
+        out.sum().backward()
+    y = x * 1
+    out = F.softmax(y, -1)
+    y.add_(1)  # not what the derivative reads
+    (out * out).sum().backward()
+    normal = F.instance_norm(segue.randn(2, 3, 4, requires_grad=True) * 1)
+    F.relu(normal, inplace=True).sum().backward()
+
+
+def test_bad_input_raises_as_the_composition():
+    scores, target = segue.randn(2, 3), segue.tensor([0, 7])
+    with pytest.raises((IndexError, RuntimeError), match="nll|gather|index"):
+        F.cross_entropy(scores, target)
+    with pytest.raises((IndexError, RuntimeError), match="index"):
+        F.cross_entropy(scores, segue.tensor([0, -2]))
+    with pytest.raises(RuntimeError, match="approximate"):
+        F.gelu(scores, approximate="erf")
+
+
+def test_sums_of_many_small_windows():
+    x = segue.tensor(RNG.standard_normal((2, 4, 40, 41)).astype("f"))
+    view = OPS["unfold"](OPS["unfold"](x, 2, 3, 2), 3, 2, 1)
+    found = OPS["sum"](view, (4, 5), False)
+    np.testing.assert_allclose(found.numpy(), view.numpy().astype("d").sum((4, 5)), rtol=1e-5, atol=1e-6)
+    assert found.is_contiguous() and found.shape == view.shape[:4]
