@@ -63,6 +63,7 @@ from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.functional.methods import in_place_functions as _in_place_functions
 from segue.eager.legacy import TYPES as _TYPES
+from segue.eager.opaque import opaque
 from segue.eager.printing import printoptions, set_printoptions
 from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state

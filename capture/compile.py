@@ -207,6 +207,9 @@ def assume_constant_result(function: Any) -> Any:
     return function
 
 
+assume_constant = assume_constant_result
+
+
 def is_compiling() -> bool:
     """True in code that is being captured into a graph, False when it runs eagerly.
 

@@ -18,7 +18,7 @@ from ..eager.errors import GraphError
 from ..eager.meta import MetaArray
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import Storage, Tensor
-from . import iteration, rules  # noqa: F401  (they bring the operators that hold graphs)
+from . import foreign, iteration, rules  # noqa: F401  (they bring the operators that hold graphs)
 from .control import CONTROL
 from .functionalise import view_strides
 from .ir import KINDS, FakeValue, Graph, Node, contiguous_strides, nodes_in, symbols_of

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..eager.log import log
 from ..eager.stats import stats
+from ..eager.tensor import Storage, Tensor
 from ..graph.ir import FakeValue, Graph, Node, contiguous_strides, nodes_in
 from ..graph.symbolic import SymInt
 from .lower import kind_of
@@ -183,6 +184,9 @@ class HostStep:
             return argument.args[0] if argument.kind == "constant" else values[argument]
         if isinstance(argument, SymInt):
             return self.env.evaluate(argument, sizes)
+        if isinstance(argument, FakeValue):
+            shape = tuple(self._argument(size, values, sizes) for size in argument.shape)
+            return FakeValue(shape, argument.dtype, contiguous_strides(shape), argument.device)
         return tuple(self._argument(item, values, sizes) for item in argument) if isinstance(argument, tuple) else argument
 
 
@@ -193,11 +197,14 @@ class _Part(HostStep):
         values[self.node] = values[self.node.args[0]][self.node.args[1]]
 
 
-class _Final(HostStep):
-    """A gradient that must not be asked for: the row raises."""
+class _OnTensors(HostStep):
+    """Runs a row that gives several results, on tensors: a foreign function, or a gradient that must not be asked for."""
 
     def __call__(self, values: dict, sizes: dict) -> None:
-        self.node.target.run(*self.node.args)
+        graphs, operands, *attributes = self._argument(self.node.args, values, sizes)
+        tensors = [Tensor._wrap(x, Storage()) if isinstance(x, np.ndarray) else x for x in operands]
+        found = self.node.target.run(graphs, tensors, *attributes)
+        values[self.node] = [np.ascontiguousarray(x._data).reshape(x.shape) for x in found]
 
 
 class _Branch(HostStep):
@@ -240,6 +247,6 @@ class _While(HostStep):
         values[self.node] = carried
 
 
-STEPS: dict[str, type[HostStep]] = {"part": _Part, "final": _Final, "cond": _Branch, "scan": _Scan, "while_loop": _While}
+STEPS: dict[str, type[HostStep]] = {"part": _Part, "final": _OnTensors, "opaque": _OnTensors, "cond": _Branch, "scan": _Scan, "while_loop": _While}
 
 __all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.autograd.function import APPLY, Function, FunctionCtx, Rule
+from ...eager.opaque import positional
 from .builtins import FUNCTIONS
 from .outcome import Break
 from .values.base import Value
 from .values.callbacks import Apart, Callback, Handed
-from .values.containers import Sequence
+from .values.containers import Sequence, TupleValue
 from .values.objects import ObjectValue
 from .values.tensors import TensorValue
 from .wrapping import MAKERS
@@ -74,6 +75,8 @@ def _apply(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
 
     def method(_: type, name: str) -> Callable:
         value = found[name]
+        if getattr(value.real, "taken_whole", False):
+            return value.real
         once = getattr(value.real, "once", None)
         if once is not None:
             value = run.wrap_known(once)
@@ -97,6 +100,14 @@ def _apply(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
     return made
 
 
+def _positional(run: Any, signature: Any, args: Any, kwargs: Any) -> Value:
+    """The arguments of a call of a foreign function, as Values."""
+    bound = signature.real.bind(*args.items_of(run), **{name: kwargs.get(run, name) for name in kwargs.entries})
+    bound.apply_defaults()
+    return TupleValue([value if isinstance(value, Value) else run.wrap_known(value) for value in bound.args])
+
+
+FUNCTIONS[positional] = _positional
 FUNCTIONS[Function.apply.__func__] = _apply  # type: ignore[attr-defined]
 MAKERS[FunctionCtx] = _context
 for _method in (FunctionCtx.save_for_backward, FunctionCtx.save_for_forward, FunctionCtx.mark_dirty, FunctionCtx.mark_non_differentiable,

@@ -1,0 +1,101 @@
+"""Foreign functions: eagerly, in graphs, with derivatives and batches, and what is said when they do not keep their word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import special
+
+import segue
+from segue.testing import assert_close
+
+calls = []
+
+
+@segue.opaque(shape=lambda x, scale=1.0: x.shape, derivative=lambda g, x, scale=1.0: g * scale * x.cos())
+def sine(x, scale=1.0):
+    calls.append(tuple(x.shape))
+    return np.sin(x.numpy()) * np.float32(scale)
+
+
+@segue.opaque(shape=lambda x, y: [segue.empty_like(x), (x.shape[0],)], dtype=[segue.float32, segue.float64], derivative=lambda g, x, y: (g[0] * y, None))
+def two(x, y):
+    return x * y, special.erf(x.detach().numpy()).sum(1).astype(np.float64)
+
+
+@segue.opaque(shape=lambda x: x.shape)
+def plain(x):
+    return x * 2
+
+
+def data(*shape):
+    segue.manual_seed(1)
+    return segue.randn(*shape, requires_grad=True)
+
+
+PROGRAMS = {
+    "derivative": lambda x: (sine(x * 2) ** 2).sum(),
+    "keyword": lambda x: (sine(x, scale=3.0) * x).sum(),
+    "two results": lambda x: sum(part.sum().float() for part in two(x, x * 0.5)),
+    "vmap": lambda x: (segue.vmap(sine)(x) * x).sum(),
+    "no gradient": lambda x: plain(x.detach()).sum() + (x * x).sum(),
+}
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_one_graph_and_first_and_second_derivatives(name, backend):
+    program = PROGRAMS[name]
+
+    def derivatives(function, x):
+        value = function(x)
+        (first,) = segue.autograd.grad(value, x, create_graph=True)
+        return value, first, segue.autograd.grad((first * first).sum(), x, materialize_grads=True)[0]
+
+    x = data(4, 3)
+    expected = derivatives(program, x)
+    assert_close(derivatives(segue.compile(program, fullgraph=True, backend=backend), x), expected)
+    assert_close(segue.compile(lambda x: derivatives(program, x), fullgraph=True, backend=backend)(x), expected)
+
+
+def test_the_derivative_is_right():
+    segue.autograd.gradcheck(lambda x: sine(x) * x, data(5).double().detach().requires_grad_())
+
+
+def test_it_is_called_once_in_a_graph_and_not_where_it_is_not_used():
+    compiled = segue.compile(lambda x: sine(x) + sine(x) + 0 * len(sine(x + 1)), fullgraph=True)
+    compiled(data(2).detach())
+    calls.clear()
+    compiled(data(2).detach())
+    assert calls == [(2,)]
+
+
+def test_sizes_stay_symbolic():
+    compiled = segue.compile(lambda x: sine(x).sum(), fullgraph=True, dynamic=True)
+    for count in (2, 5, 7):
+        x = data(count)
+        assert_close(compiled(x), sine(x).sum())
+        assert_close(segue.autograd.grad(compiled(x), x)[0], x.cos())
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_does_not_keep_its_word(compiled):
+    made = segue.compile if compiled else (lambda f: f)
+    wrong_shape = segue.opaque(shape=lambda x: (3,))(lambda x: x * 1)
+    with pytest.raises(RuntimeError, match=r"gave float32\[2\] as result 0, where its shape and dtype say float32\[3\]"):
+        made(lambda x: wrong_shape(x) + 1)(segue.ones(2))
+    wrong_type = segue.opaque(shape=lambda x: x.shape)(lambda x: "text")
+    with pytest.raises(TypeError, match="result 0 is a str"):
+        made(lambda x: wrong_type(x) + 1)(segue.ones(2))
+    x = data(2)
+    y = made(lambda x: plain(x).sum())(x)
+    assert y.requires_grad
+    with pytest.raises(RuntimeError, match="plain has no derivative"):
+        y.backward()
+
+
+def test_bad_declarations():
+    with pytest.raises(TypeError, match="shape must be callable"):
+        segue.opaque(shape=(3,))
+    with pytest.raises(TypeError, match="must return a shape"):
+        segue.opaque(shape=lambda x: "four")(lambda x: x)(segue.ones(2))
