@@ -19,6 +19,7 @@ from ..eager.optim.kernels import updated_at_once
 from ..eager.optim.optimizer import DEFERRED
 from ..eager.scripting import value_if_known
 from ..eager.stats import stats as counters
+from ..eager.transforms.calls import install_compiled
 from ..graph.backends import in_background, lookup_backend
 from ..graph.compiled import CompiledGraph
 from . import frame, sources
@@ -85,6 +86,16 @@ def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
     compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
     _live.add(compiled)
     return compiled
+
+
+def _alike(function: Any, compiled: Any) -> Any:
+    """A function transform of a compiled function, compiled with it: one graph for both, under the same options. Made again, it is the one that was made."""
+    made = frame.Compiled(function, compiled.cache)
+    try:
+        key = function.__code__, compiled, tuple(cell.cell_contents for cell in function.__closure__ or ())
+        return compiled.cache.settings.transformed.setdefault(key, made)
+    except TypeError:  # an option without a hash: nobody can tell whether it was seen before
+        return made
 
 
 def suspended_function(settings: Settings, code: types.CodeType) -> None:
@@ -238,6 +249,7 @@ FUNCTIONS[value_if_known] = lambda run, x: constant(None)
 FUNCTIONS[updated_at_once] = lambda run, *args: constant(False)
 FUNCTIONS[graph_break] = _capture_graph_break
 install_compiler(compile)
+install_compiled(frame.Compiled, _alike)
 frame.leaf(CompiledGraph.__call__)  # what runs below a compiled graph is not looked at
 for _function in (*DEFERRED, updated_at_once):
     frame.leaf(_function)  # nor what runs behind it

@@ -96,7 +96,11 @@ def jvp(func: Callable, primals: tuple, tangents: tuple, *, strict: bool = False
     >>> jvp(lambda x: x * x, (segue.tensor(3.0),), (segue.tensor(1.0),))
     (tensor(9.), tensor(6.))
     """
-    return calls.jvp(func, primals, tangents, has_aux, strict)
+
+    def pushed(primals: tuple, tangents: tuple) -> tuple:
+        return calls.jvp(func, primals, tangents, has_aux, strict)
+
+    return named(pushed, func)(primals, tangents)
 
 
 def linearize(func: Callable, *primals: Any) -> tuple:

@@ -153,6 +153,7 @@ class Settings:
     captured: list[Captured] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     recompiles: list[Recompile] = field(default_factory=list)
+    transformed: dict[Any, Any] = field(default_factory=dict)  # function transforms of the compiled function that were made so far
     observer: Unwatched = field(default_factory=Unwatched)
 
     def state(self, code: types.CodeType) -> CodeState:

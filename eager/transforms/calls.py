@@ -22,12 +22,20 @@ from .reverse import Entrance, differentiably, pull
 Tree = Any
 
 
+_compiled: list[Any] = []  # the type of compiled functions, and what compiles a function as another one is
+
+
+def install_compiled(cls: type, alike: Callable[[Callable, Any], Callable]) -> None:
+    """Called once by capture/compile.py, which is built on this room and so cannot be imported here."""
+    _compiled[:] = [cls, alike]
+
+
 def named(made: Callable, func: Callable) -> Callable:
-    """A transformed function under the name and the docstring of the function that it was made from."""
+    """A transformed function under the name and the docstring of the function that it was made from; compiled whole if that one is compiled."""
     for name in ("__name__", "__qualname__", "__doc__", "__module__"):
         if hasattr(func, name):
             setattr(made, name, getattr(func, name))
-    return made
+    return _compiled[1](made, func) if _compiled and type(func) is _compiled[0] else made
 
 
 def tensors_of(tree: Tree, what: str) -> tuple[list[Tensor], TreeSpec]:
