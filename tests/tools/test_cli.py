@@ -8,6 +8,7 @@ import pytest
 import segue
 from segue.graph import cache
 from segue.tools import cli, doctor
+from segue.tools.bench.workloads import WORKLOADS
 
 
 def test_version_and_help(capsys):
@@ -70,10 +71,12 @@ def test_bench_calls_prints_calls_guards_and_captures(capsys, monkeypatch):
 
 
 def test_bench_eager_has_a_row_for_every_operator(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(cli.eager, "CALLS", 1)
+    monkeypatch.setattr(cli.eager, "STEPS", {"GPT step, ms": lambda library: WORKLOADS["GPT"](library, True)})
     assert cli.main(["bench", "eager", "--repeat", "1"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in cli.eager.CASES) and "numpy" in out
+    assert all(name in out for name in (*cli.eager.CASES, "GPT step, ms")) and "numpy" in out
 
 
 def test_bench_start_compares_cold_and_warm(capsys, monkeypatch):
