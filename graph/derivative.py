@@ -98,11 +98,11 @@ def without(graph: Graph, tangents: Sequence[Node], given: Sequence[bool]) -> Gr
             rewriter.place[node] = rewriter.copy(node)
             continue
         moving.add(node)
-        left = [source for source in arriving if source not in gone]
-        if not left:
+        left = [source for source in node.inputs if source not in gone]
+        if node.target.name == "add" and len(left) == 1 and len(node.inputs) == 2 and _same_type(left[0].value, node.value):
+            rewriter.place[node] = rewriter.place[left[0]]  # which may be zeros that no tangent enters any more: the derivative of floor
+        elif gone.issuperset(arriving):
             gone.add(node)
-        elif node.target.name == "add" and len(left) < len(arriving) and _same_type(left[0].value, node.value):
-            rewriter.place[node] = rewriter.place[left[0]]
         else:
             rewriter.place[node] = rewriter.copy(node, map_nodes(lambda source: zeros(source) if source in gone else rewriter.place[source], node.args))
     outputs = rewriter.owned(rewriter.map([None if output in gone else output for output in graph.outputs]))

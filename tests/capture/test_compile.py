@@ -349,6 +349,18 @@ def test_a_view_that_only_the_layout_of_a_written_input_allows():
     assert found.grad.tolist() == [3.0] * 12
 
 
+def test_a_derivative_of_zero_is_not_none_beside_a_write():
+    """No tangent enters the derivative of floor; that none comes to the written input does not take the zeros away."""
+
+    def f(x):
+        x *= 0.5
+        return x.floor()
+
+    leaf = segue.ones(3, requires_grad=True)
+    compile(f, backend="eager")(leaf * 1.0).sum().backward()
+    assert leaf.grad.tolist() == [0.0] * 3
+
+
 def _scaled(x):
     x.mul_(2)
     return x**3
