@@ -6,7 +6,7 @@ that frame, now and whenever its guards hold again), None (run this frame as it 
 Exceptions of the callback reach the user; the hook is off while it runs. The one idea: on a hit only C runs.
 
     Cache(callback, settings)     .entries(code) .codes() .skip(code) .unskip(code) .discard(entry) .clear()
-    CacheEntry(guards, code, keep=None)           .guards .code .keep .hits .program
+    CacheEntry(guards, code, keep=None, failed=None)    .guards .code .keep .hits .program
     Compiled(function, cache)     a call opens a region; `__wrapped__`, `cache`; all else is the function's
     Disabled(function)            a call runs with the hook off, and so does all below it
     FrameView(function, parameters)               .locals .globals .builtins .function .code .parameters

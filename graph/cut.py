@@ -58,7 +58,7 @@ def minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[No
 
 
 def is_operand(node: Node, after: set[Node]) -> bool:
-    """Whether the backward reads an input itself, as eager's tape would. Of others a copy is kept to compute from them again: the user may write there."""
+    """Whether the backward reads an input or a result itself, as eager's tape would. Of others a copy is kept to compute from them again: the user may write there."""
     if isinstance(node.value, SymInt) or not after.isdisjoint(node.users):
         return True
     return any(user.kind == "op" and "alias" in user.target.tags and is_operand(user, after) for user in node.users)

@@ -62,8 +62,11 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
     cut = kept(graph, needed, after, forward, copies, config.memory_budget if budget is None else budget)
     keep_all = {node for late in needed if late in after for node in late.inputs if node not in after}
     kept_inputs = [node for node in primals if node in cut and (node in graph.outputs or is_operand(node, after))]
-    copied = [_copy_of(node) for node in primals if node in cut and node not in kept_inputs]
-    kept_values = [*copied, *(node for node in graph.nodes if node in cut and node.kind == "op")]
+    given = set(nodes_in(tuple(results)))
+    computed = [node for node in graph.nodes if node in cut and node.kind == "op"]
+    own = [node for node in computed if node not in given or is_operand(node, after)]
+    copied = [_copy_of(node) for node in (*primals, *computed) if node in cut and node not in kept_inputs and node not in own]
+    kept_values = [*copied, *own]
     positions = {node: position for position, node in enumerate(primals)}
     places = {node: index for index, node in enumerate(results) if isinstance(node, Node)}
     outputs = list(results)
@@ -87,7 +90,7 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
 
 
 def _copy_of(node: Node) -> Node:
-    """A copy of an input, for the backward."""
+    """A copy of an input or a result, for the backward."""
     return Node("op", OPS[COPY], (node,), node.value.dense(), f"{node.name}_kept", node.line, node.module)
 
 
@@ -141,9 +144,10 @@ def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) 
 def extract(
     graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str, copies: Sequence[Node] = ()
 ) -> Graph:
-    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` of inputs are nodes beside those of the graph."""
+    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` are nodes beside those of the graph."""
     roots = [*nodes_in(tuple(outputs)), *(node for _, node in writes)]
     cut = [node for node in inputs if isinstance(node, Node)]
+    cut += [node.args[0] for node in cut if node in copies]
     needed = ancestors(roots, cut)
     rewriter = Rewriter(graph)
     made: list[Node] = []

@@ -43,9 +43,9 @@ const char *code_mismatch(PyCodeObject *old, PyCodeObject *new_code)
 
 static PyObject *entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"guards", "code", "keep", NULL};
-    PyObject *guards, *code, *keep = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|O:CacheEntry", names, &guards, &PyCode_Type, &code, &keep)) {
+    static char *names[] = {"guards", "code", "keep", "failed", NULL};
+    PyObject *guards, *code, *keep = Py_None, *failed = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!|OO:CacheEntry", names, &guards, &PyCode_Type, &code, &keep, &failed)) {
         return NULL;
     }
     PyObject *description = PyObject_CallMethod(guards, "description", NULL);
@@ -66,6 +66,7 @@ static PyObject *entry_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->program = program;
     self->code = Py_NewRef(code);
     self->keep = Py_NewRef(keep);
+    self->failed = Py_NewRef(failed);
     return (PyObject *)self;
 }
 
@@ -75,6 +76,7 @@ static int entry_traverse(Entry *self, visitproc visit, void *arg)
     Py_VISIT(self->program);
     Py_VISIT(self->code);
     Py_VISIT(self->keep);
+    Py_VISIT(self->failed);
     return 0;
 }
 
@@ -82,6 +84,7 @@ static int entry_clear(Entry *self)
 {
     Py_CLEAR(self->guards);
     Py_CLEAR(self->keep);
+    Py_CLEAR(self->failed);
     return 0; /* the program and the code stay until the end: a thread may be about to run them */
 }
 
@@ -106,8 +109,9 @@ static PyMemberDef entry_members[] = {
 PyTypeObject Entry_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "segue.capture._capture.CacheEntry",
-    .tp_doc = "CacheEntry(guards, code, keep=None): run `code` in place of a frame in which `guards` (a GuardSet) hold. Its parameters and free variables\n"
-              "are those of the code that it replaces, in number, names and order; other locals may be added behind the parameters.",
+    .tp_doc = "CacheEntry(guards, code, keep=None, failed=None): run `code` in place of a frame in which `guards` (a GuardSet) hold. Its parameters and free\n"
+              "variables are those of the code that it replaces, in number, names and order; other locals may be added behind the parameters. `failed()` is\n"
+              "called when the code raises.",
     .tp_basicsize = sizeof(Entry),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .tp_new = entry_new,

@@ -42,6 +42,7 @@ typedef struct {
     PyObject *program; /* what the engine walks */
     PyObject *code;    /* what runs instead */
     PyObject *keep;    /* whatever must live as long */
+    PyObject *failed;  /* called when `code` raises; None: nothing is to be done */
     Py_ssize_t hits;
 } Entry;
 

@@ -222,6 +222,25 @@ static PyObject *run_instead(PyThreadState *tstate, Frame *frame, PyCodeObject *
     return pass(tstate, frame, 0);
 }
 
+/* The code of an entry raised: let the entry put back what its handlers would have. The exception goes on, whatever comes of that. */
+static void entry_failed(Entry *entry)
+{
+    if (entry->failed == NULL || entry->failed == Py_None) {
+        return;
+    }
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    segue_thread.off++;
+    PyObject *failed = Py_NewRef(entry->failed), *done = PyObject_CallNoArgs(failed);
+    segue_thread.off--;
+    if (done == NULL) {
+        PyErr_WriteUnraisable(failed);
+    }
+    Py_XDECREF(done);
+    Py_DECREF(failed);
+    PyErr_Restore(type, value, traceback);
+}
+
 static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *code)
 {
     Cache *cache = segue_thread.cache;
@@ -256,6 +275,9 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
         return pass(tstate, frame, 0);
     }
     PyObject *result = run_instead(tstate, frame, (PyCodeObject *)entry->code);
+    if (result == NULL) {
+        entry_failed(entry);
+    }
     Py_DECREF(entry);
     return result;
 }

@@ -8,6 +8,7 @@ only ever move the end of the graph towards the start, so there is an end to the
 from __future__ import annotations
 
 import dis
+import functools
 import gc
 import io
 import os
@@ -29,7 +30,7 @@ from ...eager.log import log
 from ...eager.stats import stats
 from .. import guards
 from .._capture import SKIP, CacheEntry
-from ..bytecode.breaks import CannotBreak, can_break, family_of, original_index
+from ..bytecode.breaks import CannotBreak, can_break, entry_of, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
 from ..marks import check_marks
 from ..sources import MISSING, Item
@@ -43,6 +44,7 @@ from .values.constants import Constant
 from .values.containers import ListValue
 from .values.mappings import DictValue, SetValue
 from .values.objects import ObjectValue
+from .values.state import set_modes
 
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
@@ -423,7 +425,9 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     settings.captured.append(captured)
     settings.observer.captured(checks, attempt.view)
     report(captured, built.code)
-    return CacheEntry(checks, built.code, captured)
+    # A graph that raises between two breaks does so outside of the `with` blocks that it was captured in: what they set is put back when the frame ends.
+    failed = functools.partial(set_modes, attempt.modes_before) if ended is not None and entry_of(code) is None else None
+    return CacheEntry(checks, built.code, captured, failed)
 
 
 def report(captured: Captured, code: types.CodeType) -> None:

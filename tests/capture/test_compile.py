@@ -361,6 +361,43 @@ def test_a_derivative_of_zero_is_not_none_beside_a_write():
     assert leaf.grad.tolist() == [0.0] * 3
 
 
+def test_a_result_may_be_written_when_eager_mode_keeps_only_a_mask_of_it():
+    """The backward may compute the mask again, but from a copy."""
+
+    def f(x):
+        y = x * 1
+        return y, segue.nn.functional.relu6(y)
+
+    leaf = segue.ones(2, requires_grad=True)
+    written, result = compile(f, backend="eager")(leaf)
+    written.sub_(3)
+    result.sum().backward()
+    assert leaf.grad.tolist() == [1.0, 1.0]
+
+
+def test_a_graph_that_raises_within_no_grad_leaves_the_mode_as_it_was():
+    def f(x, place):
+        with segue.no_grad():
+            graph_break()
+            part = x[place]
+        return x + part
+
+    run = compile(f, backend="eager")
+    x = segue.ones(3, requires_grad=True)
+    for place in (1, 5, 2, 7):
+        index = segue.tensor([place])
+        if place < 3:
+            assert run(x, index).requires_grad
+        else:
+            with pytest.raises(IndexError):
+                run(x, index)
+        assert segue.is_grad_enabled()
+    with segue.no_grad():
+        with pytest.raises(IndexError):
+            run(x, segue.tensor([9]))
+        assert not segue.is_grad_enabled()
+
+
 def _scaled(x):
     x.mul_(2)
     return x**3
