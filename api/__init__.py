@@ -61,6 +61,8 @@ from segue.eager.functional.linalg.legacy import (
 )  # fmt: skip
 from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
+from segue.eager.functional.storage import is_storage, numel
+from segue.eager.functional.top import *  # noqa: F403
 from segue.eager.functional.methods import in_place_functions as _in_place_functions
 from segue.eager.legacy import TYPES as _TYPES
 from segue.eager.opaque import opaque
@@ -70,15 +72,16 @@ from segue.eager.random import Generator, default_generator, get_rng_state, init
 from segue.eager.serialization import load, save
 from segue.eager.switches import (
     are_deterministic_algorithms_enabled, channels_last, channels_last_3d, contiguous_format, get_default_device, get_float32_matmul_precision,
-    get_num_interop_threads, layout, memory_format, preserve_format, set_default_device, set_default_tensor_type, set_float32_matmul_precision,
-    set_num_interop_threads, strided, use_deterministic_algorithms,
+    get_num_interop_threads, is_deterministic_algorithms_warn_only_enabled, is_warn_always_enabled, layout, memory_format, preserve_format,
+    set_default_device, set_default_tensor_type, set_float32_matmul_precision, set_flush_denormal, set_num_interop_threads, set_warn_always,
+    strided, typename, use_deterministic_algorithms,
 )  # fmt: skip
 from segue.eager.tensor import Size, Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (
-    _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributions, fft, func, jit, linalg, masked, mps, nn, ops, optim,
-    random, serialization, signal, special, testing, torch, utils, xpu,
+    _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, linalg, masked,
+    mps, nn, ops, optim, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
 )  # fmt: skip
 
 if _collects:
@@ -88,6 +91,7 @@ __version__ = "0.1.0"
 
 globals().update(_in_place_functions())  # `segue.relu_(x)`: the methods, as functions
 
+newaxis = None
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128

@@ -186,7 +186,7 @@ class iinfo:
 
 
 class device:
-    """Where a tensor lives: "cpu", "cuda", "cuda:1" or "meta". Compared by value.
+    """Where a tensor lives: "cpu", "cuda", "cuda:1" or "meta". Compared by value. As a context, where new tensors are made.
 
     >>> device("cuda:1").index
     1
@@ -220,5 +220,19 @@ class device:
     def __hash__(self) -> int:
         return hash((self.type, self.index))
 
+    def __enter__(self) -> device:
+        _outer_devices.append(default_device[0])
+        default_device[0] = self
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        default_device[0] = _outer_devices.pop()
+
+    for _method in (__enter__, __exit__):  # they change the process: captured code breaks here
+        _method.__dict__.update(__segue_disabled__=True, __segue_disabled_reason__="the default device changes")
+    del _method
+
 
 CPU = device("cpu")
+default_device: list[device | None] = [None]  # where new tensors are made, unless they say where; None is the CPU
+_outer_devices: list[device | None] = []

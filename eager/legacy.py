@@ -36,5 +36,18 @@ def _type(name: str, of: dtype) -> TensorType:
     return TensorType(name, (), {"segue_dtype": of, "__doc__": f"Tensors of dtype {of}, under their older name.", "__module__": "segue"})
 
 
+class _VariableType(type):
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, Tensor)
+
+    def __call__(cls, data: Any = None, requires_grad: bool = False, volatile: Any = None) -> Tensor:
+        made = empty(0) if data is None else data.detach()
+        return made.requires_grad_(requires_grad)
+
+
+class Variable(metaclass=_VariableType):
+    """What tensors with gradients were called before PyTorch 0.4: `Variable(x)` is `x` as a leaf, and every tensor is one."""
+
+
 TYPES = {name: _type(name, of) for name, of in LEGACY.items()}
 FACTORY.append(construct)  # what `Tensor(2, 3)` calls

@@ -37,13 +37,14 @@ _SIGNED = (int8, int16, int32, int64)
 
 
 @cache
-def promote_types(a: dtype, b: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that both can be turned into without leaving their category.
 
     >>> from segue.eager import dtypes
     >>> promote_types(dtypes.uint8, dtypes.int8), promote_types(dtypes.int64, dtypes.float16), promote_types(dtypes.float16, dtypes.bfloat16)
     (segue.int16, segue.float16, segue.float32)
     """
+    a, b = type1, type2
     if a is b:
         return a
     if a.category != b.category:

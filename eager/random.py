@@ -8,6 +8,8 @@ the order in which kernels run.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,6 +97,25 @@ def seed() -> int:
 def initial_seed() -> int:
     """The seed of the default generator."""
     return default_generator.initial_seed()
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: str = "cpu") -> Iterator[None]:
+    """Draws within leave the default generator as it was.
+
+    >>> import segue
+    >>> before = segue.get_rng_state()
+    >>> with fork_rng():
+    ...     _ = segue.rand(2)
+    >>> segue.equal(before, segue.get_rng_state())
+    True
+    """
+    state = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(state)
 
 
 def get_rng_state() -> Tensor:

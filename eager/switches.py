@@ -10,7 +10,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from .dtypes import device, dtype, set_default_dtype
+from .dtypes import default_device, device, dtype, set_default_dtype
 from .errors import DeviceError, error
 
 PACKAGE = f"{__name__.partition('.')[0]}.backends"
@@ -60,7 +60,7 @@ BACKENDS = {name: _module(name, members) for name, members in TABLE.items()}
 # --------------------------------------------------------------------------------------------------- the whole process
 
 PRECISIONS = ("highest", "high", "medium")
-_state: dict[str, Any] = {"precision": "highest", "deterministic": False, "interop": 1}
+_state: dict[str, Any] = {"precision": "highest", "deterministic": False, "warn_only": False, "warn_always": False, "interop": 1}
 
 
 def set_num_interop_threads(count: int) -> None:
@@ -87,7 +87,7 @@ def get_float32_matmul_precision() -> str:
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
     """Kept: every algorithm here is deterministic."""
-    _state["deterministic"] = bool(mode)
+    _state["deterministic"], _state["warn_only"] = bool(mode), bool(warn_only)
 
 
 def are_deterministic_algorithms_enabled() -> bool:
@@ -95,15 +95,41 @@ def are_deterministic_algorithms_enabled() -> bool:
     return _state["deterministic"]
 
 
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What was set; every algorithm here is deterministic, so nothing ever warns."""
+    return _state["warn_only"]
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """Whether numbers near zero can be flushed to zero: no, they are kept."""
+    return False
+
+
+def set_warn_always(value: bool) -> None:
+    """Kept: warnings follow Python's filters."""
+    _state["warn_always"] = bool(value)
+
+
+def is_warn_always_enabled() -> bool:
+    """What was set."""
+    return _state["warn_always"]
+
+
+def typename(obj: Any) -> str:
+    """The full name of an object's type; of a tensor, of its older type (`segue.FloatTensor`)."""
+    return obj.type() if hasattr(obj, "_data") else f"{type(obj).__module__}.{type(obj).__qualname__}"
+
+
 def set_default_device(where: Any) -> None:
-    """Where new tensors are made: "cpu" or None. Raises DeviceError for other devices: give `device=` where a tensor is made."""
-    if where is not None and device(where).type != "cpu":
-        raise error(DeviceError, f"set_default_device(): new tensors are made on the cpu, not on {where}", f"device='{where}' where the tensor is made")
+    """Where new tensors are made: "cpu", "meta" or None (the CPU). Raises DeviceError for a GPU."""
+    if where is not None and device(where).type == "cuda":
+        raise error(DeviceError, "set_default_device(): no CUDA device can be used here", "device='cpu'")
+    default_device[0] = None if where is None else device(where)
 
 
 def get_default_device() -> device:
-    """Where new tensors are made: the CPU."""
-    return device("cpu")
+    """Where new tensors are made: the CPU, or what was set."""
+    return default_device[0] or device("cpu")
 
 
 def set_default_tensor_type(kind: Any) -> None:

@@ -3,6 +3,6 @@
 from segue.eager.nn import *
 from segue.eager.nn import __all__ as _modules
 
-from . import functional, init, modules, parallel, parameter, utils
+from . import attention, functional, init, modules, parallel, parameter, utils
 
-__all__ = [*_modules, "functional", "init", "modules", "parallel", "parameter", "utils"]
+__all__ = [*_modules, "attention", "functional", "init", "modules", "parallel", "parameter", "utils"]

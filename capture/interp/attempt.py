@@ -116,6 +116,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
             self.guard(mode_guard(name, value))
         self.guard(mode_guard("anomaly", STATE.anomaly))  # see compile_frame
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
+        self.guard(guards.Is(sources.Item(sources.Constant(dtypes.default_device, "default device"), 0), dtypes.default_device[0]))
 
     def root_frame(self, code: types.CodeType) -> Frame:
         slots: dict[str, Any] = {}

@@ -40,13 +40,19 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple:
     """The gradients of `outputs` with respect to `inputs`, as a tuple; nothing is written to `.grad`.
 
-    Raises RuntimeError when an input was not used, unless `allow_unused=True` (its gradient is then None) or `materialize_grads=True` (zeros).
+    With `is_grads_batched` each of `grad_outputs` holds several in its first dimension, and so do the results. `only_inputs` must be True. Raises RuntimeError when an input was not used, unless `allow_unused=True` (its gradient is then None) or `materialize_grads=True` (zeros).
     """
+    if not only_inputs:
+        raise ValueError("grad(): only_inputs=False is gone from PyTorch; call backward() to accumulate into .grad")
+    if is_grads_batched:
+        return _batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     roots, gradients = _roots(outputs, grad_outputs)
     targets = _sequence(inputs)
     for target in targets:
@@ -65,6 +71,18 @@ def grad(
         else:
             results.append(None if entry is None else entry[1][0])
     return tuple(results)
+
+
+def _batched(outputs: Any, inputs: Any, grad_outputs: Any, retain_graph: bool | None, *options: Any) -> tuple:
+    """One walk for each row of the batched gradients, the results stacked."""
+    given = _sequence(grad_outputs)
+    count = next(g.shape[0] for g in given if g is not None)
+    rows = []
+    for i in range(count):
+        keep = True if i + 1 < count else retain_graph
+        create, unused, materialize = options
+        rows.append(grad(outputs, inputs, [None if g is None else g[i] for g in given], keep, create, True, unused, False, materialize))
+    return tuple(None if column[0] is None else F[0].stack(column) for column in zip(*rows))
 
 
 def _sequence(value: Any) -> list[Any]:

@@ -74,6 +74,16 @@ def as_shape(sizes: tuple) -> tuple:
     return tuple(s.__index__() if isinstance(s, (Tensor, np.integer)) else s for s in sizes)
 
 
+def spelled(name: str, given: tuple, named: dict[str, Any], *words: str) -> tuple:
+    """The sizes of a function that takes them one by one, or under one of `words`: `x.expand(size=(2, 3))`. Raises TypeError for other keywords, and both."""
+    if not named:
+        return given
+    (word, value), *rest = named.items()
+    if rest or given or word not in words:
+        raise error(TypeError, f"{name}() got an unexpected keyword argument '{rest[0][0] if rest else word}'", f"{name}(input, {words[0]}=...)")
+    return (value,)
+
+
 def fill_one(shape: tuple, count: Any, name: str) -> tuple:
     """Replace a single -1 in `shape` by what makes `count` elements. Raises RuntimeError when none fits."""
     unknown = []
@@ -224,7 +234,8 @@ def numpy_names(function: Callable) -> Callable:
 
 _numpy_named_code = [numpy_names(lambda x: x).__code__]
 _PACKAGE = __name__.rpartition(".")[0]
-NUMPY_NAMES = {"axis": ("dim", "dims"), "axes": ("dims", "dim"), "keepdims": ("keepdim",)}  # NumPy's name: ours, the first that a function has
+# Another name: ours, the first that a function has. NumPy's, and those that PyTorch takes beside the documented ones in linear algebra.
+NUMPY_NAMES = {"axis": ("dim", "dims"), "axes": ("dims", "dim"), "keepdims": ("keepdim",), "input": ("A",), "b": ("B",), "other": ("B",)}
 _renamed: dict[Callable, Callable] = {}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import as_dtype, device, dtype, get_default_dtype
+from ..dtypes import as_dtype, default_device, device, dtype, get_default_dtype
 from ..errors import DeviceError, DtypeError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
@@ -25,6 +25,7 @@ from .arguments import as_shape, cast
 
 def _placed(out: Tensor, where: Any, requires_grad: bool) -> Tensor:
     """The new tensor on device `where`, as a leaf that may want a gradient."""
+    where = default_device[0] if where is None else where
     if where is not None:
         kind = device(where).type
         if kind == "meta":
@@ -121,38 +122,55 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 
 def full(
-    *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None, layout: Any = None, pin_memory: Any = None
-) -> Tensor:
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None, layout: Any = None,
+    pin_memory: Any = None,
+) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`: `full((2, 3), 1.5)`."""
     if fill_value is None:
-        size, fill_value = size[:-1], size[-1]
+        sizes, fill_value = sizes[:-1], sizes[-1]
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:
         kind = type(fill_value)
         dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int else dtypes.complex64 if kind is complex else get_default_dtype()
-    return _filled(as_shape(tuple(size)), fill_value, as_dtype(dtype), device, requires_grad)
+    return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad)
 
 
 def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
     for size in shape:
         if size < 0:
             raise error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}")
-    return _placed(OPS["full"](shape, value, of), where, requires_grad)
+    return _placed(meta_tensor(shape, of) if _on_meta(where) else OPS["full"](shape, value, of), where, requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None) -> Tensor:
+def _on_meta(where: Any) -> bool:
+    """Whether a new tensor has no memory."""
+    where = default_device[0] if where is None else where
+    return where is not None and device(where).type == "meta"
+
+
+def _shape_of(sizes: tuple, size: Any) -> tuple:
+    """The shape from sizes one by one, or from `size=`."""
+    return as_shape(sizes if size is None else (*sizes, size))
+
+
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
+) -> Tensor:  # fmt: skip
     """Zeros of the given shape."""
-    return _filled(as_shape(size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
+) -> Tensor:  # fmt: skip
     """Ones of the given shape."""
-    return _filled(as_shape(size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
 def empty(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
@@ -161,7 +179,7 @@ def empty(
     pin_memory: Any = None,
 ) -> Tensor:
     """A tensor of the given shape. Its values are zeros: nothing depends on what was in memory before."""
-    return _filled(as_shape(size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
 def full_like(
@@ -258,14 +276,21 @@ def _draw(shape: tuple, of: dtype, generator: Generator | None) -> Tensor:
     return OPS["uniform"](state, call, shape, of)
 
 
-def rand(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+def rand(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Uniform in [0, 1), from the counter-based generator (Philox4x32-10; Salmon et al., SC 2011)."""
-    return _placed(_draw(as_shape(size), as_dtype(dtype or get_default_dtype()), generator), device, requires_grad)
+    shape, of = _shape_of(sizes, size), as_dtype(dtype or get_default_dtype())
+    return _placed(meta_tensor(shape, of) if _on_meta(device) else _draw(shape, of, generator), device, requires_grad)
 
 
-def randn(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None) -> Tensor:
+def randn(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
     """Standard normal, by the Box-Muller transform of two uniform draws (Box and Muller, 1958)."""
-    shape, of = as_shape(size), as_dtype(dtype or get_default_dtype())
+    shape, of = _shape_of(sizes, size), as_dtype(dtype or get_default_dtype())
+    if _on_meta(device):
+        return _placed(meta_tensor(shape, of), device, requires_grad)
     if of.is_complex:  # each part with half the variance
         parts = [randn(shape, dtype=REAL_OF[of], generator=generator) * math.sqrt(0.5) for _ in range(2)]
         return _placed(OPS["complex"](*parts), device, requires_grad)

@@ -19,7 +19,7 @@ from ..ops.shapes import numel
 from ..quiet import hush, restore
 from ..tensor import Storage, Tensor, fresh
 from ..transforms.levels import beside
-from . import complex_numbers, creation, exchange, indexing, making, products, shape
+from . import complex_numbers, creation, exchange, indexing, making, pointwise, products, shape, storage
 from .arguments import Number, as_operand, as_shape, cast, inplace
 
 _ndarray = np.ndarray
@@ -29,7 +29,7 @@ METHODS = {
     "elementary": (
         "abs absolute add addcdiv addcmul positive neg negative sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow sign "
         "reciprocal sqrt rsqrt square exp exp2 expm1 log log2 log1p sin cos tan asin acos atan arcsin arccos arctan atan2 arctan2 sinh cosh tanh sigmoid relu "
-        "erf floor ceil trunc fix round clamp clamp_min clamp_max clip maximum minimum lerp where masked_fill logaddexp logaddexp2 nan_to_num "
+        "erf floor ceil trunc fix round clamp clamp_min clamp_max clip maximum minimum lerp masked_fill logaddexp logaddexp2 nan_to_num "
         "acosh asinh atanh arccosh arcsinh arctanh log10 erfc erfinv digamma lgamma i0 signbit copysign hypot fmax fmin nextafter gcd lcm xlogy frac "
         "float_power frexp ldexp heaviside logit sinc deg2rad rad2deg igamma igammac polygamma mvlgamma"
     ),
@@ -45,7 +45,7 @@ METHODS = {
     ),
     "shape": (
         "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t movedim moveaxis squeeze unsqueeze expand expand_as "
-        "broadcast_to sum_to_size contiguous clone detach narrow select unbind split chunk repeat tile repeat_interleave flip roll diagonal diag tril "
+        "broadcast_to sum_to_size contiguous clone detach narrow select unbind chunk repeat tile repeat_interleave flip roll diagonal diag tril "
         "triu unfold to tensor_split hsplit vsplit dsplit split_with_sizes unsafe_split unsafe_split_with_sizes unsafe_chunk fliplr flipud rot90 diag_embed diagflat trace "
         "narrow_copy as_strided storage_offset as_strided_scatter diagonal_scatter select_scatter slice_scatter kron dist"
     ),
@@ -240,12 +240,16 @@ def zero_(self: Tensor) -> Tensor:
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with draws from a normal distribution."""
+    if self.is_meta:
+        return self
     return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)
 
 
-def uniform_(self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fill with draws uniform in [a, b)."""
-    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (b - a) + a)
+def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
+    """Fill with draws uniform in [from_, to)."""
+    if self.is_meta:
+        return self
+    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (to - from_) + from_)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
@@ -254,15 +258,20 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     return self._write("bernoulli", cast(draws < p, self.dtype))
 
 
-def random_(self: Tensor, low: int = 0, high: int | None = None, *, generator: Any = None) -> Tensor:
-    """Fill with integers in [low, high), or in [0, low)."""
-    bounds = (0, low) if high is None else (low, high)
+_WHOLE = {dtypes.float16: 2**11, dtypes.bfloat16: 2**8, dtypes.float32: 2**24, dtypes.float64: 2**53, dtypes.bool: 1}  # the largest that all below fit too
+
+
+def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None) -> Tensor:
+    """Fill with integers in [from_, to), or in [0, from_) with one bound; without any, with all that the dtype holds exactly."""
+    if from_ == 0 and to is None:
+        to = (_WHOLE[self.dtype] if self.dtype in _WHOLE else dtypes.iinfo(self.dtype).max) + (0 if self.dtype is dtypes.int64 else 1)
+    bounds = (0, from_) if to is None else (from_, to)
     return self._write("random", creation.randint(*bounds, tuple(self.shape), dtype=self.dtype, generator=generator))
 
 
 def _new(function: Callable) -> Callable:
-    def method(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return beside(function(*size, dtype=dtype or self.dtype, **options), self)
+    def method(self: Tensor, *sizes: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return beside(function(*sizes, dtype=dtype or self.dtype, **options), self)
 
     return method
 
@@ -270,6 +279,16 @@ def _new(function: Callable) -> Callable:
 def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A new tensor of this one's dtype."""
     return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+
+def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """This tensor's element where `condition` (bool) holds, else `other`'s."""
+    return pointwise.where(condition, self, other)
+
+
+def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of `split_size` elements each along `dim`, or of the given sizes."""
+    return shape.split(self, split_size, dim)
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -322,10 +341,10 @@ def resize_as_(self: Tensor, the_template: Tensor, *, memory_format: Any = None)
 def reshape_in_place(name: str, function: Callable) -> Callable:
     """`t_`, `squeeze_` ...: the tensor takes over the view's array, and becomes a view of what it was. Raises RuntimeError for leaves that require grad."""
 
-    def method(self: Tensor, *args: Any) -> Tensor:
+    def method(self: Tensor, *args: Any, **named: Any) -> Tensor:
         if STATE.enabled and self.requires_grad and self.is_leaf:
             raise error(InplaceError, f"a leaf Variable that requires grad is being used in an in-place operation ({name})", "use no_grad()")
-        out = function(self, *args)
+        out = function(self, *args, **named)
         if STATE.enabled:
             before = self._base
             if before is None:
@@ -356,8 +375,9 @@ def _cast_method(of: dtypes.dtype) -> Callable:
 
 
 PROPERTIES: dict[str, Callable] = {
+    "retains_grad": lambda self: self._edge is not None and self._retains,
     "is_cpu": lambda self: self.device.type == "cpu",
-    **dict.fromkeys(("is_xpu", "is_mps", "is_sparse", "is_quantized", "is_mkldnn"), lambda self: False),
+    **dict.fromkeys(("is_xpu", "is_mps", "is_sparse", "is_quantized", "is_mkldnn", "is_nested", "is_sparse_csr", "is_vulkan", "is_mtia", "is_xla", "is_ipu"), lambda self: False),
     "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),
     "mT": lambda self: shape.transpose(self, -2, -1),
     "real": complex_numbers.real,
@@ -386,14 +406,14 @@ def attach(namespace: dict[str, Any]) -> None:
         setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
-    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda):
+    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda, where, split):
         setattr(Tensor, function.__name__, function)
     for maker in (creation.zeros, creation.ones, creation.empty, creation.full, making.empty_strided):
         setattr(Tensor, f"new_{maker.__name__}", _new(maker))
     setattr(Tensor, "type", type_)  # noqa: B010  (an attribute that type checkers do not know)
     for name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided"):
         setattr(Tensor, name + "_", reshape_in_place(name + "_", methods[name]))
-    for name, function in exchange.PROTOCOLS.items():
+    for name, function in (exchange.PROTOCOLS | storage.METHODS).items():
         setattr(Tensor, name, function)
     for name, getter in PROPERTIES.items():
         setattr(Tensor, name, property(getter))

@@ -15,14 +15,16 @@ from ..dtypes import INTEGER, int64
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, write_out
+from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
+def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """The same memory in another shape (one size may be -1).
 
     Raises RuntimeError where the strides do not allow it. With a dtype: the bits, read as that.
     """
+    if named:
+        shape = spelled("view", shape, named, "size", "dtype")
     if len(shape) == 1 and isinstance(shape[0], dtypes.dtype):
         return OPS["view_dtype"](input, shape[0])
     return OPS["view"](input, fill_one(as_shape(shape), input.numel(), "view"))
@@ -33,9 +35,9 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return OPS["view"](input, tuple(other.shape))
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """Another shape (one size may be -1): a view where the strides allow it, else a copy."""
-    sizes = fill_one(as_shape(shape), input.numel(), "reshape")
+    sizes = fill_one(as_shape(spelled("reshape", shape, named, "shape") if named else shape), input.numel(), "reshape")
     row = OPS["view"]
     if input.is_contiguous() or (row.strides is not None and row.strides(input, sizes) is not None):
         return row(input, sizes)
@@ -73,9 +75,9 @@ def ravel(input: Tensor) -> Tensor:
     return reshape(input, (-1,))
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """The dimensions in another order."""
-    order = as_shape(dims)
+    order = as_shape(spelled("permute", dims, named, "dims", "axes", "axis") if named else dims)
     if len(order) != input.ndim:
         raise error(RuntimeError, f"permute(): the order {order} has {len(order)} entries for a tensor of {input.ndim} dimensions")
     return OPS["permute"](input, dimensions(order, input.ndim) if order else ())
@@ -91,7 +93,12 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return OPS["permute"](input, tuple(order))
 
 
-swapaxes = swapdims = transpose
+swapdims = transpose
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """`transpose` under NumPy's name."""
+    return transpose(input, axis0, axis1)
 
 
 def t(input: Tensor) -> Tensor:
@@ -126,9 +133,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return OPS["unsqueeze"](input, dimension(dim, input.ndim + 1))
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Dimensions of size 1 repeated without copying (-1 keeps a size); new ones may stand in front."""
-    shape = as_shape(sizes)
+    shape = as_shape(spelled("expand", sizes, named, "size") if named else sizes)
     lead = len(shape) - input.ndim
     if lead < 0:
         raise error(
@@ -144,9 +151,9 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return OPS["expand"](input, tuple(other.shape))
 
 
-def broadcast_to(input: Tensor, shape: Any) -> Tensor:
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
     """`expand` under NumPy's name."""
-    return expand(input, shape)
+    return expand(input, size)
 
 
 def broadcast_shapes(*shapes: Any) -> Any:
@@ -169,9 +176,9 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(OPS["expand"](x, shape) for x in tensors)
 
 
-def sum_to_size(input: Tensor, *sizes: Any) -> Tensor:
+def sum_to_size(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Summed down to a shape that broadcasts to this one: the adjoint of `expand`."""
-    shape = as_shape(sizes)
+    shape = as_shape(spelled("sum_to_size", sizes, named, "size"))
     lead = input.ndim - len(shape)
     if not shape and not input.ndim and input.dtype.category <= INTEGER:
         return OPS["sum"](input, (), False)  # in int64, as PyTorch has it
@@ -286,9 +293,9 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     return write_out(out, OPS["cat"](tuple(OPS["unsqueeze"](x, place) for x in found), place), "stack")
 
 
-def repeat(input: Tensor, *sizes: Any) -> Tensor:
+def repeat(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """The tensor repeated `sizes` times along each dimension (new ones in front)."""
-    counts = as_shape(sizes)
+    counts = as_shape(spelled("repeat", sizes, named, "repeats"))
     lead = len(counts) - input.ndim
     if lead < 0:
         raise error(ShapeError, "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -301,9 +308,9 @@ def repeat(input: Tensor, *sizes: Any) -> Tensor:
     return reshape(OPS["expand"](reshape(input, tuple(spread)), tuple(wide)), tuple(final))
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     """`repeat`, with missing counts in front taken as 1."""
-    counts = as_shape(dims)
+    counts = as_shape(spelled("tile", dims, named, "dims"))
     return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
 
 
@@ -400,9 +407,9 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     return OPS["triu"](input, diagonal)
 
 
-def unfold(input: Tensor, dimension_: int, size: int, step: int) -> Tensor:
+def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """All windows of `size` along a dimension, `step` apart, as a view with the window last."""
-    return OPS["unfold"](input, dimension(dimension_, input.ndim), size, step)
+    return OPS["unfold"](input, *dimensions(dimension, input.ndim) or (0,), size, step)
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import error
 from .module import Module
 
 
@@ -26,6 +27,13 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(Module):
+    """Trains with a group of processes, of which there is none: making one raises RuntimeError."""
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
+        raise error(RuntimeError, "DistributedDataParallel needs a process group, and segue has none", "ask distributed.is_initialized() first")
 
 
 def data_parallel(module: Module, inputs: Any, device_ids: Any = None, output_device: Any = None, dim: int = 0, module_kwargs: Any = None) -> Any:

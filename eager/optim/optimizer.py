@@ -40,6 +40,16 @@ def deferred(function: Callable) -> Callable:
     return function
 
 
+class Required:
+    """The default of a setting that each group must give."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = Required()
+
+
 class Optimizer:
     """Base class: subclasses give `defaults`, the state of one parameter (`make_state`), and one parameter's `update`.
 
@@ -91,6 +101,8 @@ class Optimizer:
             raise ValueError("a parameter stands twice in the optimizer's groups")
         group: Group = {"params": listed, **({"param_names": names} if named else {}), **{name: value for name, value in param_group.items() if name != "params"}}
         for name, default in self.defaults.items():
+            if default is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, default)
         self.param_groups.append(group)
         self._entries = []
@@ -210,6 +222,9 @@ class Optimizer:
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` after loading."""
         return add_hook(self._hooks["load_state_dict_post"], hook, prepend, False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_entries": [], "_hooks": {kind: {} for kind in HOOKS}}

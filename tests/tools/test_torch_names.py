@@ -50,6 +50,108 @@ def test_a_script_runs_as_it_is(tmp_path):
     assert done.stdout == "['--epochs', '1'] __main__\n"
 
 
+HABITS = """
+import copy
+import numpy as np
+import torch
+import torch.autograd as autograd
+import torch.distributed as dist
+import torch.multiprocessing as mp
+import torch.nn as nn
+from torch.autograd import Function, Variable
+from torch.cuda.amp import autocast
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.init import _calculate_fan_in_and_fan_out
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.utils import _pair
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import prune
+from torch.optim.lr_scheduler import _LRScheduler
+from torch.optim.optimizer import Optimizer, required
+from torch.profiler import ProfilerActivity, profile, record_function
+
+Tensor = torch.cuda.FloatTensor if torch.cuda.is_available() else torch.FloatTensor
+rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+assert rank == 0 and torch.version.cuda is None and _pair(3) == (3, 3)
+
+
+class Momentum(Optimizer):
+    def __init__(self, params, lr=required):
+        super().__init__(params, dict(lr=lr))
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if len(state) == 0:
+                    state["mean"] = torch.zeros_like(p.data, memory_format=torch.preserve_format)
+                state["mean"].mul_(0.9).add_(p.grad.data, alpha=0.1)
+                p.data.add_(state["mean"], alpha=-group["lr"])
+
+
+class Warm(_LRScheduler):
+    def get_lr(self):
+        return [base * min(1, (self.last_epoch + 1) / 4) for base in self.base_lrs]
+
+
+class Reverse(Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.neg() * ctx.scale, None
+
+
+critic = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2, inplace=True), nn.Linear(8, 1))
+average = copy.deepcopy(critic).eval()
+optimizer = Momentum(critic.parameters(), lr=0.1)
+schedule = Warm(optimizer)
+for _ in range(3):
+    real, fake = Variable(Tensor(np.ones((6, 4)))), Reverse.apply(torch.rand(6, 4).type(Tensor), 0.5)
+    mixed = (real + fake).requires_grad_(True)
+    slope = autograd.grad(outputs=critic(mixed), inputs=mixed, grad_outputs=torch.ones(6, 1), create_graph=True, retain_graph=True, only_inputs=True)[0]
+    loss = ((slope.view(6, -1).norm(2, dim=1) - 1) ** 2).mean() - critic(real).mean() + critic(fake.detach()).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    schedule.step()
+    for p in critic.parameters():
+        p.data.clamp_(-0.5, 0.5)
+    with torch.no_grad():
+        mine = critic.state_dict()
+        for key, value in average.state_dict().items():
+            if value.dtype.is_floating_point:
+                value *= 0.9
+                value += 0.1 * mine[key].detach()
+with torch.random.fork_rng(devices=[]):
+    torch.manual_seed(3)
+with profile(activities=[ProfilerActivity.CPU]) as profiled, record_function("attention"), sdpa_kernel(SDPBackend.MATH), autocast(enabled=False):
+    nn.functional.scaled_dot_product_attention(*torch.rand(3, 1, 2, 4), is_causal=True)
+assert "attention" in profiled.key_averages().table(sort_by="cpu_time_total")
+with torch.device("meta"):
+    assert nn.Linear(100000, 100000).weight.is_meta
+prune.l1_unstructured(critic[3], "weight", amount=0.5)
+mp.set_sharing_strategy("file_system")
+torch.use_deterministic_algorithms(True, warn_only=True)
+try:
+    DistributedDataParallel(critic)
+except RuntimeError as problem:
+    print(type(loss.item()).__name__, optimizer.param_groups[0]["lr"], "process group" in str(problem))
+"""
+
+
+def test_what_programs_do_by_habit(tmp_path):
+    script = tmp_path / "habits.py"
+    script.write_text(HABITS)
+    done = subprocess.run([sys.executable, "-m", "segue.torch", str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "float 0.1 True\n"
+
+
 CHECKPOINTS = """
 import torch
 from torch import nn

@@ -102,23 +102,23 @@ def _pair(name: str, dim: Any, ndim: int) -> tuple[int, int]:
 
 
 @numpy_names
-def matrix_norm(A: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:  # noqa: A002
+def matrix_norm(input: Tensor, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:  # noqa: A002
     """The norm of the matrices in the dimensions `dim`: "fro", "nuc", or inf, 1, 2 and their negatives (rows, columns, singular values)."""
-    A = _number("linalg.matrix_norm", need_tensor(A, "linalg.matrix_norm", "A"), dtype)
+    input = _number("linalg.matrix_norm", need_tensor(input, "linalg.matrix_norm", "input"), dtype)
     if not (ord in ("fro", "nuc") or (not isinstance(ord, str) and abs(ord) in (1, 2, math.inf))):
         raise error(RuntimeError, f"linalg.matrix_norm: Order {ord} not supported.")
-    rows, columns = _pair("linalg.matrix_norm", dim, A.ndim)
+    rows, columns = _pair("linalg.matrix_norm", dim, input.ndim)
     if ord == "fro":
-        return write_out(out, _vector_norm(A, 2.0, (rows, columns), keepdim), "linalg.matrix_norm")
+        return write_out(out, _vector_norm(input, 2.0, (rows, columns), keepdim), "linalg.matrix_norm")
     if ord in ("nuc", 2, -2):
-        found = _by_singular_values(A, ord, rows, columns)
+        found = _by_singular_values(input, ord, rows, columns)
         found = unsqueeze(unsqueeze(found, min(rows, columns)), max(rows, columns)) if keepdim else found
         return write_out(out, found, "linalg.matrix_norm")
     summed, kept = (rows, columns) if abs(ord) == 1 else (columns, rows)
     fold = amax if ord > 0 else amin
-    if ord > 0 and A.shape[kept] == 0 and A.shape[summed] == 0:
-        return write_out(out, sum(absolute(A), (rows, columns), keepdim), "linalg.matrix_norm")
-    sums = sum(absolute(A), (summed,), True)
+    if ord > 0 and input.shape[kept] == 0 and input.shape[summed] == 0:
+        return write_out(out, sum(absolute(input), (rows, columns), keepdim), "linalg.matrix_norm")
+    sums = sum(absolute(input), (summed,), True)
     found = fold(sums, (kept,), True)
     return write_out(out, found if keepdim else OPS["squeeze"](found, tuple(sorted((rows, columns)))), "linalg.matrix_norm")
 
@@ -132,19 +132,19 @@ def _by_singular_values(A: Tensor, ord: Any, rows: int, columns: int) -> Tensor:
 
 
 @numpy_names
-def norm(A: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:  # noqa: A002
+def norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Tensor:  # noqa: A002
     """`vector_norm` of the flattened tensor without `ord` and `dim`; of vectors for one dimension, `matrix_norm` for two."""
-    need_tensor(A, "linalg.norm", "A")
-    if ord is not None and dim is None and A.ndim not in (1, 2):
-        raise error(RuntimeError, f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
-    count = A.ndim if dim is None else len(dim) if isinstance(dim, (tuple, list)) else 1
+    need_tensor(input, "linalg.norm", "input")
+    if ord is not None and dim is None and input.ndim not in (1, 2):
+        raise error(RuntimeError, f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D.")
+    count = input.ndim if dim is None else len(dim) if isinstance(dim, (tuple, list)) else 1
     if ord is not None and count not in (1, 2):
         raise error(RuntimeError, f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {dim}")
     if ord is not None and count == 2:
-        return matrix_norm(A, ord, (0, 1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+        return matrix_norm(input, ord, (0, 1) if dim is None else dim, keepdim, dtype=dtype, out=out)
     if isinstance(ord, str):
         raise error(RuntimeError, f"linalg.norm: the order {ord!r} is for matrices, but one dimension was given")
-    flat = reshape(A, (-1,)) if ord is None and dim is None and not keepdim else A
+    flat = reshape(input, (-1,)) if ord is None and dim is None and not keepdim else input
     return vector_norm(flat, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
 
 

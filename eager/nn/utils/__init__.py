@@ -2,6 +2,7 @@
 
 from . import parametrizations, parametrize, rnn  # noqa: F401
 from .clip import (
+    clip_grad_norm,
     clip_grad_norm_,
     clip_grad_value_,
     clip_grads_with_norm_,
@@ -15,7 +16,7 @@ from .parametrizations import hook_weight_norm as weight_norm
 from .parametrizations import remove_spectral_norm, remove_weight_norm
 
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval",
+    "clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval", "fuse_conv_bn_weights", "fuse_linear_bn_eval",
     "fuse_linear_bn_weights", "get_total_norm", "parameters_to_vector", "remove_spectral_norm", "remove_weight_norm", "skip_init", "spectral_norm",
     "vector_to_parameters", "weight_norm",
 ]  # fmt: skip

@@ -1,0 +1,13 @@
+"""What programs ask about groups of processes: there are none."""
+
+from segue.eager.groups import (
+    ReduceOp, all_gather, all_gather_object, all_reduce, barrier, broadcast, broadcast_object_list, destroy_process_group, gather, get_backend, get_rank,
+    get_world_size, init_process_group, is_available, is_gloo_available, is_initialized, is_mpi_available, is_nccl_available, is_torchelastic_launched,
+    new_group, recv, reduce, scatter, send,
+)  # fmt: skip
+
+__all__ = [
+    "ReduceOp", "all_gather", "all_gather_object", "all_reduce", "barrier", "broadcast", "broadcast_object_list", "destroy_process_group", "gather",
+    "get_backend", "get_rank", "get_world_size", "init_process_group", "is_available", "is_gloo_available", "is_initialized", "is_mpi_available",
+    "is_nccl_available", "is_torchelastic_launched", "new_group", "recv", "reduce", "scatter", "send",
+]  # fmt: skip

@@ -1,0 +1,3 @@
+"""Tuples of equal numbers."""
+
+from segue.eager.nn.tuples import _ntuple, _pair, _quadruple, _single, _triple  # noqa: F401

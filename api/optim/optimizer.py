@@ -1,0 +1,5 @@
+"""The base class of optimizers."""
+
+from segue.eager.optim.optimizer import Optimizer, required
+
+__all__ = ["Optimizer", "required"]

@@ -1,0 +1,99 @@
+"""Functions that stand at PyTorch's top level with arguments in an order of their own: older windows, the forms behind `nn.functional`, and a few more.
+
+In come tensors and numbers, out go tensors. The one idea: each is the function of its theme with its arguments laid out anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..dtypes import get_default_dtype
+from ..errors import error
+from ..tensor import Tensor
+from . import layers, linalg, normalization, windows
+from .creation import arange
+from .distances import pdist
+from .linalg.legacy import norm
+from .shape import flip
+
+__all__ = [
+    "bartlett_window", "batch_norm", "blackman_window", "embedding", "hamming_window", "hann_window", "instance_norm", "kaiser_window", "norm_except_dim",
+    "pdist", "range", "vander",
+]  # fmt: skip
+
+
+def _of_signal(name: str, window_length: int, periodic: bool, options: dict[str, Any], **shape: Any) -> Tensor:
+    if window_length < 0:
+        raise error(RuntimeError, f"{name}_window requires non-negative window_length, got window_length={window_length}")
+    return getattr(windows, name)(window_length, sym=not periodic, **shape, **options)
+
+
+def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """A Hann window; `periodic` leaves out the last value, as spectra want it."""
+    return _of_signal("hann", window_length, periodic, options)
+
+
+def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """A Bartlett window."""
+    return _of_signal("bartlett", window_length, periodic, options)
+
+
+def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """A Blackman window."""
+    return _of_signal("blackman", window_length, periodic, options)
+
+
+def hamming_window(window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any) -> Tensor:
+    """alpha - beta cos(2 pi n / N)."""
+    return _of_signal("general_cosine", window_length, periodic, options, a=(alpha, beta))
+
+
+def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Tensor:
+    """A Kaiser window."""
+    return _of_signal("kaiser", window_length, periodic, options, beta=beta)
+
+
+def batch_norm(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: bool, momentum: float,
+    eps: float, cudnn_enabled: bool = False,
+) -> Tensor:  # fmt: skip
+    """`nn.functional.batch_norm`."""
+    return normalization.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def instance_norm(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, use_input_stats: bool,
+    momentum: float, eps: float, cudnn_enabled: bool = False,
+) -> Tensor:  # fmt: skip
+    """`nn.functional.instance_norm`."""
+    return normalization.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
+
+
+def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
+    """`nn.functional.embedding`, the table first; a negative `padding_idx` is none."""
+    return layers.embedding(indices, weight, None if padding_idx < 0 else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+def norm_except_dim(v: Tensor, pow: float = 2, dim: int = 0) -> Tensor:  # noqa: A002  (PyTorch's name)
+    """The norm over all dimensions but one, which is kept; over all with dim -1."""
+    if dim == -1:
+        return norm(v, pow)
+    return norm(v, pow, [d for d, _ in enumerate(v.shape) if d != dim % v.ndim], keepdim=True)
+
+
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The Vandermonde matrix of a vector: its powers in columns, falling unless `increasing`."""
+    if x.ndim != 1:
+        raise error(RuntimeError, "x must be a one-dimensional tensor.")
+    powers = linalg.vander(x, N=x.shape[0] if N is None else N)
+    return powers if increasing else flip(powers, (1,))
+
+
+def range(start: float = 0, end: float | None = None, step: float = 1, **options: Any) -> Tensor:  # noqa: A001
+    """`arange` with the end included, in the default dtype: PyTorch's older form."""
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise error(RuntimeError, "step must be nonzero")
+    count = int((end - start) / step + 1)
+    return arange(count, dtype=options.pop("dtype", None) or get_default_dtype(), **options) * step + start
