@@ -413,8 +413,8 @@ class Reader:
         try:
             if digest_of(said_of(obj)) == digest:
                 return obj
-        except Unportable:
-            pass
+        except Exception as error:  # it is not what could be said once
+            raise Gone(f"{named_text(obj)}: {error}") from None
         raise Gone(f"{named_text(obj)} has changed")
 
     def live(self, path: bytes, digest: bytes) -> Any:

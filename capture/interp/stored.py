@@ -122,7 +122,7 @@ def keep(key: str, code: types.CodeType, entry: CacheEntry, note: Note) -> None:
         if note.only_here:
             raise Unportable(note.only_here)
         written = described(code, entry, note)
-    except (Unportable, pickle.PicklingError, RecursionError) as reason:
+    except Exception as reason:  # Unportable, or what a user's object raised when it was looked at: the capture itself is whole
         stats.count("captures_not_stored")
         log("cache", f"the capture of {code.co_qualname} is not stored: {reason}")
         return

@@ -17,6 +17,24 @@ def store(tmp_path):
     return Cache(tmp_path)
 
 
+def test_own_code_is_read_again_when_a_file_was_touched(tmp_path, monkeypatch):
+    room = tmp_path / "package" / "room"
+    room.mkdir(parents=True)
+    monkeypatch.setattr(cache_module, "__file__", str(tmp_path / "package" / "graph" / "cache.py"))
+    monkeypatch.setattr(cache_module, "IMPORTED", 2**63)
+    read = cache_module.room_code.__wrapped__
+    with config.override(cache_dir=str(tmp_path / "cache"), cache=True):
+        (room / "a.py").write_text("x = 1\n")
+        first = read("room")
+        assert read("room") == first and len(list((tmp_path / "cache").rglob("code/**/*.bin"))) == 1
+        (room / "a.py").write_text("x = 2\n")
+        second = read("room")
+        (room / "a.py").write_text("x = 1\n")
+        assert second != first and read("room") == first
+        (room / "b.py").write_text("")
+        assert read("room") not in (first, second)
+
+
 def test_kept_and_found(store, tmp_path):
     payload = os.urandom(1000)
     path = store.put("library", "ab12", payload)
