@@ -58,6 +58,15 @@ class CaptureError(SegueError, RuntimeError):
     """`fullgraph=True` met something that capture cannot follow."""
 
 
+class UndecidedSize(SegueError):  # noqa: N818  (a question, not a fault)
+    """What the code asks about a size that only the run of a graph gives. Caught by capture, which ends the graph there; `suggestion` says what to write instead."""
+
+    def __init__(self, reason: str, suggestion: str = "") -> None:
+        super().__init__(reason if not suggestion else f"{reason}\nInstead: {suggestion}")
+        self.reason = reason
+        self.suggestion = suggestion
+
+
 class GraphError(SegueError, RuntimeError):
     """A graph breaks one of its invariants."""
 

@@ -21,6 +21,7 @@ from .autograd.tape import CallbackNode, HookHandle, Part
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
 from .memory import Portable, Storage, stored
+from .sizes import same_size
 
 _from_numpy_dtype = dtypes._FROM_NUMPY
 _ndarray = np.ndarray
@@ -197,10 +198,11 @@ class Tensor(Attached, Portable):
             return bool(array.flags.c_contiguous)
         expected: Any = 1
         for size, stride in zip(reversed(array.shape), reversed(array.element_strides)):
-            if size == 1:
-                continue
-            if stride != expected:
-                return any(s == 0 for s in array.shape)
+            if not same_size(stride, expected):
+                if size == 1:
+                    continue
+                if stride != expected:
+                    return any(s == 0 for s in array.shape)
             expected = expected * size
         return True
 

@@ -253,7 +253,7 @@ class CompiledGraph:
             return inputs[spec.index]
         value = inputs[spec.index] if spec.kind == "alias_of_input" else fresh[spec.index]
         if spec.chain:
-            value = self._replayed(value, spec, inputs)
+            value = self._replayed(value, spec, inputs, fresh)
         if spec.requires_grad and not value._requires_grad and STATE.enabled:
             if spec.released:
                 value._edge = CallbackNode((), _nothing, "CapturedBackward")
@@ -263,7 +263,7 @@ class CompiledGraph:
                 value._requires_grad = True
         return value
 
-    def _replayed(self, value: Tensor, spec: OutputSpec, inputs: tuple) -> Tensor:
+    def _replayed(self, value: Tensor, spec: OutputSpec, inputs: tuple, fresh: list) -> Tensor:
         """The views of a chain on a real tensor, recorded on the tape where eager mode would have."""
         bindings: dict | None = None
         enabled = STATE.enabled
@@ -272,12 +272,18 @@ class CompiledGraph:
                 STATE.enabled = enabled and step.differentiable and spec.requires_grad
                 attributes = step.attributes
                 if any(isinstance(a, (SymInt, tuple)) for a in attributes):
-                    bindings = bindings or self.graph.bindings(inputs)
+                    bindings = bindings or self._bindings(inputs, fresh)
                     attributes = tuple(self._concrete(a, bindings) for a in attributes)
                 value = step.op(value, *attributes)
         finally:
             STATE.enabled = enabled
         return value
+
+    def _bindings(self, inputs: tuple, fresh: list) -> dict:
+        """The values of all symbols: those of the inputs, and those that the graph gave out."""
+        graph = self.graph
+        given = {value.expr: fresh[i] for i, value in enumerate(graph.outputs) if isinstance(value, SymInt) and value.expr in graph.runtime}
+        return {**graph.bindings(inputs), **given}
 
     def _concrete(self, attribute: Any, bindings: dict) -> Any:
         if isinstance(attribute, SymInt):

@@ -23,10 +23,11 @@ from ..eager.transforms.levels import level_of, lifted
 from .functionalise import TracedArray, TracedStorage
 from .ir import FakeValue, Graph, Node, contiguous_strides, nodes_in, replace_symbols
 from .region import Regions, examples_of, run_graph
+from .runtime_sizes import ITEM
 from .symbolic import ShapeEnv, same_shape, structural_key
 from .trace import COPY, Tracer
 
-CONTROL: dict[str, OpDef] = {}
+CONTROL: dict[str, OpDef] = {ITEM.name: ITEM}
 
 
 def _none(*args: Any) -> Any:

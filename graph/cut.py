@@ -26,11 +26,11 @@ def kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], 
         return minimum_cut(graph, needed, after, copies | (given - again), whole)
 
     def bytes_kept(again: set[Node]) -> int:
-        return sum(node.value.nbytes_hint for node in cut(again) if node not in graph.outputs and (node.kind == "op" or not is_operand(node, after)))
+        return sum(weight_of(node, False) or 0 for node in cut(again) if node not in graph.outputs and (node.kind == "op" or not is_operand(node, after)))
 
     if budget >= 1:
         return cut(set())
-    return cut(chosen([node for node in nodes if node in given and is_repeatable(node) and not isinstance(node.value, tuple)], bytes_kept, budget * bytes_kept(set())))
+    return cut(chosen([node for node in nodes if node in given and is_repeatable(node) and not isinstance(node.value, (tuple, SymInt))], bytes_kept, budget * bytes_kept(set())))
 
 
 def minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[Node], whole: bool) -> set[Node]:
@@ -67,7 +67,7 @@ def is_operand(node: Node, after: set[Node]) -> bool:
 def weight_of(node: Node, is_there: bool) -> int | None:
     """Bytes that keeping a node costs; None where it cannot be kept (a view keeps its source; a constant and a size stand in both graphs; of several results
     each is kept by itself)."""
-    if node.kind == "input" and is_there:
+    if (node.kind == "input" and is_there) or isinstance(node.value, SymInt):
         return 0
     if node.kind == "constant" or (node.kind == "op" and "alias" in node.target.tags) or isinstance(node.value, tuple):
         return None
@@ -82,8 +82,8 @@ def descendants(graph: Graph, roots: Iterable[Node]) -> set[Node]:
     return found
 
 
-def ancestors(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
-    """The roots and all they depend on, not looking behind `stop`."""
+def ancestors(roots: Iterable[Node], stop: Iterable[Node] = (), computing_sizes: bool = True) -> set[Node]:
+    """The roots and all they depend on, not looking behind `stop`; without what gives runtime sizes where these are handed on."""
     stops = set(stop)
     found: set[Node] = set()
     stack = list(roots)
@@ -92,5 +92,5 @@ def ancestors(roots: Iterable[Node], stop: Iterable[Node] = ()) -> set[Node]:
         if node not in found:
             found.add(node)
             if node not in stops:
-                stack.extend(node.inputs)
+                stack.extend(node.inputs if computing_sizes else nodes_in(node.args))
     return found

@@ -15,6 +15,7 @@ from ..eager.autograd.mode import STATE
 from ..eager.errors import GraphError
 from ..eager.tensor import Storage, Tensor
 from .ir import Graph, Node
+from .runtime_sizes import Sizes, bind
 from .symbolic import SymInt
 
 
@@ -55,8 +56,7 @@ class Interpreter:
         if len(inputs) != len(graph.inputs):
             raise GraphError(f"the graph {graph.name} takes {len(graph.inputs)} inputs but {len(inputs)} were given")
         tensors = any(isinstance(value, Tensor) for value in inputs)
-        bindings = graph.bindings(inputs)
-        sizes = _sizes(graph, bindings)
+        sizes = Sizes(graph.shape_env, graph.bindings(inputs))
         values: dict[Node, Any] = {node: _as_tensor(value) for node, value in zip(graph.inputs, inputs)}
         enabled, STATE.enabled = STATE.enabled, differentiable
         try:
@@ -67,7 +67,7 @@ class Interpreter:
                         del values[used]
                 elif node.kind == "constant":
                     values[node] = Tensor._wrap(node.args[0], Storage())
-            results = [_result(output, values, sizes) for output in graph.outputs]
+            results = [_argument(output, values, sizes) for output in graph.outputs]
             for position, value in [(position, values[node]._data) for position, node in graph.writes]:
                 target = inputs[position]
                 if isinstance(target, Tensor):
@@ -81,6 +81,8 @@ class Interpreter:
 
 def run_node(node: Node, values: dict[Node, Any], sizes: Callable[[SymInt], Any] | None = None) -> Tensor:
     """Call the node's row on the values of its arguments; `sizes` gives the value of a SymInt (None: it stays symbolic)."""
+    if type(node.value) is SymInt:
+        return bind(node.value, values[node.args[0]], sizes)
     return node.target(*[_argument(argument, values, sizes) for argument in node.args])  # type: ignore[misc]
 
 
@@ -92,15 +94,6 @@ def _argument(argument: Any, values: dict[Node, Any], sizes: Callable[[SymInt], 
     if isinstance(argument, SymInt) and sizes is not None:
         return sizes(argument)
     return argument
-
-
-def _sizes(graph: Graph, bindings: dict) -> Callable[[SymInt], Any]:
-    env = graph.shape_env
-    return (lambda size: env.evaluate(size, bindings)) if env is not None else int
-
-
-def _result(output: Any, values: dict[Node, Any], sizes: Callable[[SymInt], Any]) -> Any:
-    return _argument(output, values, sizes)
 
 
 def _as_tensor(value: Any) -> Any:

@@ -69,13 +69,14 @@ class Node:
 
     kind       "input", "constant" (`args[0]` is the array), "op", or "output" (`args` = (outputs, written values); always last, one in a graph)
     target     the `OpDef` of an op, else None
-    value      a `FakeValue`, or a `SymInt` for an input that is a size; None for the output node
+    value      a `FakeValue`, or a `SymInt` for an input that is a size and for what `item` gives; None for the output node
+    sizes      the nodes that give the runtime sizes among the arguments; filled by the Graph that holds the node, like `users`
     differentiable   False when it was recorded while gradients were off: derivatives stop here
     region     the number of the checkpoint that it stands in, whose inner values the backward computes again (0: none; less: such a repetition)
     late       whether a backward recorded it
     """
 
-    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "region", "late", "users", "_meta", "__weakref__")
+    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "region", "late", "users", "sizes", "_meta", "__weakref__")
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Node:
         self.region = region
         self.late = late
         self.users: dict[Node, None] = {}  # filled by the Graph that holds the node
+        self.sizes: tuple[Node, ...] = ()
         self._meta: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -108,8 +110,8 @@ class Node:
 
     @property
     def inputs(self) -> list[Node]:
-        """The nodes among the arguments, in order, each once."""
-        return list(dict.fromkeys(nodes_in(self.args)))
+        """The nodes among the arguments, in order, each once, and those that give sizes among them."""
+        return list(dict.fromkeys((*nodes_in(self.args), *self.sizes)))
 
     # What PyTorch-style backends read.
 
@@ -213,6 +215,7 @@ class Graph:
     random_calls   how many draws from the generator the graph makes
     output_specs   how the user's results come from `outputs` and the inputs; one each
     differentiable_inputs   positions of inputs that require grad
+    runtime        symbol -> the node that gives its value, for the sizes that only the run gives
     """
 
     nodes: Sequence[Node]
@@ -226,6 +229,7 @@ class Graph:
     differentiable_writes: frozenset[int] = frozenset()
     name: str = "forward"
     symbols: tuple[SymbolSource, ...] = field(init=False)
+    runtime: dict[Any, Node] = field(init=False)
 
     def __post_init__(self) -> None:
         self.inputs, self.outputs, self.writes = tuple(self.inputs), tuple(self.outputs), tuple(self.writes)
@@ -234,12 +238,14 @@ class Graph:
         self.nodes = (*body, Node("output", None, (self.outputs, written), None, "output"))
         if self.output_specs is None:
             self.output_specs = tuple(OutputSpec("fresh", index) for index in range(len(self.outputs)))
+        self.runtime = {node.value.expr: node for node in body if node.kind == "op" and type(node.value) is SymInt}
+        self.symbols = tuple(source for source in _symbol_sources(self.inputs) if source.symbol not in self.runtime)
         for node in self.nodes:
             node.users = {}
+            node.sizes = self.giving(node.args) if self.runtime else ()
         for node in self.nodes:
-            for used in nodes_in(node.args):
+            for used in (*nodes_in(node.args), *node.sizes):
                 used.users[node] = None
-        self.symbols = _symbol_sources(self.inputs)
 
     @property
     def output_node(self) -> Node:
@@ -249,6 +255,17 @@ class Graph:
     def operations(self) -> list[Node]:
         """The op nodes, in order."""
         return [node for node in self.nodes if node.kind == "op"]
+
+    def giving(self, value: Any) -> tuple[Node, ...]:
+        """The nodes that give the runtime sizes in a value or in arguments, in the order of the graph."""
+        held = symbols_of(value)
+        return tuple(node for symbol, node in self.runtime.items() if symbol in held)
+
+    @property
+    def checking(self) -> tuple[Node, ...]:
+        """The nodes whose sizes the run checks: they stay, whoever needs the size."""
+        checked = self.shape_env.checked if self.runtime and self.shape_env is not None else ()
+        return tuple(node for symbol, node in self.runtime.items() if symbol in checked)
 
     @property
     def random_state(self) -> Node | None:

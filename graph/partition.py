@@ -24,7 +24,8 @@ from .trace import COPY
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where the forward finds one input of the backward: "input" `index`, its own "output" `index`, or the "size" of input `index` at `dim`."""
+    """Where the forward finds one input of the backward: "input" `index`, its own "output" `index`, a "number" that is output `index`, or the "size" of input
+    `index` at `dim`."""
 
     kind: str
     index: int
@@ -57,10 +58,10 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
     primals, tangents = graph.inputs[:count], graph.inputs[count:]
     after = descendants(graph, tangents)
     backward_roots = [node for node in gradients if isinstance(node, Node)]
-    needed = ancestors(backward_roots)
+    needed = ancestors(backward_roots, computing_sizes=False)
     forward = ancestors([*nodes_in(tuple(results)), *(node for _, node in graph.writes)])
     cut = kept(graph, needed, after, forward, copies, config.memory_budget if budget is None else budget)
-    keep_all = {node for late in needed if late in after for node in late.inputs if node not in after}
+    keep_all = {node for late in needed if late in after for node in nodes_in(late.args) if node not in after}
     kept_inputs = [node for node in primals if node in cut and (node in graph.outputs or is_operand(node, after))]
     given = set(nodes_in(tuple(results)))
     computed = [node for node in graph.nodes if node in cut and node.kind == "op"]
@@ -79,9 +80,14 @@ def partition(joint: Joint, budget: float | None = None) -> Partition:
     backward_inputs = [*kept_inputs, *kept_values]
     sizes = _missing_sizes(graph, backward_roots, [*backward_inputs, *tangents])
     sources = {source.symbol: source for source in graph.symbols}
-    saved.extend(Saved("size", sources[size.expr].position, sources[size.expr].dim) for size in sizes)
+    for size in sizes:
+        if size.expr in sources:
+            saved.append(Saved("size", sources[size.expr].position, sources[size.expr].dim))
+        else:  # what only the run gives
+            saved.append(Saved("number", len(outputs)))
+            outputs.append(size)
     return Partition(
-        extract(graph, primals, outputs, graph.writes, "forward", copied),
+        extract(graph, primals, outputs, graph.writes, "forward", copied, computing_sizes=True),
         extract(graph, [*backward_inputs, *sizes, *tangents], gradients, (), "backward", copied),
         tuple(saved),
         sum(node.value.nbytes_hint for node in kept_values if node not in results),
@@ -135,20 +141,26 @@ def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) 
         bare = (node.value,) if isinstance(node.value, SymInt) else node.value.shape
         bound |= {size.expr for size in bare if isinstance(size, SymInt) and size.expr.is_Symbol}
     held: set[Any] = set().union(*(symbols_of(node.value) for node in inputs), set())
-    for node in ancestors(roots, inputs):
+    for node in ancestors(roots, inputs, computing_sizes=False):
         held |= symbols_of(node.value).union(*(symbols_of(argument) for argument in node.args), set())
     env = graph.shape_env
     return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)] if env is not None else []
 
 
 def extract(
-    graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str, copies: Sequence[Node] = ()
-) -> Graph:
-    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` are nodes beside those of the graph."""
+    graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], writes: Sequence[tuple[int, Node]], name: str, copies: Sequence[Node] = (),
+    *, computing_sizes: bool = False,
+) -> Graph:  # fmt: skip
+    """The part of a graph between `inputs` (nodes that become inputs, or SymInts) and `outputs`. `copies` are nodes beside those of the graph.
+
+    Runtime sizes are among the inputs, unless the part computes (and checks) them itself.
+    """
     roots = [*nodes_in(tuple(outputs)), *(node for _, node in writes)]
+    if computing_sizes:
+        roots += [*graph.giving(tuple(outputs)), *graph.checking]
     cut = [node for node in inputs if isinstance(node, Node)]
     cut += [node.args[0] for node in cut if node in copies]
-    needed = ancestors(roots, cut)
+    needed = ancestors(roots, cut, computing_sizes)
     rewriter = Rewriter(graph)
     made: list[Node] = []
     for item in inputs:

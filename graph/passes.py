@@ -34,7 +34,7 @@ Pass = Callable[[Graph], Graph]
 
 def dead_code(graph: Graph) -> Graph:
     """Drop what neither results nor writes need. Inputs stay, since callers pass them."""
-    needed: set[Node] = set(graph.output_node.inputs)
+    needed: set[Node] = {*graph.output_node.inputs, *graph.checking}
     for node in reversed(graph.nodes[:-1]):
         if node in needed:
             needed.update(node.inputs)
@@ -58,7 +58,7 @@ def common_subexpressions(graph: Graph) -> Graph:
     owned = set(graph.output_node.inputs)
 
     def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
-        if node.kind == "input" or node in owned:
+        if node.kind == "input" or node in owned or isinstance(node.value, SymInt):
             return None
         if node.kind == "constant":
             array = node.args[0]

@@ -56,7 +56,8 @@ def _function(graph: Graph, name: str) -> str:
             lines.extend(_held(node) if isinstance(node.target, Control) else [])
             arguments = ", ".join(show(argument) for argument in _named(node))
             value = show_fakes(node.value) if isinstance(node.value, tuple) else node.value
-            lines.append(f"    {node.name} = ops.{node.target.name}({arguments})  # {value}")
+            name = str(value) if isinstance(value, SymInt) else node.name
+            lines.append(f"    {name} = ops.{node.target.name}({arguments})  # {_bounds(value) if isinstance(value, SymInt) else value}")
     for position, value in graph.writes:
         lines.append(f"    write({graph.inputs[position].name}, {value.name})")
     lines.append(f"    return {show(graph.outputs)}")
@@ -135,6 +136,7 @@ def describe(graph: Graph) -> str:
         lines.append(f"# draws {graph.random_calls} times from the random generator")
     if graph.shape_env is not None:
         lines.extend(f"# holds while {guard}" for guard in graph.shape_env.guards)
+        lines.extend(f"# the run checks that {check}" for check in graph.shape_env.checks)
     return "\n".join([*lines, print_graph(graph)])
 
 
@@ -145,6 +147,11 @@ def log_graph(graph: Graph, title: str) -> None:
 
 def _value(node: Node) -> str:
     return "int, a size" if isinstance(node.value, SymInt) else str(node.value)
+
+
+def _bounds(size: SymInt) -> str:
+    bounds = size.env.interval(size.expr)
+    return f"a size in [{bounds.low}, {bounds.high}]"
 
 
 def _short(line: str | None) -> str | None:

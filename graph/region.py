@@ -21,6 +21,7 @@ from ..eager.transforms.levels import Level
 from .functionalise import TracedArray, TracedStorage
 from .interpreter import run_node
 from .ir import FakeValue, Graph, Node, contiguous_strides, symbols_of
+from .runtime_sizes import Sizes
 from .symbolic import ShapeEnv, SymInt
 from .trace import COPY, Tracer
 
@@ -128,7 +129,8 @@ class Region(Level):
 
     def _given(self) -> set:
         found = set()
-        for node in (record.node for record in self.tracer.records):
+        given = [node for node in self.tracer.nodes if node.kind == "op" and isinstance(node.value, SymInt)]
+        for node in (*given, *(record.node for record in self.tracer.records)):
             sizes = (node.value,) if isinstance(node.value, SymInt) else node.value.shape
             found |= {size.expr for size in sizes if isinstance(size, SymInt) and size.expr.is_Symbol}
         return found
@@ -208,7 +210,7 @@ def run_graph(graph: Graph, inputs: Sequence[Any]) -> list:
     values: dict[Node, Any] = dict(zip(graph.inputs, inputs))
     bindings = graph.bindings(inputs)
     same = all(isinstance(value, SymInt) and value.expr == symbol for symbol, value in bindings.items())
-    sizes = None if same else (lambda size: size.env.evaluate(size, bindings))
+    sizes = None if same else Sizes(graph.shape_env, bindings)
     enabled = STATE.enabled
     try:
         for node in graph.nodes:

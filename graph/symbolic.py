@@ -4,40 +4,30 @@ In come hints (the sizes seen while tracing); out go expressions that hold for o
 under which they do. The one idea: a question about a size is answered by the first that can: the intervals of its symbols, the structure of the
 expression, sympy with bounded work; only when all fail the hint answers, and the answer is written down as a guard. Sizes are >= 0; 0 and 1 are
 not special until asked about, and equal sizes are not assumed to stay equal.
+
+A size that only the run of the graph gives (how many elements of a mask are true, an `item()`) is a symbol without a hint: what bounds and structure do not answer
+raises `UndecidedSize`, or becomes a `RuntimeCheck` where the program only demands it.
 """
 
 from __future__ import annotations
 
 import math
-import numbers
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..eager.errors import user_location
-from .expressions import (
-    ANYTHING,
-    INTERVAL_RULES,
-    NATURAL,
-    Interval,
-    class_of,
-    floordiv,
-    larger,
-    leaves,
-    modulo,
-    print_c,
-    print_python,
-    smaller,
-    sympy,
-)  # fmt: skip
+from ..eager.errors import UndecidedSize, user_location
+from .expressions import ANYTHING, INTERVAL_RULES, NATURAL, Interval, class_of, floordiv, leaves, modulo, print_c, print_python, sympy
+from .symint import ARITHMETIC, MIRRORED, SymInt, expression_of, free_symbols, hint_of, same_shape, same_size, structural_key, sym_max, sym_min
 
 __all__ = [
-    "Guard", "Interval", "NATURAL", "ShapeEnv", "SymInt", "floordiv", "free_symbols", "hint_of", "modulo", "print_c", "print_python", "same_shape",
+    "Guard", "Interval", "NATURAL", "RuntimeCheck", "ShapeEnv", "SymInt", "floordiv", "free_symbols", "hint_of", "modulo", "print_c", "print_python", "same_shape",
     "same_size", "structural_key", "sym_max", "sym_min",
 ]  # fmt: skip
 
 MAX_TERMS = 64  # sympy simplifies no expression with more leaves than this
+RUNTIME_GUESS = 64  # what costs are counted with for a size that only the run gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +39,23 @@ class Guard:
 
     def __str__(self) -> str:
         return print_python(self.relation) + (f"  # asked at {self.line}" if self.line else "")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeCheck:
+    """A relation between sizes of which one is known only when the graph runs, and the error that is raised where it does not hold."""
+
+    relation: Any
+    problem: Exception
+
+    def __str__(self) -> str:
+        return print_python(self.relation)
+
+    def failure(self, values: Mapping) -> Exception:
+        """A new error of the same class and text, with the sizes as they are."""
+        known = ", ".join(f"{symbol} = {values[symbol]}" for symbol in sorted(self.relation.free_symbols, key=str))
+        head, *rest = str(self.problem).split("\n", 1)
+        return type(self.problem)("\n".join([f"{head}  [{known}]", *rest]))
 
 
 class ShapeEnv:
@@ -68,6 +75,10 @@ class ShapeEnv:
         self.sources: dict[Any, str] = {}
         self.guards: list[Guard] = []
         self.frozen: int | None = None
+        self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
+        self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
+        self.checks: list[RuntimeCheck] = []
+        self.equal: dict[Any, Any] = {}  # symbol that a node gives -> what a check found it equal to
         self._known: dict[Any, bool] = {}
         self._memo: dict[Any, Any] = {}
         self._interval_memo: dict[Any, Interval] = {}
@@ -90,6 +101,19 @@ class ShapeEnv:
         self.hints[symbol] = hint
         self.intervals[symbol] = Interval(low, high)
         return SymInt(symbol, self, hint)
+
+    def runtime_symbol(self, low: int, high: Any, what: str) -> SymInt:
+        """A fresh symbol (u0, u1 ...) for a size within bounds that only the run of the graph gives. `what` says in messages what it is."""
+        most = self.interval(high.expr).high if isinstance(high, SymInt) else high
+        found = self.new_symbol(int(min(most, max(low, RUNTIME_GUESS))), f"u{len(self.runtime)}", low, most)
+        self.runtime[found.expr], self.given[found.expr] = what, (low, most)
+        if isinstance(high, SymInt):
+            self.assume(sympy.Le(found.expr, high.expr, evaluate=False))
+        return found
+
+    def depends_on_run(self, *exprs: Any) -> bool:
+        """Whether one of the expressions holds a symbol that only the run gives."""
+        return bool(self.runtime) and any(not self.runtime.keys().isdisjoint(expr.free_symbols) for expr in exprs)
 
     def wrap(self, expr: Any) -> Any:
         """An int, or a `SymInt` for an expression that holds symbols."""
@@ -133,8 +157,11 @@ class ShapeEnv:
         """Fix a symbol (or a `SymInt`) to its hint from now on, by a guard."""
         expr = symbol.expr if isinstance(symbol, SymInt) else symbol
         hint = self.evaluate(expr, self.hints)
-        if expr.is_Symbol and self.intervals[expr].single:
-            return hint
+        bounds = self.interval(expr)
+        if bounds.single:
+            return int(bounds.low)
+        if self.depends_on_run(expr):
+            raise self.undecided(f"the number {print_python(expr)}", expr, "keep the size symbolic, or compute what needs the number outside")
         relation = sympy.Eq(expr, hint, evaluate=False)
         if self._known.get(relation) is None:
             self._record(relation)
@@ -190,7 +217,7 @@ class ShapeEnv:
 
     def ask(self, left: Any, right: Any, kind: str) -> bool:
         """Answer `left kind right` (kind: == != < <= > >=) as cheaply as can be; by the hint, with a guard, in the end."""
-        left, right = _expr(left), _expr(right)
+        left, right = expression_of(left), expression_of(right)
         if kind in ("==", "!="):
             return self._equal(left, right) is (kind == "==")
         if kind in (">", ">="):
@@ -217,6 +244,8 @@ class ShapeEnv:
             answer = bounds.low == 0 and bounds.single
             self._known[relation] = answer
             return answer
+        if self.depends_on_run(left, right):
+            raise self.undecided(f"whether {print_python(relation)}", relation, f"segue._check({print_python(relation)}), if it always holds")
         if self.evaluate(left, self.hints) == self.evaluate(right, self.hints):
             self._record(relation)
             return True
@@ -226,8 +255,9 @@ class ShapeEnv:
 
     def _less(self, left: Any, right: Any, or_equal: bool) -> bool:
         compare = operator.le if or_equal else operator.lt
-        if left == right:
-            return or_equal
+        if left == right or (class_of(left) == "Min" and right in left.args) or (class_of(right) == "Max" and left in right.args):
+            if or_equal or left == right:
+                return or_equal
         a, b = self.interval(left), self.interval(right)
         if compare(a.high, b.low):
             return True
@@ -243,18 +273,98 @@ class ShapeEnv:
         elif not compare(bounds.low, 0):
             answer = False
         else:
-            answer = compare(self.evaluate(left, self.hints), self.evaluate(right, self.hints))
             true_class, false_class = (sympy.Le, sympy.Gt) if or_equal else (sympy.Lt, sympy.Ge)
+            if self.depends_on_run(left, right):
+                relation = true_class(left, right, evaluate=False)
+                raise self.undecided(f"whether {print_python(relation)}", relation, f"segue._check({print_python(relation)}), if it always holds")
+            answer = compare(self.evaluate(left, self.hints), self.evaluate(right, self.hints))
             self._record((true_class if answer else false_class)(left, right, evaluate=False))
         self._known[key] = answer
         return answer
+
+    def known(self, left: Any, right: Any, kind: str) -> bool | None:
+        """What `ask` answers, or None for what only the run can tell."""
+        try:
+            return self.ask(left, right, kind)
+        except UndecidedSize:
+            return None
+
+    def undecided(self, question: str, expr: Any, instead: str) -> UndecidedSize:
+        """The error for a question about sizes that only the run could answer."""
+        named = sorted(self.runtime.keys() & expr.free_symbols, key=str)
+        what = "; ".join(f"{symbol} is {self.runtime[symbol]}" for symbol in named)
+        return UndecidedSize(f"{question} is known only when the graph runs: {what}", instead)
+
+    # Checks when the graph runs
+
+    def require(self, left: Any, kind: str, right: Any, problem: Callable[[], Exception]) -> None:
+        """Go on as if `left kind right` held: raises `problem()` where it is known not to, and lets the run raise it where only that can tell."""
+        found = self.known(left, right, kind)
+        if found is None:
+            self.check(RELATIONS[kind](expression_of(left), expression_of(right), evaluate=False), problem())
+        elif not found:
+            raise problem()
+
+    def check(self, relation: Any, problem: Exception) -> None:
+        """Let the run of the graph check a relation as soon as its sizes are there; from here on it is known to hold."""
+        self.checks.append(RuntimeCheck(relation, problem))
+        self.assume(relation)
+
+    def assume(self, relation: Any) -> None:
+        """From here on a relation is known to hold, since it is checked, or by how its sizes are made."""
+        left, right, kind = relation.lhs, relation.rhs, class_of(relation)
+        self._known[relation] = True
+        if kind == "Equality":
+            self._equate(left, right)
+        elif kind != "Unequality":
+            if kind in ("StrictGreaterThan", "GreaterThan"):
+                left, right, kind = right, left, MIRRORED[kind]
+            strict = kind == "StrictLessThan"
+            self._known[left, right, True] = True
+            self._known[right, left, False] = False
+            if strict:
+                self._known[left, right, False] = True
+                self._known[right, left, True] = self._known[sympy.Eq(left, right, evaluate=False)] = False
+        self._memo = {key: value for key, value in self._memo.items() if key[0] != "difference"}
+        self._refine(relation)
+
+    def _equate(self, left: Any, right: Any) -> None:
+        """Put what two equal sums say in place of the latest symbol that only the run gives and that stands in them once, by itself."""
+        difference = sympy.expand(self.settled(left - right))
+        for symbol in reversed([symbol for symbol in self.runtime if symbol in difference.free_symbols]):
+            factor = difference.coeff(symbol, 1)
+            rest = sympy.expand(difference - factor * symbol)
+            if factor in (1, -1) and symbol not in rest.free_symbols:
+                other = -rest / factor
+                self.equal = {key: value.xreplace({symbol: other}) for key, value in self.equal.items()}
+                self.equal[symbol] = other
+                return
+
+    def settled(self, expr: Any) -> Any:
+        """An expression with what the run's checks found equal put in place."""
+        return expr.xreplace(self.equal) if self.equal and hasattr(expr, "xreplace") else expr
+
+    def bind(self, symbol: Any, value: int, bindings: dict) -> None:
+        """While a graph runs: the value of a symbol that a node gives. Raises the error of a check that fails now."""
+        bindings[symbol] = value
+        low, high = self.given[symbol]
+        if not low <= value <= high:
+            raise RuntimeError(f"{self.runtime[symbol]} is {value}, outside of [{low}, {high}]")
+        for check in self.checks:
+            if symbol in check.relation.free_symbols and check.relation.free_symbols <= bindings.keys() and not self.evaluate(check.relation, bindings):
+                raise check.failure(bindings)
+
+    @property
+    def checked(self) -> set:
+        """The symbols about which the run checks something."""
+        return set().union(*(check.relation.free_symbols for check in self.checks))
 
     def _difference(self, left: Any, right: Any) -> Any:
         """left - right, multiplied out when that is little work."""
         key = ("difference", left, right)
         found = self._memo.get(key)
         if found is None:
-            found = left - right
+            found = self.settled(left - right)
             if leaves(found) <= MAX_TERMS:
                 found = sympy.expand(found)
             self._memo[key] = found
@@ -270,7 +380,7 @@ class ShapeEnv:
         """Narrow the interval of a symbol that the new guard compares with a number."""
         left, right, kind = relation.lhs, relation.rhs, class_of(relation)
         if right.is_Symbol and left.is_Integer:
-            left, right, kind = right, left, _MIRRORED[kind]
+            left, right, kind = right, left, MIRRORED[kind]
         if not (left.is_Symbol and right.is_Integer):
             return
         old, value = self.intervals.get(left, ANYTHING), int(right)
@@ -289,19 +399,26 @@ class ShapeEnv:
     # Arithmetic
 
     def combine(self, name: str, left: Any, right: Any) -> Any:
-        """`left name right` as a SymInt or int, memoised; name is a key of `_ARITHMETIC`."""
-        a, b = _expr(left), _expr(right)
+        """`left name right` as a SymInt or int, memoised; name is a key of `ARITHMETIC`."""
+        a, b = expression_of(left), expression_of(right)
         key = (name, a, b)
         found = self._memo.get(key)
         if found is None:
-            expr = _ARITHMETIC[name][0](a, b)
-            hint = _ARITHMETIC[name][1](hint_of(left), hint_of(right))
+            expr = ARITHMETIC[name][0](a, b)
+            hint = ARITHMETIC[name][1](hint_of(left), hint_of(right))
             found = self._memo[key] = int(expr) if expr.is_Integer else SymInt(expr, self, hint)
         return found
 
     def __str__(self) -> str:
         symbols = ", ".join(f"{s} = {h} in [{self.intervals[s].low}, {self.intervals[s].high}]" for s, h in self.hints.items())
-        return "\n".join([f"symbols: {symbols or 'none'}", *(f"guard: {guard}" for guard in self.guards)])
+        return "\n".join([f"symbols: {symbols or 'none'}", *(f"guard: {guard}" for guard in self.guards), *(f"check: {check}" for check in self.checks)])
+
+
+RELATIONS: dict[str, Callable] = {
+    "==": lambda a, b, evaluate: sympy.Eq(a, b, evaluate=evaluate), "!=": lambda a, b, evaluate: sympy.Ne(a, b, evaluate=evaluate),
+    "<": lambda a, b, evaluate: sympy.Lt(a, b, evaluate=evaluate), "<=": lambda a, b, evaluate: sympy.Le(a, b, evaluate=evaluate),
+    ">": lambda a, b, evaluate: sympy.Gt(a, b, evaluate=evaluate), ">=": lambda a, b, evaluate: sympy.Ge(a, b, evaluate=evaluate),
+}  # fmt: skip
 
 
 class _Program:
@@ -316,230 +433,3 @@ class _Program:
 
     def __call__(self, bindings: Mapping) -> Any:
         return self.function(*[bindings[s] if s in bindings else bindings[n] for s, n in zip(self.symbols, self.names)])
-
-
-class SymInt:
-    """An integer that stands for a size: arithmetic builds expressions, comparisons are answered (see `ShapeEnv.ask`), and where only a
-    real int will do (`int()`, an index, a hash) it is fixed to its hint by a guard."""
-
-    __slots__ = ("expr", "env", "hint")
-    is_symbolic = segue_symbol = True  # by which eager code knows a size without importing this room
-
-    def __init__(self, expr: Any, env: ShapeEnv, hint: int) -> None:
-        self.expr = expr
-        self.env = env
-        self.hint = hint
-
-    def __add__(self, other: Any) -> Any:
-        return _binary("add", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return _binary("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _binary("sub", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _binary("sub", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return _binary("mul", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _binary("mul", other, self)
-
-    def __floordiv__(self, other: Any) -> Any:
-        return _divide("floordiv", self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return _divide("floordiv", other, self)
-
-    def __mod__(self, other: Any) -> Any:
-        return _divide("mod", self, other)
-
-    def __rmod__(self, other: Any) -> Any:
-        return _divide("mod", other, self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return other // self, other % self
-
-    def __pow__(self, other: Any) -> Any:
-        if isinstance(other, SymInt):
-            other = int(other)
-        if isinstance(other, numbers.Integral) and int(other) >= 0:
-            return self.env.combine("pow", self, int(other))
-        return int(self) ** other
-
-    def __rpow__(self, other: Any) -> Any:
-        return other ** int(self)
-
-    def __neg__(self) -> Any:
-        return self.env.combine("mul", -1, self)
-
-    def __pos__(self) -> SymInt:
-        return self
-
-    def __abs__(self) -> Any:
-        return self if self >= 0 else -self
-
-    def __truediv__(self, other: Any) -> Any:
-        return int(self) / other
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return other / int(self)
-
-    def __eq__(self, other: object) -> bool:
-        return _compare(self, other, "==")
-
-    def __ne__(self, other: object) -> bool:
-        return _compare(self, other, "!=")
-
-    def __lt__(self, other: Any) -> bool:
-        return _compare(self, other, "<")
-
-    def __le__(self, other: Any) -> bool:
-        return _compare(self, other, "<=")
-
-    def __gt__(self, other: Any) -> bool:
-        return _compare(self, other, ">")
-
-    def __ge__(self, other: Any) -> bool:
-        return _compare(self, other, ">=")
-
-    def __bool__(self) -> bool:
-        return _compare(self, 0, "!=")
-
-    def __int__(self) -> int:
-        return self.env.specialise(self)
-
-    __index__ = __int__
-    __trunc__ = __int__
-    __floor__ = __int__
-    __ceil__ = __int__
-
-    def __float__(self) -> float:
-        return float(int(self))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return self if digits is None else round(int(self), digits)
-
-    def __hash__(self) -> int:
-        return hash(int(self))
-
-    def __deepcopy__(self, memo: dict) -> SymInt:
-        return self
-
-    def __repr__(self) -> str:
-        return print_python(self.expr)
-
-    def __format__(self, spec: str) -> str:
-        return format(int(self), spec) if spec else str(self)
-
-
-numbers.Integral.register(SymInt)
-
-
-def sym_max(a: Any, b: Any) -> Any:
-    """The larger of two sizes without a guard."""
-    return _binary("max", a, b) if isinstance(a, SymInt) or isinstance(b, SymInt) else max(a, b)
-
-
-def sym_min(a: Any, b: Any) -> Any:
-    """The smaller of two sizes without a guard."""
-    return _binary("min", a, b) if isinstance(a, SymInt) or isinstance(b, SymInt) else min(a, b)
-
-
-def hint_of(value: Any) -> Any:
-    """The value seen while tracing; makes no guard."""
-    return value.hint if isinstance(value, SymInt) else value
-
-
-def structural_key(value: Any) -> Any:
-    """A hashable stand-in for a size, or nested tuples with sizes, by structure; makes no guard."""
-    if isinstance(value, SymInt):
-        return ("SymInt", value.expr)
-    if isinstance(value, (tuple, list)):
-        return tuple(structural_key(item) for item in value)
-    return value
-
-
-def same_size(a: Any, b: Any) -> bool:
-    """Whether two sizes are known to be equal for all values of their symbols; makes no guard."""
-    if isinstance(a, SymInt) or isinstance(b, SymInt):
-        env = a.env if isinstance(a, SymInt) else b.env
-        left, right = _expr(a), _expr(b)
-        if left == right:
-            return True
-        x, y = env.interval(left), env.interval(right)
-        return x.single and y.single and x.low == y.low
-    return bool(a == b)
-
-
-def same_shape(a: tuple, b: tuple) -> bool:
-    """Whether two shapes are known to be equal; makes no guard."""
-    return len(a) == len(b) and all(same_size(x, y) for x, y in zip(a, b))
-
-
-def free_symbols(value: Any) -> set:
-    """The symbols of a SymInt (none for an int)."""
-    return set(value.expr.free_symbols) if isinstance(value, SymInt) else set()
-
-
-def _binary(name: str, left: Any, right: Any) -> Any:
-    other = right if isinstance(left, SymInt) else left
-    env = left.env if isinstance(left, SymInt) else right.env
-    if isinstance(other, (int, SymInt)):
-        return env.combine(name, left, right)
-    if isinstance(other, numbers.Integral):
-        left, right = (v if isinstance(v, SymInt) else int(v) for v in (left, right))
-        return env.combine(name, left, right)
-    if isinstance(other, (float, complex)):
-        return _ARITHMETIC[name][1](*(int(v) if isinstance(v, SymInt) else v for v in (left, right)))
-    return NotImplemented
-
-
-def _divide(name: str, left: Any, right: Any) -> Any:
-    if isinstance(right, numbers.Integral) and right == 0:
-        raise ZeroDivisionError("integer division or modulo by zero")
-    return _binary(name, left, right)
-
-
-def _compare(left: SymInt, right: Any, kind: str) -> bool:
-    if isinstance(right, numbers.Integral):
-        return left.env.ask(left, right, kind)
-    if isinstance(right, float):
-        if right.is_integer():
-            return left.env.ask(left, int(right), kind)
-        if math.isinf(right) or math.isnan(right):
-            return _COMPARISONS[kind](left.hint, right)
-        # an integer against a fraction: the same question about the next integer
-        if kind in ("==", "!="):
-            return kind == "!="
-        return left.env.ask(left, math.floor(right), {"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[kind])
-    return NotImplemented
-
-
-def _expr(value: Any) -> Any:
-    return value.expr if isinstance(value, SymInt) else sympy.Integer(int(value)) if isinstance(value, numbers.Integral) else value
-
-
-_COMPARISONS = {"==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-_MIRRORED = {
-    "Equality": "Equality", "Unequality": "Unequality", "StrictLessThan": "StrictGreaterThan", "StrictGreaterThan": "StrictLessThan",
-    "LessThan": "GreaterThan", "GreaterThan": "LessThan",
-}  # fmt: skip
-
-
-_ARITHMETIC: dict[str, tuple[Callable, Callable]] = {  # name -> (on expressions, on numbers)
-    "add": (operator.add, operator.add),
-    "sub": (operator.sub, operator.sub),
-    "mul": (operator.mul, operator.mul),
-    "floordiv": (floordiv, operator.floordiv),
-    "mod": (modulo, operator.mod),
-    "pow": (operator.pow, operator.pow),
-    "max": (larger, max),
-    "min": (smaller, min),
-}

@@ -10,10 +10,9 @@ and each draw has the number of the call within the graph.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,57 +26,13 @@ from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
-from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols
+from .inputs import InputRecord, Memory, byte_bounds, share_memory, symbolic_strides
+from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
+from .numbering import Numbering
+from .runtime_sizes import ITEM, bounds_of, number_behind
 from .symbolic import ShapeEnv, SymInt
 
 COPY = "clone"  # the row that copies
-_MAX_WORK: Any = 10_000  # steps that NumPy may take to find out whether two arrays share memory
-
-
-@dataclass(slots=True)
-class InputRecord:
-    """One input of the graph in the making: its node, the real tensor (None for sizes), its twin, and the twin's first place on the tape."""
-
-    node: Node
-    tensor: Tensor | None = None
-    twin: Tensor | None = None
-    edge: Any = None
-    bounds: tuple[int, int] = (0, 0)
-    storage: TracedStorage | None = None
-    written: bool = False
-
-    @property
-    def moved_on_tape(self) -> bool:
-        """Whether the twin's place on the tape changed: it was written with a value that has a history."""
-        return self.twin is not None and self.twin._edge is not self.edge
-
-
-class Memory:
-    """Which inputs lie where: stretches of memory in order, none of which meets another, each with the inputs that lie in it."""
-
-    def __init__(self) -> None:
-        self.lows: list[int] = []
-        self.highs: list[int] = []
-        self.held: list[list[InputRecord]] = []
-
-    def _met(self, record: InputRecord) -> slice:
-        low, high = record.bounds
-        return slice(bisect_right(self.highs, low), bisect_left(self.lows, high) if low < high else 0)
-
-    def add(self, record: InputRecord) -> None:
-        """Put an input into its stretch, which may join others."""
-        low, high = record.bounds
-        if low >= high:
-            return
-        met = self._met(record)
-        joined = [record, *(one for held in self.held[met] for one in held)]
-        self.lows[met] = [min(low, *self.lows[met])] if self.lows[met] else [low]
-        self.highs[met] = [max(high, *self.highs[met])] if self.highs[met] else [high]
-        self.held[met] = [joined]
-
-    def near(self, record: InputRecord) -> list[InputRecord]:
-        """The inputs that may share memory with this one, itself among them."""
-        return [one for held in self.held[self._met(record)] for one in held]
 
 
 class Tracer:
@@ -108,6 +63,8 @@ class Tracer:
         self._differentiable: bool | None = None
         self._constants: dict[int, tuple[Any, Any, Node]] = {}
         self._record_of: dict[Node, InputRecord] = {}
+        self._numbering = Numbering(self.nodes)
+        self._runtime_sizes: dict[int, SymInt] = {}  # what a size is computed from, by number -> the size
         self._memory = Memory()
 
     # ------------------------------------------------------------------------------------------------ inputs
@@ -125,7 +82,7 @@ class Tracer:
             given = dynamic[dim] if isinstance(dynamic, Mapping) else None
             dim = dim % len(shape)
             shape[dim] = given if isinstance(given, SymInt) else self.shape_env.new_symbol(shape[dim], given or f"s{len(self.shape_env.hints)}")
-        strides = _symbolic_strides(array, tuple(shape))
+        strides = symbolic_strides(array, tuple(shape))
         twin = self._input(tuple(shape), array.dtype, strides, tensor.device, wanted, tensor.requires_grad, tensor)
         twin._grad = LAZY
         if tensor._edge is not None:
@@ -145,7 +102,7 @@ class Tracer:
         twin._requires_grad = requires_grad
         if requires_grad:
             self.carries_gradient.add(node)
-        record = InputRecord(node, tensor, twin, None, (0, 0) if tensor is None else _byte_bounds(tensor._data), storage)
+        record = InputRecord(node, tensor, twin, None, (0, 0) if tensor is None else byte_bounds(tensor._data), storage)
         self._memory.add(record)
         for other in self._memory.near(record):
             if other.written:
@@ -164,6 +121,23 @@ class Tracer:
         """Let the caller pass the value of a symbol that stands already."""
         node = self._append(Node("input", None, (), symbol, self.names.fresh(str(symbol)), self.line, self.module))
         self.records.append(InputRecord(node))
+
+    def runtime_size(self, count: TracedArray, low: int, high: Any, what: str) -> SymInt:
+        """A whole number that the graph computes (`count`, one element), as a size within these bounds. The same computation gives the same size."""
+        node = number_behind(functionalise.current_node(count))
+        number = self._numbering.of(node)
+        if number not in self._runtime_sizes:
+            symbol = self.shape_env.runtime_symbol(*bounds_of(node, low, high), f"{what} at {self._place()}")
+            self._runtime_sizes[number] = self._bind_size(symbol, node)
+        return self._runtime_sizes[number]
+
+    def bind_size(self, symbol: SymInt, count: TracedArray) -> SymInt:
+        """Let the graph give the value of a symbol."""
+        return self._bind_size(symbol, functionalise.current_node(count))
+
+    def _bind_size(self, symbol: SymInt, count: Node) -> SymInt:
+        self._append(Node("op", ITEM, (count,), symbol, self.names.fresh(str(symbol)), self._place(), self.module, False))
+        return symbol
 
     def random_state(self) -> Tensor:
         """The twin of the generator's state (int64[2]), made at the first call. It is the graph's last input; callers do not pass it."""
@@ -283,7 +257,7 @@ class Tracer:
     def _refuse_overlap(self, written: InputRecord, other: InputRecord) -> None:
         if written.tensor is None or other.tensor is None or written.tensor is other.tensor:
             return
-        if written.bounds[0] < other.bounds[1] and other.bounds[0] < written.bounds[1] and _share_memory(written.tensor._data, other.tensor._data):
+        if written.bounds[0] < other.bounds[1] and other.bounds[0] < written.bounds[1] and share_memory(written.tensor._data, other.tensor._data):
             raise error(
                 InplaceError,
                 f"'{written.node.name}' is written in place while '{other.node.name}', another input of the graph, shares its memory",
@@ -340,6 +314,7 @@ class Tracer:
             specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
             writes = [(position, self._own(self._storage_of(position).node, set())) for position in self.written_inputs()]
         specs = self._settle_sizes(raw, specs)
+        raw += self._sizes_of_views(specs)
         differentiable_writes = frozenset(position for position, _ in writes if self.records[position].moved_on_tape)
         return Graph(
             self.nodes,
@@ -365,6 +340,12 @@ class Tracer:
             node.args = replace_symbols(node.args, equalities) if node.kind == "op" else node.args
         raw[:] = [replace_symbols(output, equalities) for output in raw]
         return tuple(replace(spec, chain=replace_symbols(spec.chain, equalities)) for spec in specs)
+
+    def _sizes_of_views(self, specs: tuple[OutputSpec, ...]) -> list[SymInt]:
+        """The runtime sizes with which results are viewed: the graph gives them out for that."""
+        env = self.shape_env
+        held = set().union(*(symbols_of(step.attributes) for spec in specs for step in spec.chain)) if env.runtime else set()
+        return [SymInt(symbol, env, env.hints[symbol]) for symbol in env.runtime if symbol in held]
 
     def _with_constants(self, outputs: Sequence[Any]) -> list:
         """The results with real tensors among them made into constants."""
@@ -468,41 +449,6 @@ def _device_of(args: Any) -> Any:
         if isinstance(argument, tuple) and any(isinstance(item, Node) for item in argument):
             return _device_of(argument)
     return CPU
-
-
-def _byte_bounds(array: Any) -> tuple[int, int]:
-    if not isinstance(array, np.ndarray):
-        return 0, 0
-    if array.flags.c_contiguous:
-        start = array.__array_interface__["data"][0]
-        return start, start + array.nbytes
-    return np.lib.array_utils.byte_bounds(array)
-
-
-def _share_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays share an element; when that is too hard to tell, yes."""
-    try:
-        return bool(np.shares_memory(a, b, max_work=_MAX_WORK))
-    except np.exceptions.TooHardError:
-        return True
-
-
-def _symbolic_strides(array: Any, shape: tuple) -> tuple:
-    """Strides in elements that hold for other values of the symbols, if the array is dense in some order of its dimensions; else the real ones."""
-    real = tuple(stride // array.dtype.itemsize for stride in array.strides)
-    if not any(isinstance(size, SymInt) for size in shape):
-        return real
-    strides: list[Any] = list(real)
-    expected_real, expected = 1, 1
-    for dim in sorted(range(len(shape)), key=lambda d: (real[d], array.shape[d] != 1, -d)):
-        if array.shape[dim] == 1 and not isinstance(shape[dim], SymInt):
-            continue  # nothing depends on this stride
-        if real[dim] != expected_real and array.shape[dim] != 1:
-            return real
-        strides[dim] = expected
-        expected_real *= array.shape[dim]
-        expected = shape[dim] * expected
-    return tuple(strides)
 
 
 def _leaves_the_graph(g: Any) -> Sequence[Any]:

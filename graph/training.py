@@ -26,7 +26,6 @@ from .ir import Graph, SymbolSource
 from .partition import Partition, Saved, partition
 from .passes import BEFORE_DERIVATIVE, run_passes, without_rules
 from .printer import log_graph
-from .symbolic import SymInt
 from .trace import COPY
 from .transformed import innermost
 
@@ -221,7 +220,7 @@ class CallNode(MultipleNode):
 class Call:
     """What one call keeps for its backward."""
 
-    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "sizes", "wanted")
+    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "shapes", "wanted")
 
     def __init__(self, training: Training, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list, wanted: tuple) -> None:
         self.training = training
@@ -247,9 +246,11 @@ class Call:
                 if saved.index < len(fresh):
                     storage = fresh[saved.index]._storage
                     self.checks.append((place, storage, storage.version, f"result {saved.index}"))
+            elif saved.kind == "number":
+                self.saved.append(raw[saved.index])
             else:
                 self.saved.append(arrays[saved.index] if saved.dim is None else arrays[saved.index].shape[saved.dim])
-        self.sizes = {s.symbol: (arrays[s.position] if s.dim is None else arrays[s.position].shape[s.dim]) for s in training.known.symbols}
+        self.shapes = tuple((raw if kind == "output" else arrays)[index].shape for kind, index in training.known.roots)
 
     def pull(self, gradients: list) -> list:
         """The gradients of the inputs from those of the results: by the backward runner, or, under create_graph, differentiably."""
@@ -284,8 +285,7 @@ class Call:
         """A gradient as the backward takes it: contiguous, of the result's dtype; zeros where none arrived."""
         value = self.training.known.tangents[index]
         if array is None:
-            shape = tuple(size.env.evaluate(size, self.sizes) if isinstance(size, SymInt) else size for size in value.shape)
-            return np.zeros(shape, value.dtype.numpy)
+            return np.zeros(self.shapes[index], value.dtype.numpy)
         return np.ascontiguousarray(array, value.dtype.numpy) if array.ndim else np.asarray(array, value.dtype.numpy)
 
     def _overwritten(self, name: str, saved: int, now: int) -> None:

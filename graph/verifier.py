@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.mode import no_grad
+from ..eager.dtypes import INTEGER
 from ..eager.errors import GraphError
 from ..eager.meta import MetaArray
 from ..eager.ops.definition import OPS, OpDef
@@ -23,6 +24,7 @@ from .control import CONTROL
 from .functionalise import view_strides
 from .ir import KINDS, FakeValue, Graph, Node, contiguous_strides, nodes_in, symbols_of
 from .printer import print_graph
+from .runtime_sizes import ITEM
 from .symbolic import SymInt, same_shape, structural_key
 
 Check = Callable[[Graph], Iterator[str]]
@@ -71,7 +73,7 @@ def _one_output(graph: Graph) -> Iterator[str]:
 def _order(graph: Graph) -> Iterator[str]:
     seen: set[Node] = set()
     for node in graph.nodes:
-        for used in nodes_in(node.args):
+        for used in node.inputs:
             if used not in seen:
                 yield f"{node.name} uses {used.name}, which does not stand before it"
         if node in seen:
@@ -100,7 +102,7 @@ def _inputs(graph: Graph) -> Iterator[str]:
 def _users(graph: Graph) -> Iterator[str]:
     expected: dict[Node, set[Node]] = {node: set() for node in graph.nodes}
     for node in graph.nodes:
-        for used in nodes_in(node.args):
+        for used in node.inputs:
             expected[used].add(node)
     for node in graph.nodes:
         if set(node.users) != expected[node]:
@@ -132,7 +134,9 @@ def _schemas(graph: Graph) -> Iterator[str]:
 
 def _values(graph: Graph) -> Iterator[str]:
     for node in graph.nodes:
-        if node.kind == "op":
+        if isinstance(node.value, SymInt) and node.kind == "op":
+            yield from _size_value(node)
+        elif node.kind == "op":
             yield from _CONTROLLED.get(type(node.target), _op_value)(node)
         elif node.kind == "constant":
             array, value = node.args[0], node.value
@@ -147,6 +151,14 @@ def _control_value(node: Node) -> Iterator[str]:
     yield from node.target.check(node)
     for graph in node.args[0]:
         verify(graph)
+
+
+def _size_value(node: Node) -> Iterator[str]:
+    (count,) = node.args
+    if node.target is not ITEM or not node.value.expr.is_Symbol:
+        yield f"{node.name} is called the size {node.value}, which {node.target.name} does not give"
+    elif not isinstance(count.value, FakeValue) or count.value.dtype.category != INTEGER or any(size != 1 for size in count.value.shape):
+        yield f"{node.name} is the size that {count.name} says, which is no whole number"
 
 
 def _part_value(node: Node) -> Iterator[str]:
@@ -169,7 +181,7 @@ def _op_value(node: Node) -> Iterator[str]:
     if result is not value.dtype:
         yield f"{node.name} is called {value} but {op.name} gives {result.name}"
     if not getattr(op.dtype, "no_cast", False):
-        for used in node.inputs:
+        for used in nodes_in(node.args):
             if used.value.dtype is not compute:
                 yield f"{node.name}: {op.name} computes in {compute.name} but {used.name} is {used.value.dtype.name} (a cast is missing)"
     source = node.args[0] if node.args else None
@@ -233,11 +245,13 @@ def _writes(graph: Graph) -> Iterator[str]:
 def _symbols(graph: Graph) -> Iterator[str]:
     bound = {source.symbol for source in graph.symbols}
     for node in graph.nodes:
+        if node in graph.runtime.values():
+            bound.add(node.value.expr)
         held = symbols_of(node.value)
         for argument in node.args:
             held |= symbols_of(argument)
         if missing := held - bound:
-            yield f"{node.name} holds {', '.join(sorted(map(str, missing)))}, which no input gives"
+            yield f"{node.name} holds {', '.join(sorted(map(str, missing)))}, which no input and no node before it gives"
 
 
 def _random(graph: Graph) -> Iterator[str]:
@@ -271,7 +285,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant("outputs", "an output is an op's result in memory of its own, given out once, or a number", _outputs),
     Invariant("specs", "each result comes from an output or an input that exists", _specs),
     Invariant("writes", "an input is written once, with a value of its shape and dtype in memory of its own", _writes),
-    Invariant("symbols", "each symbol is the size of an input", _symbols),
+    Invariant("symbols", "each symbol is the size of an input, or given by a node before", _symbols),
     Invariant("random", "draws are numbered within the graph's count", _random),
     Invariant("gradients", "only tensor inputs require grad, and only written inputs have differentiable writes", _gradients),
 )

@@ -93,7 +93,10 @@ def compile_graph(graph: Graph) -> Any:
     ready = cached(lambda: run_passes(graph, FOR_BACKEND))
     try:
         program, key = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
-        return plan_stretches(ready(), compile_stretch, compile_graph) if program is None else runner_of(program, key)
+        if program is not None:
+            return runner_of(program, key)
+        with sizes_known_by(graph.shape_env):
+            return plan_stretches(ready(), compile_stretch, compile_graph)
     except BuildError as error:
         stats.count("fallbacks")
         cause = str(error).partition("; the log is ")[0]

@@ -140,7 +140,7 @@ def source_index(node: Node, place: tuple) -> tuple[Index, ...]:
     """Where a view reads its operand."""
     source = node.args[0]
     mapped = node.target.lower.map(place, node.value.shape, source.value.shape, *node.args[1:])
-    return tuple(index(0) if size == 1 else index(i) for i, size in zip(mapped, source.value.shape))
+    return tuple(index(0) if size == 1 else index(i) for i, size in zip(mapped, shape_of(source)))
 
 
 def loaders(evaluator: Evaluator, args: tuple) -> list:

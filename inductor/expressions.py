@@ -51,7 +51,11 @@ def same(a: Any, b: Any) -> bool:
     """Whether two sizes are equal for all values of their symbols."""
     if type(a) is int and type(b) is int:
         return a == b
-    return a is b or size_of(sympy.expand(a - b)) == 0
+    if a is b:
+        return True
+    env = getattr(_state, "env", None)
+    difference = a - b
+    return size_of(sympy.expand(difference if env is None else env.settled(difference))) == 0
 
 
 def at_least(a: Any, b: Any) -> bool:

@@ -84,7 +84,7 @@ def _levels(graph: Graph) -> dict[Node, int]:
     level: dict[Node, int] = {}
     for node in graph.nodes[:-1]:
         found = 0
-        for argument in nodes_in(node.args):
+        for argument in node.inputs:
             after_host = argument.kind == "op" and kind_of(argument) == "host"
             found = max(found, level[argument] + after_host)
         level[node] = found
@@ -127,6 +127,8 @@ def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Nod
     for node in graph.inputs:  # sizes, and tensors that carry them
         if node not in place and (isinstance(node.value, SymInt) or graph.symbols):
             placed(node)
+    for node in graph.giving([node.value for node in nodes] + [node.args for node in nodes if node.kind == "op"]):
+        placed(node)
     made = Graph(nodes, [place[node] for node in inputs], outputs, (), graph.shape_env, name=f"{graph.name}_{number}")
     return made, inputs
 
@@ -247,6 +249,16 @@ class _While(HostStep):
         values[self.node] = carried
 
 
-STEPS: dict[str, type[HostStep]] = {"part": _Part, "final": _OnTensors, "opaque": _OnTensors, "cond": _Branch, "scan": _Scan, "while_loop": _While}
+class _Item(HostStep):
+    """Reads a size that the graph has computed."""
+
+    def __call__(self, values: dict, sizes: dict) -> None:
+        value = values[self.node] = int(self._argument(self.node.args[0], values, sizes).item())
+        self.env.bind(self.node.value.expr, value, sizes)
+
+
+STEPS: dict[str, type[HostStep]] = {
+    "item": _Item, "part": _Part, "final": _OnTensors, "opaque": _OnTensors, "cond": _Branch, "scan": _Scan, "while_loop": _While,
+}  # fmt: skip
 
 __all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]

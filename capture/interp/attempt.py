@@ -25,7 +25,7 @@ from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
 from ..marks import apply_marks
 from ..sources import MISSING
-from . import handlers_data, handlers_flow, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import checks, handlers_data, handlers_flow, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .journal import Journal
@@ -309,7 +309,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         """Run a pure function of plain data; an exception in it is one of the user's program."""
         try:
             return function(*args, **kwargs)
-        except (Break, Observed, Specialise):
+        except (Break, Observed, Specialise, errors.UndecidedSize):
             raise
         except Exception as error:
             raise Observed(of_error(self, error)) from None

@@ -203,6 +203,7 @@ def _extreme(symbol: str, choose: Callable) -> Callable:
                 return default
             raise run.raised(ValueError, "iterable argument is empty")
         plain = isinstance(key, Constant) and key.value is None
+        items = [run.whole(item) for item in items] if plain else items
         if plain and any(isinstance(item, SymIntValue) for item in items) and all(item.type() is int for item in items):
             return run.make(functools.reduce(choose, [run.python(item) for item in items]))
         best, best_key = items[0], items[0] if plain else run.call(key, [items[0]], {})

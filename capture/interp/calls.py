@@ -157,7 +157,7 @@ class Calls:
         with errors.at(self.location), self.tracer.active(self.line(), self.module()):
             try:
                 result = function(*plain, **named)
-            except (Break, Observed, Skip, Specialise, Unbuildable, RecursionError):
+            except (Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, RecursionError):
                 raise
             except NotPython as error:
                 raise Break(str(error)) from None

@@ -371,7 +371,7 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
         state.dynamic_floats -= problem.sources
         knowledge.break_step = None
         return None
-    except Break as problem:
+    except (Break, errors.UndecidedSize) as problem:
         return learn(settings, attempt, problem.reason, problem.suggestion)
     except Observed as observed:
         return learn(settings, attempt, f"{observed.value.describe()} is raised", "")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...eager.errors import Location
+from ...eager.errors import Location, UndecidedSize
 from ..bytecode import Body, Instruction
 from .outcome import Break, Observed
 from .values.base import Value
@@ -151,7 +151,7 @@ class Frame:
                     self.note_raise(observed, instruction.opcode == "RERAISE")
                     self.unwind(instruction, observed)
                     continue
-                except Break:
+                except (Break, UndecidedSize):
                     if run.failed_at is None:
                         run.failed_at = run.location()
                     raise

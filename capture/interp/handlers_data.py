@@ -20,6 +20,7 @@ from .values.exceptions import name_error
 from .values.functions import CellValue, MadeFunction
 from .values.mappings import DictValue, SetValue, key_of
 from .values.objects import SuperValue
+from .values.questions import QuestionValue
 
 
 def handles(*opcodes: str) -> Callable[[Callable], Callable]:
@@ -167,12 +168,14 @@ def unary(frame: Frame, i: Any) -> None:
 
 @handles("UNARY_NOT")
 def unary_not(frame: Frame, i: Any) -> None:
-    frame.push(constant(not frame.run_state.truth(frame.pop())))
+    value = frame.pop()
+    frame.push(value.negated() if isinstance(value, QuestionValue) else constant(not frame.run_state.truth(value)))
 
 
 @handles("TO_BOOL")
 def to_bool(frame: Frame, i: Any) -> None:
-    frame.push(constant(frame.run_state.truth(frame.pop())))
+    value = frame.pop()
+    frame.push(value if isinstance(value, QuestionValue) else constant(frame.run_state.truth(value)))
 
 
 @handles("BINARY_OP")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence as AbstractSequence
 from typing import Any
 
+from ...eager import errors
 from .frame import NULL, Frame, PreviousException
 from .handlers_data import handles
 from .outcome import Break, Observed
@@ -20,6 +21,7 @@ from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, OpaqueValue
+from .values.questions import QuestionValue
 
 # -- jumps and loops ------------------------------------------------------------------------------------------------------
 
@@ -33,8 +35,25 @@ def jump(frame: Frame, i: Any) -> None:
 
 @handles("POP_JUMP_IF_TRUE")
 def pop_jump_if_true(frame: Frame, i: Any) -> None:
-    if frame.run_state.truth(frame.pop()):
+    condition = frame.pop()
+    if asserted(frame, condition) or frame.run_state.truth(condition):
         jump(frame, i)
+
+
+def asserted(frame: Frame, condition: Any) -> bool:
+    """Whether an `assert` asks what only the run can tell, and nothing in the program would catch its error: then the run checks it."""
+    run, following = frame.run_state, frame.body.instructions[frame.index]
+    if not isinstance(condition, QuestionValue) or following.opcode != "LOAD_CONST" or following.argument is not AssertionError:
+        return False
+    if any(one.current.handler is not None for one in run.frames):
+        return False
+    rest = [one for one in frame.body.instructions[frame.index + 1 : frame.index + 5] if one.opcode in ("LOAD_CONST", "RAISE_VARARGS")]
+    says = rest[0].argument if rest and rest[0].opcode == "LOAD_CONST" else ""
+    if rest and (isinstance(says, str) or rest[0].opcode == "RAISE_VARARGS"):
+        with errors.at(run.location):
+            condition.check(run, errors.error(AssertionError, says or "an assertion of the compiled program does not hold"))
+        return True
+    return False
 
 
 @handles("POP_JUMP_IF_FALSE")

@@ -14,10 +14,12 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ...eager.functional.positions import runtime_size
+from ...eager.sizes import BEYOND_SIZES
 from .. import guards, sources
 from ..sources import MISSING
 from .lookup import entry_of, is_standard
-from .outcome import RUNTIME, Break, Observed, Specialise
+from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
@@ -28,6 +30,7 @@ from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, SetValue
 from .values.objects import ObjectValue
+from .values.questions import question
 from .values.tensors import TensorValue
 
 
@@ -98,7 +101,7 @@ class Operators:
                 args = [self.float_operand(value, other), other]
                 return self.leaf(row.function, args if other is right else args[::-1], {}, row.name)
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
-            raise Specialise(frozenset({RUNTIME}))
+            return self.binary(symbol, self.whole(left), self.whole(right))
         if isinstance(left, (SizeFloat, SymIntValue)) or isinstance(right, (SizeFloat, SymIntValue)):
             found = size_binary(self, symbol, row, left, right)
             return found if found is not None else self.binary(symbol, now(left), now(right))
@@ -107,6 +110,17 @@ class Operators:
             raise Specialise(origins_of(left, right))
         made = self.leaf(row.function, [TensorValue(v.twin) if isinstance(v, FloatValue) else v for v in (left, right)], {}, row.name)
         return FloatValue(made.twin, origins_of(left, right))
+
+    def whole(self: Any, value: Value) -> Value:
+        """An int or list that the run gives as something to compute with; others as they are."""
+        return value.whole(self) if isinstance(value, ResultValue) else value
+
+    def unfold(self: Any, value: ResultValue) -> Value:
+        """See `ResultValue.whole`."""
+        twin = TensorValue(value.twin)
+        if value.cls is list:
+            return ListValue([part.call_method(self, "tolist", [], {}) for part in twin.items_of(self)])
+        return self.leaf(lambda x: runtime_size(x, -BEYOND_SIZES, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
 
     def float_operand(self: Any, value: Value, tensor: TensorValue) -> Value:
         """A float as an operand of a tensor: cast to the tensor's dtype, as the number itself would be."""
@@ -207,6 +221,7 @@ class Operators:
 
     def unary(self: Any, symbol: str, value: Value) -> Value:
         function, name = UNARY[symbol]
+        value = self.whole(value)
         if isinstance(value, SizeFloat):
             return self.unary(symbol, now(value)) if symbol == "~" else size_unary(self, function, name, value)
         if isinstance(value, FloatValue):
@@ -228,12 +243,14 @@ class Operators:
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             return constant(decided(self, row.function, symbol, left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
-            raise Specialise(frozenset({RUNTIME}))
+            return self.compare(symbol, self.whole(left), self.whole(right))
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.function, left.value, right.value))
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if symbol in ("==", "!=") and any(isinstance(v, Constant) and v.value is None for v in (left, right)):
                 return constant(symbol == "!=")
+            if (asked := question(symbol, left, right)) is not None:
+                return asked
             if all(isinstance(v, (Constant, *NUMERIC)) for v in (left, right)):
                 return self.leaf(row.function, [left, right], {}, row.name)
         found = self.container_compare(symbol, left, right)

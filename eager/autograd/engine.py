@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
+from ..sizes import fits
 from . import anomaly
 from .mode import STATE
 from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges, flattened
@@ -251,7 +252,7 @@ def _send(edge: Any, gradient: Any, meta: Any, arrived: Any, sums: _Sums, allowe
     if allowed is not None and isinstance(target, Node) and target not in allowed and _key(edge) not in _wanted(allowed):
         return
     fresh = isinstance(arrived, list) or gradient._storage is not arrived._storage
-    if meta is not None and tuple(gradient.shape) != tuple(meta[0]):
+    if meta is not None and not fits(gradient.shape, meta[0]):
         gradient = F[0].sum_to_size(gradient, meta[0])
         fresh = True
     if meta is not None and meta[1] is not None and not meta[1].is_complex and gradient.dtype.is_complex:

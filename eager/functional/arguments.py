@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE, no_grad
-from ..dtypes import bfloat16, dtype, finfo, float16, float32, from_numpy_dtype
+from ..dtypes import INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
+from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
+from .positions import runtime_size
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -71,7 +73,13 @@ def as_shape(sizes: tuple) -> tuple:
             break
     else:
         return sizes
-    return tuple(s.__index__() if isinstance(s, (Tensor, np.integer)) else s for s in sizes)
+    return tuple(_size(s) for s in sizes)
+
+
+def _size(size: Any) -> Any:
+    if isinstance(size, Tensor) and size.dtype.category == INTEGER:
+        return runtime_size(size, -BEYOND_SIZES, BEYOND_SIZES, "a size")
+    return size.__index__() if isinstance(size, (Tensor, np.integer)) else size
 
 
 def spelled(name: str, given: tuple, named: dict[str, Any], *words: str) -> tuple:
@@ -98,14 +106,20 @@ def fill_one(shape: tuple, count: Any, name: str) -> tuple:
     for s in shape:
         if not (isinstance(s, int) and s == -1):
             known = known * s
-    if known == 0:
-        raise error(
-            ShapeError,
-            f"{name}(): cannot reshape tensor of {count} elements into shape {list(shape)}: the size -1 could be any value",
-        )
-    if count % known != 0:
-        raise error(ShapeError, f"{name}(): shape '{list(shape)}' is invalid for input of size {count}")
+
+    def ambiguous() -> Exception:
+        return error(ShapeError, f"{name}(): cannot reshape tensor of {count} elements into shape {list(shape)}: the size -1 could be any value")
+
+    demand(known, "!=", 0, ambiguous)
+    demand(count % known, "==", 0, lambda: error(ShapeError, f"{name}(): shape '{list(shape)}' is invalid for input of size {count}"))
     return (*shape[: unknown[0]], count // known, *shape[unknown[0] + 1 :])
+
+
+def quotient(a: Any, b: Any, like: Tensor) -> Any:
+    """a / b of two sizes as an operand beside `like`: a number, or where one is symbolic a tensor of its dtype, rounded as the number would be."""
+    if type(a) is int and type(b) is int:
+        return a / b
+    return cast(OPS["div"](OPS["full"]((), a, float64), OPS["full"]((), b, float64)), like.dtype)
 
 
 def as_operand(value: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ from .. import dtypes
 from ..errors import ShapeError, error
 from ..memory import place_in
 from ..ops.definition import OPS
+from ..sizes import bound, demand, from_front, larger
 from ..tensor import Tensor
 from . import joining, shape
 from .arguments import accepts_out, dimension
@@ -112,9 +113,14 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of `input` with the slice at `index` along `dim` replaced by `src`."""
     place = dimension(dim, input.ndim)
-    if not -input.shape[place] <= index < input.shape[place]:
-        raise error(IndexError, f"select_scatter(): index {index} out of range for size {list(input.shape)} at dimension {place}")
-    return OPS["select_scatter"](input, src, place, index % input.shape[place])
+    size = input.shape[place]
+
+    def problem() -> Exception:
+        return error(IndexError, f"select_scatter(): index {index} out of range for size {list(input.shape)} at dimension {place}")
+
+    demand(index, ">=", -size, problem)
+    demand(index, "<", size, problem)
+    return OPS["select_scatter"](input, src, place, from_front(index, size))
 
 
 @accepts_out
@@ -123,8 +129,9 @@ def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, e
     place = dimension(dim, input.ndim)
     if step <= 0:
         raise error(RuntimeError, f"slice_scatter(): step must be positive, not {step}")
-    first, last, _ = slice(start, end).indices(int(input.shape[place]))
-    return OPS["slice_scatter"](input, src, place, first, max(first, last), step)
+    size = input.shape[place]
+    first, last = 0 if start is None else bound(start, size), size if end is None else bound(end, size)
+    return OPS["slice_scatter"](input, src, place, first, larger(first, last), step)
 
 
 # ---------------------------------------------------------------------------------------------------------------- copies

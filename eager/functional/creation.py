@@ -18,9 +18,11 @@ from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, REAL_OF
 from ..random import Generator, next_call
+from ..sizes import BEYOND_SIZES, demand
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from ..transforms.levels import beside
 from .arguments import as_shape, cast
+from .positions import runtime_size
 
 
 def _placed(out: Tensor, where: Any, requires_grad: bool) -> Tensor:
@@ -138,8 +140,7 @@ def full(
 
 def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
     for size in shape:
-        if size < 0:
-            raise error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}")
+        demand(size, ">=", 0, lambda size=size: error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}"))  # type: ignore[misc]
     return _placed(meta_tensor(shape, of) if _on_meta(where) else OPS["full"](shape, value, of), where, requires_grad)
 
 
@@ -217,17 +218,17 @@ def arange(
 ) -> Tensor:
     """Numbers from `start` (0) up to `end`, `end` itself left out: `arange(end)`, `arange(start, end)`, `arange(start, end, step)`."""
     values = [v for v in (start, *bounds, end) if v is not None]
-    values = [v.item() if isinstance(v, Tensor) else v for v in values]
+    values = [number_of(v) for v in values]
     if len(values) == 3:
         first, last, step = values
     else:
         first, last = (0, values[0]) if len(values) == 1 else values
     if dtype is not None and as_dtype(dtype) is dtypes.int64:
-        first, last, step = int(first), int(last), int(step)
+        first, last, step = cut(first), cut(last), cut(step)
     if step == 0:
         raise error(RuntimeError, "arange(): step must be nonzero")
-    if (last - first) * (1 if step > 0 else -1) < 0:
-        raise error(RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}")
+    demand((last - first) * (1 if step > 0 else -1), ">=", 0, lambda: error(
+        RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}"))  # fmt: skip
     floating = any(isinstance(v, float) for v in (first, last, step))  # for int64 bounds and step were cut before they count
     of = as_dtype(dtype) if dtype is not None else get_default_dtype() if floating else dtypes.int64
     count = math.ceil((last - first) / step) if floating else -((first - last) // step)
@@ -236,10 +237,22 @@ def arange(
     return _placed(OPS["arange"](first, step, count, of), device, requires_grad)
 
 
+def cut(value: Any) -> Any:
+    """A number cut to an integer; a size stays one."""
+    return value if hasattr(value, "segue_symbol") else int(value)
+
+
+def number_of(value: Any) -> Any:
+    """The number in a tensor; a whole one as a size."""
+    if not isinstance(value, Tensor):
+        return value
+    return runtime_size(value, -BEYOND_SIZES, BEYOND_SIZES, "a bound of a range") if value.dtype.category == dtypes.INTEGER else value.item()
+
+
 def in_kind(value: Any, of: dtype) -> Any:
     """A bound of a range as a number that counts in `of`: cut to an integer for integer dtypes."""
-    value = value.item() if isinstance(value, Tensor) else value
-    return int(value) if of.category == dtypes.INTEGER else value
+    value = number_of(value)
+    return cut(value) if of.category == dtypes.INTEGER else value
 
 
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

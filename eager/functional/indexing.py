@@ -16,9 +16,11 @@ from ..autograd.mode import STATE
 from ..errors import DimensionError, DtypeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import replaced
+from ..sizes import BEYOND_SIZES, bound, larger
 from ..tensor import Tensor, wrap
 from .arguments import Number, cast, dimension, need_tensor
 from .creation import tensor
+from .positions import positions, runtime_size
 from .shape import broadcast_shapes, reshape, select
 
 
@@ -32,7 +34,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`: the value broadcasts to the part and takes its dtype."""
-    if isinstance(index, Tensor) and index.dtype is dtypes.bool and tuple(index.shape) == tuple(x.shape) and _is_single(value):
+    if isinstance(index, Tensor) and index.dtype is dtypes.bool and _is_choice(x, index, value):
         x._write("index_put", _masked(x, index, value))
         return
     part, advanced = _basic(x, index)
@@ -44,8 +46,12 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     part._write("index_put", OPS["index_put"](part, advanced, source, False))
 
 
-def _is_single(value: Any) -> bool:
-    return isinstance(value, Number) or (isinstance(value, Tensor) and value.ndim == 0)
+def _is_choice(x: Tensor, mask: Tensor, value: Any) -> bool:
+    """Whether every element (or part) under a mask gets the same value: then nobody needs to know how many there are."""
+    rest = x.ndim - mask.ndim
+    if rest < 0 or (not mask.ndim and x.ndim) or tuple(mask.shape) != tuple(x.shape[: mask.ndim]):
+        return False
+    return isinstance(value, Number) or (isinstance(value, Tensor) and (value.ndim <= rest or all(type(size) is int and size == 1 for size in value.shape)))
 
 
 def _number(value: Any, x: Tensor) -> Tensor:
@@ -54,7 +60,10 @@ def _number(value: Any, x: Tensor) -> Tensor:
 
 def _masked(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     source = cast(value if isinstance(value, Tensor) else _number(value, x), x.dtype)
-    return OPS["where"](mask, source, x)
+    rest = tuple(x.shape[mask.ndim :])
+    if source.ndim:
+        source = _fit(source, rest)
+    return OPS["where"](reshape(mask, (*mask.shape, *(1 for _ in rest))) if rest else mask, source, x)
 
 
 def _fit(source: Tensor, shape: tuple) -> Tensor:
@@ -137,21 +146,13 @@ def _slice(x: Tensor, dim: int, item: slice) -> Tensor:
     step = 1 if item.step is None else _plain(item.step)
     if step <= 0:
         raise error(ValueError, "step must be greater than zero", "segue.flip(x, dims)")
-    start = 0 if item.start is None else _bound(_plain(item.start), size)
-    stop = size if item.stop is None else _bound(_plain(item.stop), size)
-    return OPS["slice"](x, dim, start, stop if stop >= start else start, step)
+    start = 0 if item.start is None else bound(_plain(item.start), size)
+    stop = size if item.stop is None else bound(_plain(item.stop), size)
+    return OPS["slice"](x, dim, start, larger(stop, start), step)
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor) else value
-
-
-def _bound(value: Any, size: Any) -> Any:
-    """A slice's bound counted from the front and kept within [0, size]."""
-    if value < 0:
-        value = value + size
-        return value if value >= 0 else 0
-    return value if value <= size else size
+    return runtime_size(value, -BEYOND_SIZES, BEYOND_SIZES, "a bound of a slice") if isinstance(value, Tensor) else value
 
 
 def places(index: Tensor, name: str) -> Tensor:
@@ -175,7 +176,7 @@ def _mask_columns(x: Tensor, dim: int, mask: Tensor) -> tuple[Tensor, ...]:
             DimensionError,
             f"The shape of the mask {list(mask.shape)} does not match the shape of the indexed tensor {list(x.shape)} at dimension {dim}",
         )
-    found = OPS["nonzero"](mask)
+    found = positions(mask)
     return tuple(OPS["select"](found, 1, i) for i in range(mask.ndim))
 
 
@@ -188,7 +189,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         raise error(
             RuntimeError, "vmap: nonzero() gives each example a result of another size, and a batch has one", "segue.where, a mask, or nonzero_static(size=)"
         )
-    found = OPS["nonzero"](input)
+    found = positions(input)
     return tuple(OPS["select"](found, 1, i) for i in range(input.ndim)) if as_tuple else found
 
 

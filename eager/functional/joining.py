@@ -17,6 +17,7 @@ from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, parts
 from .creation import arange, tensor, zeros
+from .positions import positions
 from .shape import cat, chunk, flip, narrow, ravel, reshape, split, stack, swapaxes, t, unsqueeze
 
 # ---------------------------------------------------------------------------------------------------------------- more dimensions
@@ -271,7 +272,7 @@ def _triangle_places(lower: bool, row: int, col: int, offset: int, dtype: Any) -
     if row < 0 or col < 0:
         raise error(RuntimeError, f"row and col must be non-negative, got row={row}, col={col}")
     inside = OPS["le" if lower else "ge"](arange(col), OPS["unsqueeze"](arange(row), 1) + offset)
-    return cast(t(OPS["nonzero"](inside)).contiguous(), dtypes.as_dtype(dtype or dtypes.int64))
+    return cast(t(positions(inside)).contiguous(), dtypes.as_dtype(dtype or dtypes.int64))
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: Any = None) -> Tensor:

@@ -15,7 +15,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from . import kernels
-from .arguments import cast, dimension, need_tensor, single, widened, write_out
+from .arguments import cast, dimension, need_tensor, quotient, single, widened, write_out
 from .fused import fused
 from .linalg.legacy import norm
 from .pointwise import clamp, div
@@ -141,7 +141,7 @@ def _batch(
     count = numel(tuple(input.shape[d] for d in dims))
     if running_mean is not None or running_var is not None:
         _update(running_mean, reshape(average, (-1,)), momentum)
-        _update(running_var, reshape(variance, (-1,)) * (count / (count - 1)), momentum)
+        _update(running_var, reshape(variance, (-1,)) * quotient(count, count - 1, variance), momentum)
     return out, average, scale
 
 
@@ -183,7 +183,7 @@ def instance_norm(
     if running_mean is not None or running_var is not None:
         lead = tuple(input.shape[:2])
         _update(running_mean, mean(reshape(average, lead), 0), momentum)
-        _update(running_var, mean(reshape(variance, lead), 0) * (count / (count - 1)), momentum)
+        _update(running_var, mean(reshape(variance, lead), 0) * quotient(count, count - 1, variance), momentum)
     return cast(out, input.dtype)
 
 

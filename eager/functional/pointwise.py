@@ -18,6 +18,7 @@ from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import Number, accepts_out, as_operand, cast, need_room, need_tensor, rounded_once, write_out
 from .creation import tensor
+from .positions import positions
 
 
 def unary_function(name: str) -> Callable[..., Tensor]:
@@ -253,7 +254,7 @@ def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """`input` where `condition` (bool) holds, else `other`; all three broadcast. With one argument, the indices of its true elements."""
     if input is None and other is None:
-        return tuple(column for column in OPS["nonzero"](condition).unbind(1))
+        return tuple(column for column in positions(condition).unbind(1))
     if condition.dtype is not dtypes.bool:
         if condition.dtype is not dtypes.uint8:
             raise error(RuntimeError, f"where expected condition to be a boolean tensor, but got a tensor with dtype {condition.dtype}")

@@ -13,6 +13,7 @@ from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
+from ..sizes import demand, same_size
 from ..tensor import Tensor
 from .arguments import need_tensor
 from .shape import broadcast_shapes, reshape
@@ -25,11 +26,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
     x, y = a._data.shape, b._data.shape
     if not x or not y:
         raise error(RuntimeError, f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
-    if x[-1] != y[-2 if len(y) > 1 else 0]:
-        raise error(
-            ShapeError,
-            f"matmul(): shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be multiplied: columns of the first against rows of the second",
-        )
+    columns, rows = x[-1], y[-2 if len(y) > 1 else 0]
+    if not same_size(columns, rows):
+        demand(columns, "==", rows, lambda: error(
+            ShapeError, f"matmul(): shapes {tuple(a.shape)} and {tuple(b.shape)} cannot be multiplied: columns of the first against rows of the second"))  # fmt: skip
     if len(x) == 2 == len(y):
         return OPS["matmul"](a, b)
     left, right = len(x) == 1, len(y) == 1

@@ -52,7 +52,7 @@ def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     dims = dimensions(dim, x.ndim)
     total = OPS["sum"](x, dims, keepdim)
     count = _count(x, dims)
-    return write_out(out, total / count if count != 0 else total * math.nan, "mean")
+    return write_out(out, total * math.nan if type(count) is int and count == 0 else total / count, "mean")
 
 
 def _count(x: Tensor, dims: tuple) -> Any:

@@ -6,6 +6,7 @@ comparison of neighbours and a running count.
 
 from __future__ import annotations
 
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -13,9 +14,11 @@ from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
+from ..sizes import known
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, dimension, numpy_names
 from .creation import tensor, zeros
+from .positions import positions
 from .reduction import argsort, cumsum, folded, sort
 from .shape import cat, ravel, reshape
 
@@ -243,21 +246,27 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
 
 
 def _as_rows(x: Tensor, place: int) -> Tensor:
-    if x.shape[place] == 0:
-        return reshape(x, (0, 1)) if x.numel() else zeros(0, 1, dtype=x.dtype)
-    return reshape(OPS["permute"](x, (place, *(d for d in range(x.ndim) if d != place))), (x.shape[place], -1))
+    if type(x.shape[place]) is int and x.shape[place] == 0:
+        return zeros(0, 1, dtype=x.dtype)
+    width = math.prod(size for d, size in enumerate(x.shape) if d != place)
+    return reshape(OPS["permute"](x, (place, *(d for d in range(x.ndim) if d != place))), (x.shape[place], width))
 
 
 def _runs(x: Tensor, place: int, order: Tensor | None, shape: tuple, return_inverse: bool, return_counts: bool) -> Any:
     """The first of each run of equal neighbours along `place`, the number of each element's run (in the order before sorting), and the runs' lengths."""
     size = x.shape[place]
     rows = _as_rows(x, place)
-    if size:
+    some = known(size, ">", 0)
+    if some:
         fresh = OPS["any"](OPS["ne"](OPS["slice"](rows, 0, 1, size, 1), OPS["slice"](rows, 0, 0, size - 1, 1)), (1,), False)
         fresh = cat((OPS["full"]((1,), True, dtypes.bool), fresh), 0)
+    elif some is None:
+        place_of = OPS["arange"](0, 1, size, dtypes.int64)
+        before = OPS["index_select"](rows, 0, OPS["clamp_min"](place_of - 1, 0))
+        fresh = OPS["logical_or"](OPS["any"](OPS["ne"](rows, before), (1,), False), OPS["eq"](place_of, 0))
     else:
         fresh = OPS["full"]((0,), True, dtypes.bool)
-    starts = OPS["select"](OPS["nonzero"](fresh), 1, 0)
+    starts = OPS["select"](positions(fresh, 1 if some else 0), 1, 0)
     found: list[Tensor] = [OPS["index_select"](x, place, starts)]
     if return_inverse:
         run = cumsum(fresh, 0) - 1
@@ -265,5 +274,7 @@ def _runs(x: Tensor, place: int, order: Tensor | None, shape: tuple, return_inve
             run = OPS["scatter"](OPS["full"]((size,), 0, dtypes.int64), 0, order, run)
         found.append(reshape(run, shape))
     if return_counts:
-        found.append(OPS["sub"](cat((OPS["slice"](starts, 0, min(1, starts.shape[0]), starts.shape[0], 1), tensor([size])[: min(size, 1)]), 0), starts))
+        runs = starts.shape[0]
+        borders = cat((starts, OPS["full"]((1,), size, dtypes.int64)), 0)
+        found.append(OPS["sub"](OPS["slice"](borders, 0, 1, runs + 1, 1), starts))
     return found[0] if len(found) == 1 else tuple(found)

@@ -15,6 +15,7 @@ from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension
 from .creation import arange
 from .indexing import places
+from .positions import positions
 from .shape import broadcast_shapes, ravel, reshape
 
 
@@ -44,7 +45,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 
 def argwhere(input: Tensor) -> Tensor:
     """The indices of the elements that are not zero: int64 (count, ndim)."""
-    return OPS["nonzero"](input)
+    return positions(input)
 
 
 @accepts_out

@@ -14,8 +14,10 @@ from ..autograd.autocast import autocasts
 from ..dtypes import INTEGER, int64
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
+from ..sizes import BEYOND_SIZES, demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
+from .positions import none_of, runtime_size
 
 
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
@@ -164,9 +166,9 @@ def broadcast_shapes(*shapes: Any) -> Any:
         width = max(len(result), len(sizes))
         left, right = [1] * (width - len(result)) + result, [1] * (width - len(sizes)) + sizes
         for a, b in zip(left, right):
-            if a != b and a != 1 and b != 1:
+            if not same_size(a, b) and a != b and a != 1 and b != 1:
                 raise error(ShapeError, f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}")
-        result = [b if a == 1 else a for a, b in zip(left, right)]
+        result = [b if not same_size(a, b) and a == 1 else a for a, b in zip(left, right)]
     return tuple(result)
 
 
@@ -182,7 +184,7 @@ def sum_to_size(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     lead = input.ndim - len(shape)
     if not shape and not input.ndim and input.dtype.category <= INTEGER:
         return OPS["sum"](input, (), False)  # in int64, as PyTorch has it
-    dims = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if _is_one(s) and not _is_one(input.shape[i + lead]))
+    dims = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if not same_size(s, input.shape[i + lead]) and _is_one(s))
     out = OPS["sum"](input, dims, True) if dims else input
     return OPS["view"](out, tuple(shape)) if lead else out
 
@@ -210,10 +212,16 @@ def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
     """`length` elements from `start` along `dim`, as a view."""
     place = dimension(dim, input.ndim)
     start = start.item() if isinstance(start, Tensor) else start
-    if start < 0:
-        start = start + input.shape[place]
-    if length < 0 or start < 0 or start + length > input.shape[place]:
-        raise error(RuntimeError, f"narrow(): start ({start}) + length ({length}) exceeds dimension size ({input.shape[place]}).")
+    size = input.shape[place]
+
+    def problem() -> Exception:
+        return error(RuntimeError, f"narrow(): start ({start}) + length ({length}) exceeds dimension size ({size}).")
+
+    demand(start, ">=", -size, problem)
+    demand(start, "<=", size, problem)
+    start = from_front(start, size)
+    demand(length, ">=", 0, problem)
+    demand(start + length, "<=", size, problem)
     return OPS["slice"](input, place, start, start + length, 1)
 
 
@@ -224,9 +232,15 @@ def select(input: Tensor, dim: int, index: Any) -> Tensor:
         raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
     place = dimension(dim, len(shape))
     size = shape[place]
-    if not (-size <= index) or not (index < size):
-        raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
-    return OPS["select"](input, place, index + size if index < 0 else index)
+    if type(size) is int and type(index) is int and -size <= index < size:
+        return OPS["select"](input, place, index + size if index < 0 else index)
+
+    def problem() -> Exception:
+        return error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
+
+    demand(index, ">=", -size, problem)
+    demand(index, "<", size, problem)
+    return OPS["select"](input, place, from_front(index, size))
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
@@ -244,11 +258,10 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         total: Any = 0
         for s in sections:
             total = total + s
-        if total != size:
-            raise error(
-                RuntimeError,
-                f"split(): the sizes {sections} must sum exactly to {size}, the size of dimension {dim}",
-            )
+        for s in sections:
+            demand(s, ">=", 0, lambda: error(RuntimeError, f"split(): sizes must be non-negative, not {sections}"))
+            demand(s, "<=", size, lambda: error(RuntimeError, f"split(): the sizes {sections} must sum exactly to {size}, the size of dimension {dim}"))
+        demand(total, "==", size, lambda: error(RuntimeError, f"split(): the sizes {sections} must sum exactly to {size}, the size of dimension {dim}"))
     else:
         step = split_size_or_sections
         if step <= 0 and size != 0:
@@ -275,7 +288,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along `dim`. Raises RuntimeError unless all other sizes agree; dtypes promote."""
     found = parts(tensors, "cat")
-    kept = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
+    if len({x.ndim for x in found}) > 1:  # an empty vector is left out beside others
+        found = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
+    kept = found
     return write_out(out, OPS["cat"](kept, dimension(dim, kept[0].ndim)), "cat")
 
 
@@ -335,9 +350,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
             )
         return OPS["index_select"](x, place, _repeated_places(repeats, output_size))
     if isinstance(repeats, Tensor):
-        repeats = repeats.item()
-    if repeats < 0:
-        raise error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}")
+        repeats = runtime_size(repeats, -BEYOND_SIZES, BEYOND_SIZES, "a number of repeats")
+    demand(repeats, ">=", 0, lambda: error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}"))
     wide = OPS["expand"](OPS["unsqueeze"](x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
     return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
 
@@ -346,10 +360,9 @@ def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
     """0 ... n - 1, each as often as it counts."""
     if counts.ndim != 1 or counts.dtype.category != INTEGER:
         raise error(RuntimeError, f"repeat_interleave(): repeats must be a vector of integers, not {counts.dtype} {tuple(counts.shape)}")
-    if counts.numel() and OPS["amin"](counts, (0,), False).item() < 0:
-        raise error(RuntimeError, "repeat_interleave(): repeats cannot be negative")
+    none_of(OPS["lt"](counts, 0), lambda: error(RuntimeError, "repeat_interleave(): repeats cannot be negative"))
     ends = OPS["cumsum"](counts, 0)
-    total = total if total is not None else int(ends[-1].item()) if counts.numel() else 0
+    total = total if total is not None else runtime_size(OPS["sum"](counts, (0,), False), 0, BEYOND_SIZES, "the sum of repeats")
     return OPS["searchsorted"](ends, OPS["arange"](0, 1, total, int64), True)
 
 

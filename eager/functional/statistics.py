@@ -15,15 +15,17 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import error
 from ..ops.definition import OPS
+from ..sizes import BEYOND_SIZES
 from ..tensor import Tensor
 from .arguments import cast, dimension, dimensions, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
 from .linalg.legacy import norm
+from .positions import none_of, runtime_size
 from .products import matmul
 from .reduction import argsort, mean, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
-from .shape import ravel, reshape, unsqueeze
+from .shape import cat, ravel, reshape, unsqueeze
 
 _Found: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("median", "nanmedian", "kthvalue", "mode")}
 MinMax = namedtuple("MinMax", ("min", "max"))
@@ -273,14 +275,15 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise error(RuntimeError, "minlength should be >= 0")
     if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):
         raise error(RuntimeError, f"weights should be 1-d and have the same length as input, got {tuple(weights.shape)} for {tuple(input.shape)}")
-    if input.numel() and input.amin().item() < 0:
-        raise error(RuntimeError, "bincount only supports 1-d non-negative integral inputs.")
-    size = max(int(input.amax().item()) + 1 if input.numel() else 0, minlength)
+    none_of(OPS["lt"](input, 0), lambda: error(RuntimeError, "bincount only supports 1-d non-negative integral inputs."))
+    input = cast(input, dtypes.int64)
+    last = OPS["amax"](cat((OPS["full"]((1,), minlength - 1, dtypes.int64), input), 0), (0,), False)
+    size = runtime_size(last + 1, minlength, BEYOND_SIZES, "the number of bins")
     if weights is None:
         weights = OPS["full"](tuple(input.shape), 1, dtypes.int64)
     elif weights.dtype is not dtypes.float32:
         weights = cast(weights, dtypes.float64)
-    return OPS["index_add"](zeros(size, dtype=weights.dtype), 0, cast(input, dtypes.int64), weights)
+    return OPS["index_add"](zeros(size, dtype=weights.dtype), 0, input, weights)
 
 
 @numpy_names

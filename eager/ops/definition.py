@@ -242,7 +242,6 @@ TAGS = {
     "alias": "the result shares its input's memory",
     "compared": "its result is compared for equality somewhere: never recompute it",
     "symbolic": "takes symbolic sizes as attributes",
-    "runtime_size": "the result's shape depends on data",
     "nondifferentiable": "no argument has a derivative (integer or boolean results, random draws)",
 }
 

@@ -451,22 +451,16 @@ copying(
 )  # fmt: skip
 
 
-def _nonzero_shape(x: Any) -> tuple:
-    """The number of rows depends on the data: it is not known from shapes."""
-    found = getattr(getattr(x, "_data", x), "any", None)
-    if found is None:
-        raise error(DtypeError, f"nonzero(): the result's size depends on the values, which a tensor of shape {tuple(x.shape)} without data has not")
-    array = getattr(x, "_data", x)
-    return (int(np.count_nonzero(array)), len(x.shape))
-
-
-def _nonzero_batch(F: Any, size: Any, in_dims: Any, x: Any) -> Any:
+def _nonzero_batch(F: Any, size: Any, in_dims: Any, x: Any, count: Any) -> Any:
     raise error(RuntimeError, "vmap over nonzero(): each example would have a result of another size", "a mask and where() in place of positions")
 
 
+def _nonzero_samples(s: Source) -> list:
+    return [(x, int(np.count_nonzero(x))) for x in (s.bools((2, 3)), s.integers((4,)), np.array(2.0, np.float32), s.floats((0, 2)))]
+
+
 copying(
-    "nonzero", "x: Tensor", Host("the size of the result depends on the values"), dtype=promotion.indices, shape=_nonzero_shape,
-    kernel=lambda xp, x: xp.argwhere(x).astype(np.int64), batch=_nonzero_batch, tags="runtime_size",
-    samples=_one(lambda s: [(s.bools((2, 3)),), (s.integers((4,)),), (np.array(2.0, np.float32),), (s.floats((0, 2)),)]),
-    doc="The indices of the elements that are not zero: int64 (count, x.ndim).",
+    "nonzero", "x: Tensor, count", Host("one row of the result for each element that is not zero"), dtype=promotion.indices,
+    shape=lambda x, count: (count, len(x.shape)), kernel=lambda xp, x, count: xp.argwhere(x).astype(np.int64), batch=_nonzero_batch, tags="symbolic",
+    samples=_one(_nonzero_samples), doc="The indices of the elements that are not zero: int64 (count, x.ndim). `count` is how many there are.",
 )  # fmt: skip

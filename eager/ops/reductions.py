@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import promotion
 from ..errors import DimensionError, error
+from ..sizes import demand, known
 from . import batching
 from .definition import Reduction, define
 from .samples import Sample, Source, calls
@@ -74,8 +75,11 @@ def _not_empty(name: str) -> Callable[..., tuple]:
 
     def shape(x: Any, dim: tuple, keepdim: bool) -> tuple:
         result = _shape(x, dim, keepdim)
-        if any(x.shape[d] == 0 for d in dim) and not any(size == 0 for size in _shape(x, dim, False)):
-            raise error(DimensionError, f"{name}(): Expected reduction dim {tuple(dim)} to have non-zero size: the tensor has shape {tuple(x.shape)}")
+        empty = [d for d in dim if known(x.shape[d], "==", 0) is not False]
+        if empty and not any(size == 0 for size in _shape(x, dim, False)):
+            for d in empty:
+                demand(x.shape[d], "!=", 0, lambda: error(
+                    DimensionError, f"{name}(): Expected reduction dim {tuple(dim)} to have non-zero size: the tensor has shape {tuple(x.shape)}"))  # fmt: skip
         return result
 
     return shape

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import DimensionError, ShapeError, error
+from ..sizes import demand, known, same_size
 
 Shape = tuple[Any, ...]
 
@@ -18,13 +19,6 @@ Shape = tuple[Any, ...]
 def is_one(size: Any) -> bool:
     """Whether a size is the constant 1. A symbolic size is not asked."""
     return type(size) is int and size == 1
-
-
-def same_size(a: Any, b: Any) -> bool:
-    """Whether two sizes are equal whatever their symbols stand for; makes no guard, so that lowering may ask too."""
-    if type(a) is int or type(b) is int:
-        return type(a) is type(b) and bool(a == b)
-    return a is b or bool(a.expr == b.expr)
 
 
 def numel(shape: Sequence[Any]) -> Any:
@@ -56,13 +50,21 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
 def _broadcast_size(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: int) -> Any:
     if a is b or is_one(b):
         return a
-    if is_one(a) or a == b:
+    if is_one(a) or same_size(a, b):
+        return b
+    if known(a, "==", b) is None and known(a, "==", 1) is known(b, "==", 1) is False:
+        demand(a, "==", b, lambda: _mismatch(name, shapes, a, b, dim))
+    if a == b:
         return b
     if b == 1:
         return a
     if a == 1:
         return b
-    raise error(
+    raise _mismatch(name, shapes, a, b, dim)
+
+
+def _mismatch(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: int) -> Exception:
+    return error(
         ShapeError,
         f"{name}(): shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast: "
         f"The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton dimension {dim}",

@@ -15,10 +15,11 @@ import numpy as np
 
 from .. import promotion
 from ..errors import DimensionError, ShapeError, error
+from ..sizes import demand, known, same_size
 from . import batching
 from .definition import IndexMap, define
 from .samples import Source, calls
-from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, same_size, view_strides
+from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, view_strides
 
 _ALL = slice(None)
 
@@ -52,8 +53,7 @@ def as_strided(xp: Any, x: Any, shape: tuple, strides: tuple) -> Any:
 def _view_shape(x: Any, shape: Any) -> tuple:
     shape = tuple(shape)
     count, wanted = numel(x.shape), numel(shape)
-    require(wanted is count or wanted == count,
-        lambda: f"view(): shape '{list(shape)}' is invalid for input of size {count} (shape {tuple(x.shape)})")
+    demand(wanted, "==", count, lambda: error(ShapeError, f"view(): shape '{list(shape)}' is invalid for input of size {count} (shape {tuple(x.shape)})"))
     return shape
 
 
@@ -131,14 +131,27 @@ def _expand_shape(x: Any, shape: tuple) -> tuple:
     lead = len(shape) - len(x.shape)
     require(lead >= 0, lambda: f"expand(): shape {tuple(shape)} has fewer dimensions than the tensor's {tuple(x.shape)}")
     for new, old in zip(shape[lead:], x.shape):
-        if not (is_one(old) or new is old or new == old or old == 1):
-            sizes = f"The expanded size of the tensor ({new}) must match the existing size ({old})"
-            raise error(ShapeError, f"expand(): {sizes}: {tuple(x.shape)} to {tuple(shape)}")
+        if not (is_one(old) or same_size(new, old) or _fits(old, new)):
+            raise _no_expansion(x, shape, new, old)
     return tuple(shape)
 
 
+def _fits(old: Any, new: Any) -> bool:
+    """Whether a size that is not visibly the wanted one is it, or one."""
+    if known(old, "==", 1) is False and known(new, "==", old) is None:
+        demand(new, "==", old, lambda: error(ShapeError, f"expand(): The expanded size of the tensor ({new}) must match the existing size ({old})"))
+    return bool(new == old or old == 1)
+
+
+def _no_expansion(x: Any, shape: tuple, new: Any, old: Any) -> Exception:
+    sizes = f"The expanded size of the tensor ({new}) must match the existing size ({old})"
+    return error(ShapeError, f"expand(): {sizes}: {tuple(x.shape)} to {tuple(shape)}")
+
+
 def _repeats(old: Any, new: Any) -> Any:
-    """Whether a size is stretched (a size of one that stays one is not)."""
+    """Whether a size is stretched (a size of one that stays one is not). One that becomes a symbolic size counts as stretched: its only index is 0 either way."""
+    if is_one(old):
+        return not is_one(new)
     return not (new is old or same_size(new, old) or new == old)
 
 
@@ -217,8 +230,11 @@ def _select_shape(x: Any, dim: int, index: Any) -> tuple:
     shape = tuple(x.shape)
     if not shape:
         raise error(DimensionError, "select() cannot be applied to a 0-dim tensor.")
-    if not 0 <= index < shape[dim]:
-        raise error(DimensionError, f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    def problem() -> Exception:
+        return error(DimensionError, f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+
+    demand(index, ">=", 0, problem)
+    demand(index, "<", shape[dim], problem)
     return replaced(shape, dim)
 
 

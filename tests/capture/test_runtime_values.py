@@ -25,7 +25,9 @@ PROGRAMS = {  # name -> (program, its breaks)
     "a branch on a bool": (lambda x, n: x * 2 if (x > 0).all() else x * 3, 1),
     "text": (lambda x, n: f"{x.sum().item():.2f}", 1),
     "int() of a float": (lambda x, n: int(x.sum()), 1),
-    "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 1),
+    "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
+    "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),
+    "a remainder": (lambda x, n: (n.sum().item() // 2, n.max().item() % 3, -n.min().item()), 0),
 }
 
 

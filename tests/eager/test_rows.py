@@ -378,7 +378,7 @@ def test_the_batching_rule_is_a_loop(row):
 
 def test_batching_refuses_what_has_no_batch():
     with pytest.raises(RuntimeError, match="vmap"):
-        OPS["nonzero"].batch(F, 2, (0,), F.tensor([[1.0], [0.0]]))
+        OPS["nonzero"].batch(F, 2, (0,), F.tensor([[1.0], [0.0]]), 1)
     with pytest.raises(RuntimeError, match="vmap"):
         OPS["uniform"].batch(F, 2, (0, None, None, None), F.tensor([[1, 2], [3, 4]]), 0, (2,), dtypes.float32)
 

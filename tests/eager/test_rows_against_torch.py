@@ -84,7 +84,7 @@ CALLS = {
     index: torch.nn.functional.embedding(index, weight),
     "one_hot": lambda index, classes: torch.nn.functional.one_hot(index, classes), "index": lambda x,
     indices: x[tuple(slice(None) if i is None else i for i in indices)],
-    "nonzero": torch.nonzero, "index_put": lambda x, indices, values, accumulate: torch.ops.aten.index_put(x, indices, values, accumulate),
+    "nonzero": lambda x, count: torch.nonzero(x), "index_put": lambda x, indices, values, accumulate: torch.ops.aten.index_put(x, indices, values, accumulate),
     "slice_scatter": lambda x, source, dim, start, stop, step: torch.slice_scatter(x, source, dim, start, stop, step),
     "convolution": _convolved, "convolution_input_gradient": _conv_gradient("input"),
     "convolution_weight_gradient": _conv_gradient("weight"), "max_pool_indices": _pooled,

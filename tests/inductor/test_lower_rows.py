@@ -32,7 +32,7 @@ def traced(row, samples):
     return tracer.finish([result.clone() if "alias" in row.tags else result for result in results]), arrays
 
 
-@pytest.mark.parametrize("name", sorted(name for name, row in OPS.items() if "runtime_size" not in row.tags))
+@pytest.mark.parametrize("name", sorted(OPS))
 def test_row(name):
     row = OPS[name]
     samples = [sample for sample in row.samples() if len(sample[0]) or sample[1]]

@@ -113,17 +113,40 @@ def origins_of(*values: Value) -> frozenset:
 
 
 class ResultValue(Value):
-    """What the run of the graph gives as a plain Python object: an int of `item()`, a list of `tolist()`. It can be kept and returned, no more."""
+    """What the run of the graph gives as a plain Python object: an int of `item()`, a list of `tolist()`. Kept and returned, it is a result of the graph; as soon as an
+    int is computed with it is a size of the graph, and a list is a list of such."""
 
     def __init__(self, twin: Any, cls: type) -> None:
         self.twin = twin
         self.cls = cls
+        self.unfolded: Any = None
 
     def type(self) -> type:
         return self.cls
 
+    def whole(self, run: Any) -> Value:
+        """The int as a runtime size of the graph, the list as a list of ints."""
+        if self.unfolded is None:
+            self.unfolded = run.unfold(self)
+        return self.unfolded
+
     def python(self, run: Any) -> Any:
-        raise Specialise(frozenset({RUNTIME}))
+        return self.whole(run).python(run)
+
+    def truth(self, run: Any) -> bool:
+        return self.whole(run).truth(run)
+
+    def length(self, run: Any) -> Value:
+        return self.whole(run).length(run)
+
+    def item(self, run: Any, key: Value) -> Value:
+        return self.whole(run).item(run, key)
+
+    def items_of(self, run: Any) -> list[Value] | None:
+        return self.whole(run).items_of(run)
+
+    def iterate(self, run: Any) -> Value:
+        return self.whole(run).iterate(run)
 
     def describe(self) -> str:
         return f"{self.cls.__name__} that only the run gives"
@@ -135,7 +158,10 @@ class ResultValue(Value):
         raise Specialise(frozenset({RUNTIME}))
 
     def build(self, out: Any) -> None:
-        out.python_result(self)
+        if self.unfolded is not None and self.cls is list:
+            self.unfolded.build(out)
+        else:
+            out.python_result(self)
 
 
 class FloatInput:

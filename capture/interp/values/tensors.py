@@ -36,7 +36,6 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "__reduce__": "pickle outside of the compiled function",
     "__contains__": "(x == value).any(), outside of the branch",
     "data_ptr": "call data_ptr() outside of the compiled function",
-    "nonzero": "segue.where with three arguments keeps the shape",
     "retain_grad": "call retain_grad() outside of the compiled function",
     "register_hook": "register the hook outside of the compiled function",
 }
