@@ -9,7 +9,7 @@ import pytest
 import segue
 
 ROOMS = {"eager", "graph", "capture", "inductor", "tools"}
-OURS = {"config", "compile", "compiler", "explain", "default_generator", "map", "printoptions", "scan", *ROOMS}
+OURS = {"config", "compile", "compiler", "explain", "default_generator", "map", "opaque", "printoptions", "scan", *ROOMS}
 MODULES = [
     "distributions", "utils.data.dataset", "utils.data.dataloader", "utils.data.sampler",
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "nn.utils.parametrize", "nn.utils.parametrizations", "nn.modules",
