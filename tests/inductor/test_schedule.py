@@ -11,7 +11,9 @@ from segue.eager.log import listen
 from segue.eager.tensor import Storage, Tensor
 from segue.graph.trace import Tracer
 from segue.inductor.backend import compile_graph, program_of
+from segue.inductor.evaluate import Evaluator
 from segue.inductor.expressions import sizes_known_by
+from segue.inductor.lower import Lowering
 from segue.inductor.memory import Life, plan
 from segue.inductor.program import Builder
 from segue.inductor.units import Buffer
@@ -170,3 +172,18 @@ def test_lives_that_meet_lie_apart():
         for other in lives:
             if other is not one and not (other.last < one.first or one.last < other.first):
                 assert end <= other.buffers[0].offset or other.buffers[0].offset + other.bytes <= begin
+
+
+def test_lowering_runs_each_body_of_a_chain_once(monkeypatch):
+    ran = []
+    body = Evaluator.body
+    monkeypatch.setattr(Evaluator, "body", lambda self, node, place: ran.append(node) or body(self, node, place))
+
+    def chain(x):
+        for number in range(20):
+            x = x * 1.5 + number
+        return x
+
+    graph = traced(chain, floats(8, 8))
+    Lowering(graph)
+    assert len(ran) == len(set(ran)) == 40
