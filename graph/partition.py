@@ -129,6 +129,7 @@ def _copied(rewriter: Rewriter, node: Node) -> Node:
     if strides is None:
         source = rewriter.op(OPS[COPY], (source,), source.value.dense(), node)
         strides = view_strides(node.target, source.value.shape, source.value.strides, tuple(attributes), source.value.dtype)
+    assert strides is not None, "a copy can be viewed in every way"
     made = rewriter.copy(node, (source, *attributes))
     made.value = FakeValue(made.value.shape, made.value.dtype, strides, made.value.device)
     return made
