@@ -11,6 +11,7 @@ from ..dtypes import get_default_dtype
 from ..errors import error
 from ..tensor import Tensor
 from . import layers, linalg, normalization, windows
+from .arguments import accept_numpy_names
 from .creation import arange
 from .distances import pdist
 from .linalg.legacy import norm
@@ -97,3 +98,6 @@ def range(start: float = 0, end: float | None = None, step: float = 1, **options
         raise error(RuntimeError, "step must be nonzero")
     count = int((end - start) / step + 1)
     return arange(count, dtype=options.pop("dtype", None) or get_default_dtype(), **options) * step + start
+
+
+accept_numpy_names(globals())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
 from ..autograd.mode import no_grad
 from ..dtypes import int64
 from ..functional.creation import empty, tensor
@@ -17,6 +19,10 @@ from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, Conv
 from .linear import Linear
 from .normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .parameter import Parameter
+
+
+class _Nothing(np.ndarray):
+    """The array of a tensor without a shape. As no plain array it always goes the dispatcher's general way, which asks for the shape."""
 
 
 class Uninitialized(Tensor):
@@ -63,7 +69,9 @@ class UninitializedParameter(Uninitialized, Parameter):
     becomes = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> UninitializedParameter:
-        return Parameter.__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)  # type: ignore[return-value]
+        made: Any = Parameter.__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        made._data = made._data.view(_Nothing)
+        return made
 
 
 class UninitializedBuffer(Uninitialized):
@@ -73,7 +81,7 @@ class UninitializedBuffer(Uninitialized):
 
     def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True) -> UninitializedBuffer:
         made = empty(0, device=device, dtype=dtype)
-        return cls._wrap(made._data, made._storage)  # type: ignore[return-value]
+        return cls._wrap(made._data.view(_Nothing), made._storage)  # type: ignore[return-value]
 
 
 def is_lazy(param: Any) -> bool:
