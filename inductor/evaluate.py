@@ -119,7 +119,7 @@ class Evaluator:
             return self.trace.constant(number)
         own = shape_of(argument)
         lead = len(shape) - len(own)
-        at = tuple(index(0) if size == 1 or not same(size, full) else i for i, size, full in zip(place[lead:], own, shape[lead:]))
+        at = tuple(index(0) if size == 1 or same(size, 1) else i for i, size in zip(place[lead:], own))  # a size that is written otherwise was found to be equal
         return self.value(argument, at)
 
 

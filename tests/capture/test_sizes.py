@@ -118,3 +118,10 @@ def test_bad_marks():
         segue.compiler.mark_dynamic(segue.ones(2), 1)
     with pytest.raises(ValueError, match="not between 3 and 5"):
         segue.compiler.mark_dynamic(segue.ones(2), 0, min=3, max=5)
+
+
+def test_sizes_that_are_equal_but_written_otherwise_are_no_broadcast():
+    """The tree of products multiplies (n + 1) // 2 elements by n // 2: native code read the first of them at one place for all."""
+    x = segue.tensor([[1.0], [2.0], [3.0], [5.0], [7.0], [11.0], [13.0], [17.0]], requires_grad=True)
+    compiled = segue.compile(lambda x: segue.prod(x, 0), dynamic=True)
+    segue.testing.assert_close(segue.autograd.grad(compiled(x).sum(), x), segue.autograd.grad(segue.prod(x, 0).sum(), x))
