@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .dtypes import device
-from .errors import DeviceError, error
+from .errors import DeviceError, refusing
 
 
 def is_available() -> bool:
@@ -70,12 +70,8 @@ def reset_peak_memory_stats(device: Any = None) -> None:
 
 
 def _unavailable(name: str) -> Any:
-    def demand(*args: Any, **kwargs: Any) -> Any:
-        raise error(DeviceError, f"{name}() needs an accelerator, and segue has none here", "ask is_available() first, or use device='cpu'")
-
-    demand.__name__ = demand.__qualname__ = name
-    demand.__doc__ = f"`{name}` of an accelerator. Raises DeviceError (a RuntimeError): there is none."
-    return demand
+    said = f"{name}() needs an accelerator, and segue has none here"
+    return refusing(name, f"`{name}` of an accelerator. Raises DeviceError (a RuntimeError): there is none.", DeviceError, said, "ask is_available() first, or use device='cpu'")
 
 
 synchronize = _unavailable("synchronize")

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FrameType
+from typing import Any
 
 OWN_ROOMS = ("eager", "graph", "capture", "inductor")  # tools/ holds programs that use segue as anyone would
 _PACKAGE = __name__.partition(".")[0]
@@ -178,3 +179,14 @@ def message(problem: str, hint: str = "", location: Location | None = None) -> s
 def error(kind: type[Exception], problem: str, hint: str = "", location: Location | None = None) -> Exception:
     """An exception of class `kind` with the full message; write `raise error(ShapeError, "...", "...")`."""
     return kind(message(problem, hint, location))
+
+
+def refusing(name: str, doc: str, kind: type[Exception], said: str, instead: str) -> Any:
+    """A function of this name and docstring that raises, whatever it is called with: for what programs may name but not have here."""
+
+    def demand(*args: Any, **kwargs: Any) -> Any:
+        raise error(kind, said, instead)
+
+    demand.__name__ = demand.__qualname__ = name
+    demand.__doc__ = doc
+    return demand

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import error
+from .errors import refusing
 
 
 def is_available() -> bool:
@@ -24,12 +24,8 @@ is_initialized = is_nccl_available = is_gloo_available = is_mpi_available = is_t
 
 
 def _needs_group(name: str) -> Any:
-    def demand(*args: Any, **kwargs: Any) -> Any:
-        raise error(RuntimeError, f"{name}() needs a process group, and segue has none", "ask is_available() and is_initialized() first")
-
-    demand.__name__ = demand.__qualname__ = name
-    demand.__doc__ = f"`{name}` of a process group. Raises RuntimeError: there is none."
-    return demand
+    said = f"{name}() needs a process group, and segue has none"
+    return refusing(name, f"`{name}` of a process group. Raises RuntimeError: there is none.", RuntimeError, said, "ask is_available() and is_initialized() first")
 
 
 init_process_group = _needs_group("init_process_group")

@@ -17,6 +17,7 @@ from ..eager.transforms.levels import to_innermost
 from .control import (
     Control,
     batches_within,
+    below_level,
     call_any,
     depends,
     duals_within,
@@ -86,7 +87,7 @@ class Cond(Control):
             both = [run_graph(graph, operands[1:]) for graph in graphs]
             return [F[0].where(pred.bool(), x, y) for x, y in zip(*both)]
         several = [isinstance(x, Tensor) and x._data.dim is not None for x in operands[1:]]
-        below = [level.leave(x, 0) if on else getattr(getattr(x, "_data", None), "value", x) for x, on in zip(operands[1:], several)]
+        below = below_level(level, operands[1:], several)
 
         def body(graph: Graph) -> Callable:
             return lambda *inputs: batches_within(graph, inputs, several, level.size)

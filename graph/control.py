@@ -234,6 +234,11 @@ def with_batch(node: Node, batched: bool, size: Any) -> tuple[Any, bool]:
     return FakeValue(shape, value.dtype, contiguous_strides(shape), value.device), False
 
 
+def below_level(level: BatchLevel, operands: Sequence[Any], several: Sequence[bool]) -> list[Any]:
+    """The operands of a level as they stand under it: those that differ by example with the batch at dimension 0."""
+    return [level.leave(x, 0) if on else getattr(getattr(x, "_data", None), "value", x) for x, on in zip(operands, several)]
+
+
 def tangent_of(level: DualLevel, x: Any) -> tuple[Any, Tensor | None]:
     """An operand of a level in its parts; a size has no tangent."""
     return level.leave(x) if isinstance(x, Tensor) else (x, None)

@@ -16,7 +16,7 @@ from ..eager.autograd.tape import F
 from ..eager.errors import CaptureError, error
 from ..eager.opaque import Foreign, check
 from ..eager.tensor import Tensor
-from .control import Control
+from .control import Control, below_level
 from .region import value_of
 from .symbolic import SymInt
 
@@ -61,7 +61,7 @@ class Opaque(Control):
 
     def batched(self, level: Any, graphs: tuple, operands: tuple, call: Call, values: tuple) -> Sequence[Tensor]:  # type: ignore[override]
         several = [isinstance(x, Tensor) and x._data.dim is not None for x in operands]
-        below = [level.leave(x, 0) if on else getattr(getattr(x, "_data", None), "value", x) for x, on in zip(operands, several)]
+        below = below_level(level, operands, several)
         examples = [self((), [x.select(0, i) if on else x for x, on in zip(below, several)], call, values) for i in range(int(level.size))]
         return [level.enter(F[0].stack(list(column), 0), 0) for column in zip(*examples)]
 

@@ -23,6 +23,7 @@ from .control import (
     CONTROL,
     Control,
     batches_within,
+    below_level,
     call_any,
     depends,
     duals_within,
@@ -178,7 +179,7 @@ class While(Control):
     def batched(self, level: Any, graphs: tuple, operands: tuple, carries: int) -> Sequence[Tensor]:  # type: ignore[override]
         test, graph = graphs
         several = [place < carries or (isinstance(x, Tensor) and x._data.dim is not None) for place, x in enumerate(operands)]
-        below = [level.leave(x, 0) if on else getattr(getattr(x, "_data", None), "value", x) for x, on in zip(operands, several)]
+        below = below_level(level, operands, several)
 
         def some_go_on(*inputs: Any) -> list[Tensor]:
             return [F[0].any(x) for x in batches_within(test, inputs, several, level.size)]

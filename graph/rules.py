@@ -16,7 +16,7 @@ from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import F
 from ..eager.errors import AutogradError, CaptureError, error
 from ..eager.tensor import Tensor
-from .control import Control, batches_within, call_any, make, with_batch
+from .control import Control, batches_within, below_level, call_any, make, with_batch
 from .ir import Node
 from .region import Regions, value_of
 
@@ -64,7 +64,7 @@ class WithRule(HandedOn):
     def batched(self, level: Any, graphs: tuple, operands: tuple, count: int, given: tuple, once: bool) -> Sequence[Tensor]:  # type: ignore[override]
         own = count + len(given)
         several = [place < own or (isinstance(x, Tensor) and x._data.dim is not None) for place, x in enumerate(operands)]
-        below = [level.leave(x, 0) if on else getattr(getattr(x, "_data", None), "value", x) for x, on in zip(operands, several)]
+        below = below_level(level, operands, several)
         flags = [*[True] * (2 * count), *several[own:]]
         graph = graphs[0]
         body = lambda *inputs: batches_within(graph, inputs, flags, level.size)  # noqa: E731

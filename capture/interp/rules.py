@@ -7,7 +7,6 @@ the user's own attributes stand as Values. The backward is followed at once, for
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -70,8 +69,7 @@ def _on_context(method: Callable) -> Callable:
 def _apply(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
     """`Function.apply`: all that makes up the rule is guarded, also that a method is not there."""
     function: Any = cls.real
-    generates = run.python(cls.attribute(run, "generate_vmap_rule"))
-    found = {name: cls.attribute(run, name) for name in METHODS_OF_RULES}
+    found = {name: cls.attribute(run, name) for name in (*METHODS_OF_RULES, "generate_vmap_rule")}
 
     def method(_: type, name: str) -> Callable:
         value = found[name]
@@ -85,11 +83,7 @@ def _apply(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
         return follow
 
     def carried_out(*plain: Any, **named: Any) -> Any:
-        rule = Rule.of(function, method)
-        rule.generates = generates
-        if rule.setup is not None:
-            rule.signature = inspect.signature(function.forward)
-        return APPLY[0](rule, plain, named)
+        return APPLY[0](Rule.of(function, method), plain, named)
 
     made = run.leaf(carried_out, [Handed(arg) for arg in args], {name: Handed(value) for name, value in kwargs.items()}, f"{function.__name__}.apply")
     for value in made.items if isinstance(made, Sequence) else [made]:
