@@ -225,9 +225,11 @@ class ValuePrinter:
         return f"{kind}(({scalar})({self.place(form)})) + iota<{kind}>() * {kind}({self.size(step)})"
 
     def _as_index(self, value: Value) -> str:
-        masks = " & ".join(self.name(m) for m in value.args[1:])
-        extra = f", {masks}" if masks else ""
         where = "w, " if self.kernel.is_vector(value) else ""
+        masks = [self.name(m) for m in value.args[1:]]
+        if not where:  # a check in front of loops that may have no step is of no element then
+            masks += [f"({self.size(size)} > 0)" for size in self.kernel.maybe_empty(value)]
+        extra = f", {' & '.join(masks)}" if masks else ""
         first = self.spread(value.args[0]) if where else self.name(value.args[0])
         return f"checked_index({where}{first}, {self.size(value.attribute[0])}, {self.need('failed')}{extra})"
 

@@ -304,6 +304,11 @@ class Kernel:
             if self.by_column(sink):
                 self.passes = max(self.passes, self.stage[sink.value] + 1)
 
+    def maybe_empty(self, value: Value) -> list[Any]:
+        """The sizes of the loops that this value is the same for, where they may be zero."""
+        runs = (*self.rows, *self.chunks, *self.columns)
+        return [run.size for run in runs if (type(run.size) is not int or run.size == 0) and self.depends[value].isdisjoint(run.variables)]
+
     def is_column(self, value: Value) -> bool:
         return not self.depends[value].isdisjoint(self.columns_set)
 

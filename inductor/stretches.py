@@ -128,7 +128,8 @@ def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Nod
         if node not in place and (isinstance(node.value, SymInt) or graph.symbols):
             placed(node)
     for node in graph.giving([node.value for node in nodes] + [node.args for node in nodes if node.kind == "op"]):
-        placed(node)
+        if level[node] < number:  # before it has run, an input carries the size: a gradient that came in
+            placed(node)
     made = Graph(nodes, [place[node] for node in inputs], outputs, (), graph.shape_env, name=f"{graph.name}_{number}")
     return made, inputs
 

@@ -187,3 +187,18 @@ def test_checks_run_eagerly():
         segue._check_is_size(-1)
     with pytest.raises(TypeError, match="cond must be a bool"):
         segue._check(1)
+
+
+@pytest.mark.parametrize("dynamic", (None, True))
+def test_second_derivatives_through_a_mask(dynamic):
+    """The gradients' graph gets its tangent with the size that it finds itself only later: the stretch before that has it from the tangent (random program 1387)."""
+
+    def second(function):
+        x = segue.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]], requires_grad=True)
+        (first,) = segue.autograd.grad((function(x) ** 3).sum(), x, create_graph=True)
+        return segue.autograd.grad((first**2).sum(), x)
+
+    def program(x):
+        return x[x > 0] * 2
+
+    segue.testing.assert_close(second(segue.compile(program, dynamic=dynamic)), second(program))

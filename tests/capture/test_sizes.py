@@ -125,3 +125,15 @@ def test_sizes_that_are_equal_but_written_otherwise_are_no_broadcast():
     x = segue.tensor([[1.0], [2.0], [3.0], [5.0], [7.0], [11.0], [13.0], [17.0]], requires_grad=True)
     compiled = segue.compile(lambda x: segue.prod(x, 0), dynamic=True)
     segue.testing.assert_close(segue.autograd.grad(compiled(x).sum(), x), segue.autograd.grad(segue.prod(x, 0).sum(), x))
+
+
+def test_a_constant_index_of_no_element_is_not_checked():
+    """The check stands in front of the loop, which has no step when the dimension is empty (random program 1434)."""
+
+    def program(x):
+        return segue.scatter(x, 0, segue.zeros(x[:1].shape, dtype=segue.int64), x[:1] * 2)
+
+    compiled = segue.compile(program)
+    for size in (17, 5, 0):
+        x = segue.arange(float(size))
+        segue.testing.assert_close(compiled(x), program(x))
