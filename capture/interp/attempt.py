@@ -104,6 +104,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.depth = 0
         self.step = 0  # instructions of the root frame so far
         self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py
+        self.sized_at: int | None = None  # the step that made the first size which only the run gives
         self.root_index = 0
         self.before_step: Callable[[int], None] | None = None  # a hook of the tests
         self.failed_at: errors.Location | None = None
@@ -153,6 +154,8 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
 
     def begin_step(self, frame: Frame) -> None:
         """Called before each instruction of the root frame."""
+        if self.sized_at is None and self.tracer.shape_env.runtime:
+            self.sized_at = self.step
         self.step += 1
         self.root_index = frame.index
         if self.step == self.knowledge.break_step:

@@ -382,12 +382,18 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
     try:
         return finish(settings, attempt, outcome, time.perf_counter() - start, number)
     except Unbuildable as problem:
-        born = getattr(problem.value, "born", None)
-        if born is None or settings.fullgraph or (knowledge.break_step is not None and born >= knowledge.break_step):
-            raise Skip(problem.reason) from None
-        knowledge.break_step = born
-        knowledge.reason, knowledge.suggestion = problem.reason, ""
-        return None
+        end_before(settings, knowledge, getattr(problem.value, "born", None), problem.reason)
+    except errors.UndecidedSize as problem:  # a derivative asks for a size of the run: the graph ends before there is one
+        end_before(settings, knowledge, attempt.sized_at, problem.reason, problem.suggestion)
+    return None
+
+
+def end_before(settings: Settings, knowledge: Knowledge, step: int | None, reason: str, suggestion: str = "") -> None:
+    """The graph must end before a step that ran long ago, as what it made cannot be built. Raises Skip where it cannot end there."""
+    if step is None or settings.fullgraph or (knowledge.break_step is not None and step >= knowledge.break_step):
+        raise Skip(reason)
+    knowledge.break_step = step
+    knowledge.reason, knowledge.suggestion, knowledge.location = reason, suggestion, None
 
 
 def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str) -> None:
@@ -419,7 +425,7 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     relational_guards(attempt, built.graph)
     checks = guards.GuardSet(attempt.guards)
     knowledge = attempt.knowledge
-    ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location, name)
+    ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location or attempt.location(), name)
     note = stored.Note(attempt.only_here, tuple((len(guards.GuardSet(attempt.guards[:count])), *ran) for count, *ran in attempt.ran_for_real))
     captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note)
     settings.captured.append(captured)

@@ -202,3 +202,17 @@ def test_second_derivatives_through_a_mask(dynamic):
         return x[x > 0] * 2
 
     segue.testing.assert_close(second(segue.compile(program, dynamic=dynamic)), second(program))
+
+
+def test_a_derivative_that_asks_for_a_size_ends_the_graph_before_it():
+    """The product's gradient halves the dimension until one is left (random program 1747)."""
+
+    def program(x):
+        return segue.prod((x * 2)[x > 0], 0)
+
+    x = segue.tensor([1.0, -2.0, 3.0, 5.0], requires_grad=True)
+    found = segue.explain(program)(x)
+    assert (len(found.graphs), len(found.breaks)) == (2, 1)
+    assert found.breaks[0].location.line == program.__code__.co_firstlineno + 1
+    compiled = segue.compile(program)
+    segue.testing.assert_close(segue.autograd.grad(compiled(x), x), segue.autograd.grad(program(x), x))

@@ -45,10 +45,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Seen:
-    """One thing observed: an array or a plain value, and whether it must agree bit for bit."""
+    """One thing observed: an array or a plain value, whether it must agree bit for bit, and the size of what it is a sum of (no sum is more precise)."""
 
     value: Any
     exact: bool
+    scale: float = 1.0
 
 
 Observed = dict[str, Seen]
@@ -79,9 +80,11 @@ def observe(program: Program, wrap: Callable[[Any], Any]) -> list[Observed]:
         for variable, result in zip(program.outputs, results):
             found[f"{variable.name}.requires_grad"] = Seen(result.requires_grad, True)
             found[variable.name] = Seen(copied(result), variable.exact)
-        if program.backward:
-            differentiate(results, [leaf for leaf in leaves if leaf is not None] if program.twice else [])
-        found.update({f"gradient of x{i}": Seen(copied(leaf.grad), False) for i, leaf in enumerate(leaves) if leaf is not None})
+        first = differentiate(results, leaves, program.twice) if program.backward else [None] * len(leaves)
+        for i, leaf in enumerate(leaves):
+            if leaf is not None:
+                found[f"first gradient of x{i}"] = Seen(copied(first[i]), False)
+                found[f"gradient of x{i}"] = Seen(copied(leaf.grad), False, largest(first[i]))
         for place, (name, value) in enumerate(named.items()):
             exact = program.exact_inputs[place] if place < len(program.inputs) else False
             found.update({f"{label} afterwards": Seen(part, exact) for label, part in flat(name, value)})
@@ -98,13 +101,24 @@ def observe(program: Program, wrap: Callable[[Any], Any]) -> list[Observed]:
     return seen
 
 
-def differentiate(results: Any, leaves: Any) -> None:
-    """Backward from the results, weighted by fixed numbers, and from the gradients of `leaves` (whose derivatives are so added)."""
+def differentiate(results: Any, leaves: list, twice: bool) -> list:
+    """Backward from the results, weighted by fixed numbers, and `twice`: from the gradients of `leaves`, whose derivatives are so added. Gives these gradients."""
     total = weighted(results)
+    first: list[Any] = [None] * len(leaves)
+    places = [i for i, leaf in enumerate(leaves) if leaf is not None] if twice else []
     if total is not None:
-        gradients = segue.autograd.grad(total, leaves, create_graph=True, allow_unused=True) if leaves else ()
-        more = weighted([g for g in gradients if g is not None])
+        if places:
+            for i, gradient in zip(places, segue.autograd.grad(total, [leaves[i] for i in places], create_graph=True, allow_unused=True)):
+                first[i] = gradient
+        more = weighted([g for g in first if g is not None])
         (total if more is None else total + more).backward()
+    return first
+
+
+def largest(tensor: Any) -> float:
+    """The largest finite number in a tensor, at least 1."""
+    array = np.abs(copied(tensor)) if tensor is not None else np.zeros(0)
+    return float(np.max(array, initial=1.0, where=np.isfinite(array)))
 
 
 def weighted(results: Any) -> Any:
@@ -156,7 +170,7 @@ def sharing(arrays: list[np.ndarray]) -> list[int]:
     return [next((j for j, b in enumerate(arrays[:i]) if np.may_share_memory(a, b)), i) for i, a in enumerate(arrays)]
 
 
-def same(found: Any, expected: Any, exact: bool, rough: bool = False) -> str | None:
+def same(found: Any, expected: Any, exact: bool, rough: bool = False, scale: float = 1.0) -> str | None:
     """None, or what differs."""
     if not isinstance(expected, np.ndarray) or not isinstance(found, np.ndarray):
         agree = type(found) is type(expected) and (found == expected or (isinstance(found, float) and np.isclose(found, expected, rtol=RELATIVE[rough])))
@@ -169,7 +183,7 @@ def same(found: Any, expected: Any, exact: bool, rough: bool = False) -> str | N
         found, expected = found.astype(np.float64), expected.astype(np.float64)
         if not exact:
             # A float64 value may come from float32 ones, so one tolerance serves both.
-            tolerance = ABSOLUTE[rough] * float(np.max(np.abs(expected), initial=1.0, where=np.isfinite(expected)))
+            tolerance = ABSOLUTE[rough] * float(np.max(np.abs(expected), initial=scale, where=np.isfinite(expected)))
             agree = np.allclose(found, expected, rtol=RELATIVE[rough], atol=tolerance, equal_nan=True)
             return None if agree else f"differ:\n{found}\nagainst\n{expected}"
     agree = np.array_equal(found, expected, equal_nan=expected.dtype.kind == "f")
@@ -182,7 +196,7 @@ def compare(program: Program, found: list[Observed], expected: list[Observed]) -
         for label in dict.fromkeys([*other, *one]):
             if label not in one or label not in other:
                 return label, f"call {number}, {label}: seen in one way only"
-            difference = same(one[label].value, other[label].value, other[label].exact, program.rough)
+            difference = same(one[label].value, other[label].value, other[label].exact, program.rough, other[label].scale)
             if difference is not None:
                 return label, f"call {number}, {label}: {difference}"
     return None
