@@ -77,7 +77,8 @@ from segue.eager.switches import (
     set_default_device, set_default_tensor_type, set_float32_matmul_precision, set_flush_denormal, set_num_interop_threads, set_warn_always,
     strided, typename, use_deterministic_algorithms,
 )  # fmt: skip
-from segue.eager.tensor import Size, Tensor
+from segue.eager.shapes import Size
+from segue.eager.tensor import Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
 
 from . import (

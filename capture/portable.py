@@ -28,7 +28,7 @@ import numpy as np
 from ..eager.dtypes import device, dtype
 from ..eager.errors import Location
 from ..eager.ops.definition import OPS, OpDef
-from ..eager.tensor import Size
+from ..eager.shapes import Size
 from ..graph.compiled import Record
 from ..graph.ir import FakeValue, OutputSpec, SymbolSource, ViewStep
 from ..graph.partition import Saved

@@ -21,49 +21,12 @@ from .autograd.tape import CallbackNode, HookHandle, Part
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
 from .memory import Portable, Storage, stored
+from .shapes import SIZES, Size
 from .sizes import same_size
+from .viewing import replace_view, viewed
 
 _from_numpy_dtype = dtypes._FROM_NUMPY
 _ndarray = np.ndarray
-
-
-class Size(tuple):
-    """A shape: a tuple of sizes with PyTorch's `numel()`.
-
-    >>> Size((2, 3)).numel()
-    6
-    """
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        count = 1
-        for size in self:
-            count = count * size
-        return count
-
-    def __repr__(self) -> str:
-        return f"segue.Size([{', '.join(map(str, self))}])"
-
-    def __getitem__(self, index: Any) -> Any:
-        found = tuple.__getitem__(self, index)
-        return Size(found) if type(index) is slice else found
-
-    def __add__(self, other: Any) -> Size:  # type: ignore[override]
-        return Size(tuple.__add__(self, tuple(other)))
-
-
-class _Sizes(dict):
-    """The `Size` of each plain shape, made once; forgotten when there are many."""
-
-    def __missing__(self, shape: tuple) -> Size:
-        if len(self) >= 4096:
-            self.clear()
-        made = self[shape] = Size(shape)
-        return made
-
-
-_sizes = _Sizes()
 
 
 class Tensor(Attached, Portable):
@@ -128,7 +91,7 @@ class Tensor(Attached, Portable):
     @property
     def shape(self) -> Size:
         array = self._data
-        return _sizes[array.shape] if type(array) is _ndarray else Size(array.shape)
+        return SIZES[array.shape] if type(array) is _ndarray else Size(array.shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -418,9 +381,7 @@ class Tensor(Attached, Portable):
         new = value._edge if value._edge is not None else (value if value._requires_grad else None)
 
         def pull(g: Tensor) -> list[Tensor | None]:
-            part = g
-            for op, attributes in chain:
-                part = _viewed(part, op, attributes)
+            part = viewed(g, chain)
             return [None if old is None else replace_view(g, chain, engine.F[0].zeros_like(part)), None if new is None else part]
 
         base._edge = CallbackNode((old, new), pull, "ViewWriteBackward")
@@ -512,24 +473,6 @@ def fresh(array: Any, new: Callable = object.__new__) -> Tensor:
 
 
 FACTORY: list[Callable] = []  # `segue.tensor` and the legacy constructor, installed by eager.functional and eager.legacy
-
-
-def _viewed(x: Tensor, op: Any, attributes: tuple) -> Tensor:
-    """What a view step shows of `x`, whose layout need not be that of the tensor on which the view was made."""
-    return engine.F[0].reshape(x, *attributes) if op.name == "view" else op(x, *attributes)
-
-
-def replace_view(base: Tensor, chain: tuple, new: Tensor) -> Tensor:
-    """`base` with the part that `chain` views replaced by `new`, by the rows' inverses; where a row has none, by scattering indices."""
-    if not chain:
-        return new
-    (op, attributes), rest = chain[0], chain[1:]
-    if rest:
-        new = replace_view(_viewed(base, op, attributes), rest, new)
-    if op.inverse is not None:
-        from_namespace = engine.F[0]
-        return op.inverse(from_namespace, base, new, *attributes)
-    return engine.F[0].replace_by_index(base, op, attributes, new)
 
 
 def wrap(array: np.ndarray) -> Tensor:

@@ -20,7 +20,8 @@ from ..eager.autograd.mode import STATE
 from ..eager.dtypes import from_numpy_dtype
 from ..eager.errors import InplaceError, error
 from ..eager.ops.definition import OPS, Scalar, define
-from ..eager.tensor import Storage, Tensor, replace_view
+from ..eager.tensor import Storage, Tensor
+from ..eager.viewing import replace_view
 from .ir import FakeValue, Node, ViewStep
 from .symbolic import hint_of
 

@@ -24,7 +24,7 @@ MAY_IMPORT = {  # room -> the rooms it may import: eager <- graph <- {capture, i
     "tools": set(ROOMS),
 }
 EXTENSIONS = {"segue.capture._capture": "capture", "segue.inductor._launcher": "inductor", "segue.inductor._runtime": "inductor"}  # built from C
-FILE_LIMIT = 550  # "about 500 lines"
+FILE_LIMIT = 500
 FUNCTION_LIMIT = 66  # "about 60 lines"
 ALLOWED_LENGTH: dict[str, str] = {}  # "file" or "file:function" -> why it is longer than the limit
 NATIVE = ("*.c", "*.h", "*.cpp")

@@ -169,17 +169,11 @@ int array_span(PyObject *array, uintptr_t *low, uintptr_t *high)
     return 1;
 }
 
-int array_facts_hold(PyObject *array, const TensorFacts *facts)
+/* All but the dtype. */
+static inline int layout_holds(PyArrayObject *exact, const TensorFacts *facts)
 {
-    PyArrayObject *exact = (PyArrayObject *)array;
     if (PyArray_NDIM(exact) != facts->dimensions) {
         return 0;
-    }
-    if ((PyObject *)PyArray_DESCR(exact) != facts->dtype) {
-        int same = PyObject_RichCompareBool((PyObject *)PyArray_DESCR(exact), facts->dtype, Py_EQ);
-        if (same <= 0) {
-            return same < 0 ? swallow() : 0;
-        }
     }
     for (int i = 0; i < facts->dimensions; i++) {
         if (facts->sizes[i] >= 0 && facts->sizes[i] != PyArray_DIM(exact, i)) {
@@ -200,15 +194,27 @@ int array_facts_hold(PyObject *array, const TensorFacts *facts)
     return facts->writeable < 0 || facts->writeable == !!PyArray_ISWRITEABLE(exact);
 }
 
-/* Whether the facts hold of a tensor or an array that answers from its slots. 0: they do not, or Python has to be asked. */
-int tensor_plainly_holds(PyObject *value, const TensorFacts *facts)
+int array_facts_hold(PyObject *array, const TensorFacts *facts)
 {
-    if (Py_TYPE(value) != facts->type || facts->generic) {
+    PyArrayObject *exact = (PyArrayObject *)array;
+    if ((PyObject *)PyArray_DESCR(exact) != facts->dtype) {
+        int same = PyObject_RichCompareBool((PyObject *)PyArray_DESCR(exact), facts->dtype, Py_EQ);
+        if (same <= 0) {
+            return same < 0 ? swallow() : 0;
+        }
+    }
+    return layout_holds(exact, facts);
+}
+
+/* `slots` are those of the facts' type. */
+static inline int plainly_holds(PyObject *value, const TensorFacts *facts, const Py_ssize_t *slots)
+{
+    if (Py_TYPE(value) != facts->type) {
         return 0;
     }
-    const Py_ssize_t *slots = slots_of(facts->type);
     PyObject *array = PyArray_CheckExact(value) ? value : slot_at(value, slots[SLOT_DATA]);
-    if (array == NULL || !PyArray_CheckExact(array) || (PyObject *)PyArray_DESCR((PyArrayObject *)array) != facts->dtype || !array_facts_hold(array, facts)) {
+    if (array == NULL || !PyArray_CheckExact(array) || (PyObject *)PyArray_DESCR((PyArrayObject *)array) != facts->dtype ||
+        !layout_holds((PyArrayObject *)array, facts)) {
         return 0;
     }
     if (facts->requires_grad >= 0 &&
@@ -220,6 +226,39 @@ int tensor_plainly_holds(PyObject *value, const TensorFacts *facts)
     }
     PyObject *edge = slot_at(value, slots[SLOT_EDGE]), *hooks = slot_at(value, slots[SLOT_HOOKS]);
     return edge != NULL && (hooks == NULL || hooks == Py_None) && (edge == Py_None) == facts->leaf;
+}
+
+/* Whether the facts hold of a tensor or an array that answers from its slots. 0: they do not, or Python has to be asked. */
+int tensor_plainly_holds(PyObject *value, const TensorFacts *facts) { return !facts->generic && plainly_holds(value, facts, slots_of(facts->type)); }
+
+int plain_tensors_hold(const PlainTensor *tensors, Py_ssize_t count)
+{
+    PyTypeObject *type = NULL;
+    const Py_ssize_t *slots = NULL;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const TensorFacts *facts = tensors[i].facts;
+        if (facts->type != type) { /* a model's parameters are mostly of one */
+            type = facts->type;
+            slots = slots_of(type);
+        }
+        if (!plainly_holds(tensors[i].tensor, facts, slots)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int same_numbers(const Py_ssize_t *a, const Py_ssize_t *b, Py_ssize_t count)
+{
+    return a == NULL || b == NULL ? a == b : memcmp(a, b, (size_t)count * sizeof *a) == 0;
+}
+
+int same_facts(const TensorFacts *a, const TensorFacts *b)
+{
+    return a->type == b->type && a->array_type == b->array_type && a->dtype == b->dtype && a->dimensions == b->dimensions && a->ordered == b->ordered &&
+           a->itemsize == b->itemsize && a->requires_grad == b->requires_grad && a->leaf == b->leaf && a->writeable == b->writeable &&
+           a->generic == b->generic && same_numbers(a->sizes, b->sizes, a->dimensions) && same_numbers(a->strides, b->strides, a->dimensions) &&
+           same_numbers(a->order, b->order, a->ordered);
 }
 
 int arrays_ready(void)

@@ -201,94 +201,6 @@ TEST(test_tensor)
     return holds;
 }
 
-/* ---- partitions ------------------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    uintptr_t low, high;
-    int group;
-} Span;
-
-/* Sort the positions by address, starting from the order of the last time, which is nearly right; then number the components and compare. */
-static void number_groups(Check *check, Span *spans)
-{
-    int *order = check->order, count = check->count;
-    for (int i = 1; i < count; i++) {
-        int moving = order[i], k = i;
-        for (; k > 0 && spans[order[k - 1]].low > spans[moving].low; k--) {
-            order[k] = order[k - 1];
-        }
-        order[k] = moving;
-    }
-    uintptr_t end = 0;
-    int component = -1;
-    for (int i = 0; i < count; i++) {
-        Span *span = &spans[order[i]];
-        if (span->low == span->high) { /* empty: for itself */
-            span->group = -1;
-            continue;
-        }
-        if (component < 0 || span->low >= end) {
-            component++;
-            end = span->high;
-        } else if (span->high > end) {
-            end = span->high;
-        }
-        span->group = component;
-    }
-}
-
-static int groups_agree(Check *check, const Span *spans, int *names)
-{
-    int next = 0;
-    for (int i = 0; i < check->count; i++) {
-        names[i] = -1;
-    }
-    for (int i = 0; i < check->count; i++) {
-        int group = spans[i].group, name;
-        if (group < 0) {
-            name = next++;
-        } else {
-            name = names[group] < 0 ? (names[group] = next++) : names[group];
-        }
-        if (name != check->code[i]) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static int test_partition(Check *check, Walk *walk, int by_memory)
-{
-    Span *spans = PyMem_Malloc((size_t)(check->count + 1) * (sizeof(Span) + sizeof(int)));
-    int holds = 1;
-    if (spans == NULL) {
-        return 0;
-    }
-    for (int i = 0; holds > 0 && i < check->count; i++) {
-        PyObject *value, *array;
-        holds = walk_fetch(walk, check->nodes[i], &value);
-        if (holds > 0 && by_memory) {
-            holds = array_of(value, &array);
-            if (holds > 0) {
-                holds = array_span(array, &spans[i].low, &spans[i].high);
-                Py_DECREF(array);
-            }
-        } else if (holds > 0) {
-            spans[i].low = (uintptr_t)value;
-            spans[i].high = spans[i].low + 1;
-        }
-    }
-    if (holds > 0) {
-        number_groups(check, spans);
-        holds = groups_agree(check, spans, (int *)(spans + check->count));
-    }
-    PyMem_Free(spans);
-    return holds;
-}
-
-TEST(test_aliasing) { return test_partition(check, walk, 1); }
-TEST(test_same_objects) { return test_partition(check, walk, 0); }
-
 /* ---- predicates ------------------------------------------------------------------------------------------------------------- */
 
 int call_with_values(Check *check, Walk *walk, PyObject *function)
@@ -398,23 +310,6 @@ static int build_tensor(Check *check)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static int build_partition(Check *check)
-{
-    if (!PyTuple_Check(check->argument) || PyTuple_GET_SIZE(check->argument) != check->count) {
-        PyErr_SetString(PyExc_ValueError, "a partition has one group number for each source");
-        return -1;
-    }
-    check->order = PyMem_Calloc((size_t)check->count + 1, sizeof(int));
-    check->code = numbers(check->argument, 0, 1);
-    if (check->order == NULL || check->code == NULL) {
-        return -1;
-    }
-    for (int i = 0; i < check->count; i++) {
-        check->order[i] = i;
-    }
-    return 0;
-}
-
 static int build_flag(Check *check) /* the argument is a bool */
 {
     check->flag = PyObject_IsTrue(check->argument);
@@ -494,7 +389,7 @@ static const struct {
     {"tensor", test_tensor, build_tensor, settle_tensor},
     {"aliasing", test_aliasing, build_partition, NULL},
     {"same_objects", test_same_objects, build_partition, settle_known},
-    {"relation", NULL, build_relation, NULL} /* which chooses the test */,
+    {"relation", NULL, build_relation, NULL}, /* which chooses the test */
     {"predicate", test_predicate, build_nothing, NULL},
 };
 

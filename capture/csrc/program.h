@@ -14,7 +14,7 @@ typedef struct Memo Memo;
 /* One step of a path: a new reference to the value in *result. */
 typedef int (*Step)(const Node *node, PyObject *base, const FrameValues *values, PyObject **result);
 
-/* How the value of a node is known again without a step (memo.c). What it answers is a state of the node: 0 when it is not. */
+/* How the value of a node is known again without a step (witnesses.c). What it answers is a state of the node: 0 when it is not. */
 typedef int (*Recall)(Memo *memo, int node);
 
 struct Node {
@@ -46,6 +46,11 @@ typedef struct { /* of a TensorMatch */
 } TensorFacts;
 
 #define FREE_STRIDE PY_SSIZE_T_MIN
+
+typedef struct {
+    PyObject *tensor; /* borrowed */
+    const TensorFacts *facts;
+} PlainTensor;
 
 struct Check {
     Test test;
@@ -103,11 +108,17 @@ int read_dimension(PyObject *tensor, Py_ssize_t dim, int stride, Py_ssize_t *res
 int tensor_requires_grad(PyObject *tensor);                  /* 1, 0, 2 for no answer, -1 */
 int tensor_is_leaf(PyObject *tensor);                        /* the same */
 int tensor_plainly_holds(PyObject *value, const TensorFacts *facts);
+int plain_tensors_hold(const PlainTensor *tensors, Py_ssize_t count); /* whether that holds of all */
+int same_facts(const TensorFacts *a, const TensorFacts *b);
 
 /* checks.c */
 int check_build(Check *check, PyObject *kind); /* with argument, guard and nodes in place; -1 with an error */
 void check_free(Check *check);
 int call_with_values(Check *check, Walk *walk, PyObject *function); /* whether function(*values) is true */
+
+/* partition.c */
+int build_partition(Check *check);
+int test_aliasing(Check *check, Walk *walk), test_same_objects(Check *check, Walk *walk);
 
 /* relation.c */
 int build_relation(Check *check);
@@ -128,6 +139,8 @@ void memo_learn(Memo *memo, Walk *walk, int stood);           /* behind a whole 
 int memo_test(Memo *memo, Walk *walk, Py_ssize_t *failed);    /* the checks that a trusted memo, which stands, does not answer */
 void memo_release(Memo *memo, Walk *walk);                    /* what that fetched */
 PyObject *memo_figures(const Memo *memo);                     /* None while it is not trusted */
+
+/* witnesses.c */
 int recall_constant(Memo *memo, int node), recall_fetched(Memo *memo, int node), recall_local(Memo *memo, int node);
 int recall_global(Memo *memo, int node), recall_builtin(Memo *memo, int node), recall_item(Memo *memo, int node);
 int recall_dict_value(Memo *memo, int node), recall_dict_key(Memo *memo, int node), recall_instance_dict(Memo *memo, int node);

@@ -17,7 +17,8 @@ from ...eager import dtypes, errors
 from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.nn.module import Module
-from ...eager.tensor import LAZY, Size, Tensor
+from ...eager.shapes import Size
+from ...eager.tensor import LAZY, Tensor
 from ...graph.trace import Tracer, is_released
 from .. import guards, sources
 from ..bytecode import Body

@@ -18,7 +18,8 @@ from ...eager.config import config
 from ...eager.optim.lr_scheduler import LRScheduler, is_plain
 from ...eager.tensor import Tensor
 from ..sources import MISSING
-from .builtins import BUILTINS, CONSTRUCTORS, FUNCTIONS, METHODS
+from .builtins import BUILTINS, FUNCTIONS, METHODS
+from .constructors import CONSTRUCTORS
 from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value

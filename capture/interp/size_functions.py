@@ -12,7 +12,8 @@ from typing import Any
 
 from ...eager.ops.definition import OPS
 from ...graph.symbolic import SymInt, sym_min
-from .builtins import BUILTINS, CONSTRUCTORS
+from .builtins import BUILTINS
+from .constructors import CONSTRUCTORS
 from .sizes import is_whole, number_of, size_float
 from .values.base import Value
 from .values.constants import Constant, SymIntValue

@@ -17,7 +17,8 @@ from typing import Any
 from ...eager.autograd import mode
 from ...eager.autograd.engine import AfterAccumulation
 from ...eager.errors import SegueError
-from ...eager.tensor import Size, Tensor
+from ...eager.shapes import Size
+from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt
 from .. import guards, sources
 from .._capture import Compiled, Disabled

@@ -2,6 +2,7 @@
 
 from . import constraint_registry, constraints, kl, transforms, utils
 from .categorical import Categorical, Multinomial, OneHotCategorical, OneHotCategoricalStraightThrough
+from .composed_transforms import CatTransform, ComposeTransform, IndependentTransform, StackTransform, identity_transform
 from .composite import Independent, MixtureSameFamily
 from .constraint_registry import biject_to, transform_to
 from .continuous import Cauchy, ContinuousBernoulli, Laplace, Normal, Uniform, VonMises
@@ -12,13 +13,11 @@ from .kl import kl_divergence, register_kl
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal
 from .relaxed import ExpRelaxedCategorical, LogitRelaxedBernoulli, RelaxedBernoulli, RelaxedOneHotCategorical
 from .shaped_transforms import (
-    CatTransform,
     CorrCholeskyTransform,
     LowerCholeskyTransform,
     PositiveDefiniteTransform,
     ReshapeTransform,
     SoftmaxTransform,
-    StackTransform,
     StickBreakingTransform,
 )  # fmt: skip
 from .transformed import (
@@ -36,16 +35,13 @@ from .transformed import (
 from .transforms import (
     AbsTransform,
     AffineTransform,
-    ComposeTransform,
     CumulativeDistributionTransform,
     ExpTransform,
-    IndependentTransform,
     PowerTransform,
     SigmoidTransform,
     SoftplusTransform,
     TanhTransform,
     Transform,
-    identity_transform,
 )  # fmt: skip
 
 __all__ = [

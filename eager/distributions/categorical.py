@@ -13,7 +13,8 @@ from .. import functional as F
 from ..autograd.mode import no_grad
 from ..dtypes import finfo, int64
 from ..functional.layers import one_hot
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution
 from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs, probs_to_logits

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import functional as F
 from ..autograd.mode import no_grad
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
 from .categorical import Categorical
 from .distribution import Distribution

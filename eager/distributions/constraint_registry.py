@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import composed_transforms as composed
 from . import constraints, transforms
 from . import shaped_transforms as shaped
 from .constraints import Constraint
@@ -58,19 +59,19 @@ def _both(*kinds: type) -> Callable[[Callable], Callable]:
 
 @_both(constraints._Real)
 def _real(constraint: Any) -> Transform:
-    return transforms.identity_transform
+    return composed.identity_transform
 
 
 @_both(constraints._GreaterThan, constraints._GreaterThanEq)
 def _above(constraint: Any) -> Transform:
     bound = constraint.lower_bound
     exp = transforms.ExpTransform()
-    return exp if isinstance(bound, (int, float)) and bound == 0 else transforms.ComposeTransform([exp, transforms.AffineTransform(bound, 1)])
+    return exp if isinstance(bound, (int, float)) and bound == 0 else composed.ComposeTransform([exp, transforms.AffineTransform(bound, 1)])
 
 
 @_both(constraints._LessThan)
 def _below(constraint: Any) -> Transform:
-    return transforms.ComposeTransform([transforms.ExpTransform(), transforms.AffineTransform(constraint.upper_bound, -1)])
+    return composed.ComposeTransform([transforms.ExpTransform(), transforms.AffineTransform(constraint.upper_bound, -1)])
 
 
 @_both(constraints._Interval)
@@ -79,7 +80,7 @@ def _between(constraint: Any) -> Transform:
     sigmoid = transforms.SigmoidTransform()
     if isinstance(low, (int, float)) and low == 0 and isinstance(high, (int, float)) and high == 1:
         return sigmoid
-    return transforms.ComposeTransform([sigmoid, transforms.AffineTransform(low, high - low)])
+    return composed.ComposeTransform([sigmoid, transforms.AffineTransform(low, high - low)])
 
 
 @_both(constraints._CorrCholesky)
@@ -100,10 +101,10 @@ def _nested(registry: ConstraintRegistry) -> None:
     """Constraints made of others."""
     registry.register(
         constraints._IndependentConstraint,
-        lambda c: transforms.IndependentTransform(registry(c.base_constraint), c.reinterpreted_batch_ndims),
+        lambda c: composed.IndependentTransform(registry(c.base_constraint), c.reinterpreted_batch_ndims),
     )
-    registry.register(constraints._Cat, lambda c: shaped.CatTransform([registry(each) for each in c.cseq], c.dim, c.lengths))
-    registry.register(constraints._Stack, lambda c: shaped.StackTransform([registry(each) for each in c.cseq], c.dim))
+    registry.register(constraints._Cat, lambda c: composed.CatTransform([registry(each) for each in c.cseq], c.dim, c.lengths))
+    registry.register(constraints._Stack, lambda c: composed.StackTransform([registry(each) for each in c.cseq], c.dim))
 
 
 _nested(biject_to)

@@ -15,7 +15,8 @@ from .. import functional as F
 from ..autograd.mode import no_grad
 from ..functional.activation import logsigmoid
 from ..functional.draws import _standard_gamma, binomial, poisson
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
 from .continuous import uniform_in
 from .distribution import Distribution, ExponentialFamily

@@ -11,7 +11,8 @@ from typing import Any
 from .. import functional as F
 from ..autograd.engine import grad
 from ..autograd.mode import enable_grad, no_grad
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
 from .utils import lazy_property
 

@@ -1,4 +1,4 @@
-"""Transforms of vectors and matrices: reshaping, softmax, stick breaking, Cholesky factors, and several transforms side by side.
+"""Transforms of vectors and matrices: reshaping, softmax, stick breaking, Cholesky factors.
 
 In come tensors, out go tensors. The one idea: what a constraint asks of a whole vector or matrix is reached from plain numbers, which is what optimisers
 and samplers move in.
@@ -7,7 +7,6 @@ and samplers move in.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from .. import functional as F
@@ -15,7 +14,8 @@ from ..dtypes import finfo
 from ..functional import linalg
 from ..functional.activation import softplus
 from ..functional.padding import pad
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
 from .transforms import Parameterless, Transform
 from .utils import tril_matrix_to_vec, vec_to_tril_matrix
@@ -195,105 +195,3 @@ class CorrCholeskyTransform(Parameterless):
         if shape[-2] != shape[-1]:
             raise ValueError("Input is not square")
         return Size((*shape[:-2], shape[-1] * (shape[-1] - 1) // 2))
-
-
-class _Several(Transform):
-    """Transforms side by side along one dimension."""
-
-    def __init__(self, tseq: Sequence[Transform], dim: int = 0, cache_size: int = 0) -> None:
-        if not all(isinstance(t, Transform) for t in tseq):
-            raise TypeError("a sequence of Transforms is expected")
-        super().__init__(cache_size)
-        self.transforms = [t.with_cache(cache_size) if cache_size else t for t in tseq]
-        self.dim = dim
-
-    @property
-    def bijective(self) -> bool:  # type: ignore[override]
-        return all(t.bijective for t in self.transforms)
-
-    def _parts(self, x: Tensor) -> list[Tensor]:
-        raise NotImplementedError
-
-    def _joined(self, parts: list[Tensor]) -> Tensor:
-        raise NotImplementedError
-
-    def _call(self, x: Tensor) -> Tensor:
-        return self._joined([t(part) for t, part in zip(self.transforms, self._parts(x))])
-
-    def _inverse(self, y: Tensor) -> Tensor:
-        return self._joined([t.inv(part) for t, part in zip(self.transforms, self._parts(y))])
-
-
-class CatTransform(_Several):
-    """Transforms of pieces of a dimension, of the given lengths, joined again."""
-
-    def __init__(self, tseq: Sequence[Transform], dim: int = 0, lengths: Sequence[int] | None = None, cache_size: int = 0) -> None:
-        super().__init__(tseq, dim, cache_size)
-        self.lengths = list(lengths) if lengths is not None else [1] * len(self.transforms)
-        if len(self.lengths) != len(self.transforms):
-            raise ValueError(f"{len(self.transforms)} transforms have {len(self.lengths)} lengths")
-
-    @property
-    def length(self) -> int:
-        """The size of the dimension."""
-        return sum(self.lengths)
-
-    @property
-    def event_dim(self) -> int:
-        return max(t.event_dim for t in self.transforms)
-
-    @constraints.dependent_property
-    def domain(self) -> Any:  # type: ignore[override]
-        return constraints.cat([t.domain for t in self.transforms], self.dim, self.lengths)
-
-    @constraints.dependent_property
-    def codomain(self) -> Any:  # type: ignore[override]
-        return constraints.cat([t.codomain for t in self.transforms], self.dim, self.lengths)
-
-    def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else CatTransform(self.transforms, self.dim, self.lengths, cache_size)
-
-    def _parts(self, x: Tensor) -> list[Tensor]:
-        if x.shape[self.dim] != self.length:
-            raise ValueError(f"dimension {self.dim} has size {x.shape[self.dim]}, not the {self.length} of the transforms")
-        return list(F.split(x, self.lengths, self.dim))
-
-    def _joined(self, parts: list[Tensor]) -> Tensor:
-        return F.cat(parts, self.dim)
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        found = []
-        for transform, before, after in zip(self.transforms, self._parts(x), self._parts(y)):
-            part = transform.log_abs_det_jacobian(before, after)
-            extra = self.event_dim - transform.event_dim
-            found.append(F.sum(part, tuple(range(-extra, 0))) if extra else part)
-        dim = self.dim - x.ndim if self.dim >= 0 else self.dim
-        if dim + self.event_dim < 0:
-            return F.cat(found, dim + self.event_dim)
-        return sum(found[1:], start=found[0])
-
-
-class StackTransform(_Several):
-    """One transform for each place of a dimension."""
-
-    @constraints.dependent_property
-    def domain(self) -> Any:  # type: ignore[override]
-        return constraints.stack([t.domain for t in self.transforms], self.dim)
-
-    @constraints.dependent_property
-    def codomain(self) -> Any:  # type: ignore[override]
-        return constraints.stack([t.codomain for t in self.transforms], self.dim)
-
-    def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else StackTransform(self.transforms, self.dim, cache_size)
-
-    def _parts(self, x: Tensor) -> list[Tensor]:
-        if x.shape[self.dim] != len(self.transforms):
-            raise ValueError(f"dimension {self.dim} has size {x.shape[self.dim]}, but there are {len(self.transforms)} transforms")
-        return [F.select(x, self.dim, i) for i in range(len(self.transforms))]
-
-    def _joined(self, parts: list[Tensor]) -> Tensor:
-        return F.stack(parts, self.dim)
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return F.stack([t.log_abs_det_jacobian(a, b) for t, a, b in zip(self.transforms, self._parts(x), self._parts(y))], self.dim)

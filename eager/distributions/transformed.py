@@ -13,14 +13,16 @@ from typing import Any
 from .. import functional as F
 from ..autograd.mode import no_grad
 from ..dtypes import finfo
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from . import constraints
+from .composed_transforms import ComposeTransform
 from .composite import Independent
 from .continuous import Cauchy, Normal, Uniform
 from .distribution import Distribution
 from .gamma import Exponential, Gamma
 from .shaped_transforms import StickBreakingTransform
-from .transforms import AbsTransform, AffineTransform, ComposeTransform, ExpTransform, PowerTransform, Transform
+from .transforms import AbsTransform, AffineTransform, ExpTransform, PowerTransform, Transform
 from .utils import broadcast_all, euler_constant, sum_rightmost
 
 

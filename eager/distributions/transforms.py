@@ -1,13 +1,12 @@
 """Transforms: invertible maps with the logarithm of the absolute determinant of their derivative.
 
-In come tensors, out go tensors. The one idea: a transform knows forward, inverse and log |det|; everything made of transforms (compositions, inverses,
-several side by side) adds up the logarithms of its parts.
+In come tensors, out go tensors. The one idea: a transform knows forward, inverse and log |det|, and its inverse is the same three read backwards. Here
+are the base class and the transforms of single numbers.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from .. import functional as F
@@ -368,139 +367,3 @@ class CumulativeDistributionTransform(Transform):
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
         return self.distribution.log_prob(x)
-
-
-class ComposeTransform(Transform):
-    """Transforms one after the other, the first first."""
-
-    def __init__(self, parts: Sequence[Transform], cache_size: int = 0) -> None:
-        super().__init__(cache_size)
-        self.parts = [part.with_cache(cache_size) for part in parts] if cache_size else list(parts)
-
-    @constraints.dependent_property
-    def domain(self) -> Any:  # type: ignore[override]
-        if not self.parts:
-            return constraints.real
-        found, dim = self.parts[0].domain, self.parts[-1].codomain.event_dim
-        for part in reversed(self.parts):
-            dim = max(dim + part.domain.event_dim - part.codomain.event_dim, part.domain.event_dim)
-        return constraints.independent(found, dim - found.event_dim) if dim > found.event_dim else found
-
-    @constraints.dependent_property
-    def codomain(self) -> Any:  # type: ignore[override]
-        if not self.parts:
-            return constraints.real
-        found, dim = self.parts[-1].codomain, self.parts[0].domain.event_dim
-        for part in self.parts:
-            dim = max(dim + part.codomain.event_dim - part.domain.event_dim, part.codomain.event_dim)
-        return constraints.independent(found, dim - found.event_dim) if dim > found.event_dim else found
-
-    @property
-    def bijective(self) -> bool:  # type: ignore[override]
-        return all(part.bijective for part in self.parts)
-
-    @property
-    def sign(self) -> Any:
-        return math.prod((part.sign for part in self.parts), start=1)
-
-    @property
-    def inv(self) -> Any:
-        return ComposeTransform([part.inv for part in reversed(self.parts)])
-
-    def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else ComposeTransform(self.parts, cache_size)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ComposeTransform) and self.parts == other.parts
-
-    __hash__ = Transform.__hash__
-
-    def __call__(self, x: Tensor) -> Tensor:
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def _inv_call(self, y: Tensor) -> Tensor:
-        for part in reversed(self.parts):
-            y = part.inv(y)
-        return y
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        if not self.parts:
-            return F.zeros_like(x)
-        values = [x]
-        for part in self.parts[:-1]:
-            values.append(part(values[-1]))
-        values.append(y)
-        found: Any = 0
-        dim = self.domain.event_dim
-        for part, before, after in zip(self.parts, values, values[1:]):
-            found = found + sum_rightmost(part.log_abs_det_jacobian(before, after), dim - part.domain.event_dim)
-            dim += part.codomain.event_dim - part.domain.event_dim
-        return found
-
-    def forward_shape(self, shape: Any) -> Any:
-        for part in self.parts:
-            shape = part.forward_shape(shape)
-        return shape
-
-    def inverse_shape(self, shape: Any) -> Any:
-        for part in reversed(self.parts):
-            shape = part.inverse_shape(shape)
-        return shape
-
-    def __repr__(self) -> str:
-        return f"ComposeTransform([{', '.join(map(repr, self.parts))}])"
-
-
-class IndependentTransform(Transform):
-    """A transform whose last `reinterpreted_batch_ndims` further dimensions belong to one value."""
-
-    def __init__(self, base_transform: Transform, reinterpreted_batch_ndims: int, cache_size: int = 0) -> None:
-        super().__init__(cache_size)
-        self.base_transform = base_transform.with_cache(cache_size)
-        self.reinterpreted_batch_ndims = reinterpreted_batch_ndims
-
-    def with_cache(self, cache_size: int = 1) -> Any:
-        return self if self._cache_size == cache_size else IndependentTransform(self.base_transform, self.reinterpreted_batch_ndims, cache_size)
-
-    @constraints.dependent_property(is_discrete=False)
-    def domain(self) -> Any:  # type: ignore[override]
-        return constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
-
-    @constraints.dependent_property(is_discrete=False)
-    def codomain(self) -> Any:  # type: ignore[override]
-        return constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
-
-    @property
-    def bijective(self) -> bool:  # type: ignore[override]
-        return self.base_transform.bijective
-
-    @property
-    def sign(self) -> Any:
-        return self.base_transform.sign
-
-    def _call(self, x: Tensor) -> Tensor:
-        if x.ndim < self.domain.event_dim:
-            raise ValueError("Too few dimensions on input")
-        return self.base_transform(x)
-
-    def _inverse(self, y: Tensor) -> Tensor:
-        if y.ndim < self.codomain.event_dim:
-            raise ValueError("Too few dimensions on input")
-        return self.base_transform.inv(y)
-
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return sum_rightmost(self.base_transform.log_abs_det_jacobian(x, y), self.reinterpreted_batch_ndims)
-
-    def forward_shape(self, shape: Any) -> Any:
-        return self.base_transform.forward_shape(shape)
-
-    def inverse_shape(self, shape: Any) -> Any:
-        return self.base_transform.inverse_shape(shape)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.base_transform!r}, {self.reinterpreted_batch_ndims})"
-
-
-identity_transform = ComposeTransform([])

@@ -1,7 +1,7 @@
 """Hooks of modules: functions called around `forward`, around the backward, and handles that remove them.
 
-In comes a module and its arguments; out goes what `forward` makes of them, with all hooks called. The one idea: every kind of hook is a dict with running numbers as keys, a module's own or,
-in `EVERYWHERE`, for all modules; so removing one never disturbs another, and a call without hooks costs one look.
+In comes a module and its arguments; out goes what `forward` makes of them, with all hooks called. The one idea: every kind of hook is a dict with running numbers as keys, so that removing one
+never disturbs another; and whoever has hooks, a module, an optimizer or `EVERYWHERE` (for all modules), keeps the kinds it has in one dict, so that a call without hooks costs one look.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from ..tensor import Tensor
 
 Entries = dict[int, tuple]  # number -> (function, *flags)
 _number = itertools.count()
-KINDS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-EVERYWHERE: dict[str, Entries] = {}  # kind -> hooks of all modules; a kind without hooks is not there
+Hooks = dict[str, Entries]  # by kind; a kind without hooks is not there
+EVERYWHERE: Hooks = {}  # of all modules
 
 
 class RemovableHandle:
     """What registering a hook returns: `remove()` it, or use the handle in a `with` block."""
 
-    def __init__(self, entries: Entries, key: int | None = None) -> None:
-        self._entries = entries
-        self.id = next(_number) if key is None else key
+    def __init__(self, hooks: Hooks, kind: str, key: int) -> None:
+        self._hooks, self._kind, self.id = hooks, kind, key
 
     def remove(self) -> None:
         """Remove the hook; the second time does nothing."""
-        self._entries.pop(self.id, None)
-        for kind in [kind for kind, hooks in EVERYWHERE.items() if not hooks]:
-            del EVERYWHERE[kind]
+        entries = self._hooks.get(self._kind)
+        if entries is not None and entries.pop(self.id, None) is not None and not entries:
+            del self._hooks[self._kind]
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -39,22 +38,40 @@ class RemovableHandle:
         self.remove()
 
 
-def add_hook(entries: Entries, hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
-    """Add (hook, *flags) at the end, or with `prepend` at the front. Raises TypeError for what cannot be called."""
+def add_hook(hooks: Hooks, kind: str, hook: Any, prepend: bool = False, *flags: Any) -> RemovableHandle:
+    """Add (hook, *flags) at the end of its kind, or with `prepend` at the front. Raises TypeError for what cannot be called."""
     if not callable(hook):
         raise TypeError(f"a hook is a callable, not {type(hook).__name__}")
-    key = next(_number)
+    entries, key = hooks.setdefault(kind, {}), next(_number)
     after = dict(entries) if prepend else {}
     if prepend:
         entries.clear()
     entries[key] = (hook, *flags)
     entries.update(after)
-    return RemovableHandle(entries, key)
+    return RemovableHandle(hooks, kind, key)
+
+
+def hooks_of(hooks: Hooks, kind: str) -> list[tuple]:
+    """The hooks of a kind, each with its flags, as they are called now: a hook may remove itself."""
+    return list(hooks[kind].values()) if kind in hooks else []
+
+
+class KindOfHooks:
+    """The hooks of one kind as an attribute of a module, under PyTorch's name: a dict, which code that knows the name may change."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.kind = name
+
+    def __get__(self, module: Any, owner: type) -> Any:
+        return self if module is None else module.__dict__["_call_hooks"].setdefault(self.kind, {})
+
+    def __set__(self, module: Any, entries: Entries) -> None:
+        module.__dict__["_call_hooks"][self.kind] = entries
 
 
 def _all(module: Any, kind: str) -> list[tuple]:
     """The hooks of a kind that concern a module: those of all modules first."""
-    return [*EVERYWHERE.get(kind, {}).values(), *module.__dict__[kind].values()]
+    return [*hooks_of(EVERYWHERE, kind), *hooks_of(module.__dict__["_call_hooks"], kind)]
 
 
 def call_with_hooks(module: Any, args: tuple, kwargs: dict) -> Any:
@@ -168,8 +185,7 @@ class _Watched(Function):
 
 
 def _everywhere(kind: str, hook: Callable, *flags: Any) -> RemovableHandle:
-    handle = add_hook(EVERYWHERE.setdefault(kind, {}), hook, False, *flags)
-    return handle
+    return add_hook(EVERYWHERE, kind, hook, False, *flags)
 
 
 def register_module_forward_pre_hook(hook: Callable) -> RemovableHandle:

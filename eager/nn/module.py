@@ -14,7 +14,7 @@ from ..autograd.mode import no_grad
 from ..dtypes import as_dtype, bfloat16, device, dtype, float16, float32, float64
 from ..functional.creation import empty_like
 from ..tensor import Tensor
-from .hooks import EVERYWHERE, KINDS, RemovableHandle, add_hook, call_with_hooks
+from .hooks import EVERYWHERE, Hooks, KindOfHooks, RemovableHandle, add_hook, call_with_hooks
 from .parameter import Buffer, Parameter
 from .state import Stateful
 
@@ -49,7 +49,9 @@ class Module(Stateful):
 
     training: bool
     forward: Callable[..., Any]
+    _call_hooks: Hooks
     _compiled_call: Callable[..., Any] | None = None
+    _forward_pre_hooks, _forward_hooks, _backward_pre_hooks, _backward_hooks = KindOfHooks(), KindOfHooks(), KindOfHooks(), KindOfHooks()
 
     def __init__(self) -> None:
         state = self.__dict__
@@ -58,8 +60,7 @@ class Module(Stateful):
         state["_buffers"] = {}
         state["_modules"] = {}
         state["_non_persistent"] = set()
-        for kind in KINDS:
-            state[kind] = {}
+        state["_call_hooks"] = {}
         state["_state_hooks"] = {}
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[no-redef]
@@ -75,7 +76,7 @@ class Module(Stateful):
         return self._call(*args, **kwargs)
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
-        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks or EVERYWHERE:
+        if self._call_hooks or EVERYWHERE:
             return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -84,7 +85,7 @@ class Module(Stateful):
 
         With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both.
         """
-        return add_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return add_hook(self._call_hooks, "_forward_pre_hooks", hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
@@ -93,15 +94,15 @@ class Module(Stateful):
 
         With `with_kwargs` it is `hook(module, args, kwargs, result)`; with `always_call` it runs, on None, even when something raised.
         """
-        return add_hook(self._forward_hooks, hook, prepend, with_kwargs, always_call)
+        return add_hook(self._call_hooks, "_forward_hooks", hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_output)` when the gradients of the results are there; what it returns, unless None, replaces them."""
-        return add_hook(self._backward_pre_hooks, hook, prepend)
+        return add_hook(self._call_hooks, "_backward_pre_hooks", hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are there; it may return other ones."""
-        return add_hook(self._backward_hooks, hook, prepend)
+        return add_hook(self._call_hooks, "_backward_hooks", hook, prepend)
 
     register_backward_hook = register_full_backward_hook
 
@@ -429,8 +430,8 @@ class Module(Stateful):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for kind in (*KINDS, "_state_hooks"):
-            self.__dict__.setdefault(kind, {})
+        for hooks in ("_call_hooks", "_state_hooks"):
+            self.__dict__.setdefault(hooks, {})
 
     # -------------------------------------------------------------------------------------------------------- printing
 

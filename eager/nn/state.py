@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..autograd.mode import no_grad
 from ..tensor import Tensor
-from .hooks import RemovableHandle, add_hook
+from .hooks import Hooks, RemovableHandle, add_hook, hooks_of
 from .parameter import Parameter
 
 EXTRA = "_extra_state"
@@ -42,16 +42,16 @@ class Stateful:
     _buffers: dict
     _modules: dict
     _non_persistent: set
-    _state_hooks: dict[str, dict[int, Any]]
+    _state_hooks: Hooks
 
     # ------------------------------------------------------------------------------------------------------------ hooks
 
     def _add_state_hook(self, kind: str, hook: Callable) -> RemovableHandle:
-        return add_hook(self._state_hooks.setdefault(kind, {}), hook)
+        return add_hook(self._state_hooks, kind, hook)
 
     def _run_state_hooks(self, kind: str, *args: Any) -> Any:
         result = None
-        for (hook,) in list(self._state_hooks.get(kind, {}).values()):
+        for (hook,) in hooks_of(self._state_hooks, kind):
             result = hook(*args)
         return result
 

@@ -16,12 +16,11 @@ from typing import Any
 from ..autograd.mode import enable_grad, no_grad
 from ..dtypes import float64
 from ..functional.creation import tensor as make_tensor
-from ..nn.hooks import Entries, RemovableHandle, add_hook
+from ..nn.hooks import Hooks, RemovableHandle, add_hook, hooks_of
 from ..tensor import Tensor
 from .kernels import Kernel, updated_at_once
 
 Group = dict[str, Any]
-HOOKS = ("step_pre", "step_post", "state_dict_pre", "state_dict_post", "load_state_dict_pre", "load_state_dict_post")
 
 
 def capture_time(function: Callable) -> Callable:
@@ -68,7 +67,7 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes an iterable of tensors or dicts, not one Tensor; write [parameter]")
         self.defaults = defaults
-        self._hooks: dict[str, Entries] = {kind: {} for kind in HOOKS}
+        self._hooks: Hooks = {}
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         self._entries: list[list[tuple[Tensor, dict[str, Any]]]] = []
@@ -118,7 +117,7 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step with the gradients of now; parameters without one stay. Returns what `closure` (which may compute the loss anew) returns."""
-        for hook, _ in self._hooks["step_pre"].values():
+        for hook, _ in hooks_of(self._hooks, "step_pre"):
             changed = hook(self, (closure,), {})
             if changed is not None:
                 (closure,) = changed[0]
@@ -133,7 +132,7 @@ class Optimizer:
                     gradient = parameter.grad
                     if gradient is not None and not updated_at_once(self.kernel, parameter, gradient, state, group):
                         self.update(parameter, -gradient if group.get("maximize") else gradient, state, group)
-        for hook, _ in self._hooks["step_post"].values():
+        for hook, _ in hooks_of(self._hooks, "step_post"):
             hook(self, (closure,), {})
         return loss
 
@@ -166,7 +165,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": number -> state, "param_groups": groups with numbers in place of parameters}, PyTorch's format; tensors are shared."""
-        for hook, _ in self._hooks["state_dict_pre"].values():
+        for hook, _ in hooks_of(self._hooks, "state_dict_pre"):
             hook(self)
         numbers: dict[int, int] = {}
         groups = []
@@ -176,13 +175,13 @@ class Optimizer:
             groups.append({**group, "params": [numbers[id(parameter)] for parameter in group["params"]]})
         state = {numbers[id(parameter)]: dict(of) for parameter, of in self.state.items() if of}
         found: dict[str, Any] = {"state": state, "param_groups": groups}
-        for hook, _ in self._hooks["state_dict_post"].values():
+        for hook, _ in hooks_of(self._hooks, "state_dict_post"):
             found = hook(self, found) or found
         return found
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over settings and (copies of) state, cast to each parameter's dtype. Raises ValueError when the groups do not match."""
-        for hook, _ in self._hooks["load_state_dict_pre"].values():
+        for hook, _ in hooks_of(self._hooks, "load_state_dict_pre"):
             state_dict = hook(self, state_dict) or state_dict
         saved = state_dict["param_groups"]
         lengths, saved_lengths = [len(group["params"]) for group in self.param_groups], [len(group["params"]) for group in saved]
@@ -196,38 +195,38 @@ class Optimizer:
                     self.state[parameter] = {name: _like_parameter(name, value, parameter) for name, value in of.items()}
             group.update({name: copy.deepcopy(value) for name, value in saved_group.items() if name != "params"})
         self._entries = []
-        for hook, _ in self._hooks["load_state_dict_post"].values():
+        for hook, _ in hooks_of(self._hooks, "load_state_dict_post"):
             hook(self)
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return (args, kwargs) that take the place of the step's."""
-        return add_hook(self._hooks["step_pre"], hook, False, False)
+        return add_hook(self._hooks, "step_pre", hook, False, False)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return add_hook(self._hooks["step_post"], hook, False, False)
+        return add_hook(self._hooks, "step_post", hook, False, False)
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` before `state_dict()` reads anything."""
-        return add_hook(self._hooks["state_dict_pre"], hook, prepend, False)
+        return add_hook(self._hooks, "state_dict_pre", hook, prepend, False)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before `state_dict()` returns; what it returns (if anything) is returned instead."""
-        return add_hook(self._hooks["state_dict_post"], hook, prepend, False)
+        return add_hook(self._hooks, "state_dict_post", hook, prepend, False)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` before loading; what it returns (if anything) is loaded instead."""
-        return add_hook(self._hooks["load_state_dict_pre"], hook, prepend, False)
+        return add_hook(self._hooks, "load_state_dict_pre", hook, prepend, False)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` after loading."""
-        return add_hook(self._hooks["load_state_dict_post"], hook, prepend, False)
+        return add_hook(self._hooks, "load_state_dict_post", hook, prepend, False)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_entries": [], "_hooks": {kind: {} for kind in HOOKS}}
+        return {**self.__dict__, "_entries": [], "_hooks": {}}
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

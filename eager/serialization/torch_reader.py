@@ -19,8 +19,9 @@ from ..dtypes import _NAMES, dtype
 from ..errors import CheckpointError, UnsafeCheckpointError
 from ..functional.complex_numbers import conj
 from ..nn.parameter import Buffer, Parameter
+from ..shapes import Size
 from ..switches import strided
-from ..tensor import Size, Tensor
+from ..tensor import Tensor
 from . import safe
 from .archive import Archive
 from .files import Source

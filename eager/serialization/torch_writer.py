@@ -16,7 +16,8 @@ from ..dtypes import device, dtype
 from ..errors import error
 from ..memory import whole
 from ..nn.parameter import Buffer, Parameter
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from .archive import ArchiveWriter
 from .storages import Saved
 from .torch_reader import STORAGES

@@ -26,7 +26,8 @@ from ..dtypes import device, dtype
 from ..errors import CheckpointError, UnsafeCheckpointError, error
 from ..memory import whole
 from ..nn.parameter import Buffer, Parameter
-from ..tensor import Size, Tensor
+from ..shapes import Size
+from ..tensor import Tensor
 from .archive import Archive, ArchiveWriter
 from .storages import Loaded, Placement, Saved, device_named, dtype_named, meta
 

@@ -67,7 +67,7 @@ def test_an_unchanged_module_has_its_tensors_tested_and_hardly_more():
         made(segue.rand(2, 4))
     (entry,) = [entry for code in made.cache.codes() for entry in made.cache.entries(code)]
     few, remembered = count_tests(lambda: made(segue.rand(2, 4)))
-    assert few <= 150 + 6 and few + remembered == len(entry.guards) > 1000
+    assert few <= 150 + 6 and few + remembered == len(entry.guards) > 600
     assert entry.program.memo["tensors"] == 150
 
 

@@ -1,0 +1,206 @@
+"""What builtin types make when they are called, over Values.
+
+CONSTRUCTORS: type -> function(attempt, type, arguments, keywords), which makes the Value that stands for the new object. The one idea: what is made during capture exists only there, and is built by
+the compiled code if somebody still wants it.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import operator
+import types
+from collections.abc import Callable
+from typing import Any
+
+from .outcome import Break
+from .values.base import Value
+from .values.constants import NONE, Constant, SymIntValue, constant, index_of
+from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
+from .values.floats import FloatValue, ResultValue
+from .values.functions import CellValue, MethodValue, PartialValue
+from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, make_reversed
+from .values.mappings import DictValue, SetValue
+from .values.objects import ObjectValue, SuperValue
+from .values.tensors import TensorValue
+
+CONSTRUCTORS: dict[type, Callable] = {}
+
+
+def constructor(*classes: type) -> Callable[[Callable], Callable]:
+    def enter(function: Callable) -> Callable:
+        for cls in classes:
+            CONSTRUCTORS[cls] = lambda run, cls, args, kwargs: function(run, *args, **kwargs)
+        return function
+
+    return enter
+
+
+@constructor(bool)
+def _bool(run: Any, value: Value = Constant(False)) -> Value:
+    return constant(run.truth(value))
+
+
+def _number(cls: type) -> Callable:
+    def make(run: Any, of: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if args and isinstance(args[0], TensorValue) and cls in (int, float):
+            return args[0].number(run, cls)
+        if args and isinstance(args[0], (FloatValue, ResultValue)) and args[0].type() is cls:
+            return args[0]
+        if args and isinstance(args[0], TensorValue):
+            raise args[0].needs_data(f"__{cls.__name__}__")
+        if args and isinstance(args[0], SymIntValue) and cls is int:
+            return args[0]
+        if args and isinstance(args[0], ObjectValue):
+            return args[0].dunder(run, f"__{cls.__name__}__")
+        return run.make(run.concrete(cls, *[run.python(arg) for arg in args], **{name: run.python(value) for name, value in kwargs.items()}))
+
+    return make
+
+
+for _cls in (int, float, complex, bytes):
+    CONSTRUCTORS[_cls] = _number(_cls)
+
+
+@constructor(str)
+def _str(run: Any, value: Value = Constant("")) -> Value:
+    return run.formatted(value, "str", "")
+
+
+@constructor(list)
+def _list(run: Any, items: Value | None = None) -> Value:
+    return ListValue([] if items is None else run.unpack(items))
+
+
+@constructor(tuple)
+def _tuple(run: Any, items: Value | None = None) -> Value:
+    if isinstance(items, TupleValue) and items.cls is tuple:
+        return items
+    return TupleValue([] if items is None else run.unpack(items))
+
+
+@constructor(set)
+def _set(run: Any, items: Value | None = None) -> Value:
+    return SetValue(run, [] if items is None else run.unpack(items))
+
+
+@constructor(frozenset)
+def _frozenset(run: Any, items: Value | None = None) -> Value:
+    if isinstance(items, SetValue) and items.cls is frozenset:
+        return items
+    return SetValue(run, [] if items is None else run.unpack(items), frozenset)
+
+
+def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    made = DictValue((), cls)
+    if cls is collections.defaultdict:
+        made.factory = args[0] if args else constant(None)
+        args = args[1:]
+    if len(args) > 1:
+        raise run.raised(TypeError, f"{cls.__name__} expected at most 1 argument, got {len(args)}")
+    made.call_method(run, "update", args, kwargs)
+    return made
+
+
+for _mapping in (dict, collections.OrderedDict, collections.defaultdict):
+    CONSTRUCTORS[_mapping] = _make_dict
+
+
+@constructor(range)
+def _range(run: Any, *bounds: Value) -> Value:
+    return RangeValue(run.concrete(range, *[index_of(run, bound) for bound in bounds]))
+
+
+@constructor(slice)
+def _slice(run: Any, first: Value, stop: Value | None = None, step: Value = NONE) -> Value:
+    return SliceValue(NONE, first, NONE) if stop is None else SliceValue(first, stop, step)
+
+
+@constructor(enumerate)
+def _enumerate(run: Any, iterable: Value, start: Value = Constant(0)) -> Value:
+    return EnumerateValue(run.iterate(iterable), index_of(run, start))
+
+
+@constructor(zip)
+def _zip(run: Any, *iterables: Value, strict: Value = Constant(False)) -> Value:
+    return ZipValue([run.iterate(iterable) for iterable in iterables], run.truth(strict))
+
+
+@constructor(map)
+def _map(run: Any, function: Value, *iterables: Value) -> Value:
+    return MapValue(function, [run.iterate(iterable) for iterable in iterables])
+
+
+@constructor(filter)
+def _filter(run: Any, function: Value, iterable: Value) -> Value:
+    return FilterValue(function, run.iterate(iterable))
+
+
+@constructor(reversed)
+def _reversed(run: Any, value: Value) -> Value:
+    return make_reversed(run, value)
+
+
+def _type(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    if len(args) != 1:
+        raise Break("making a class is not captured", "define the class outside of the compiled function")
+    return run.wrap_known(args[0].type())
+
+
+CONSTRUCTORS[type] = _type
+
+
+@constructor(object)
+def _object(run: Any) -> Value:
+    return ObjectValue(object)
+
+
+@constructor(super)
+def _super(run: Any, cls: Value, owner: Value) -> Value:
+    if not isinstance(cls.real, type):
+        raise run.raised(TypeError, f"super() argument 1 must be a type, not {cls.type().__name__}")
+    return SuperValue(cls.real, owner)
+
+
+@constructor(functools.partial)
+def _partial(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
+    return PartialValue(function, list(args), dict(kwargs))
+
+
+@constructor(types.MethodType)
+def _method_type(run: Any, function: Value, owner: Value) -> Value:
+    return MethodValue(function, owner)
+
+
+@constructor(types.CellType)
+def _cell_type(run: Any, content: Value | None = None) -> Value:
+    return CellValue(content)
+
+
+class _Getter(Value):
+    """operator.itemgetter and attrgetter: callables made of plain data."""
+
+    def __init__(self, cls: type, names: list[Value]) -> None:
+        self.cls = cls
+        self.names = names
+
+    def type(self) -> type:
+        return self.cls
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        found = [self.fetch(run, args[0], name) for name in self.names]
+        return found[0] if len(found) == 1 else TupleValue(found)
+
+    def fetch(self, run: Any, owner: Value, name: Value) -> Value:
+        if self.cls is operator.itemgetter:
+            return owner.item(run, name)
+        for part in run.text(name).split("."):
+            owner = owner.attribute(run, part)
+        return owner
+
+    def build(self, out: Any) -> None:
+        out.call(self.cls, *self.names)
+
+
+for _getter in (operator.itemgetter, operator.attrgetter):
+    CONSTRUCTORS[_getter] = lambda run, cls, args, kwargs: _Getter(cls, args)
