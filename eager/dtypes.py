@@ -196,11 +196,12 @@ class device:
     type: str
     index: int | None
 
-    def __init__(self, name: str | device = "cpu", index: int | None = None) -> None:
-        if isinstance(name, device):
-            index = name.index if index is None else index
-            name = name.type
-        kind, _, number = name.partition(":")
+    def __init__(self, type: str | int | device = "cpu", index: int | None = None) -> None:  # noqa: A002  (PyTorch's name)
+        if isinstance(type, device):
+            index = type.index if index is None else index
+            type = type.type  # noqa: A001
+        name = f"cuda:{type}" if isinstance(type, int) else type
+        kind, _, number = name.partition(":") if isinstance(name, str) else ("", "", "")
         if kind not in ("cpu", "cuda", "meta") or (number and not number.isdigit()):
             raise RuntimeError(f"segue knows the devices cpu, cuda, cuda:N and meta, not {name!r}")
         self.type = kind

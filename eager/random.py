@@ -7,6 +7,7 @@ the order in which kernels run.
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from .autograd.mode import STATE
-from .errors import error
+from .dtypes import device as as_device
+from .dtypes import uint8
+from .errors import DeviceError, error
 from .tensor import Storage, Tensor
 from .transforms.batched import for_each_example
 
@@ -29,19 +32,29 @@ class Generator:
     """
 
     def __init__(self, device: Any = "cpu") -> None:
-        self.device = device
+        self._device = as_device(device)
+        if self._device.type != "cpu":
+            raise error(DeviceError, f"Generator(): there are no random numbers of device {self._device}", "Generator()")
         self.seed_value = 0
         self.offset = 0  # draws made so far; one for each call of a random operator
 
+    @property
+    def device(self) -> as_device:
+        """Where it draws: the CPU."""
+        return self._device
+
     def manual_seed(self, seed: int) -> Generator:
-        """Start the stream of `seed` (any int; taken modulo 2**64) at its beginning."""
-        if not isinstance(seed, int):
+        """Start the stream of `seed` (from -2**63 to 2**64 - 1; a negative one means 2**64 more) at its beginning. Raises RuntimeError for others."""
+        if not hasattr(seed, "__index__"):
             raise error(TypeError, f"manual_seed(): expected an int, not {type(seed).__name__}")
-        self.seed_value = seed % 2**64
-        self.offset = 0
+        number = operator.index(seed)
+        if not -(2**63) <= number < 2**64:
+            raise error(RuntimeError, f"manual_seed(): Overflow: the seed {number} is not within [-2**63, 2**64 - 1]")
+        self.seed_value, self.offset = number % 2**64, 0
         return self
 
     def initial_seed(self) -> int:
+        """The seed that the stream started at."""
         return self.seed_value
 
     def seed(self) -> int:
@@ -49,17 +62,42 @@ class Generator:
         self.manual_seed(int.from_bytes(os.urandom(8), "little"))
         return self.seed_value
 
+    def get_offset(self) -> int:
+        """How many draws were made since the stream's beginning."""
+        return self.offset
+
+    def set_offset(self, offset: int) -> None:
+        """Go to a place of the stream. Raises RuntimeError for a negative one."""
+        if offset < 0:
+            raise error(RuntimeError, f"set_offset(): expected offset >= 0, but got {offset}")
+        self.offset = operator.index(offset)
+
     def state_array(self) -> np.ndarray:
         """(seed, offset) as int64[2]: what a random row takes as its state."""
         return np.array([self.seed_value, self.offset], dtype=np.uint64).view(np.int64)
 
     def get_state(self) -> Tensor:
-        return Tensor._wrap(self.state_array(), Storage())
+        """Where the stream is, for `set_state`: 16 bytes (uint8), seed and offset."""
+        return Tensor._wrap(self.state_array().view(np.uint8), Storage())
 
-    def set_state(self, state: Tensor) -> Generator:
-        seed, offset = state.numpy().view(np.uint64).tolist()
-        self.seed_value, self.offset = seed, offset
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Go to where another stream was. Raises TypeError for what is no tensor of bytes, RuntimeError for another number of them."""
+        if not isinstance(new_state, Tensor) or new_state.dtype is not uint8:
+            raise error(TypeError, f"set_state(): the state must be a tensor of uint8, not {getattr(new_state, 'dtype', type(new_state).__name__)}")
+        if tuple(new_state.shape) != (2 * 8,):
+            raise error(RuntimeError, f"set_state(): the state must have 16 bytes, not the shape {tuple(new_state.shape)}: it is none of segue's")
+        self.seed_value, self.offset = np.ascontiguousarray(new_state.numpy()).view(np.uint64).tolist()
         return self
+
+    def clone_state(self) -> Generator:
+        """Another generator at the same place of the same stream."""
+        return Generator().set_state(self.get_state())
+
+    graphsafe_get_state = clone_state
+
+    def graphsafe_set_state(self, state: Generator) -> Generator:
+        """Go to where another generator is."""
+        return self.set_state(state.get_state())
 
 
 default_generator = Generator()
@@ -71,7 +109,7 @@ def next_call(generator: Generator | None = None) -> tuple[Tensor, int]:
         state, call = STATE.tracers[-1].random_call()
     else:
         chosen = generator or default_generator
-        state, call = chosen.get_state(), 0
+        state, call = Tensor._wrap(chosen.state_array(), Storage()), 0
         chosen.offset += 1
     return (for_each_example(state, STATE.levels), call) if STATE.levels else (state, call)
 
@@ -86,7 +124,7 @@ def manual_seed(seed: int) -> Generator:
     >>> bool((a == segue.rand(2)).all())
     True
     """
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(seed if hasattr(seed, "__index__") else int(seed))
 
 
 def seed() -> int:
@@ -100,7 +138,7 @@ def initial_seed() -> int:
 
 
 @contextmanager
-def fork_rng(devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: str = "cpu") -> Iterator[None]:
+def fork_rng(devices: Any = None, enabled: bool = True, _caller: str = "fork_rng", _devices_kw: str = "devices", device_type: str | None = None) -> Iterator[None]:
     """Draws within leave the default generator as it was.
 
     >>> import segue
@@ -123,6 +161,6 @@ def get_rng_state() -> Tensor:
     return default_generator.get_state()
 
 
-def set_rng_state(state: Tensor) -> None:
+def set_rng_state(new_state: Tensor) -> None:
     """Put the default generator back to a state from `get_rng_state`."""
-    default_generator.set_state(state)
+    default_generator.set_state(new_state)

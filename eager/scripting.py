@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from .errors import error
+
 __all__ = [
-    "Final", "annotate", "export", "ignore", "interface", "is_scripting", "is_tracing", "script", "script_if_tracing", "script_method", "trace", "unused",
+    "Final", "Future", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "optimize_for_inference", "script",
+    "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
 
@@ -31,14 +34,65 @@ def value_if_known(x: Any) -> Any:
     return x.item()
 
 
-def script(obj: Any, *args: Any, **kwargs: Any) -> Any:
+def script(obj: Any, optimize: None = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
     """The function, class or module itself: what it computes is what it computed. Use `segue.compile` to make it fast."""
     return obj
 
 
-def trace(func: Any, example_inputs: Any = None, **kwargs: Any) -> Any:
+def trace(func: Any, example_inputs: Any = None, *args: Any, **kwargs: Any) -> Any:
     """The function or module itself. Unlike PyTorch's trace, it keeps its Python control flow."""
     return func
+
+
+def trace_module(
+    mod: Any, inputs: Any, optimize: None = None, check_trace: bool = True, check_inputs: Any = None, check_tolerance: float = 1e-5, strict: bool = True,
+    _force_outplace: bool = False, _module_class: Any = None, _compilation_unit: Any = None, example_inputs_is_kwarg: bool = False, _store_inputs: bool = True,
+) -> Any:  # fmt: skip
+    """The module itself, as `trace`."""
+    return mod
+
+
+def freeze(mod: Any, preserved_attrs: list[str] | None = None, optimize_numerics: bool = True) -> Any:
+    """The module itself. Raises RuntimeError, as PyTorch's, where it is still training."""
+    if getattr(mod, "training", False):
+        raise error(RuntimeError, "freeze(): Freezing is currently only implemented for modules in eval mode", "call .eval() on your module before freezing")
+    return mod
+
+
+def optimize_for_inference(mod: Any, other_methods: list[str] | None = None) -> Any:
+    """The module itself."""
+    return mod
+
+
+class Future:
+    """What `fork` gives: a result that is there already."""
+
+    def __init__(self, result: Any = None, *, devices: Any = None) -> None:
+        self.result = result
+
+    def wait(self) -> Any:
+        """The result."""
+        return self.result
+
+    value = wait
+
+    def done(self) -> bool:
+        """Whether the result is there: yes."""
+        return True
+
+
+def fork(func: Callable, *args: Any, **kwargs: Any) -> Future:
+    """Call `func` at once, and put its result into a future: there is one thread.
+
+    >>> wait(fork(max, 1, 2))
+    2
+    """
+    return Future(func(*args, **kwargs))
+
+
+def wait(future: Future) -> Any:
+    """The result of a future."""
+    return future.wait()
 
 
 def ignore(drop: Any = False, **kwargs: Any) -> Any:
@@ -46,11 +100,16 @@ def ignore(drop: Any = False, **kwargs: Any) -> Any:
     return drop if callable(drop) else _itself
 
 
-def _itself(function: Callable) -> Callable:
-    return function
+def _itself(fn: Callable) -> Callable:
+    return fn
 
 
-unused = export = interface = script_if_tracing = script_method = _itself
+unused = export = script_if_tracing = script_method = _itself
+
+
+def interface(obj: Any) -> Any:
+    """The class itself."""
+    return obj
 
 
 def annotate(the_type: Any, the_value: Any) -> Any:

@@ -10,7 +10,8 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from .dtypes import default_device, device, dtype, set_default_dtype
+from .dtypes import default_device, dtype, set_default_dtype
+from .dtypes import device as as_device
 from .errors import DeviceError, error
 
 PACKAGE = f"{__name__.partition('.')[0]}.backends"
@@ -105,9 +106,9 @@ def set_flush_denormal(mode: bool) -> bool:
     return False
 
 
-def set_warn_always(value: bool) -> None:
+def set_warn_always(b: bool) -> None:
     """Kept: warnings follow Python's filters."""
-    _state["warn_always"] = bool(value)
+    _state["warn_always"] = bool(b)
 
 
 def is_warn_always_enabled() -> bool:
@@ -120,21 +121,22 @@ def typename(obj: Any) -> str:
     return obj.type() if hasattr(obj, "_data") else f"{type(obj).__module__}.{type(obj).__qualname__}"
 
 
-def set_default_device(where: Any) -> None:
+def set_default_device(device: Any) -> None:
     """Where new tensors are made: "cpu", "meta" or None (the CPU). Raises DeviceError for a GPU."""
-    if where is not None and device(where).type == "cuda":
+    where = None if device is None else as_device(device)
+    if where is not None and where.type == "cuda":
         raise error(DeviceError, "set_default_device(): no CUDA device can be used here", "device='cpu'")
-    default_device[0] = None if where is None else device(where)
+    default_device[0] = where
 
 
-def get_default_device() -> device:
+def get_default_device() -> as_device:
     """Where new tensors are made: the CPU, or what was set."""
-    return default_device[0] or device("cpu")
+    return default_device[0] or as_device("cpu")
 
 
-def set_default_tensor_type(kind: Any) -> None:
+def set_default_tensor_type(t: Any) -> None:
     """`set_default_dtype` under its older name; takes a legacy type such as segue.DoubleTensor, or its name."""
-    set_default_dtype(kind if isinstance(kind, dtype) else dtype.of_legacy(kind))
+    set_default_dtype(t if isinstance(t, dtype) else dtype.of_legacy(t))
 
 
 # ------------------------------------------------------------------------------------------------------------ layouts

@@ -249,7 +249,7 @@ class Tensor(Attached, Portable):
 
     def backward(self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
         """Sum this tensor's gradients into `.grad` of the leaves that it came from; see `segue.autograd.backward`."""
-        engine.backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs)
+        engine.backward([self], None if gradient is None else [gradient], retain_graph, create_graph, inputs=inputs)
 
     def register_hook(self, hook: Callable) -> Any:
         """Call `hook(gradient)` whenever this tensor's gradient is computed; what it returns (if anything) takes its place."""

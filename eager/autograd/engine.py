@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import error
 from ..sizes import fits
 from . import anomaly
 from .mode import STATE
@@ -21,12 +22,18 @@ class LAZY:
     """Stands for the gradient of a traced input that nobody has read yet (see graph/trace.py)."""
 
 
-def backward(tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
-    """Sum the gradients of `tensors` into `.grad` of the leaves (or of `inputs` only).
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, grad_variables: Any = None, inputs: Any = None
+) -> None:
+    """Sum the gradients of `tensors` into `.grad` of the leaves (or of `inputs` only). `grad_variables` is the older name of `grad_tensors`.
 
     Raises RuntimeError when a tensor needs no gradient, when one that is not a scalar comes without a gradient, when shapes differ, and when a
     saved value was overwritten or freed.
     """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise error(RuntimeError, "backward(): `grad_tensors` and `grad_variables` (its older name) were both given", "give `grad_tensors` alone")
+        grad_tensors = grad_variables
     roots, gradients = _roots(tensors, grad_tensors)
     targets = None if inputs is None else _sequence(inputs)
     found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)

@@ -7,6 +7,7 @@ dispatcher, so that what another thread does is never recorded here.
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -38,70 +39,114 @@ def is_grad_enabled() -> bool:
     return STATE.enabled
 
 
-class set_grad_enabled:
-    """Switch recording on or off; as a context manager, until the block ends."""
+def _stepwise(manager: Callable[[], Any], function: Callable[..., Any]) -> Callable[..., Any]:
+    """A generator function, each step of which runs under a manager; what runs between the steps does not."""
+
+    @functools.wraps(function)
+    def steps(*args: Any, **kwargs: Any) -> Any:
+        stream = function(*args, **kwargs)
+        try:
+            with manager():
+                item = stream.send(None)
+            while True:
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    with manager():
+                        stream.close()
+                    raise
+                except BaseException as problem:
+                    with manager():
+                        item = stream.throw(problem)
+                else:
+                    with manager():
+                        item = stream.send(sent)
+        except StopIteration as end:
+            return end.value
+
+    return steps
+
+
+class _Mode:
+    """What the modes of recording share: a state from `__enter__` to `__exit__`; as a decorator, a new one for each call or each step of a generator."""
+
+    mode = False
+    previous = True
+
+    def clone(self) -> Any:
+        """Another manager that does the same."""
+        return type(self)()
+
+    def __enter__(self) -> Any:
+        self.previous = STATE.enabled
+        STATE.enabled = self.mode
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        STATE.enabled = self.previous
+
+    def __call__(self, orig_func: F) -> F:
+        manager = self.clone
+        if inspect.isgeneratorfunction(orig_func):
+            return _stepwise(manager, orig_func)  # type: ignore[return-value]
+
+        @functools.wraps(orig_func)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with manager():
+                return orig_func(*args, **kwargs)
+
+        return inside  # type: ignore[return-value]
+
+
+class set_grad_enabled(_Mode):
+    """Switch recording on or off; as a context manager, until the block ends. A decorator too."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
         self.previous = STATE.enabled
         STATE.enabled = self.mode
 
-    def __enter__(self) -> set_grad_enabled:
+    def __enter__(self) -> Any:
         STATE.enabled = self.mode
         return self
 
-    def __exit__(self, *exception: Any) -> None:
-        STATE.enabled = self.previous
+    def __call__(self, orig_func: F) -> F:
+        STATE.enabled = self.previous  # to decorate a function switches nothing
+        return super().__call__(orig_func)
+
+    def clone(self) -> Any:
+        return type(self)(self.mode)
 
 
-class no_grad:
-    """Nothing inside is recorded. A context manager, and a decorator of functions and methods."""
+class no_grad(_Mode):
+    """Nothing inside is recorded. A context manager, and a decorator of functions, methods and generators, with brackets or without.
 
-    mode = False
+    >>> @no_grad
+    ... def double(x):
+    ...     return x * 2
+    >>> import segue
+    >>> double(segue.ones(1, requires_grad=True)).requires_grad
+    False
+    """
 
-    def __init__(self, function: Callable | None = None) -> None:
-        self.previous = True
-        if function is not None:  # @no_grad without brackets
-            raise TypeError(f"write @{type(self).__name__}() with brackets")
-
-    def __enter__(self) -> no_grad:
-        self.previous = STATE.enabled
-        STATE.enabled = self.mode
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        STATE.enabled = self.previous
-
-    def __call__(self, function: F) -> F:
-        manager = type(self)
-
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with manager():
-                return function(*args, **kwargs)
-
-        return inside  # type: ignore[return-value]
+    def __new__(cls, orig_func: Callable | None = None) -> Any:
+        return super().__new__(cls) if orig_func is None else cls()(orig_func)
 
 
 class enable_grad(no_grad):
-    """Everything inside is recorded, also within `no_grad`. A context manager and a decorator."""
+    """Everything inside is recorded, also within `no_grad`. A context manager and a decorator, as `no_grad`."""
 
     mode = True
 
 
-class inference_mode(no_grad):
+class inference_mode(_Mode):
     """`no_grad` under PyTorch's other name; `inference_mode(False)` records."""
 
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
+
     def __init__(self, mode: bool = True) -> None:
-        super().__init__()
         self.mode = not mode
 
-    def __call__(self, function: F) -> F:
-        mode = not self.mode
-
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with inference_mode(mode):
-                return function(*args, **kwargs)
-
-        return inside  # type: ignore[return-value]
+    def clone(self) -> Any:
+        return type(self)(not self.mode)

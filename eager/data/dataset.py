@@ -116,10 +116,10 @@ class Subset(Dataset[Item]):
         self.dataset = dataset
         self.indices = indices
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, list):
-            return self.dataset[[self.indices[i] for i in index]]
-        return self.dataset[self.indices[index]]
+    def __getitem__(self, idx: Any) -> Any:
+        if isinstance(idx, list):
+            return self.dataset[[self.indices[i] for i in idx]]
+        return self.dataset[self.indices[idx]]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
         return _items(self.dataset, [self.indices[i] for i in indices])
@@ -147,11 +147,11 @@ class ConcatDataset(Dataset[Item]):
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def __getitem__(self, index: int) -> Any:
-        position = index + len(self) if index < 0 else index
+    def __getitem__(self, idx: int) -> Any:
+        position = idx + len(self) if idx < 0 else idx
         if not 0 <= position < len(self):
             kind = ValueError if position < 0 else IndexError
-            raise kind(f"item {index} is out of range for a data set of length {len(self)}")
+            raise kind(f"item {idx} is out of range for a data set of length {len(self)}")
         which = bisect.bisect_right(self.cumulative_sizes, position)
         return self.datasets[which][position - (self.cumulative_sizes[which - 1] if which else 0)]
 

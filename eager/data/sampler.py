@@ -38,6 +38,9 @@ class Sampler(Generic[Number]):
 class SequentialSampler(Sampler[int]):
     """0, 1, 2 ..."""
 
+    def __init__(self, data_source: Any) -> None:
+        super().__init__(data_source)
+
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self.data_source)))
 

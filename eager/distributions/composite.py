@@ -167,14 +167,14 @@ class MixtureSameFamily(Distribution):
     def _per_component(self, value: Tensor) -> Tensor:
         return F.unsqueeze(value, value.ndim - self._event_ndims)
 
-    def log_prob(self, value: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         if self._validate_args:
-            self._validate_sample(value)
-        log_prob = self._component_distribution.log_prob(self._per_component(value))
+            self._validate_sample(x)
+        log_prob = self._component_distribution.log_prob(self._per_component(x))
         return F.logsumexp(log_prob + F.log_softmax(self._mixture_distribution.logits, -1), -1)
 
-    def cdf(self, value: Tensor) -> Tensor:
-        return F.sum(self._component_distribution.cdf(self._per_component(value)) * self._mixture_distribution.probs, -1)
+    def cdf(self, x: Tensor) -> Tensor:
+        return F.sum(self._component_distribution.cdf(self._per_component(x)) * self._mixture_distribution.probs, -1)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         with no_grad():

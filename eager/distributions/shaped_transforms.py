@@ -173,7 +173,7 @@ class CorrCholeskyTransform(Parameterless):
         before = pad(left[..., :-1], (1, 0), value=1.0)
         return F.atanh(tril_matrix_to_vec(y, -1) / F.sqrt(tril_matrix_to_vec(before, -1)))
 
-    def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
+    def log_abs_det_jacobian(self, x: Tensor, y: Tensor, intermediates: Any = None) -> Tensor:
         left = F.clamp_min(1 - F.cumsum(y * y, -1), finfo(y.dtype).tiny)
         below = tril_matrix_to_vec(left, -2)
         stick = 0.5 * F.sum(F.log(below), -1)

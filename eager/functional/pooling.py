@@ -6,6 +6,7 @@ of the largest element, by which the values are gathered, so that its derivative
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -200,6 +201,7 @@ def _max_pool(rank: int, shapes: str) -> Callable[..., Any]:
 
 
 def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(pool)
     def both(*args: Any, **kwargs: Any) -> Any:
         kwargs.pop("return_indices", None)
         return pool(*args, **kwargs, return_indices=True)

@@ -6,6 +6,7 @@ also prints, and one call.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from ..functional.creation import full
@@ -250,10 +251,17 @@ class Hardtanh(_Activation):
 
     shown = ("min_val", "max_val",)
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None, max_value: float | None = None
+    ) -> None:
         super().__init__()
-        self.min_val = min_val
-        self.max_val = max_val
+        for older, newer, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
+            if value is not None:
+                warnings.warn(f"keyword argument `{older}` is deprecated and rename to `{newer}`", FutureWarning, stacklevel=2)
+        self.min_val = min_val if min_value is None else min_value
+        self.max_val = max_val if max_value is None else max_value
+        if not self.max_val > self.min_val:
+            raise ValueError(f"Hardtanh: max_val should be larger than min_val, but got max_val={self.max_val}, min_val={self.min_val}")
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:

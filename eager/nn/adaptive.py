@@ -56,7 +56,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             first.reset_parameters()
             second.reset_parameters()
 
-    def forward(self, input: Tensor, target: Tensor) -> Any:
+    def forward(self, input_: Tensor, target_: Tensor) -> Any:
+        input, target = input_, target_  # noqa: A001
         batched = target.ndim > 0
         if target.ndim == 1 and input.shape[0] != target.shape[0]:
             raise RuntimeError("Input and target should have the same size in the batch dimension.")

@@ -49,56 +49,55 @@ class _Listed(Module, Generic[Member]):
     def __contains__(self, member: object) -> bool:
         return any(own is member for own in self._members().values())
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(*self._pack(list(self._members().values())[index]))
-        return self._members()[self._key(index)]
+    def __getitem__(self, idx: int | slice) -> Any:
+        if isinstance(idx, slice):
+            return type(self)(*self._pack(list(self._members().values())[idx]))
+        return self._members()[self._key(idx)]
 
-    def __setitem__(self, index: int, member: Member) -> None:
-        setattr(self, self._key(index), member)
+    def __setitem__(self, idx: int, module: Member) -> None:
+        setattr(self, self._key(idx), module)
 
-    def __delitem__(self, index: int | slice) -> None:
+    def __delitem__(self, idx: int | slice) -> None:
         members = list(self._members().values())
-        if isinstance(index, slice):
-            del members[index]
+        if isinstance(idx, slice):
+            del members[idx]
         else:
-            self._key(index)
-            del members[index]
+            self._key(idx)
+            del members[idx]
         self._renumber(members)
 
     def _pack(self, members: list) -> tuple:
         """The arguments that make a container of the same type with these members."""
         return (members,)
 
-    def append(self, member: Member) -> Any:
+    def append(self, module: Member) -> Any:
         """Add a member at the end."""
-        setattr(self, str(len(self)), member)
+        setattr(self, str(len(self)), module)
         return self
 
-    def extend(self, members: Iterable[Member]) -> Any:
-        """Add members at the end, in order."""
+    def _insert(self, index: int, module: Any) -> None:
+        members = list(self._members().values())
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__}.insert(): module should be of type Module, not {type(module).__name__}")
+        members.insert(index, module)
+        self._renumber(members)
+
+    def _extend(self, members: Iterable[Any]) -> Any:
         for member in members:
             self.append(member)
         return self
 
-    def insert(self, index: int, member: Member) -> Any:
-        """Add a member before a position."""
-        members = list(self._members().values())
-        members.insert(index, member)
-        self._renumber(members)
-        return self
-
-    def pop(self, index: int | slice = -1) -> Any:
-        """Remove a member and return it."""
-        member = self[index]
-        del self[index]
+    def pop(self, key: int | slice) -> Any:
+        """Remove the member at a position and return it."""
+        member = self[key]
+        del self[key]
         return member
 
     def __add__(self, other: Iterable[Member]) -> Any:
         return type(self)(*self._pack([*self, *other]))
 
     def __iadd__(self, other: Iterable[Member]) -> Any:
-        return self.extend(other)
+        return self._extend(other)
 
     def __reversed__(self) -> Iterator[Member]:
         return reversed(list(self))
@@ -133,6 +132,17 @@ class Sequential(_Listed[Module]):
 
     __rmul__ = __mul__
 
+    def extend(self, sequential: Iterable[Module]) -> Sequential:
+        """Add modules at the end, in order."""
+        return self._extend(sequential)
+
+    def insert(self, index: int, module: Module) -> Sequential:
+        """Add a module before a position. Raises IndexError for a position outside, TypeError for what is no module."""
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}, of {len(self)} modules")
+        self._insert(index, module)
+        return self
+
     def forward(self, input: Any) -> Any:
         """The last module's result."""
         for module in self:
@@ -146,6 +156,14 @@ class ModuleList(_Listed[Module]):
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
         self.extend(modules or ())
+
+    def extend(self, modules: Iterable[Module]) -> ModuleList:
+        """Add modules at the end, in order."""
+        return self._extend(modules)
+
+    def insert(self, index: int, module: Module) -> None:
+        """Add a module before a position, as `list.insert` does. Raises TypeError for what is no module."""
+        self._insert(index, module)
 
     def __repr__(self) -> str:
         groups: list[tuple[str, list[int]]] = []
@@ -213,13 +231,13 @@ class ParameterList(_Held):
             raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {len(self)}")
         return str(position % len(self))
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return type(self)(list(self)[index])
-        return getattr(self, self._name(index))
+    def __getitem__(self, idx: int | slice) -> Any:
+        if isinstance(idx, slice):
+            return type(self)(list(self)[idx])
+        return getattr(self, self._name(idx))
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        setattr(self, self._name(index), _as_parameter(value))
+    def __setitem__(self, idx: int, param: Any) -> None:
+        setattr(self, self._name(idx), _as_parameter(param))
 
     def __iter__(self) -> Iterator[Any]:
         return iter([getattr(self, name) for name in self._order])
@@ -261,6 +279,38 @@ class ParameterDict(_Held):
 
     def __contains__(self, key: object) -> bool:
         return key in self._order
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self._order))
+
+    def __or__(self, other: ParameterDict) -> ParameterDict:
+        both = self.copy()
+        both.update(other)
+        return both
+
+    def __ror__(self, other: ParameterDict) -> ParameterDict:
+        both = other.copy()
+        both.update(self)
+        return both
+
+    def __ior__(self, other: ParameterDict) -> ParameterDict:
+        self.update(other)
+        return self
+
+    def copy(self) -> ParameterDict:
+        """Another dict of the same parameters."""
+        return ParameterDict(dict(self.items()))
+
+    def fromkeys(self, keys: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another dict, with these names and one value for all."""
+        return ParameterDict(dict.fromkeys(keys, default))
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the last name and value and return them. Raises KeyError where there is none."""
+        if not self._order:
+            raise KeyError("popitem(): the ParameterDict is empty")
+        name = list(self._order)[-1]
+        return name, self.pop(name)
 
     def keys(self) -> Iterable[str]:
         """The names."""

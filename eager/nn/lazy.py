@@ -239,7 +239,9 @@ class _LazyNorm(LazyModuleMixin):
 
 def _lazy(base: type, mixin: type) -> Any:
     doc = f"A `{base.__name__}` that takes its number of channels from its first input."
-    return type(f"Lazy{base.__name__}", (mixin, base), {"cls_to_become": base, "__doc__": doc, "__module__": __name__})
+    given = list(inspect.signature(base if mixin is _LazyConv else mixin).parameters.values())
+    signature = inspect.Signature([p for p in given if p.name != "in_channels"])
+    return type(f"Lazy{base.__name__}", (mixin, base), {"cls_to_become": base, "__doc__": doc, "__module__": __name__, "__signature__": signature})
 
 
 LazyConv1d, LazyConv2d, LazyConv3d = (_lazy(base, _LazyConv) for base in (Conv1d, Conv2d, Conv3d))

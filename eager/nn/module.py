@@ -241,9 +241,9 @@ class Module(Stateful):
         """(name, module) of this module ("" by default) and all below it, each once."""
         return iter(self._list_modules(prefix, (memo if memo is not None else set()) if remove_duplicate else None))
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it, each once."""
-        return iter([module for _, module in self._list_modules("", set())])
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it, each once, or without `remove_duplicate` as often as it is met."""
+        return iter([module for _, module in self.named_modules(remove_duplicate=remove_duplicate)])
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """(name, module) of the direct submodules, each once."""
@@ -419,9 +419,9 @@ class Module(Stateful):
         """Move to the processor's memory."""
         return self.to("cpu")
 
-    def cuda(self: Self, index: int | None = None) -> Self:
+    def cuda(self: Self, device: Any = None) -> Self:
         """Move to a GPU."""
-        return self.to("cuda" if index is None else f"cuda:{index}")
+        return self.to(f"cuda:{device}" if isinstance(device, int) else device or "cuda")
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

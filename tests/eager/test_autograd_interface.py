@@ -303,3 +303,36 @@ def test_gradcheck_of_complex_functions_and_of_wrong_ones():
         segue.autograd.gradcheck(wrong.apply, (leaf(),))
     with pytest.raises(ValueError, match="require gradient"):
         segue.autograd.gradcheck(segue.sin, (segue.ones(2),))
+
+
+def test_modes_decorate_with_brackets_and_without():
+    x = segue.ones(1, requires_grad=True)
+    double = lambda x: x * 2  # noqa: E731
+    for made in (segue.no_grad(double), segue.no_grad()(double), segue.inference_mode(double), segue.set_grad_enabled(False)(double)):
+        assert segue.is_grad_enabled() and not made(x).requires_grad
+        assert not segue.compile(lambda x, made=made: made(x) * 1, backend="eager", fullgraph=True)(x).requires_grad
+    with segue.no_grad():
+        assert segue.enable_grad(double)(x).requires_grad and segue.inference_mode(False)(double)(x).requires_grad
+
+
+def test_a_decorated_generator_runs_each_step_in_the_mode():
+    x = segue.ones(1, requires_grad=True)
+    seen = []
+
+    @segue.no_grad
+    def stream(x):
+        try:
+            sent = yield x * 2
+            yield x * (sent if sent is not None else 1)
+            yield None
+        except KeyError:
+            yield (x * 4).requires_grad
+        finally:
+            seen.append(segue.is_grad_enabled())
+
+    running = stream(x)
+    assert not next(running).requires_grad and segue.is_grad_enabled()
+    assert not running.send(x).requires_grad and segue.is_grad_enabled()
+    assert running.throw(KeyError) is False and segue.is_grad_enabled()
+    running.close()
+    assert seen == [False] and len(list(stream(1))) == 3

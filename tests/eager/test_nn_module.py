@@ -257,3 +257,18 @@ def test_dirac_and_sparse_starts():
         assert segue.nn.init.dirac_(segue.empty(*shape), groups).tolist() == torch.nn.init.dirac_(torch.empty(*shape), groups).tolist()
     filled = segue.nn.init.sparse_(segue.empty(10, 4), 0.3)
     assert (filled == 0).sum(0).tolist() == [3, 3, 3, 3]
+
+
+def test_containers_insert_and_join_as_pytorchs():
+    blocks = nn.Sequential(nn.ReLU())
+    assert blocks.insert(0, module=nn.Tanh()) is blocks and blocks.append(module=nn.GELU()) is blocks and blocks.extend(sequential=[nn.SiLU()]) is blocks
+    assert [type(m).__name__ for m in blocks] == ["Tanh", "ReLU", "GELU", "SiLU"] and type(blocks.pop(key=-1)) is nn.SiLU
+    with pytest.raises(IndexError, match="out of range"):
+        blocks.insert(7, nn.ReLU())
+    with pytest.raises(TypeError, match="Module, not int"):
+        nn.ModuleList().insert(0, 3)
+    both = nn.ParameterDict({"a": segue.ones(2)}) | nn.ParameterDict({"b": segue.ones(1)})
+    assert list(both) == ["a", "b"] and list(reversed(both)) == ["b", "a"] and both.copy()["a"] is both["a"]
+    assert both.popitem()[0] == "b" and list(both) == ["a"] and list(both.fromkeys("xy", 1).items()) == [("x", 1), ("y", 1)]
+    shared = nn.ReLU()
+    assert len(list(nn.Sequential(shared, shared).modules())) == 2 and len(list(nn.Sequential(shared, shared).modules(remove_duplicate=False))) == 3

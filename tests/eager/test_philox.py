@@ -86,3 +86,20 @@ def test_the_public_generator_draws_this_stream():
     segue.manual_seed(5)
     assert np.array_equal(segue.rand(3).numpy(), OPS["uniform"](state(5, 0), 0, (3,), dtypes.float32)._data)
     assert np.array_equal(segue.rand(3).numpy(), OPS["uniform"](state(5, 1), 0, (3,), dtypes.float32)._data)
+
+
+def test_a_generator_goes_where_its_state_says():
+    generator = segue.Generator().manual_seed(np.int64(-3))
+    assert generator.initial_seed() == 2**64 - 3 and generator.device == segue.device("cpu")
+    segue.rand(3, generator=generator)
+    state, other = generator.get_state(), generator.clone_state()
+    assert state.dtype is segue.uint8 and generator.get_offset() == 1
+    drawn = segue.rand(3, generator=generator)
+    assert segue.equal(drawn, segue.rand(3, generator=other)) and segue.equal(drawn, segue.rand(3, generator=segue.Generator().set_state(state)))
+    for bad, kind in ((state.long(), TypeError), (state[:5], RuntimeError)):
+        with pytest.raises(kind, match="set_state"):
+            generator.set_state(bad)
+    with pytest.raises(RuntimeError, match="Overflow"):
+        generator.manual_seed(2**64)
+    with pytest.raises(RuntimeError, match="device cuda"):
+        segue.Generator("cuda")

@@ -41,18 +41,39 @@ class PackedSequence(_Packed):
         """The same with `data` in another dtype or on another device."""
         return type(self)(self.data.to(*args, **kwargs), self.batch_sizes, self.sorted_indices, self.unsorted_indices)
 
-    def double(self) -> PackedSequence:
-        """In float64."""
-        return type(self)(self.data.double(), *self[1:])
+    def cpu(self, *args: Any, **kwargs: Any) -> PackedSequence:
+        """The same with `data` in the processor's memory; further arguments are those of `to`."""
+        return self.to(*args, device="cpu", **kwargs)
 
-    def float(self) -> PackedSequence:
-        """In float32."""
-        return type(self)(self.data.float(), *self[1:])
+    def cuda(self, *args: Any, **kwargs: Any) -> PackedSequence:
+        """The same with `data` on a GPU; further arguments are those of `to`. Raises DeviceError where there is none."""
+        return self.to(*args, **{"device": "cuda", **kwargs})
+
+    def pin_memory(self) -> PackedSequence:
+        """The same with pinned `data`."""
+        return type(self)(self.data.pin_memory(), *self[1:])
+
+    def is_pinned(self) -> bool:
+        """Whether the data is in pinned memory."""
+        return self.data.is_pinned()
 
     @property
     def is_cuda(self) -> bool:
         """Whether the data is on a GPU."""
         return self.data.is_cuda
+
+
+def _converted(name: str) -> Any:
+    def method(self: PackedSequence) -> PackedSequence:
+        return type(self)(getattr(self.data, name)(), *self[1:])
+
+    method.__name__, method.__qualname__ = name, f"PackedSequence.{name}"
+    method.__doc__ = f"The same with `data` converted by `Tensor.{name}()`."
+    return method
+
+
+for _name in ("double", "float", "half", "long", "int", "short", "char", "byte"):
+    setattr(PackedSequence, _name, _converted(_name))
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
