@@ -267,10 +267,22 @@ class DictValue(Source):
     def text(self) -> str:
         if isinstance(self.base, InstanceDict) and isinstance(self.key, str) and self.key.isidentifier():
             return f"{self.base.base.text()}.{self.key}"
-        return f"{self.base.text()}[{self.key!r}]"
+        return f"{self.base.text()}[{key_text(self.key)}]"
 
     def step(self, frame: Any, base: Any) -> Any:
         return dict.__getitem__(base, self.key)
+
+    def __eq__(self, other: object) -> bool:
+        """As a dict compares its keys: by hash first, so that a tensor, whose `==` gives a tensor, is the same key as itself alone."""
+        if type(other) is not DictValue or self.base != other.base:
+            return False
+        return self.key is other.key or (hash(self.key) == hash(other.key) and self.key == other.key)
+
+
+def key_text(key: Any) -> str:
+    """A key in a few characters: a parameter's values say less than its shape."""
+    shape = getattr(key, "shape", None)
+    return repr(key) if shape is None else f"<{type(key).__name__} {tuple(shape)}>"
 
 
 @path

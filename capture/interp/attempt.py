@@ -202,13 +202,15 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
 
     @contextmanager
     def outside(self) -> Iterator[None]:
-        """Within the block code runs for real."""
-        inside = modes()
+        """Within the block code runs for real, also where a hook or a transform that eager code runs on twins came here."""
+        inside, around = modes(), (STATE.tracers, STATE.levels)
         set_modes(self.modes_before)
+        STATE.tracers, STATE.levels = (), ()
         try:
             yield
         finally:
             set_modes(inside)
+            STATE.tracers, STATE.levels = around
 
     def read_gradient(self, twin: Tensor) -> Tensor | None:
         """`p.grad` of an input, read for the first time."""

@@ -16,6 +16,7 @@ from ...eager.autograd.tape import Part, flat_edges
 from ...eager.tensor import Tensor
 from ...graph.compiled import CompiledGraph, compile_graph
 from ...graph.ir import Graph
+from ...graph.trace import is_released
 from .. import sources
 from ..bytecode.assembler import Assembler
 from ..bytecode.breaks import NULL as EMPTY
@@ -428,6 +429,7 @@ class Builder:
             self.keep_leaves(twins)
             self.keep_shared(twins)
             self.graph = self.attempt.tracer.finish(out.results)
+            self.keep_switched(twins, self.graph)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
             if self.operations or out.results or self.graph.writes:
                 self.compiled = compile_graph(self.graph, self.backend, title=self.attempt.root.code.co_qualname, own_tape=True)
@@ -438,6 +440,13 @@ class Builder:
             storage = getattr(twin._data, "storage", None)
             if storage in self.attempt.shared:
                 raise Unbuildable(self.attempt.shared[storage], "a result of an autograd.Function that shares memory is given out of the graph")
+
+    def keep_switched(self, results: list[Tensor], graph: Graph) -> None:
+        """An input whose `requires_grad` was switched in the graph stands on the tape as it was for the whole of a call: where a result or a write has a history
+        that goes on outside, the graph must end before the switch."""
+        switched = next((value for value in self.attempt.tensor_inputs if value.born is not None), None)
+        if switched is not None and (any(twin._edge is not None and not is_released(twin._edge) for twin in results) or graph.differentiable_writes):
+            raise Unbuildable(switched, "requires_grad of a tensor from outside is switched, and what is computed leaves the graph with its history")
 
     def keep_leaves(self, results: list[Tensor]) -> None:
         """A leaf that the graph itself made has no place on the tape behind it. Where its history would be missed, because it leaves the graph together with

@@ -42,8 +42,9 @@ from .observe import Unwatched
 from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
 from .values.constants import Constant
 from .values.containers import ListValue
-from .values.mappings import DictValue, SetValue
+from .values.mappings import DictValue
 from .values.objects import ObjectValue
+from .values.sets import SetValue
 from .values.state import set_modes
 
 MAX_ATTEMPTS = 64
@@ -459,7 +460,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         bindings = attempt.bindings
         attempt.guard(guards.SizeRelation.from_sympy(size_guard.relation, bindings, size_guard.line or ""))
     tensors = attempt.tensor_inputs
-    changed = bool(graph.writes) or bool(attempt.changed_gradients())
+    changed = bool(graph.writes) or bool(attempt.changed_gradients()) or any(value.born is not None for value in tensors)
     if changed and len(tensors) > 1:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}

@@ -20,8 +20,9 @@ from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.floats import FloatValue, ResultValue
 from .values.functions import CellValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, make_reversed
-from .values.mappings import DictValue, SetValue
+from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
+from .values.sets import SetValue
 from .values.tensors import TensorValue
 
 CONSTRUCTORS: dict[type, Callable] = {}

@@ -18,9 +18,10 @@ from .values.constants import Constant, constant
 from .values.containers import ListValue, SliceValue, TupleValue
 from .values.exceptions import name_error
 from .values.functions import CellValue, MadeFunction
-from .values.mappings import DictValue, SetValue, key_of
+from .values.mappings import DictValue, key_of
 from .values.objects import SuperValue
 from .values.questions import QuestionValue
+from .values.sets import SetValue
 
 
 def handles(*opcodes: str) -> Callable[[Callable], Callable]:

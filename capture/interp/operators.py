@@ -28,9 +28,10 @@ from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
-from .values.mappings import DictValue, DictView, SetValue
+from .values.mappings import DictValue, DictView
 from .values.objects import ObjectValue
 from .values.questions import question
+from .values.sets import SetValue
 from .values.tensors import TensorValue
 
 

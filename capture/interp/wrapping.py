@@ -34,8 +34,9 @@ from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Un
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
-from .values.mappings import DictValue, SetValue, key_of_real
+from .values.mappings import DictValue, key_of_real
 from .values.objects import ObjectValue, OpaqueValue
+from .values.sets import SetValue
 from .values.state import ModesValue
 from .values.tensors import TensorValue
 
@@ -218,8 +219,8 @@ def input_name(source: Any) -> str | None:
 
 def wrap_list(run: Any, obj: list, source: Any) -> Value:
     run.guard(guards.TypeIs(source, list))
-    run.guard(guards.LengthIs(source, len(obj)))
-    return ListValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], source, obj)
+    length = guards.LengthIs(source, len(obj))
+    return ListValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], source, obj, lambda: run.guard(length))
 
 
 def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:

@@ -112,7 +112,15 @@ class Sequence(Value):
         return Constant(len(self.items))
 
 
-SEQUENCE_METHODS: dict[str, Callable] = {}
+SLOTS: dict[str, Callable] = {  # special methods that are called by name, as a lambda does that must store something
+    "__getitem__": lambda self, run, key: self.item(run, key), "__contains__": lambda self, run, item: constant(self.contains(run, item)),
+    "__len__": lambda self, run: self.length(run), "__iter__": lambda self, run: self.iterate(run),
+}  # fmt: skip
+STORING_SLOTS: dict[str, Callable] = {
+    "__setitem__": lambda self, run, key, value: self.set_item(run, key, value) or constant(None),
+    "__delitem__": lambda self, run, key: self.delete_item(run, key) or constant(None),
+}
+SEQUENCE_METHODS: dict[str, Callable] = {**SLOTS}
 
 
 @method(SEQUENCE_METHODS, "index")
@@ -163,17 +171,32 @@ class TupleValue(Sequence):
 
 
 class ListValue(Sequence):
-    """A list."""
+    """A list. `asked` is called when anybody first looks at the items of an existing one: a list that is only appended to (a log of losses) may have any length."""
 
     cls = list
 
-    def __init__(self, items: Iterable[Any], source: Any = None, real: Any = MISSING) -> None:
-        self.items = list(items)
+    def __init__(self, items: Iterable[Any], source: Any = None, real: Any = MISSING, asked: Callable[[], None] | None = None) -> None:
+        self.asked = asked
+        self.kept = list(items)
         self.source = source
         self.real = real
-        self.original = list(self.items) if real is not MISSING else None
+        self.original = list(self.kept) if real is not MISSING else None
 
-    methods = {**SEQUENCE_METHODS}
+    methods = {**SEQUENCE_METHODS, **STORING_SLOTS}
+
+    @property
+    def items(self) -> list[Any]:  # type: ignore[override]
+        asked, self.asked = self.asked, None
+        if asked is not None:
+            asked()
+        return self.kept
+
+    @items.setter
+    def items(self, items: list[Any]) -> None:
+        self.kept = items
+
+    def describe(self) -> str:
+        return f"list of {len(self.kept)}"
 
     def fresh(self, items: list[Any]) -> Sequence:
         return ListValue(items)
@@ -208,11 +231,11 @@ class ListValue(Sequence):
         out.emit("BUILD_LIST", len(self.items))
 
     def replay(self, out: Any) -> None:
-        before = self.original or []
-        kept = len(before) <= len(self.items) and all(_place(a) is _place(b) for a, b in zip(before, self.items))
-        if kept and len(before) == len(self.items):
+        before, now = self.original or [], self.kept
+        same = len(before) <= len(now) and all(_place(a) is _place(b) for a, b in zip(before, now))
+        if same and len(before) == len(now):
             return
-        out.statement("extend_list" if kept else "replace_list", self, ListValue(self.items[len(before) :] if kept else self.items))
+        out.statement("extend_list" if same else "replace_list", self, ListValue(now[len(before) :] if same else now))
 
 
 def _place(item: Any) -> Any:
@@ -225,14 +248,14 @@ LIST_METHODS = ListValue.methods
 
 @method(LIST_METHODS, "append")
 def _append(self: ListValue, run: Any, item: Value) -> Value:
-    self.items.append(item)
+    self.kept.append(item)
     self.changed(run)
     return constant(None)
 
 
 @method(LIST_METHODS, "extend")
 def _extend(self: ListValue, run: Any, items: Value) -> Value:
-    self.items.extend(run.unpack(items))
+    self.kept.extend(run.unpack(items))
     self.changed(run)
     return constant(None)
 

@@ -1,4 +1,4 @@
-"""Values of dicts and sets.
+"""Values of dicts.
 
 Keys are compared as Python does where that needs no user code: constants by value, objects whose class keeps the default `__hash__` by identity, tuples of these item by
 item. Any other key breaks the graph. Of an existing dict only what is looked up is guarded: an entry by its value, an absent key by its absence, and the keys
@@ -11,11 +11,12 @@ import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
-from .containers import ListValue, TupleValue, Unread
+from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread
 
 
 class Identity:
@@ -38,14 +39,14 @@ def hashes_by_identity(cls: type) -> bool:
     return cls.__hash__ is object.__hash__ and cls.__eq__ is object.__eq__ or getattr(cls, "_segue_identity_hash", False)
 
 
-def key_of(run: Any, value: Value) -> Any:
+def key_of(run: Any, value: Any) -> Any:
     """What stands for a Value as a key of our own dicts."""
     if isinstance(value, Constant):
         run.concrete(hash, value.value)
         return value.value
     if isinstance(value, SymIntValue):
         return int(value.symbol)
-    if isinstance(value, SetValue) and value.cls is frozenset:
+    if value.type() is frozenset:
         return frozenset(value.shadow)
     if isinstance(value, TupleValue):
         return tuple(key_of(run, item) for item in value.items_of(run))
@@ -80,6 +81,7 @@ class DictValue(Value):
         self.original = dict(self.entries) if real is not MISSING else None
         self.removals = 0
         self.deleted: dict[Any, Any] = {}  # keys that were deleted at some time, so that a later store puts them at the end again
+        self.attributes: dict[str, Value] = {}  # an OrderedDict may have some: a state_dict has its `_metadata`
 
     def type(self) -> type:
         return self.cls
@@ -89,6 +91,8 @@ class DictValue(Value):
 
     def python(self, run: Any) -> Any:
         if self.cls not in (dict, collections.OrderedDict):
+            raise NotPython(self.describe())
+        if self.all_attributes(run):
             raise NotPython(self.describe())
         self.guard_keys(run)
         return self.cls((self.key_value(run, key).python(run), self.get(run, key).python(run)) for key in list(self.entries))
@@ -167,12 +171,37 @@ class DictValue(Value):
             return self.factory
         if name == "move_to_end" and self.cls is not collections.OrderedDict:
             raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        if name in self.attributes:
+            return self.attributes[name]
+        state = self.own_dict()
+        if state is None or name in self.methods:
+            return super().attribute(run, name)
+        if name in state:
+            found = self.attributes[name] = run.wrap(state[name], sources.DictValue(sources.InstanceDict(self.source), name))
+            return found
+        run.guard_absent_attribute(self, name)
         return super().attribute(run, name)
+
+    def own_dict(self) -> dict | None:
+        """The instance's dict of one that exists outside, where its class has such."""
+        return None if self.source is None else getattr(self.real, "__dict__", None)
+
+    def all_attributes(self, run: Any) -> dict[str, Value]:
+        """What a copy takes along."""
+        state = self.own_dict()
+        if state is not None:
+            run.guard(guards.DictKeys(sources.InstanceDict(self.source), tuple(state)))
+        return {name: self.attribute(run, name) for name in {**(state or {}), **self.attributes}}
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def changed(self, run: Any) -> None:
         run.journal.note(self)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if self.cls is not collections.OrderedDict or self.real is not MISSING or hasattr(self.cls, name):
+            super().set_attribute(run, name, value)
+        self.attributes[name] = value
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         place = key_of(run, key)
@@ -210,6 +239,8 @@ class DictValue(Value):
         out.remember(self)
         for key_value, value in self.entries.values():
             out.statement("store_item", self, key_value, value)
+        for name, value in self.attributes.items():
+            out.statement("store_attribute", self, Constant(name), value)
 
     def replay(self, out: Any) -> None:
         before = self.original or {}
@@ -269,7 +300,7 @@ class DictView(Value):
         out.helper("call_method", self.owner, Constant(self.kind))
 
 
-DICT_METHODS: dict[str, Callable] = {}
+DICT_METHODS: dict[str, Callable] = {**SLOTS, **STORING_SLOTS}
 DictValue.methods = DICT_METHODS
 for _kind in ("keys", "values", "items"):
     DICT_METHODS[_kind] = lambda self, run, kind=_kind: self.view(run, kind)
@@ -350,138 +381,3 @@ def _move_to_end(self: DictValue, run: Any, key: Value, last: Value = Constant(T
     self.remove(run, place)
     self.set_item(run, key_value, found)
     return constant(None)
-
-
-class SetValue(Value):
-    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
-
-    def __init__(self, run: Any, items: Iterable[Value] = (), cls: type = set, source: Any = None, real: Any = MISSING) -> None:
-        self.cls = cls
-        self.source = source
-        self.real = real
-        self.entries: dict[Any, Value] = {}
-        self.shadow: set = set()
-        for item in items:
-            self.put(run, item)
-
-    def put(self, run: Any, item: Value) -> None:
-        place = key_of(run, item)
-        self.entries.setdefault(place, item)
-        self.shadow.add(place)
-
-    def type(self) -> type:
-        return self.cls
-
-    def describe(self) -> str:
-        return f"{self.cls.__name__} of {len(self.entries)}"
-
-    def python(self, run: Any) -> Any:
-        return self.cls(item.python(run) for item in self.items_of(run))
-
-    def place_of(self, run: Any, item: Value) -> Any:
-        """The key of an item that is looked for: a set stands for the frozenset of its items."""
-        return frozenset(item.shadow) if isinstance(item, SetValue) else key_of(run, item)
-
-    def contains(self, run: Any, item: Value) -> bool:
-        return self.place_of(run, item) in self.entries
-
-    def length(self, run: Any) -> Value:
-        return Constant(len(self.entries))
-
-    def truth(self, run: Any) -> bool:
-        return bool(self.entries)
-
-    def items_of(self, run: Any) -> list[Value]:
-        if len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
-            raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
-        if len(self.shadow) > 1 and not all(type(place) in (int, bool) for place in self.shadow):
-            run.only_here = "the order of a set differs from process to process"
-        return [self.entries[place] for place in self.shadow]
-
-    def iterate(self, run: Any) -> Value:
-        return run.set_iterator(self, self.items_of(run))
-
-    def changed(self, run: Any) -> None:
-        run.journal.note(self)
-
-    def build(self, out: Any) -> None:
-        if self.cls is not set:
-            out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
-            return
-        for place in self.shadow:
-            out.value(self.entries[place])
-        out.emit("BUILD_SET", len(self.entries))
-
-    def replay(self, out: Any) -> None:
-        out.statement("replace_set", self, ListValue([self.entries[place] for place in self.shadow]))
-
-
-SET_METHODS: dict[str, Callable] = {}
-SetValue.methods = SET_METHODS
-
-
-def make_set(run: Any, items: Iterable[Value], cls: type = set) -> SetValue:
-    return SetValue(run, items, cls)
-
-
-@method(SET_METHODS, "add")
-def _add(self: SetValue, run: Any, item: Value) -> Value:
-    self.put(run, item)
-    self.changed(run)
-    return constant(None)
-
-
-@method(SET_METHODS, "discard")
-def _discard(self: SetValue, run: Any, item: Value) -> Value:
-    place = self.place_of(run, item)
-    if place in self.entries:
-        del self.entries[place]
-        self.shadow.discard(place)
-        self.changed(run)
-    return constant(None)
-
-
-@method(SET_METHODS, "remove")
-def _remove(self: SetValue, run: Any, item: Value) -> Value:
-    if not self.contains(run, item):
-        raise run.raised_with(KeyError, item)
-    return _discard(self, run, item)
-
-
-@method(SET_METHODS, "update")
-def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
-    for other in others:
-        for item in run.unpack(other):
-            self.put(run, item)
-    self.changed(run)
-    return constant(None)
-
-
-def _combined(name: str) -> Callable:
-    def combine(self: SetValue, run: Any, *others: Value) -> Value:
-        made: set = set(self.shadow)
-        entries = dict(self.entries)
-        for other in others:
-            more = {key_of(run, item): item for item in run.unpack(other)}
-            entries = {**more, **entries}
-            made = getattr(made, name)(more)
-        result = SetValue(run, (), self.cls)
-        result.shadow = made
-        result.entries = {place: entries[place] for place in made}
-        return result
-
-    return combine
-
-
-def _asked(name: str) -> Callable:
-    def ask(self: SetValue, run: Any, other: Value) -> Value:
-        return constant(getattr(self.shadow, name)({key_of(run, item) for item in run.unpack(other)}))
-
-    return ask
-
-
-for _name in ("union", "intersection", "difference", "symmetric_difference"):
-    SET_METHODS[_name] = _combined(_name)
-for _name in ("issubset", "issuperset", "isdisjoint"):
-    SET_METHODS[_name] = _asked(_name)
-SET_METHODS["copy"] = _combined("union")

@@ -42,7 +42,7 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
 NUMBERS: dict[str, Any] = {"item": None, "__float__": float, "__int__": int}  # methods -> the class of number that they give
 RETURNED = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8})
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
-CHANGES_THE_LEAF = ("requires_grad_", "detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
+CHANGES_THE_LEAF = ("detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
 
 
 class TensorValue(Value):
@@ -52,7 +52,7 @@ class TensorValue(Value):
         self.twin = twin
         self.source = source
         self.real = real
-        self.born: int | None = None  # the step at which a tensor that the graph made became a leaf
+        self.born: int | None = None  # the step at which it became a leaf, or, from outside, its requires_grad was switched
 
     def type(self) -> type:
         return type(self.twin)
@@ -103,6 +103,9 @@ class TensorValue(Value):
             raise self.needs_data(name)
         if name in CHANGES_THE_LEAF and self.source is not None:
             raise Break(f"{name}() of a tensor from outside is not captured", "call it outside of the compiled function")
+        if name == "requires_grad_" and self.source is not None and len(args) < 2 and not kwargs:
+            self.set_attribute(run, "requires_grad", *(args or [Constant(True)]))
+            return self
         if name in TAKES_A_NUMBER:
             args = [run.float_operand(arg, self) for arg in args]
         return run.leaf(getattr(self.type(), name), [self, *args], kwargs, f"Tensor.{name}")
@@ -111,6 +114,11 @@ class TensorValue(Value):
         if name == "grad" or (name == "requires_grad" and self.source is None):
             run.leaf(setattr, [self, Constant(name), value], {}, f"Tensor.{name}")
             self.born = run.step if name == "requires_grad" else self.born
+            return
+        if name == "requires_grad" and self.twin.is_leaf and self.real.is_leaf:
+            run.leaf(setattr, [self, Constant(name), value], {}, f"Tensor.{name}")
+            self.born = run.step if self.born is None else self.born
+            run.journal.note(self)
             return
         raise self.unsupported(f"setting attribute '{name}'")
 
@@ -164,6 +172,11 @@ class TensorValue(Value):
 
     def iterate(self, run: Any) -> Value:
         return run.sequence_iterator(TupleValue(self.items_of(run)))
+
+    def replay(self, out: Any) -> None:
+        """What was switched in the graph stays so behind it."""
+        if self.twin.requires_grad != self.real.requires_grad:
+            out.statement("store_attribute", self, Constant("requires_grad"), Constant(self.twin.requires_grad))
 
     def build(self, out: Any) -> None:
         out.graph_result(self)

@@ -1,0 +1,152 @@
+"""Values of sets.
+
+In come Values as items, which are told apart as the keys of a dict are (mappings.py). The one idea: a real set of what stands for the items takes part in every step, so
+that its order is Python's; where that order would matter and is not known, the graph breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ...sources import MISSING
+from ..outcome import Break
+from .base import Value, method
+from .constants import Constant, constant
+from .containers import ListValue
+from .mappings import key_of
+
+
+class SetValue(Value):
+    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
+
+    def __init__(self, run: Any, items: Iterable[Value] = (), cls: type = set, source: Any = None, real: Any = MISSING) -> None:
+        self.cls = cls
+        self.source = source
+        self.real = real
+        self.entries: dict[Any, Value] = {}
+        self.shadow: set = set()
+        for item in items:
+            self.put(run, item)
+
+    def put(self, run: Any, item: Value) -> None:
+        place = key_of(run, item)
+        self.entries.setdefault(place, item)
+        self.shadow.add(place)
+
+    def type(self) -> type:
+        return self.cls
+
+    def describe(self) -> str:
+        return f"{self.cls.__name__} of {len(self.entries)}"
+
+    def python(self, run: Any) -> Any:
+        return self.cls(item.python(run) for item in self.items_of(run))
+
+    def place_of(self, run: Any, item: Value) -> Any:
+        """The key of an item that is looked for: a set stands for the frozenset of its items."""
+        return frozenset(item.shadow) if isinstance(item, SetValue) else key_of(run, item)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return self.place_of(run, item) in self.entries
+
+    def length(self, run: Any) -> Value:
+        return Constant(len(self.entries))
+
+    def truth(self, run: Any) -> bool:
+        return bool(self.entries)
+
+    def items_of(self, run: Any) -> list[Value]:
+        if len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
+            raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
+        if len(self.shadow) > 1 and not all(type(place) in (int, bool) for place in self.shadow):
+            run.only_here = "the order of a set differs from process to process"
+        return [self.entries[place] for place in self.shadow]
+
+    def iterate(self, run: Any) -> Value:
+        return run.set_iterator(self, self.items_of(run))
+
+    def changed(self, run: Any) -> None:
+        run.journal.note(self)
+
+    def build(self, out: Any) -> None:
+        if self.cls is not set:
+            out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
+            return
+        for place in self.shadow:
+            out.value(self.entries[place])
+        out.emit("BUILD_SET", len(self.entries))
+
+    def replay(self, out: Any) -> None:
+        out.statement("replace_set", self, ListValue([self.entries[place] for place in self.shadow]))
+
+
+SET_METHODS: dict[str, Callable] = {}
+SetValue.methods = SET_METHODS
+
+
+def make_set(run: Any, items: Iterable[Value], cls: type = set) -> SetValue:
+    return SetValue(run, items, cls)
+
+
+@method(SET_METHODS, "add")
+def _add(self: SetValue, run: Any, item: Value) -> Value:
+    self.put(run, item)
+    self.changed(run)
+    return constant(None)
+
+
+@method(SET_METHODS, "discard")
+def _discard(self: SetValue, run: Any, item: Value) -> Value:
+    place = self.place_of(run, item)
+    if place in self.entries:
+        del self.entries[place]
+        self.shadow.discard(place)
+        self.changed(run)
+    return constant(None)
+
+
+@method(SET_METHODS, "remove")
+def _remove(self: SetValue, run: Any, item: Value) -> Value:
+    if not self.contains(run, item):
+        raise run.raised_with(KeyError, item)
+    return _discard(self, run, item)
+
+
+@method(SET_METHODS, "update")
+def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
+    for other in others:
+        for item in run.unpack(other):
+            self.put(run, item)
+    self.changed(run)
+    return constant(None)
+
+
+def _combined(name: str) -> Callable:
+    def combine(self: SetValue, run: Any, *others: Value) -> Value:
+        made: set = set(self.shadow)
+        entries = dict(self.entries)
+        for other in others:
+            more = {key_of(run, item): item for item in run.unpack(other)}
+            entries = {**more, **entries}
+            made = getattr(made, name)(more)
+        result = SetValue(run, (), self.cls)
+        result.shadow = made
+        result.entries = {place: entries[place] for place in made}
+        return result
+
+    return combine
+
+
+def _asked(name: str) -> Callable:
+    def ask(self: SetValue, run: Any, other: Value) -> Value:
+        return constant(getattr(self.shadow, name)({key_of(run, item) for item in run.unpack(other)}))
+
+    return ask
+
+
+for _name in ("union", "intersection", "difference", "symmetric_difference"):
+    SET_METHODS[_name] = _combined(_name)
+for _name in ("issubset", "issuperset", "isdisjoint"):
+    SET_METHODS[_name] = _asked(_name)
+SET_METHODS["copy"] = _combined("union")
