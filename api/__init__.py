@@ -11,9 +11,19 @@ import gc as _gc
 _collects = _gc.isenabled()
 _gc.disable()  # a hundred collections, a seventh of the time, would look for garbage where functions and classes are only made
 
+try:  # these load all that is imported below
+    from segue.capture.compile import compile
+
+    from . import (
+        _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, linalg, masked,
+        mps, nn, ops, optim, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
+    )  # fmt: skip
+finally:
+    if _collects:
+        _gc.enable()
+
 from math import e, inf, nan, pi
 
-from segue.capture.compile import compile
 from segue.capture.explain import explain
 from segue.eager.checks import _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
 from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
@@ -80,14 +90,6 @@ from segue.eager.switches import (
 from segue.eager.shapes import Size
 from segue.eager.tensor import Tensor
 from segue.inductor.runtime import set_threads as set_num_threads, threads as get_num_threads
-
-from . import (
-    _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, linalg, masked,
-    mps, nn, ops, optim, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
-)  # fmt: skip
-
-if _collects:
-    _gc.enable()
 
 __version__ = "0.1.0"
 

@@ -69,3 +69,15 @@ print(len(runs), gc.isenabled() == before)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     runs, kept = done.stdout.split()
     assert int(runs) < 10 and kept == "True"
+
+
+def test_an_import_that_fails_leaves_the_collector_on():
+    program = """
+import gc, sys
+sys.modules["segue.eager.tensor"] = None
+try:
+    import segue
+except ImportError:
+    print(gc.isenabled())
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split() == ["True"]

@@ -118,6 +118,14 @@ define(
     "(None | 'str' | 'repr' | 'ascii', has spec)",
 )
 
+define("BUILD_TEMPLATE", (2, 1), "[tuple of strings, tuple of interpolations] -> template string (3.14)")
+define(
+    "BUILD_INTERPOLATION",
+    lambda pair: (3 if pair[1] else 2, 1),
+    "[x, its text] or [x, its text, spec] -> interpolation of a template string (3.14)",
+    "(None | 'str' | 'repr' | 'ascii', has spec)",
+)
+
 # -- jumps -----------------------------------------------------------------------------------------------------------------
 define("JUMP", (0, 0), "go to the target (backward or forward)", jump=(0, 0), ends=True)
 define("POP_JUMP_IF_TRUE", (1, 0), "pop x; jump when bool(x)", jump=(1, 0))

@@ -13,7 +13,7 @@
 
 #include <internal/pycore_dict.h>
 
-#if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED) && !defined(PYPY_VERSION)
+#if PY_VERSION_HEX >= 0x030b0000 && PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED) && !defined(PYPY_VERSION) && !defined(SEGUE_TEST_UNKNOWN_FRAMES)
 #define SEGUE_FRAMES_KNOWN 1
 #include <internal/pycore_frame.h>
 typedef struct _PyInterpreterFrame Frame;

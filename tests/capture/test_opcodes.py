@@ -13,7 +13,8 @@ import pytest
 from interp_support import compiled, same
 from resume_programs import PROGRAMS, Log
 
-from segue.capture.bytecode import decode
+from segue.capture.bytecode import decode, versions
+from segue.capture.bytecode.layout import Layout
 from segue.capture.bytecode.opcodes import OPCODES
 from segue.capture.bytecode.versions import CURRENT, JUMPS
 from segue.capture.interp.attempt import Attempt  # noqa: F401  (fills the table)
@@ -21,11 +22,23 @@ from segue.capture.interp.frame import HANDLERS
 
 NOT_FOLLOWED = {  # canonical opcodes that end the graph, or that no captured frame comes past
     "CHECK_EG_MATCH": "exception groups run eagerly", "CALL_INTRINSIC_2": "exception groups, type parameters", "CLEANUP_THROW": "a generator thrown into",
-    "LOAD_SPECIAL": "3.14, which is read but not run", "END_FOR": "never executed",
+    **dict.fromkeys("LOAD_SPECIAL BUILD_TEMPLATE BUILD_INTERPOLATION".split(), "3.14, which is read but not run"), "END_FOR": "never executed",
     **dict.fromkeys("LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS".split(), "class bodies"),
     **dict.fromkeys("SETUP_ANNOTATIONS IMPORT_STAR PRINT_EXPR".split(), "modules"),
 }  # fmt: skip
 NOT_WRITTEN = {"LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "TO_BOOL", "CALL_INTRINSIC_1", "END_SEND"}  # by the compilers of some of the versions
+OPCODES_314 = """BINARY_OP BINARY_SLICE BUILD_INTERPOLATION BUILD_LIST BUILD_MAP BUILD_SET BUILD_SLICE BUILD_STRING BUILD_TEMPLATE BUILD_TUPLE CALL
+    CALL_FUNCTION_EX CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW CHECK_EG_MATCH CHECK_EXC_MATCH CLEANUP_THROW COMPARE_OP CONTAINS_OP CONVERT_VALUE COPY
+    COPY_FREE_VARS DELETE_ATTR DELETE_DEREF DELETE_FAST DELETE_GLOBAL DELETE_NAME DELETE_SUBSCR DICT_MERGE DICT_UPDATE END_ASYNC_FOR END_FOR END_SEND FOR_ITER
+    FORMAT_SIMPLE FORMAT_WITH_SPEC GET_AITER GET_ANEXT GET_AWAITABLE GET_ITER GET_LEN GET_YIELD_FROM_ITER IMPORT_FROM IMPORT_NAME IS_OP JUMP_BACKWARD
+    JUMP_BACKWARD_NO_INTERRUPT JUMP_FORWARD LIST_APPEND LIST_EXTEND LOAD_ATTR LOAD_BUILD_CLASS LOAD_COMMON_CONSTANT LOAD_CONST LOAD_DEREF LOAD_FAST
+    LOAD_FAST_AND_CLEAR LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS
+    LOAD_GLOBAL LOAD_LOCALS LOAD_NAME LOAD_SMALL_INT LOAD_SPECIAL LOAD_SUPER_ATTR MAKE_CELL MAKE_FUNCTION MAP_ADD MATCH_CLASS MATCH_KEYS MATCH_MAPPING
+    MATCH_SEQUENCE NOP NOT_TAKEN POP_EXCEPT POP_ITER POP_JUMP_IF_FALSE POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_JUMP_IF_TRUE POP_TOP PUSH_EXC_INFO PUSH_NULL
+    RAISE_VARARGS RERAISE RESUME RETURN_GENERATOR RETURN_VALUE SEND SET_ADD SET_FUNCTION_ATTRIBUTE SET_UPDATE SETUP_ANNOTATIONS STORE_ATTR STORE_DEREF STORE_FAST
+    STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST STORE_GLOBAL STORE_NAME STORE_SLICE STORE_SUBSCR SWAP TO_BOOL UNARY_INVERT UNARY_NEGATIVE UNARY_NOT UNPACK_EX
+    UNPACK_SEQUENCE WITH_EXCEPT_START YIELD_VALUE""".split()  # those of the documentation of `dis`, without the interpreter's own (CACHE, EXTENDED_ARG, RESERVED ...)
+JOINED = {"CALL_KW"}  # read by decode.py, with the constant before it
 deleted = 1
 
 
@@ -91,6 +104,26 @@ def codes(code):
 def test_each_opcode_is_handled_or_has_a_reason():
     assert not HANDLERS.keys() & NOT_FOLLOWED.keys()
     assert HANDLERS.keys() | NOT_FOLLOWED.keys() == OPCODES.keys()
+
+
+def test_each_opcode_of_314_is_read_as_canonical_ones(monkeypatch):
+    """The table of the version that is read but not run, made as if it ran."""
+    symbols = [*(symbol for symbol in versions.SYMBOLS if symbol != "[]"), "[]"]
+    one, two = ["UNARY_POSITIVE", "LIST_TO_TUPLE"], ["PREP_RERAISE_STAR"]
+    real = {"opmap": dict.fromkeys(OPCODES_314), "_intrinsic_1_descs": [f"INTRINSIC_{name}" for name in one], "_intrinsic_2_descs": [f"INTRINSIC_{name}" for name in two]}
+    monkeypatch.setattr(versions, "real", types.SimpleNamespace(**real))
+    monkeypatch.setattr(versions, "SYMBOLS", symbols)
+    monkeypatch.setattr(versions, "SUBSCRIPT", len(symbols) - 1)
+    table, layout = versions.version_314(), Layout(("a", "b"), ("c",), ("d",), ("name",), (1,))
+    assert set(OPCODES_314) - table.readers.keys() == set()
+    for name in OPCODES_314:
+        read = table.readers[name](int(name == "SET_FUNCTION_ATTRIBUTE"), layout)  # of whose numbers 0 is none
+        assert name in JOINED or {opcode for opcode, _ in read} <= OPCODES.keys(), name
+    assert table.readers["BINARY_OP"](len(symbols) - 1, layout) == [("BINARY_SUBSCR", None)]
+    assert table.readers["LOAD_FAST_BORROW_LOAD_FAST_BORROW"](1, layout) == [("LOAD_FAST", "a"), ("LOAD_FAST", "b")]
+    assert table.readers["BUILD_INTERPOLATION"](2 << 2 | 1, layout) == [("BUILD_INTERPOLATION", ("repr", True))]
+    written = {opcode for opcode in OPCODES if opcode in table.writers or (opcode, False) in table.jumps}
+    assert {"BUILD_INTERPOLATION", "BUILD_TEMPLATE", "LOAD_SPECIAL", "BINARY_SUBSCR"} <= written
 
 
 def test_each_opcode_that_is_handled_stands_in_a_program():
