@@ -18,6 +18,7 @@ COUNTERS = {  # name -> what it counts
     "recompiles": "compilations after a guard failed",
     "skipped_frames": "frames that were left to run eagerly",
     "transformed_frames": "frames of compiled functions that ran eagerly because a function transform around them does",
+    "reruns": "frames that ran again eagerly because their graph raised",
     "captures": "frames that were traced, restarts not counted",
     "captures_stored": "captures written to the disk cache",
     "captures_loaded": "captures that the disk cache held, so that nothing was traced",

@@ -205,7 +205,7 @@ class CompiledGraph:
         training = self._training
         if training is not None and STATE.enabled:
             return self._call_training(training, inputs, arrays, state)
-        raw = (self._infer or self._runner())(arrays)
+        raw = self._run(self._infer or self._runner(), arrays)
         for position in self._written:
             inputs[position]._storage.version += 1
         if self._plain:
@@ -213,10 +213,19 @@ class CompiledGraph:
         fresh = [wrapped(value) for value in raw]
         return self._results(fresh, inputs)
 
+    def _run(self, runner: Runner, arrays: list) -> list:
+        """The raw outputs. A runner that raises has changed no input, and then no random numbers count as drawn."""
+        try:
+            return runner(arrays)
+        except BaseException:
+            if self._draws:
+                default_generator.offset -= self._random_calls
+            raise
+
     def _call_training(self, training: Training, inputs: tuple, arrays: list, state: Any) -> tuple:
         edges = training.edges(inputs)
         snapshots = training.snapshots(inputs)
-        raw = training.forward(arrays)
+        raw = self._run(training.forward, arrays)
         for position in self._written:
             inputs[position]._storage.version += 1
         fresh = [wrapped(value) for value in raw[: training.results]]

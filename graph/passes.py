@@ -45,6 +45,19 @@ def dead_code(graph: Graph) -> Graph:
     return rewriter.finish()
 
 
+def keep_checks(graph: Graph) -> Graph:
+    """The graph as it was captured, in which operators that may raise and whose values nobody needs are results as well: the program may wait for the error."""
+    needed: set[Node] = {*graph.output_node.inputs, *graph.checking}
+    unneeded: list[Node] = []
+    for node in reversed(graph.nodes[:-1]):
+        if node not in needed and node.kind == "op" and "checked" in node.target.tags:
+            unneeded.append(node)
+            needed.add(node)
+        if node in needed:
+            needed.update(node.inputs)
+    return graph.rewrite(outputs=[*graph.outputs, *unneeded]) if unneeded else graph
+
+
 # --------------------------------------------------------------------------------------------------------------------
 # Common subexpressions
 

@@ -231,7 +231,14 @@ class ValuePrinter:
             masks += [f"({self.size(size)} > 0)" for size in self.kernel.maybe_empty(value)]
         extra = f", {' & '.join(masks)}" if masks else ""
         first = self.spread(value.args[0]) if where else self.name(value.args[0])
-        return f"checked_index({where}{first}, {self.size(value.attribute[0])}, {self.need('failed')}{extra})"
+        extent, wraps = value.attribute
+        return f"checked_{'index' if wraps else 'place'}({where}{first}, {self.size(extent)}, {self.need('failed')}{extra})"
+
+    def _require(self, value: Value) -> str:
+        masks = " & ".join(self.name(m) for m in value.args[1:])
+        where = "w, " if self.kernel.is_vector(value) else ""
+        first = self.spread(value.args[0]) if where else self.name(value.args[0])
+        return f"required({where}{first}, {self.need('failed')}{', ' if masks else ''}{masks})"
 
     def _checked(self, value: Value) -> str:
         return self.spread(value.args[0]) if self.kernel.is_vector(value) else self.name(value.args[0])
@@ -282,5 +289,5 @@ class ValuePrinter:
 
 _STATEMENTS: dict[str, Callable[[ValuePrinter, Value], str]] = {
     "fit": ValuePrinter._fit, "cast": ValuePrinter._cast, "where": ValuePrinter._where, "load": ValuePrinter._load, "index": ValuePrinter._index,
-    "as_index": ValuePrinter._as_index, "checked": ValuePrinter._checked, "random": ValuePrinter._random, "fold": ValuePrinter._fold,
+    "as_index": ValuePrinter._as_index, "require": ValuePrinter._require, "checked": ValuePrinter._checked, "random": ValuePrinter._random, "fold": ValuePrinter._fold,
 }  # fmt: skip

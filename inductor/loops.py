@@ -32,13 +32,15 @@ SUPPORTED = frozenset(d for d in dtypes.ALL if not d.is_complex)
 
 @dataclass(frozen=True, slots=True)
 class Primitive:
-    """How one primitive prints, what it costs (an addition is 1) and whether its result is bool. `exact`: the result needs no rounding or wrapping."""
+    """How one primitive prints, what it costs (an addition is 1) and whether its result is bool. `exact`: the result needs no rounding or wrapping.
+    `divides`: integers must not be divided by zero."""
 
     text: str
     cost: int = 1
     boolean: bool = False
     exact: bool = False
     on_bool: str | None = None
+    divides: bool = False
 
 
 def _call(name: str, arity: int = 1, **facts: Any) -> Primitive:
@@ -50,9 +52,9 @@ PRIMITIVES: dict[str, Primitive] = {
     "sub": Primitive("{0} - {1}"),
     "mul": Primitive("{0} * {1}", on_bool="{0} & {1}"),
     "div": Primitive("{0} / {1}", 4),
-    "floor_divide": _call("divide_floor", 2, cost=8),
-    "remainder": _call("remainder", 2, cost=8),
-    "fmod": _call("fmod", 2, cost=20),
+    "floor_divide": _call("divide_floor", 2, cost=8, divides=True),
+    "remainder": _call("remainder", 2, cost=8, divides=True),
+    "fmod": _call("fmod", 2, cost=20, divides=True),
     "pow": _call("pow", 2, cost=30),
     "atan2": _call("atan2", 2, cost=20),
     "maximum": _call("maximum", 2, exact=True, on_bool="{0} | {1}"),
@@ -164,6 +166,8 @@ class Trace:
             return self.make(name, args, None, BOOL, fact.cost)
         if not dtype.is_floating_point and name in ("floor", "ceil", "trunc", "round"):
             return args[0]
+        if fact.divides and not dtype.is_floating_point and not (args[1].op == "constant" and args[1].attribute[1] != "0"):
+            self.require(self.primitive("ne", args[1], 0))
         return self.fitted(self.make(name, args, None, dtype, fact.cost), fact.exact)
 
     def _compared(self, name: str, x: Value, y: Value) -> Value | None:
@@ -269,14 +273,20 @@ class Trace:
             return self.typed(place.offset, INT64)
         return self._placed("index", (), (place,), INT64, 1)
 
-    def as_index(self, value: Value, size: Any) -> Index:
-        """An integer value as an index into a dimension of `size`: negative ones count from the end, those out of range are an error."""
+    def as_index(self, value: Value, size: Any, wraps: bool = False) -> Index:
+        """An integer value as an index into a dimension of `size`: one out of range is an error; with `wraps` negative ones count from the end."""
         if value.op == "index" and value.attribute[0].within(size_of(size)):
             return value.attribute[0]
         extent = size_of(size)
-        checked = self.make("as_index", (self.cast(value, INT64), *self.masks), (extent,), INT64, 2)
+        checked = self.make("as_index", (self.cast(value, INT64), *self.masks), (extent, wraps), INT64, 2)
         self.checks.append(checked)
         return index(Looked(checked, extent))
+
+    def require(self, condition: Any) -> None:
+        """What must hold of the operands, else the program fails."""
+        condition = self.as_bool(condition)
+        if not (condition.op == "constant" and _is_true(condition)):
+            self.checks.append(self.make("require", (condition, *self.masks), (), BOOL, 1))
 
     def checked(self, value: Value) -> Value:
         """The value of a body, tied to those of its checks that it does not depend on: what is read need not depend on where (a broadcast, a constant)."""

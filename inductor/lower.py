@@ -14,7 +14,7 @@ from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Graph, Node, nodes_in
 from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, reduced_dims, scatter_values, viewed, walked_shape
-from .expressions import Index, Looked, hint, product, variables_of
+from .expressions import Index, Looked, hint, product, same, variables_of
 from .loops import COSTLY, SUPPORTED, Trace, Value
 from .units import Buffer, Operand, Unit, is_contiguous, is_partial, shape_of
 
@@ -141,10 +141,19 @@ class Lowering:
         value = evaluator.body(node, unit.variables)
         full = self._analyse(unit, lambda _: value)
         many = self.readers.get(node, 0) > 1 and (full > 1 or unit.cost >= COSTLY)
-        if node in self.forced or many or len(unit.reads) + len(unit.loads) > MAX_READS or unit.trace_length > MAX_OPERATIONS:
+        in_part = unit.fallible and any(self._reads_in_part(user, node) for user in node.users)
+        if node in self.forced or many or in_part or len(unit.reads) + len(unit.loads) > MAX_READS or unit.trace_length > MAX_OPERATIONS:
             self._add(unit)
         else:
             evaluator.known[node, unit.variables] = value
+
+    def _reads_in_part(self, user: Node, node: Node) -> bool:
+        """Whether a reader leaves elements of a node out, directly or behind views: what is wrong with them would not be found."""
+        if user not in self.live or user.kind != "op":
+            return False
+        if not is_view(user):
+            return "checked" in user.target.tags and user.target.kind != "pointwise"
+        return not same(product(shape_of(user)), product(shape_of(node))) or any(self._reads_in_part(other, node) for other in user.users)
 
     def _reduction(self, node: Node) -> None:
         source = node.args[0]
@@ -244,6 +253,7 @@ class Lowering:
         full: set[Buffer] = set()
         for value in _behind(run(evaluator)):
             unit.trace_length += 1
+            unit.fallible |= value.op in ("as_index", "require")
             if value.op != "load":
                 unit.cost += value.cost
                 continue

@@ -97,14 +97,15 @@ class Builder:
             self.lowering.unit_of[node].stored = True
 
     def _direct_writes(self) -> None:
-        """A value for an input goes straight into the input's memory where nobody needs the old value afterwards; else it is copied at the end."""
+        """A value for an input goes straight into the input's memory where nobody needs the old value afterwards, and nothing can fail; else it is copied at the end."""
         order = {id(group): n for n, group in enumerate(self.scheduler.groups)}
+        fallible = max([n for n, group in enumerate(self.scheduler.groups) if any(unit.fallible for unit in group.units)], default=-1)
         seen: set[Node] = set()
         for position, node in self.graph.writes:
             target = self.lowering.inputs[self.graph.inputs[position]]
             unit = self.lowering.unit_of[node]
             group = self.group_of[unit]
-            if node not in seen and self._may_write(target, unit, group, order):
+            if node not in seen and order[id(group)] > fallible and self._may_write(target, unit, group, order):
                 seen.add(node)
                 assert unit.buffer is not None
                 unit.buffer.kind, unit.buffer.position, unit.buffer.node = "written", position, target.node

@@ -31,13 +31,22 @@ class Step:
     title: str = ""
 
     @property
+    def fallible(self) -> bool:
+        """Whether it may set the entry's `failed`."""
+        return self.printer is not None and "failed" in self.printer.needs
+
+    @property
+    def changes_inputs(self) -> bool:
+        return any(buffer.kind == "written" for buffer in self.writes)
+
+    @property
     def parallel(self) -> bool:
         """Whether it may run beside others: a kernel with more than one step."""
         return self.printer is not None and not self.serial and self.printer.extent != 1 and not self.printer.kernel.is_empty
 
 
 def batches(steps: list[Step]) -> list[list[Step]]:
-    """Neighbouring parallel steps that do not touch what another of them writes, together; any other step alone."""
+    """Neighbouring parallel steps that do not touch what another of them writes, together; any other step alone. Inputs change when all that may fail is done."""
     found: list[list[Step]] = []
     for step in steps:
         last = found[-1] if found else None
@@ -49,8 +58,10 @@ def batches(steps: list[Step]) -> list[list[Step]]:
 
 
 def _meet(a: Step, b: Step) -> bool:
-    """Whether one of two steps writes memory that the other touches."""
+    """Whether one of two steps writes memory that the other touches, or must know that the other did not fail."""
     written_a, written_b = _memory(a.writes), _memory(b.writes)
+    if a.changes_inputs and b.fallible or b.changes_inputs and a.fallible:
+        return True
     return not (written_a.isdisjoint(written_b | _memory(b.reads)) and written_b.isdisjoint(_memory(a.reads)))
 
 

@@ -92,6 +92,18 @@ class ProgramPrinter:
             self.bodies.append(f"// {title}\n" + text.replace("@", name, 1))
         return name
 
+    def _calls(self) -> list[str]:
+        """The text that runs all batches. A program that fails does so before it changes an input, so that its caller may run eagerly instead."""
+        lines: list[str] = []
+        unsure = False
+        for batch in self.built.batches:
+            if unsure and any(step.changes_inputs for step in batch):
+                lines.append("if (failed) return failed;")
+                unsure = False
+            lines += self._call(batch)
+            unsure |= any(step.fallible for step in batch)
+        return lines
+
     def _call(self, batch: list[Step]) -> list[str]:
         """The text that runs one batch."""
         step = batch[0]
@@ -127,7 +139,7 @@ class ProgramPrinter:
 
     def build(self) -> Program:
         """The translation unit and what the launcher must know."""
-        calls = [line for batch in self.built.batches for line in self._call(batch)]
+        calls = self._calls()
         shapes, symbolic = self._shapes()
         unpack = [f"const int64_t {SYMBOL}{symbol.name} = sizes[{n}];" for n, symbol in enumerate(self.built.symbols)]
         unpack += [f"(void){SYMBOL}{symbol.name};" for symbol in self.built.symbols]

@@ -65,10 +65,11 @@ class Unit:
 
     reads     (unit, index in terms of `variables`) for every access to another unit's result; for units without a loop the index is None
     loads     buffers of inputs and constants that it reads
+    fallible  whether it may find that an index is out of range
     """
 
     __slots__ = ("node", "kind", "domain", "dims", "variables", "reads", "loads", "cost", "stored", "number", "buffer", "operands", "trace_length", "input_reads",
-                 "is_copy")  # fmt: skip
+                 "is_copy", "fallible")  # fmt: skip
 
     def __init__(self, node: Node, kind: str, domain: tuple, dims: tuple[int, ...] = ()) -> None:
         self.node = node
@@ -85,6 +86,7 @@ class Unit:
         self.buffer: Buffer | None = None
         self.operands: list[Operand] = []
         self.trace_length = 0
+        self.fallible = False
         self.is_copy = False  # it copies the value that its node has elsewhere
 
     @property

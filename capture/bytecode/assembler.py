@@ -28,6 +28,8 @@ class Assembler:
         self.handler = handler
         self.items: list[Item] = []
         self.temporaries: list[str] = []
+        self.again = Label("again")  # the frame's own code, from its beginning
+        self.goes_again = False  # whether that code must stand behind what is emitted
 
     # -- anything ------------------------------------------------------------------------------------------------------
 
@@ -236,6 +238,11 @@ class Assembler:
     def jump(self, label: Label) -> None:
         """Go on at the label."""
         self.emit("JUMP", target=label)
+
+    def start_again(self) -> None:
+        """Run the frame's own code from its beginning, in place of what was emitted. Its variables must hold what they held then."""
+        self.goes_again = True
+        self.jump(self.again)
 
     def jump_if(self, label: Label, condition: bool = True) -> None:
         """Pop the top and go on at the label (further on in the code) when its truth is `condition`."""

@@ -7,6 +7,8 @@ that runs the graph. Out goes a code object with the parameters of the old one. 
     executes a copy of the one instruction, with its exception handler (the original code stands behind it, with handlers, `finally` and `__exit__`);
     collects the stack and the bound variables and goes on in a resume function: the original code once more, entered just behind that instruction.
 
+A prologue that fails may go on with the frame's own code in place of all this (`Assembler.start_again`).
+
 The one idea: nothing of the user's code is rewritten, so nothing can be rewritten wrongly. A resume function depends only on the original
 function, the place, and which slots are bound; it is made once, and a break within it leads to resume functions of the same original function.
 They do not call each other: one that breaks returns a Continuation to the first frame, which calls what it says, so a break in a loop costs no
@@ -149,7 +151,18 @@ def whole_frame(code: CodeType, prologue: Callable[[Assembler], Any]) -> CodeTyp
         out.positions = body[body.start].positions
     prologue(out)
     out.return_value()
+    if out.goes_again:
+        _own_code(out)
     return out.finish()
+
+
+def _own_code(out: Assembler) -> dict[int, Label]:
+    """The code of the frame as it was, behind the new code; the Label before each of its instructions."""
+    body = decode(out.code)
+    kept, labels = labelled(body.instructions)
+    start = kept.index(labels[body.start])
+    out.append(*kept[:start], out.again, *kept[start:])
+    return labels
 
 
 def can_break(code: CodeType, index: int) -> str | None:
@@ -177,15 +190,17 @@ def break_frame(code: CodeType, index: int, state: FrameState, prologue: Emit) -
         raise CannotBreak(reason)
     family = family_of(code)
     place = original_index(code, index)
-    instruction = family.body[place]
+    instruction = decode(code)[index]
     out = Assembler(code, instruction.positions)
     _preamble(out)
     prologue(out)
     _restore(out, state, family)
-    kept, labels = labelled(family.body)
+    before, out.items = out.items, []
+    labels = _own_code(out)
+    behind, out.items = out.items, before
     _execute(out, code, place, relabelled(instruction, labels), state)
-    if instruction.handler is not None:
-        out.append(*kept)
+    if instruction.handler is not None or out.goes_again:
+        out.append(*behind)
     return out.finish()
 
 

@@ -274,7 +274,9 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
         COUNT(eager);
         return pass(tstate, frame, 0);
     }
+    int off = segue_thread.off; /* a frame that goes on eagerly does so up to its end */
     PyObject *result = run_instead(tstate, frame, (PyCodeObject *)entry->code);
+    segue_thread.off = off;
     if (result == NULL) {
         entry_failed(entry);
     }
@@ -420,6 +422,12 @@ static PyObject *py_set_eager(PyObject *module, PyObject *eager)
     Py_RETURN_NONE;
 }
 
+static PyObject *py_run_eagerly(PyObject *module, PyObject *ignored)
+{
+    segue_thread.off++;
+    Py_RETURN_NONE;
+}
+
 static PyObject *py_shutdown(PyObject *module, PyObject *ignored)
 {
     closed = 1;
@@ -453,6 +461,7 @@ PyMethodDef hook_methods[] = {
     {"is_active", py_is_active, METH_NOARGS, "is_active() -> bool: whether frames that begin now on this thread are looked up."},
     {"set_oracle", py_set_oracle, METH_O, "set_oracle(function or None): call function(guards, view, result) after each check of the guard engine."},
     {"set_eager", py_set_eager, METH_O, "set_eager(bool): whether calls of compiled functions run them eagerly, on all threads."},
+    {"run_eagerly", py_run_eagerly, METH_NOARGS, "run_eagerly(): the hook is off until the innermost frame with an entry ends; called by the entry's code."},
     {"mismatch", py_mismatch, METH_VARARGS, "mismatch(code, new_code) -> str | None: why new_code cannot run in a frame made for code."},
     {"shutdown", py_shutdown, METH_NOARGS, "shutdown(): take the hook away for good; at the interpreter's exit."},
     {"after_fork", py_after_fork, METH_NOARGS, "after_fork(): forget the regions of threads that the child does not have."},

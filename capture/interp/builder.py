@@ -16,13 +16,16 @@ from ...eager.autograd.tape import Part, flat_edges
 from ...eager.tensor import Tensor
 from ...graph.compiled import CompiledGraph, compile_graph
 from ...graph.ir import Graph
+from ...graph.passes import keep_checks
 from ...graph.trace import is_released
 from .. import sources
 from ..bytecode.assembler import Assembler
 from ..bytecode.breaks import NULL as EMPTY
-from ..bytecode.breaks import FrameState, Handled, break_frame, entry_of, whole_frame
+from ..bytecode.breaks import FrameState, Handled, break_frame, whole_frame
+from ..bytecode.instruction import Handler, Label
 from .attempt import Attempt
 from .frame import NULL, PreviousException
+from .loader import Loader
 from .outcome import Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
@@ -163,96 +166,6 @@ class Output:
             cell = self.deferred.pop()
             if cell.content is not None:
                 self.fill_cell(cell)
-
-
-# -- reloading by source -----------------------------------------------------------------------------------------------------
-
-
-class Loader:
-    """Writes the loads of sources; a path that several sources share is followed once."""
-
-    def __init__(self, assembler: Assembler, wanted: dict[Any, str]) -> None:
-        self.out = assembler
-        self.places: dict[Any, str] = {}
-        self.uses: dict[Any, int] = {}
-        for source in wanted:
-            self.count(source)
-
-    def count(self, source: Any) -> None:
-        self.uses[source] = self.uses.get(source, 0) + 1
-        if self.uses[source] == 1 and source.parent is not None:
-            self.count(source.parent)
-
-    def load(self, source: Any) -> None:
-        place = self.places.get(source)
-        if place is not None:
-            self.out.emit("LOAD_FAST", place)
-            return
-        LOADS[type(source)](self, source)
-        if self.uses.get(source, 0) > 1 and source.parent is not None:
-            self.out.copy()
-            self.places[source] = self.out.store_temporary()
-
-    def attribute(self, base: Any, name: str) -> None:
-        self.load(base)
-        self.out.load_attr(name)
-
-    def item(self, base: Any, key: Any) -> None:
-        self.load(base)
-        self.out.load_item(key)
-
-    def by_step(self, source: Any) -> None:
-        """The path's own step, run in Python."""
-        self.out.load_const(source.step)
-        self.out.prepare_call()
-        self.out.load_const(None)
-        self.load(source.base)
-        self.out.call(2)
-
-
-def _load_local(loader: Loader, source: Any) -> None:
-    name = source.name
-    code = loader.out.code
-    if name in code.co_cellvars:
-        if entry_of(code) is not None:
-            loader.out.load_cell(name)
-        else:
-            loader.out.load_deref(name)
-    else:
-        loader.out.emit("LOAD_FAST_CHECK", name)
-
-
-def _load_dict_value(loader: Loader, source: Any) -> None:
-    if isinstance(source.base, sources.InstanceDict) and isinstance(source.key, str):
-        loader.attribute(source.base.base, source.key)
-    else:
-        loader.item(source.base, source.key)
-
-
-LOADS: dict[type, Callable[[Loader, Any], None]] = {
-    sources.Local: _load_local,
-    sources.FreeCell: lambda loader, source: loader.out.load_cell(source.name),
-    sources.Cell: lambda loader, source: loader.out.load_deref(source.name),
-    sources.Global: lambda loader, source: loader.out.load_global(source.name),
-    sources.Builtin: lambda loader, source: loader.out.load_global(source.name),
-    sources.Constant: lambda loader, source: loader.out.load_const(source.value),
-    sources.Attribute: lambda loader, source: loader.attribute(source.base, source.name),
-    sources.InstanceDict: lambda loader, source: loader.attribute(source.base, "__dict__"),
-    sources.Item: lambda loader, source: loader.item(source.base, source.index),
-    sources.DictValue: _load_dict_value,
-    sources.DictKey: Loader.by_step,
-    sources.TypeEntry: Loader.by_step,
-    sources.TypeOf: lambda loader, source: loader.attribute(source.base, "__class__"),
-    sources.Length: Loader.by_step,
-    sources.Size: Loader.by_step,
-    sources.Stride: Loader.by_step,
-    sources.FunctionCode: lambda loader, source: loader.attribute(source.base, "__code__"),
-    sources.FunctionDefaults: lambda loader, source: loader.attribute(source.base, "__defaults__"),
-    sources.FunctionKwDefaults: lambda loader, source: loader.attribute(source.base, "__kwdefaults__"),
-    sources.FunctionGlobals: lambda loader, source: loader.attribute(source.base, "__globals__"),
-    sources.Closure: lambda loader, source: loader.attribute(source.base, "__closure__"),
-    sources.CellContents: lambda loader, source: loader.attribute(source.base, "cell_contents"),
-}
 
 
 # -- the two kinds of output ---------------------------------------------------------------------------------------------------
@@ -415,11 +328,37 @@ class Builder:
                 assembler.call(1)
             else:
                 loader.load(source)
+        failed, done = Label("failed"), Label("done")
+        assembler.handler = Handler(failed, 0, False)
+        assembler.emit("NOP")  # 3.13 looks for the handler of a Python function's exception one word before the CALL
         assembler.call(len(self.attempt.graph_inputs))
-        if not out.result_places:
+        assembler.handler = None
+        self.store_results(out)
+        assembler.jump(done)
+        self.run_again(assembler, failed, [*out.sources.values(), *loader.kept])
+        assembler.place(done)
+
+    def run_again(self, assembler: Assembler, failed: Label, temporaries: list[str]) -> None:
+        """The graph raised: nothing has changed so far, so the frame's own code runs from its beginning, raises at the user's line and finds the user's handlers."""
+        assembler.place(failed)
+        assembler.load_const(HELPERS["run_again"])
+        assembler.prepare_call()
+        assembler.copy(3)  # what was raised
+        assembler.load_const(self.attempt.root.code.co_qualname)
+        assembler.call(2)
+        assembler.emit("POP_TOP")
+        assembler.emit("POP_TOP")
+        for name in temporaries:
+            assembler.emit("DELETE_FAST", name)
+        assembler.start_again()
+
+    def store_results(self, out: Output) -> None:
+        """[results of the graph] -> []"""
+        assembler = out.assembler
+        if out.result_places:
+            assembler.unpack_sequence(len(out.result_places))
+        else:
             assembler.pop_top()
-            return
-        assembler.unpack_sequence(len(out.result_places))
         for place in out.result_places:
             assembler.emit("STORE_FAST", place)
 
@@ -428,7 +367,7 @@ class Builder:
             twins = [twin for twin in out.results if isinstance(twin, Tensor)]
             self.keep_leaves(twins)
             self.keep_shared(twins)
-            self.graph = self.attempt.tracer.finish(out.results)
+            self.graph = keep_checks(self.attempt.tracer.finish(out.results))
             self.keep_switched(twins, self.graph)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
             if self.operations or out.results or self.graph.writes:

@@ -41,11 +41,9 @@ def pop_jump_if_true(frame: Frame, i: Any) -> None:
 
 
 def asserted(frame: Frame, condition: Any) -> bool:
-    """Whether an `assert` asks what only the run can tell, and nothing in the program would catch its error: then the run checks it."""
+    """Whether an `assert` asks what only the run can tell: then the run checks it."""
     run, following = frame.run_state, frame.body.instructions[frame.index]
     if not isinstance(condition, QuestionValue) or following.opcode != "LOAD_CONST" or following.argument is not AssertionError:
-        return False
-    if any(one.current.handler is not None for one in run.frames):
         return False
     rest = [one for one in frame.body.instructions[frame.index + 1 : frame.index + 5] if one.opcode in ("LOAD_CONST", "RAISE_VARARGS")]
     says = rest[0].argument if rest and rest[0].opcode == "LOAD_CONST" else ""

@@ -15,7 +15,20 @@ from typing import Any
 import numpy as np
 
 from ...eager.autograd.mode import enable_grad
+from ...eager.errors import BackendError
+from ...eager.log import log
+from ...eager.stats import stats
 from ...eager.tensor import Tensor, wrap
+from .._capture import run_eagerly
+
+
+def run_again(problem: BaseException, function: str) -> None:
+    """A graph raised: raise on, or let the frame run eagerly from its beginning, up to its end."""
+    if not isinstance(problem, Exception) or isinstance(problem, (MemoryError, BackendError)):
+        raise problem
+    stats.count("reruns")
+    log("breaks", f"the graph of {function} raised, and the frame runs again eagerly: {type(problem).__name__}: {problem}")
+    run_eagerly()
 
 
 def float_tensor(value: float) -> Tensor:

@@ -106,6 +106,7 @@ define(
     "linalg_cholesky", "x: Tensor, check", kind="extern", dtype=matrix_dtype("linalg.cholesky"), shape=square("linalg.cholesky", lambda n: (n, n)),
     kernel=_cholesky_kernel, lower=HOST, vjp={"x": adjoint(_cholesky_vjp)}, jvp={"x": _cholesky_jvp}, batch=one_operand("linalg_cholesky"),
     samples=hermitian_samples("cholesky", True, complexes=True),
+    tags="checked",
     doc="The lower triangular L with L L^H = x, from x's lower triangle. Raises LinAlgError unless x is positive definite (if `check`).",
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ class Indexed:
     """Pointwise over the output with loads at computed places: `body(h, index, out_shape, *operands)`.
 
     A tensor operand is a loader with `.shape`, `.dtype` and `.load(index)`; `h.index_expr(e)` makes a value of an index, `h.as_index(v, size)`
-    an index of an integer value, and `h.masked(condition, thunk, other)` loads only where the condition holds.
+    an index of an integer value that must be in range, and `h.masked(condition, thunk, other)` loads only where the condition holds.
     """
 
     body: Callable[..., Any]
@@ -241,6 +241,7 @@ TAGS = {
     "recompute": "cheap enough to compute again in the backward",
     "alias": "the result shares its input's memory",
     "compared": "its result is compared for equality somewhere: never recompute it",
+    "checked": "raises for some values of its operands, such as an index out of range",
     "symbolic": "takes symbolic sizes as attributes",
     "nondifferentiable": "no argument has a derivative (integer or boolean results, random draws)",
 }

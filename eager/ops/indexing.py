@@ -283,6 +283,7 @@ copying(
     "gather", "x: Tensor, dim, index: Tensor", _gather_body, shape=_gather_shape, kernel=_gather_kernel,
     vjp={"x": lambda F, g, x_shape, dim, index: F.scatter_add(zeros(F, g, x_shape), dim, index, g)},
     batch=batching.along_one("gather"), samples=_one(_gather_samples),
+    tags="recompute checked",
     doc="out[i][j] = x[index[i][j]][j] for dim 0, and so on. Raises where the index tensor does not fit or an index is out of bounds.",
 )  # fmt: skip
 
@@ -316,6 +317,7 @@ copying(
     shape=_index_select_shape, kernel=_index_select_kernel,
     vjp={"x": lambda F, g, x_shape, dim, index: F.index_add(zeros(F, g, x_shape), dim, index, g)},
     batch=_index_select_batch, samples=_one(_index_select_samples),
+    tags="recompute checked",
     doc="The slices of x at the places of a 1-d integer tensor along `dim`. Raises for places out of bounds.",
 )  # fmt: skip
 
@@ -350,6 +352,7 @@ copying(
     "embedding", "weight: Tensor, index: Tensor", lambda h, index, out_shape, weight, places: weight.load(
         (h.as_index(places.load(index[:-1]), weight.shape[0]), index[-1])),
     shape=_embedding_shape, kernel=_embedding_kernel, vjp={"weight": _embedding_gradient}, batch=_embedding_batch, samples=_one(_embedding_samples),
+    tags="recompute checked",
     doc="Row index[i] of the matrix `weight` for each element of `index`: (*index.shape, columns). Raises for an index out of bounds.",
 )  # fmt: skip
 
@@ -370,10 +373,11 @@ def _one_hot_kernel(xp: Any, index: Any, classes: int) -> Any:
 
 copying(
     "one_hot", "index: Tensor, classes",
-    lambda h, index, out_shape, places, classes: h.cast(h.eq(h.cast(places.load(index[:-1]), int64), h.index_expr(index[-1])), int64),
+    lambda h, index, out_shape, places, classes: h.cast(h.eq(h.index_expr(h.as_index(places.load(index[:-1]), classes)), h.index_expr(index[-1])), int64),
     dtype=_one_hot_dtype, shape=lambda index, classes: (*index.shape, classes), kernel=_one_hot_kernel,
     batch=batching.shifted("one_hot", lambda index, classes: (classes,)),
     samples=_one(lambda s: [(s.integers((2, 3), 0, 4), 4), (np.array(1), 3), (s.integers((0,), 0, 1), 2)]),
+    tags="recompute checked",
     doc="1 (int64) at the place that `index` says in a new last dimension of `classes`, else 0. Raises for an index out of bounds.",
 )  # fmt: skip
 
@@ -416,7 +420,7 @@ def index_place(h: Any, index: tuple, x_shape: tuple, indices: Sequence[Any]) ->
             part = indices[d]
             own = common[width - len(part.shape) :]
             value = part.load(tuple(0 if type(n) is int and n == 1 else i for i, n in zip(own, part.shape)))
-            found.append(h.as_index(value, size))
+            found.append(h.as_index(value, size, wraps=True))
         else:
             found.append(next(rest))
     return tuple(found)
@@ -447,6 +451,7 @@ copying(
     shape=lambda x, indices: index_shape("index", x, indices), kernel=lambda xp, x, indices: x[key(indices)],
     vjp={"x": lambda F, g, x_shape, indices: OPS["index_put"](zeros(F, g, x_shape), indices, g, True)}, batch=_index_batch,
     samples=_one(_index_samples),
+    tags="recompute checked",
     doc="x[indices]: integer tensors, or None for a whole dimension, over the leading dimensions; they broadcast. Raises for places out of bounds.",
 )  # fmt: skip
 

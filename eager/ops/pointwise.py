@@ -257,13 +257,13 @@ binary("mul", "multiply", lambda g, y: g * y, lambda g, x: g * x, "x * y. Bools 
 binary("div", "true_divide", lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y), "x / y; integers divide to the default floating dtype.",
        dtype=promotion.promoted_floating, sampled=samples.binary("div", second=(0.5, 2.0)))  # fmt: skip
 binary("floor_divide", _divides(_binary("floor_divide")), None, None, "x / y rounded down. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.ordered("floor_divide", promotion.not_boolean("floor_divide")), sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("floor_divide", promotion.not_boolean("floor_divide")), tags="recompute checked", sampled=samples.binary("floor_divide", second=(0.5, 2.0)))  # fmt: skip
 binary("remainder", _divides(_binary("remainder")), lambda g: g, lambda F, g, x, y: -g * F.floor_divide(x, y),
        "x - y * floor(x / y): Python's %, with the sign of y. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.ordered("remainder", promotion.not_boolean("remainder")), sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("remainder", promotion.not_boolean("remainder")), tags="recompute checked", sampled=samples.binary("remainder", second=(0.5, 2.0)))  # fmt: skip
 binary("fmod", _divides(_binary("fmod")), lambda g: g, lambda F, g, x, y: -g * F.trunc(x / y),
        "x - y * trunc(x / y): C's fmod, with the sign of x. Raises RuntimeError for an integer division by zero.",
-       dtype=promotion.ordered("fmod", promotion.not_boolean("fmod")), sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
+       dtype=promotion.ordered("fmod", promotion.not_boolean("fmod")), tags="recompute checked", sampled=samples.binary("fmod", second=(0.5, 2.0)))  # fmt: skip
 binary("pow", _power, _power_base, _power_exponent, "x ** y. Raises RuntimeError for integers to a negative number.",
        dtype=promotion.not_boolean("pow"), sampled=samples.binary("pow", low=0.5, high=2.0))  # fmt: skip
 binary("atan2", "arctan2", lambda F, g, x, y: g * _over_square(F, y, x, y), lambda F, g, x, y: -g * _over_square(F, x, x, y),

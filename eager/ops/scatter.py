@@ -117,6 +117,7 @@ define(
     vjp={"x": lambda g: g, "source": _padded_gather},
     jvp={"x": lambda t: t, "source": lambda F, t, x_shape, dim, index: F.scatter_add(zeros(F, t, x_shape), dim, index, t)},
     batch=batching.along_one("scatter_add"), samples=_along_samples("scatter_add", True),
+    tags="checked",
     doc="A copy of x with source[i][j] added at out[index[i][j]][j] for dim 0 and so on. Raises where shapes do not fit or an index is out of range.",
 )  # fmt: skip
 
@@ -129,6 +130,7 @@ define(
         "source": lambda F, t, x_shape, dim, index: F.scatter(zeros(F, t, x_shape), dim, index, t),
     },
     batch=batching.along_one("scatter"), samples=_along_samples("scatter", False),
+    tags="checked",
     doc="A copy of x with source[i][j] put at out[index[i][j]][j] for dim 0, and so on; of several at a place the last stays. Raises as scatter_add.",
 )  # fmt: skip
 
@@ -178,6 +180,7 @@ define(
     vjp={"x": lambda g: g, "source": lambda F, g, dim, index: F.index_select(g, dim, index)},
     jvp={"x": lambda t: t, "source": lambda F, t, x_shape, dim, index: F.index_add(zeros(F, t, x_shape), dim, index, t)},
     batch=_index_add_batch, samples=_index_add_samples,
+    tags="checked",
     doc="A copy of x with slice i of the source added to slice index[i] along `dim`. Raises where shapes do not fit or an index is out of bounds.",
 )  # fmt: skip
 
@@ -250,6 +253,7 @@ define(
         "values": _put_tangent,
     },
     batch=batching.looped("index_put"), samples=_index_put_samples,
+    tags="checked",
     doc="A copy of x with `values` (which broadcast to x[indices]) put there, or added with accumulate. Raises where they do not fit.",
 )  # fmt: skip
 

@@ -112,6 +112,7 @@ define(
         "y": lambda F, t, x: F.linalg_solve(x, t, False),
     },
     batch=batching.broadcasting("linalg_solve"), samples=_solve_samples,
+    tags="checked",
     doc="X with x X = y, batches broadcast. A singular x raises LinAlgError, or without `check` gives NaN.",
 )  # fmt: skip
 
@@ -207,6 +208,7 @@ define(
     kernel=_checked("linalg.inv", "inversion", np.linalg.inv), lower=HOST,
     vjp={"x": lambda F, g, out: -F.matmul(turned(F, out), F.matmul(g, turned(F, out)))},
     jvp={"x": lambda F, t, out: -F.matmul(out, F.matmul(t, out))}, batch=one_operand("linalg_inv"), samples=_square_samples("inv", True),
+    tags="checked",
     doc="The inverse of each matrix. A singular one raises LinAlgError, or without `check` gives NaN.",
 )  # fmt: skip
 

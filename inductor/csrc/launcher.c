@@ -181,6 +181,7 @@ static void raise_code(Launcher *self, int64_t code) {
     case SEGUE_ERROR_MEMORY: PyErr_SetString(PyExc_MemoryError, "the compiled graph ran out of memory"); return;
     case SEGUE_ERROR_ARGUMENT: PyErr_SetString(PyExc_ValueError, "the run-time library was given sizes or dtypes that it does not take"); return;
     case SEGUE_ERROR_INDEX: PyErr_SetString(PyExc_IndexError, "an index is out of range in the compiled graph"); return;
+    case SEGUE_ERROR_VALUE: PyErr_SetString(PyExc_RuntimeError, "an operator of the compiled graph does not take one of the values: a divisor of zero, a class out of range"); return;
     default: PyErr_Format(PyExc_RuntimeError, "the compiled graph failed with code %lld", (long long)code);
     }
 }

@@ -125,13 +125,13 @@ def test_a_branch_on_a_runtime_size_breaks_with_its_line():
 def test_what_code_only_demands_is_checked_by_the_run():
     program = segue.compile(lambda x: (x[x > 0].view(2, -1) * 2, x[x < 0].max()), fullgraph=True, backend="eager")
     assert segue.equal(program(segue.tensor([1.0, -1, 3, -4]))[0], segue.tensor([[2.0], [6.0]]))
-    with pytest.raises(RuntimeError, match=r"shape '\[2, -1\]' is invalid for input of size u0  \[u0 = 1\](.|\n)*test_runtime_sizes.py"):
+    with pytest.raises(RuntimeError, match=r"shape '\[2, -1\]' is invalid for input of size 1(.|\n)*test_runtime_sizes.py"):
         program(segue.tensor([1.0, -1, -3, -4]))
     with pytest.raises(IndexError, match="non-zero size"):
         program(segue.tensor([1.0, 1.0]))
 
 
-def test_a_check_that_fails_leaves_inputs_alone():
+def test_a_check_that_fails_changes_inputs_as_eager_mode_does():
     def program(x, y):
         y.add_(1)
         return x[x > 0].view(2, -1)
@@ -139,8 +139,10 @@ def test_a_check_that_fails_leaves_inputs_alone():
     y = segue.zeros(2)
     compiled = segue.compile(program, fullgraph=True)
     compiled(segue.ones(4), y)
+    x = segue.tensor([1.0, -1, -1, -1])
     with pytest.raises(RuntimeError, match="is invalid"):
-        compiled(segue.tensor([1.0, -1, -1, -1]), y)
+        compiled(x, y)
+    assert y.tolist() == [2.0, 2.0]  # what eager mode adds before it raises
 
 
 def test_a_runtime_size_behind_a_break():
@@ -165,13 +167,14 @@ def test_checks_are_checked_by_the_run_and_relied_on():
             continue
         with pytest.raises(problem) as expected:
             checked(x)
-        with pytest.raises(problem, match="runtime_size_programs.py") as found:
+        with pytest.raises(problem) as found:
             compiled(x)
-        assert str(expected.value).splitlines()[0] in str(found.value)
+        assert str(expected.value) == str(found.value)
+        assert found.traceback[-1].path.name == expected.traceback[-1].path.name
     assert segue.compiler.stats()["graphs"] - before == 1
 
 
-def test_an_assertion_that_somebody_catches_is_no_check_of_the_run():
+def test_an_assertion_that_somebody_catches():
     compiled = segue.compile(caught, backend="eager")
     for x in (segue.ones(3), -segue.ones(3)):
         assert segue.equal(compiled(x), caught(x))

@@ -54,20 +54,34 @@ template <class W, class T, class F> SEGUE_INLINE void store_lookup(W where, T* 
     for (int64_t j = 0; j < lanes_of(where); ++j) p[place(j)] = buffer[j];
 }
 
-/* ---- Indices from data. Negative ones count from the end; one out of range sets *failed and reads place 0. */
-SEGUE_INLINE int64_t checked_index(int64_t i, int64_t size, int64_t* failed, bool wanted = true) {
-    if (i < 0) i += size;
+/* ---- Indices from data. One out of range sets *failed and reads place 0; those of checked_index count from the end where they are negative. */
+SEGUE_INLINE int64_t checked_place(int64_t i, int64_t size, int64_t* failed, bool wanted = true) {
     if (i < 0 || i >= size) {
         if (wanted) __atomic_store_n(failed, (int64_t)SEGUE_ERROR_INDEX, __ATOMIC_RELAXED);
         return 0;
     }
     return i;
 }
-template <class W> SEGUE_INLINE int64_v checked_index(W where, int64_v i, int64_t size, int64_t* failed, mask_v wanted = mask_v(true)) {
-    i = select(i < int64_v(0), i + int64_v(size), i);
+SEGUE_INLINE int64_t checked_index(int64_t i, int64_t size, int64_t* failed, bool wanted = true) {
+    return checked_place(i < 0 ? i + size : i, size, failed, wanted);
+}
+template <class W> SEGUE_INLINE int64_v checked_place(W where, int64_v i, int64_t size, int64_t* failed, mask_v wanted = mask_v(true)) {
     mask_v bad = (i < int64_v(0)) | (i >= int64_v(size));
     if (any(keep(where, bad & wanted, false))) __atomic_store_n(failed, (int64_t)SEGUE_ERROR_INDEX, __ATOMIC_RELAXED);
     return select(bad, int64_v(0), i);
+}
+template <class W> SEGUE_INLINE int64_v checked_index(W where, int64_v i, int64_t size, int64_t* failed, mask_v wanted = mask_v(true)) {
+    return checked_place(where, select(i < int64_v(0), i + int64_v(size), i), size, failed, wanted);
+}
+
+/* ---- Conditions that a row demands of its operands. */
+SEGUE_INLINE bool required(bool holds, int64_t* failed, bool wanted = true) {
+    if (wanted && !holds) __atomic_store_n(failed, (int64_t)SEGUE_ERROR_VALUE, __ATOMIC_RELAXED);
+    return holds;
+}
+template <class W> SEGUE_INLINE mask_v required(W where, mask_v holds, int64_t* failed, mask_v wanted = mask_v(true)) {
+    if (any(keep(where, !holds & wanted, false))) __atomic_store_n(failed, (int64_t)SEGUE_ERROR_VALUE, __ATOMIC_RELAXED);
+    return holds;
 }
 
 /* ---- Folds */

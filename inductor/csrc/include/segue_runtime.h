@@ -33,6 +33,7 @@ enum {
     SEGUE_ERROR_MEMORY = 1,      /* MemoryError */
     SEGUE_ERROR_ARGUMENT = 2,    /* ValueError: sizes or dtypes that the function does not take */
     SEGUE_ERROR_INDEX = 3,       /* IndexError: an index out of range */
+    SEGUE_ERROR_VALUE = 4,       /* RuntimeError: a value that an operator does not take, such as a divisor of zero */
     SEGUE_ERROR_OWN = 100
 };
 
