@@ -38,6 +38,8 @@ def extensions() -> list[Extension]:
     link = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
     headers = sources("*/csrc/**/*.h")
     made = [
+        Extension("segue.eager._dispatch", sources("eager/csrc/*.c"), include_dirs=["eager/csrc", numpy.get_include()], depends=headers,
+                  extra_compile_args=flags("-std=c11", "-fvisibility=hidden"), extra_link_args=link),
         Extension("segue.capture._capture", sources("capture/csrc/*.c"), include_dirs=["capture/csrc", numpy.get_include()], depends=headers,
                   extra_compile_args=flags("-std=c11", "-fvisibility=hidden"), extra_link_args=link),
         Extension("segue.inductor._launcher", sources("inductor/csrc/*.c"), include_dirs=["inductor/csrc", "inductor/csrc/include", numpy.get_include()],

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from ._dispatch import fresh as fresh  # a leaf over new memory, as the dispatcher makes one for each operation
 from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
@@ -456,20 +457,6 @@ class Tensor(Attached, Portable):
         twin._requires_grad = self._requires_grad if requires_grad is None else requires_grad
         twin.__dict__.update(self.__dict__)
         return twin
-
-
-def fresh(array: Any, new: Callable = object.__new__) -> Tensor:
-    """A leaf over new memory: `Tensor._wrap(array, Storage())` with the calls left out, as the dispatcher makes one for each operation."""
-    storage = new(Storage)
-    storage.version = storage.epoch = 0
-    out = new(Tensor)
-    out._data = array
-    out._storage = storage
-    out._requires_grad = out._retains = False
-    out._grad = out._edge = out._base = out._hooks = None
-    out._chain = ()
-    out._epoch = 0
-    return out
 
 
 FACTORY: list[Callable] = []  # `segue.tensor` and the legacy constructor, installed by eager.functional and eager.legacy

@@ -23,7 +23,7 @@ from segue.inductor.toolchain import toolchain
 
 PACKAGES = ("numpy", "scipy", "sympy", "bytecode", "ml_dtypes", "scipy-openblas32")
 CAPTURED = ((3, 11), (3, 12), (3, 13))
-NATIVE = ("segue.capture._capture", "segue.inductor._launcher", "segue.inductor._runtime")
+NATIVE = ("segue.eager._dispatch", "segue.capture._capture", "segue.inductor._launcher", "segue.inductor._runtime")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from .anomaly import place
 from .mode import STATE
 from .saved import Packed
 
-_sequence = itertools.count()
+SEQUENCE = itertools.count()
 F: list[Any] = []  # the namespace of operators on tensors that formulas are written over; filled by `install_namespace`
 
 
@@ -40,7 +40,7 @@ class Node:
 
     def __init__(self, edges: Sequence[Any]) -> None:
         self.edges = edges
-        self.sequence = next(_sequence)
+        self.sequence = next(SEQUENCE)
         self.hooks: list[Callable] | None = None
         self.after: list[Callable] | None = None
         self.place = place() if STATE.anomaly else None
@@ -216,33 +216,24 @@ def _place(op: OpDef, positions: dict[str, int], word: str) -> tuple[str, int]:
 
 
 class OperatorNode(Node):
-    """The step of one OpDef row. `metas` holds shape and dtype of each argument (see `metas_of`)."""
+    """The step of one OpDef row, made by `record` of eager/csrc (see `record_step`).
+
+    `args` are the arguments, None in place of those that no formula reads; `metas` holds shape and dtype of each (see `metas_of`), `versions` pairs of an argument's
+    position and the version of its memory. `out` is None, or the result as its parts, since the tensor itself refers to this node.
+    """
 
     __slots__ = ("op", "plan", "args", "metas", "versions", "out", "is_complex")
+    op: OpDef
+    plan: Plan
+    args: list[Any] | None
+    metas: tuple
+    versions: list[tuple[int, Any]]
+    out: Any
+    is_complex: bool
 
-    def __init__(self, op: OpDef, args: tuple, edges: tuple, active: tuple[bool, ...], out: Any, metas: tuple) -> None:
-        self.edges = edges
-        self.sequence = next(_sequence)
-        self.hooks = self.after = self._metadata = None
+    def follow_modes(self, out: Any) -> None:
+        """Note the user's line in anomaly mode; hand what is saved to the user's hooks."""
         self.place = place() if STATE.anomaly else None
-        plan = op.plans.get(active)
-        if plan is None:
-            plan = op.plans[active] = Plan(op, active)
-        self.op = op
-        self.plan = plan
-        self.metas = metas
-        saved = list(args)
-        for position in plan.dropped:
-            saved[position] = None
-        self.args: list[Any] | None = saved
-        versions: list[tuple[int, Any]] = []
-        for position in plan.kept:
-            value = args[position]
-            versions.append((position, value._storage.version if hasattr(value, "_storage") else _version(value)))
-        self.versions = versions
-        self.is_complex = out._data.dtype.kind == "c"
-        # The result is kept as its parts, since the tensor itself refers to this node.
-        self.out: Any = (out._data, out._storage, out._storage.version, type(out)) if plan.keep_out else None
         if STATE.saved_hooks:
             self._pack(out)
 

@@ -26,10 +26,26 @@ from .shape import broadcast_shapes, reshape, select
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]`, by NumPy's and PyTorch's rules; a view unless integer tensors or masks take part."""
-    if type(index) is int and x._data.shape:
-        return select(x, 0, index)
+    items = index if type(index) is tuple else (index,)
+    if len(items) <= len(x._data.shape) and _PLAIN.issuperset(map(type, items)):
+        return _simple(x, items)
     part, advanced = _basic(x, index)
     return OPS["index"](part, advanced) if advanced is not None else part
+
+
+_PLAIN = frozenset((int, slice))
+
+
+def _simple(x: Tensor, items: tuple) -> Tensor:
+    """The commonest index: ints and slices, for as many dimensions as there are or fewer."""
+    dim = 0
+    for item in items:
+        if type(item) is int:
+            x = select(x, dim, item)
+        else:
+            x = _slice(x, dim, item)
+            dim += 1
+    return x
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -139,13 +155,19 @@ def _width(item: Any) -> int:
     return 1
 
 
+_WHOLE = frozenset((int, type(None)))
+
+
 def _slice(x: Tensor, dim: int, item: slice) -> Tensor:
     if item.start is None and item.stop is None and item.step is None:
         return x
-    size = x.shape[dim]
+    size = x._data.shape[dim]
     step = 1 if item.step is None else _plain(item.step)
     if step <= 0:
         raise error(ValueError, "step must be greater than zero", "segue.flip(x, dims)")
+    if type(size) is int and _WHOLE.issuperset((type(item.start), type(item.stop))):
+        start, stop, _ = item.indices(size)
+        return OPS["slice"](x, dim, start, stop if stop > start else start, step)
     start = 0 if item.start is None else bound(_plain(item.start), size)
     stop = size if item.stop is None else bound(_plain(item.stop), size)
     return OPS["slice"](x, dim, start, larger(stop, start), step)

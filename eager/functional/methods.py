@@ -16,13 +16,10 @@ from ..autograd.mode import STATE
 from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
-from ..quiet import hush, restore
-from ..tensor import Storage, Tensor, fresh
+from ..tensor import Storage, Tensor
 from ..transforms.levels import beside
 from . import complex_numbers, creation, exchange, indexing, making, pointwise, products, shape, storage
 from .arguments import Number, as_operand, as_shape, cast, inplace
-
-_ndarray = np.ndarray
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
 METHODS = {
@@ -104,59 +101,21 @@ def _named(table: dict[str, str]) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------------- operators
 
 
-# Operators on plain arrays of one dtype, where NumPy's own function is the kernel and nothing is recorded: name -> (function, dtypes).
-_FLOATS = frozenset(map(np.dtype, ("float32", "float64")))
-_NUMBERS = _FLOATS | frozenset(map(np.dtype, ("int32", "int64")))
-SHORT_CUTS: dict[str, tuple[Callable, frozenset]] = {
-    "add": (np.add, _NUMBERS), "sub": (np.subtract, _NUMBERS), "mul": (np.multiply, _NUMBERS), "div": (np.true_divide, _FLOATS),
-    "eq": (np.equal, _NUMBERS), "ne": (np.not_equal, _NUMBERS), "lt": (np.less, _NUMBERS), "le": (np.less_equal, _NUMBERS),
-    "gt": (np.greater, _NUMBERS), "ge": (np.greater_equal, _NUMBERS),
-}  # fmt: skip
-
-
-def _short_cut(name: str, general: Callable, reverse: bool) -> Callable:
-    """`general` with a way around the dispatcher for the commonest case: it must give the same, and whatever is not plain takes the general way."""
-    kernel, kinds = SHORT_CUTS[name]
-
-    def method(self: Tensor, other: Any) -> Any:
-        a = self._data
-        if type(a) is _ndarray and a.dtype in kinds and self._base is None and type(self) is Tensor:
-            kind = type(other)
-            if kind is Tensor:
-                b = other._data
-                plain = type(b) is _ndarray and b.dtype is a.dtype and other._base is None
-                recorded = self._requires_grad or other._requires_grad
-            else:
-                b, plain, recorded = other, kind is float and a.dtype in _FLOATS, self._requires_grad
-            if plain and not STATE.levels and not (recorded and STATE.enabled):
-                token = hush()
-                try:
-                    found = kernel(b, a) if reverse else kernel(a, b)
-                except ValueError:  # shapes that do not broadcast: the general way says so
-                    return general(self, other)
-                finally:
-                    restore(token)
-                if type(found) is _ndarray and found.flags.c_contiguous:
-                    return fresh(found)
-        return general(self, other)
-
-    method.__name__ = general.__name__
-    return method
-
-
 def _operator(function: Callable, reverse: bool = False) -> Callable:
+    """A Python operator of a public function; where that is no more than its row, of the row."""
     beside = (Tensor, *Number, np.ndarray)
+    carry_out = OPS[function.__name__] if function.__name__ in ROWS else function
 
     def method(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, Tensor):
+        kind = type(other)
+        if kind is not Tensor and kind is not float and kind is not int:
             if not isinstance(other, beside) and not hasattr(other, "segue_symbol"):
                 return NotImplemented
-            if isinstance(other, np.ndarray):
-                other = as_operand(other, function.__name__)
-        return function(other, self) if reverse else function(self, other)
+            other = as_operand(other, function.__name__)
+        return carry_out(other, self) if reverse else carry_out(self, other)
 
     method.__name__ = function.__name__
-    return _short_cut(function.__name__, method, reverse) if function.__name__ in SHORT_CUTS else method
+    return method
 
 
 def _inplace_operator(method: Callable) -> Callable:
@@ -183,6 +142,7 @@ ARITHMETIC = {
     "rshift": "bitwise_right_shift",
 }
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
+ROWS = frozenset((*ARITHMETIC.values(), *COMPARISONS)) - {"pow"}  # whose functions do nothing else to a tensor and a number
 
 
 def _attach_operators(methods: dict[str, Callable]) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._dispatch import Row
+
 # --------------------------------------------------------------------------------------------------------------------
 # Lowerings. Each is written against an abstract handler, so that this room never imports the inductor.
 
@@ -166,7 +168,7 @@ Formula = Callable[..., Any]
 
 
 @dataclass(frozen=True, eq=False)
-class OpDef:
+class OpDef(Row):
     """One operator. Arguments follow `schema`'s order everywhere: in calls, tape nodes and graph nodes.
 
     kind
@@ -207,23 +209,27 @@ class OpDef:
     inverse: Formula | None = None
     tags: frozenset[str] = frozenset()
     reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # argument -> parameter names of its vjp formula
-    # What the dispatcher and the tape look up at each call, worked out once by `define`.
-    arity: int = 0
-    is_view: bool = False
-    learns: bool = False  # whether dtype and shape facets depend on dtypes, shapes and attributes alone, so that a call like an earlier one needs none
-    known: dict[Any, Any] = field(default_factory=dict)  # what the dispatcher learned of calls, by their operands' shapes and dtypes
-    operand: tuple[bool, ...] = ()  # for each argument, whether it is a tensor (or a number in its place)
-    pullable: tuple[bool, ...] = ()  # for each argument, whether it has a derivative
-    plans: dict[tuple[bool, ...], Any] = field(default_factory=dict)  # what the tape keeps, by the arguments that need gradients
+
+    def __post_init__(self) -> None:
+        """Tell the callable part (eager/csrc) what it reads at each call."""
+        parameters, formulas = self.schema.parameters, self.vjp or {}
+        operand = tuple(p.kind != "attribute" for p in parameters)
+        pullable = tuple(p.kind != "attribute" and p.name in formulas for p in parameters)
+        # Whether dtype and shape facets depend on dtypes, shapes and attributes alone, so that a call like an earlier one needs neither.
+        learns = self.kind in _LEARNING and all(p.kind in ("tensor", "attribute") for p in parameters)
+        self.prepare(self.kernel, operand, pullable, self.is_view, self.name == "detach", learns)
+
+    @property
+    def is_view(self) -> bool:
+        """Whether the result shares its input's memory."""
+        return "alias" in self.tags
+
+    def bind(self, args: tuple, kwargs: Mapping[str, Any]) -> tuple:
+        """All arguments of a call by position, defaults filled in. Raises TypeError naming operator and argument."""
+        return self.schema.bind(self.name, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<OpDef {self.name}>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the operator on tensors (through the dispatcher that `eager.dispatch` installs)."""
-        if kwargs or len(args) != self.arity:
-            args = self.schema.bind(self.name, args, kwargs)
-        return _apply[0](self, args)
 
     def __reduce__(self):
         return (_row, (self.name,))
@@ -233,7 +239,6 @@ class OpDef:
 
 
 OPS: dict[str, OpDef] = {}
-_apply: list[Callable[[OpDef, tuple], Any]] = []
 
 TAGS = {
     "pure": "same arguments, same result, no effect",
@@ -268,17 +273,5 @@ def define(name: str, schema: str, *, tags: str = "", **facets: Any) -> OpDef:
         words |= {"pure"}
     formulas = facets.get("vjp") or {}
     reads = {argument: tuple(inspect.signature(formula).parameters) for argument, formula in formulas.items()}
-    parsed = Schema.parse(schema)
-    row = OpDef(
-        name=name, schema=parsed, tags=words, reads=reads, arity=len(parsed.parameters), is_view="alias" in words,
-        learns=facets["kind"] in _LEARNING and "runtime_size" not in words and all(p.kind in ("tensor", "attribute") for p in parsed.parameters),
-        operand=tuple(p.kind != "attribute" for p in parsed.parameters),
-        pullable=tuple(p.kind != "attribute" and p.name in formulas for p in parsed.parameters), **facets,
-    )  # fmt: skip
-    OPS[name] = row
+    row = OPS[name] = OpDef(name=name, schema=Schema.parse(schema), tags=words, reads=reads, **facets)
     return row
-
-
-def install_dispatcher(apply: Callable[[OpDef, tuple], Any]) -> None:
-    """Called once by `eager.dispatch`; rows are data and do not import it."""
-    _apply[:] = [apply]

@@ -2,6 +2,8 @@
 
 In come a row and its arguments, out goes one tensor: promoted, computed (by the NumPy or CuPy kernel, or recorded by a tracer), wrapped and
 put on the tape. The one idea: everything above the array is the same code for real arrays and traced ones, so tracing a program is running it.
+
+A row's call begins in C (eager/csrc/rows.c), which carries out by itself what `_learn` has seen before, on plain arrays; all else comes here.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from .._dispatch import install, record, viewed
 from ..autograd.mode import STATE
-from ..autograd.tape import OperatorNode, metas_of
-from ..dtypes import _default, bfloat16, dtype, float16, float32
+from ..autograd.tape import SEQUENCE, OperatorNode, Plan, metas_of
+from ..dtypes import _default, bfloat16, float16, float32
 from ..errors import SegueError, error
+from ..memory import Storage
 from ..quiet import hush, restore
 from ..tensor import Tensor, fresh
 from ..transforms.levels import lifted
-from .definition import OPS, OpDef, install_dispatcher
+from .definition import OPS, OpDef
 from .pointwise import WIDE
 
 HALF = (float16, bfloat16)
@@ -26,76 +30,11 @@ _ascontiguous = np.ascontiguousarray
 _PROBLEMS = (TypeError, RuntimeError, ValueError, IndexError, ZeroDivisionError, MemoryError)
 
 
-class Known:
-    """What an earlier call showed of all calls with operands of the same shapes and dtypes: they pass the row's checks and need no cast."""
-
-    __slots__ = ("result", "metas", "recorded")
-
-    def __init__(self, op: OpDef, result: dtype, metas: tuple) -> None:
-        self.result = result.numpy
-        self.metas = metas
-        self.recorded = op.vjp is not None and (result.is_floating_point or result.is_complex)
-
-
 _KNOWN = 1024  # calls remembered for a row
 
 
-def apply(op: OpDef, args: tuple) -> Tensor:
-    """Carry out `op` on bound arguments. Raises the row's own errors, with the user's line.
-
-    The short way, for plain arrays like those of an earlier call of the row, runs the kernel at once; all else goes the general way.
-    """
-    if not op.learns or STATE.tracers or STATE.levels:
-        return _general(op, args)
-    arrays: list[Any] = []
-    signature: list[Any] = [_default[0]]
-    requires = False
-    for argument, operand in zip(args, op.operand):
-        if isinstance(argument, Tensor):
-            array = argument._data
-            if type(array) is not _ndarray:
-                return _general(op, args)
-            if argument._base is not None and argument._epoch != argument._storage.epoch:
-                argument._refresh()
-            if argument._requires_grad:
-                requires = True
-            arrays.append(array)
-            signature += array.shape, array.dtype
-        else:
-            arrays.append(argument)
-            signature.append(type(argument))
-            if not operand:
-                signature.append(argument)
-    try:
-        key = tuple(signature)
-        known = op.known.get(key)
-    except TypeError:  # an attribute that cannot be a key
-        return _general(op, args)
-    if known is None:
-        return _learn(op, args, key)
-    try:
-        if op.is_view:
-            out = _view(op, args, op.kernel(np, *arrays))
-        else:
-            token = hush()
-            try:
-                array = op.kernel(np, *arrays)
-            finally:
-                restore(token)
-            if type(array) is not _ndarray:
-                array = np.asarray(array)
-            if array.dtype is not known.result and array.dtype != known.result:
-                array = array.astype(known.result)
-            out = fresh(array if array.flags.c_contiguous else _ascontiguous(array))
-    except _PROBLEMS:
-        return _general(op, args)  # which says what was wrong
-    if requires and known.recorded and STATE.enabled:
-        record(op, args, out, known.metas)
-    return out
-
-
-def _learn(op: OpDef, args: tuple, key: tuple) -> Tensor:
-    """The general way, and what it shows of the calls that are like this one."""
+def _learn(op: OpDef, args: tuple, key: Any) -> Tensor:
+    """The general way, and what it shows of the calls that are like this one: with operands of the same shapes and dtypes they need no check and no cast."""
     out = _general(op, args)
     tensors = [argument for argument in args if isinstance(argument, Tensor)]
     promoted = op.dtype(*args)
@@ -103,7 +42,7 @@ def _learn(op: OpDef, args: tuple, key: tuple) -> Tensor:
     if tensors and (getattr(op.dtype, "no_cast", False) or all(x.dtype is compute for x in tensors)):
         if len(op.known) >= _KNOWN:
             op.known.clear()
-        op.known[key] = Known(op, result, metas_of(op, args))
+        op.known[key] = result.numpy, metas_of(op, args), op.vjp is not None and (result.is_floating_point or result.is_complex)
     return out
 
 
@@ -135,9 +74,9 @@ def _general(op: OpDef, args: tuple) -> Tensor:
         given = args
         args = _cast(op, args, compute)
         if args is not given and compute in HALF and op.name in WIDE and any(_is_wider(given[place], compute) for place in WIDE[op.name]):
-            return cast(apply(op, _cast(op, given, float32)), compute)
+            return cast(op(*_cast(op, given, float32)), compute)
     array = _compute(op, args, result.numpy, tensors)
-    out = _view(op, args, array) if op.is_view else fresh(array)
+    out = viewed(op, args, array) if op.is_view else fresh(array)
     if requires and STATE.enabled and op.vjp is not None and (result.is_floating_point or result.is_complex):
         record(op, args, out, metas_of(op, args))
     return out
@@ -220,43 +159,7 @@ def _is_wider(argument: Any, compute: Any) -> bool:
 
 def cast(x: Tensor, dtype: Any) -> Tensor:
     """`x` in another dtype, through the row `cast`."""
-    return apply(OPS["cast"], (x, dtype))
-
-
-def _view(op: OpDef, args: tuple, array: Any) -> Tensor:
-    """A tensor over the same memory: it shares the storage and remembers how it came from its base."""
-    source = args[0]
-    out = Tensor._wrap(array, source._storage)
-    if op.name != "detach":
-        step = (op, args[1:])
-        if source._base is None:
-            out._base, out._chain = source, (step,)
-        else:
-            out._base, out._chain = source._base, (*source._chain, step)
-        out._epoch = source._storage.epoch
-    return out
-
-
-def record(op: OpDef, args: tuple, out: Tensor, metas: tuple) -> None:
-    """Put the step on the tape, if an argument that has a formula needs a gradient."""
-    edges: list[Any] = []
-    for pullable, argument in zip(op.pullable, args):
-        edge: Any = None
-        if pullable:
-            if isinstance(argument, Tensor):
-                if argument._requires_grad:
-                    edge = argument if argument._edge is None else argument._edge
-            elif type(argument) in (tuple, list):
-                edge = tuple(
-                    (part if part._edge is None else part._edge) if isinstance(part, Tensor) and part._requires_grad else None for part in argument
-                )
-                if all(e is None for e in edge):
-                    edge = None
-        edges.append(edge)
-    active = tuple([edge is not None for edge in edges])
-    if True in active:
-        out._requires_grad = True
-        out._edge = OperatorNode(op, args, tuple(edges), active, out, metas)
+    return OPS["cast"](x, dtype)
 
 
 def blame(problem: Exception, op: OpDef, args: tuple) -> Exception:
@@ -282,4 +185,7 @@ def _describe(op: OpDef, args: tuple) -> str:
     return ", ".join(f"{parameter.name}={one(argument)}" for parameter, argument in zip(op.schema.parameters, args))
 
 
-install_dispatcher(apply)
+install(
+    tensor=Tensor, storage=Storage, node=OperatorNode, plan=Plan, sequence=SEQUENCE, state=STATE, defaults=_default, general=_general, learn=_learn,
+    hush=hush, restore=restore, numpy=np,
+)  # fmt: skip

@@ -77,9 +77,9 @@ def test_the_table_judges_and_names_what_is_missing(monkeypatch, capsys):
     assert "torch is not installed" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
-def test_a_failing_process_says_why():
+def test_a_failing_process_says_why(tmp_path):
     with pytest.raises(RuntimeError, match="segue.*: .*KeyError"):
-        steps.Process("nothing", steps.OURS, "")
+        steps.Process("nothing", steps.OURS, str(tmp_path))
 
 
 def test_a_whole_step_takes_no_more_memory_than_eager(monkeypatch, capsys):
