@@ -56,6 +56,7 @@ __all__ = [
 
 OWN_ROOMS = ("api", "eager", "graph", "capture", "inductor")  # beside this room, in the checkout and in the installed package alike
 FOLLOWED = ("nn", "optim")  # packages of eager/ whose frames are captured as users' code is
+NOT_FOLLOWED = ("functional", "lbfgs.py")  # but for these modules of theirs
 PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "bytecode", "ml_dtypes", "rich", "cupy", "_pytest", "pluggy", "hypothesis")
 
 
@@ -94,8 +95,8 @@ def _prefixes() -> tuple[list[str], list[str]]:
     site = {path + os.sep for key, path in sysconfig.get_paths().items() if key in ("purelib", "platlib")}
     kept = site | {folder + name + os.sep for folder in standard for name in ("site-packages", "dist-packages")}
     followed = [room + name + os.sep for room in rooms for name in FOLLOWED if room.endswith(f"eager{os.sep}")]
-    functional = [folder + "functional" for folder in followed]
-    return [*rooms, *sorted(standard), *packages, *functional, "<frozen "], sorted(kept) + followed
+    eager = [folder + name for folder in followed for name in NOT_FOLLOWED]
+    return [*rooms, *sorted(standard), *packages, *eager, "<frozen "], sorted(kept) + followed
 
 
 skip_prefixes(*_prefixes())

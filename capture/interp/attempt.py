@@ -100,6 +100,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.journal = Journal()
         self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
+        self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0

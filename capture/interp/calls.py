@@ -7,6 +7,7 @@ and each looks only at the function itself.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import types
@@ -195,6 +196,7 @@ class Calls:
         if kwargs:
             raise Break(f"{function.__qualname__}() with keywords is not captured", "pass its arguments by position")
         self.journal.note(DeferredCall(function, args))
+        self.deferred += 1
         whole: LRScheduler = args[0].real
         for schedule in [whole, *getattr(whole, "_schedulers", ())]:
             self.make_stale(schedule)
@@ -203,13 +205,14 @@ class Calls:
         return constant(None)
 
     def make_stale(self: Any, real: Any) -> None:
-        """Forget what a schedule or a group of parameters holds. Reading it ends the graph."""
+        """Forget what a schedule or a group of parameters holds. Computing with it ends the graph."""
         self.stale[id(real)] = real
         known = self.wrapped.get(id(real))
+        stale = functools.partial(StaleValue, self.step, self.deferred, known)
         if isinstance(known, DictValue):
-            known.entries.update({place: (key, StaleValue(self.step)) for place, (key, _) in known.entries.items() if place != "params"})
+            known.entries.update({place: (key, stale(place)) for place, (key, _) in known.entries.items() if place != "params"})
         elif isinstance(known, ObjectValue):
-            known.attributes.update({name: StaleValue(self.step) for name in vars(real) if name != "optimizer"})
+            known.attributes.update({name: stale(name) for name in vars(real) if name != "optimizer"})
 
     def real_of(self: Any, value: Value) -> Any:
         if value.real is MISSING:

@@ -167,6 +167,14 @@ def with_gradients(compiled: Any, *inputs: Any) -> tuple:
         return compiled(*inputs)
 
 
+def read_behind(owner: Any, place: Any, path: tuple) -> Any:
+    """What a call behind the graph left in a dict, or in an attribute, and there at the end of a path of items."""
+    found = owner[place] if isinstance(owner, dict) else getattr(owner, place)
+    for key in path:
+        found = found[key]
+    return found
+
+
 def append_item(target: list, item: Any) -> None:
     target.append(item)
 

@@ -5,6 +5,7 @@ In come Values, out go sizes and floats of sizes (sizes.py), and floats of float
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -35,6 +36,34 @@ def through(name: str) -> Callable:
         made = run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}")
         function = getattr(math, name)
         return SizeFloat(made.twin, lambda: function(x.now()), name == "sqrt")
+
+    return handler
+
+
+def wave(name: str) -> Callable:
+    """`math.sin` or `math.cos`, which every float has."""
+
+    def handler(run: Any, value: Value, *more: Value) -> Value | None:
+        x = as_float(run, value)
+        if more or not isinstance(x, SizeFloat):
+            return None
+        function = getattr(math, name)
+        return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}").twin, lambda: function(x.now()))
+
+    return handler
+
+
+def extreme(name: str, function: Callable) -> Callable:
+    """`min` or `max` of floats: the operator; where an int is among them, the type of the result would depend on which it is."""
+
+    def handler(run: Any, *values: Value) -> Value | None:
+        floats = [value for value in values if isinstance(value, SizeFloat)]
+        if len(values) < 2 or not all(isinstance(v, SizeFloat) or (type(v) is Constant and type(v.value) is float and v.value == v.value) for v in values):
+            return None
+        twins = [TensorValue(v.twin) if isinstance(v, SizeFloat) else v for v in values]
+        made = functools.reduce(lambda a, b: run.leaf(OPS[name], [a, b], {}, name), twins)
+        positive = len(floats) == len(values) and all(v.positive for v in floats)
+        return SizeFloat(made.twin, lambda: function(v.now() if isinstance(v, SizeFloat) else v.value for v in values), positive)  # type: ignore[attr-defined]
 
     return handler
 
@@ -84,6 +113,7 @@ def size_divmod(run: Any, a: Value, b: Value) -> Value | None:
 
 SIZE_FUNCTIONS: dict[Any, Callable] = {
     **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
+    math.sin: wave("sin"), math.cos: wave("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
     math.floor: rounded(lambda a, b: a // b), math.ceil: rounded(lambda a, b: -((-a) // b)), math.trunc: rounded(_towards_zero), int: rounded(_towards_zero),
     round: rounded(_half_to_even), divmod: size_divmod, float: lambda run, value: as_float(run, value),
 }  # fmt: skip

@@ -66,7 +66,7 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
     a, b = _lifted(run, left), _lifted(run, right)
     positive = _is_positive(a) and _is_positive(b)
     defined = symbol in ("+", "*", "-") or (symbol == "/" and (_is_positive(b) or (isinstance(b, Constant) and b.value != 0)))
-    if not defined and not (symbol == "**" and isinstance(b, Constant) and _is_positive(a)):
+    if not defined and not (symbol == "**" and (isinstance(b, Constant) and _is_positive(a) or _decays(left, right))):
         return None
     made = run.leaf(row.function, [TensorValue(v.twin) if isinstance(v, SizeFloat) else Constant(float(v.value)) for v in (a, b)], {}, row.name)
     ratio = (number_of(left), number_of(right)) if symbol == "/" and is_whole(left) and is_whole(right) else None
@@ -75,6 +75,13 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
 
 def _leaves_the_integers(symbol: str, right: Value) -> bool:
     return symbol == "/" or (symbol == "**" and isinstance(right, Constant) and right.value < 0)
+
+
+def _decays(base: Value, exponent: Value) -> bool:
+    """`0.9 ** n`: a float up to 1 to a power that is not negative, which neither overflows nor is an int."""
+    if type(base) is not Constant or type(base.value) is not float or not 0 < base.value <= 1:
+        return False
+    return exponent.positive if isinstance(exponent, SizeFloat) else bool(exponent.symbol >= 0)  # type: ignore[attr-defined]
 
 
 def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Value:

@@ -12,11 +12,12 @@ from typing import Any
 
 from ...eager import control
 from ...eager.checkpoint import checkpoint
+from ...eager.nn.hooks import passed_through
 from ...eager.transforms import calls, jacobians
 from .builtins import FUNCTIONS
 from .outcome import Break
 from .values.base import Value
-from .values.callbacks import Apart, Box, Callback, Handed
+from .values.callbacks import Apart, Box, Callback, Handed, HookHandleValue
 from .wrapping import MAKERS
 
 
@@ -57,7 +58,15 @@ def _checkpoint(run: Any, function: Value, *args: Value, **kwargs: Value) -> Val
         return run.call(function, list(args), {name: value for name, value in kwargs.items() if name not in OPTIONS_OF_CHECKPOINTS})
 
 
+def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
+    """What a module's backward hooks see: followed by the backward that the graph holds, as a hook on a tensor is."""
+    made = run.leaf(passed_through, [Callback(function), *tensors], {}, "a module's backward hook")
+    run.hooked += [(value.twin._edge, HookHandleValue(run.step)) for value in made.items_of(run) if value.twin._edge is not None]
+    return made
+
+
 FUNCTIONS[checkpoint] = _checkpoint
+FUNCTIONS[passed_through] = _passed_through
 MAKERS[Box] = lambda run, box: box.value
 for _function in (calls.value_and_grad, calls.vjp, calls.jvp, calls.linearize, calls.vmap, jacobians.jacrev, jacobians.jacfwd):
     FUNCTIONS[_function] = _carried_out(_function)

@@ -10,7 +10,8 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.function import Function
+from ..autograd.mode import STATE
+from ..autograd.tape import MultipleNode, Part
 from ..tensor import Tensor
 
 Entries = dict[int, tuple]  # number -> (function, *flags)
@@ -128,7 +129,7 @@ class _Watch:
         self.watched = sum(args[i].requires_grad for i in places)
         if not self.watched:
             return args
-        passed = _Watched.apply(self, _Watch.left, *(args[i] for i in places))
+        passed = passed_through(self.left, *(args[i] for i in places))
         found = list(args)
         for i, tensor in zip(places, passed):
             found[i] = tensor
@@ -140,7 +141,7 @@ class _Watch:
         places = [i for i, part in enumerate(parts) if isinstance(part, Tensor)]
         if not any(parts[i].requires_grad for i in places):
             return result
-        passed = _Watched.apply(self, _Watch.arrived, *(parts[i] for i in places))
+        passed = passed_through(self.arrived, *(parts[i] for i in places))
         for i, tensor in zip(places, passed):
             parts[i] = tensor
         if not isinstance(result, (tuple, list)):
@@ -167,18 +168,17 @@ class _Watch:
         return gradients
 
 
-class _Watched(Function):
-    """Tensors as they are, whose gradients pass through `passed` (watch, gradients) on their way back."""
-
-    @staticmethod
-    def forward(ctx: Any, watch: _Watch, passed: Callable, *tensors: Tensor) -> tuple:
-        ctx.watch, ctx.passed = watch, passed
-        ctx.set_materialize_grads(False)
+def passed_through(function: Callable[[tuple], tuple], *tensors: Tensor) -> tuple:
+    """The tensors as they are; their gradients, None where nothing came, go through `function` on their way back."""
+    if not STATE.enabled:
         return tensors
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
-        return (None, None, *ctx.passed(ctx.watch, gradients))
+    edges = [(x if x._edge is None else x._edge) if x.requires_grad else None for x in tensors]
+    node = MultipleNode(edges, lambda gradients: function(tuple(gradients)), "BackwardHookFunctionBackward", len(tensors))
+    found = tuple(Tensor._wrap(x._data, x._storage) for x in tensors)
+    for index, x in enumerate(found):
+        if x.dtype.is_floating_point or x.dtype.is_complex:
+            x._edge, x._requires_grad = Part(node, index), True
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------- hooks of all modules

@@ -2,7 +2,7 @@
 
 In comes a closure that computes the loss and its gradients anew, out go parameters changed in place. The one idea: all parameters are one flat
 vector; the inverse Hessian is a short list of (step, change of gradient) pairs. How often the closure runs depends on values, so the step itself is
-not one graph: the closure may be compiled.
+not one graph: in a compiled program it runs eagerly, and the closure is compiled (capture/frame.py leaves this file out).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..functional import cat
 from ..functional.creation import zeros
 from ..nn.hooks import hooks_of
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, check_at_least
+from .optimizer import Group, Optimizer, check_at_least, decides_by_values
 
 ARMIJO, CURVATURE = 1e-4, 0.9  # the two constants of the Wolfe conditions
 MOST_SEARCHES = 25
@@ -166,6 +166,7 @@ class LBFGS(Optimizer):
             parameter.add_(step * direction[start:end].reshape(tuple(parameter.shape)))
             start = end
 
+    @decides_by_values
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Up to `max_iter` iterations, each with one or more calls of `closure`. Returns the first loss. Raises TypeError without a closure."""
         if closure is None:

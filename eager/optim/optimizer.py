@@ -29,6 +29,13 @@ def capture_time(function: Callable) -> Callable:
     return function
 
 
+def decides_by_values(function: Callable) -> Callable:
+    """Mark a function that capture does not follow, since values decide how often it calls what the user gave it; that is captured by itself."""
+    function.__segue_disabled__ = True  # type: ignore[attr-defined]
+    function.__segue_disabled_reason__ = "nothing: the closure is compiled by itself"  # type: ignore[attr-defined]
+    return function
+
+
 DEFERRED: list[Callable] = []  # the functions so marked
 
 

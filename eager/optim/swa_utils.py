@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..autograd.mode import no_grad
+from ..functional import where
 from ..functional.creation import tensor as make_tensor
 from ..nn.module import Module
+from ..scripting import value_if_known
 from ..tensor import Tensor
 from .cycles import ANNEAL
 from .lr_scheduler import LRScheduler, each
@@ -90,10 +92,14 @@ class AveragedModel(Module):
             copied, sources = list(self.module.buffers()), list(model.buffers())
             if self.use_buffers:
                 averages, values, copied, sources = averages + copied, values + sources, [], []
-            if not bool(self.n_averaged > 0):
+            known = value_if_known(self.n_averaged)
+            if known == 0:
                 copied, sources = copied + averages, sources + values
             else:
                 (self.multi_avg_fn or _on_lists(self.avg_fn or get_swa_avg_fn()))(averages, values, self.n_averaged)
+            if known is None:  # captured: one graph for the first update and all others
+                sources = sources + [where(self.n_averaged == 0, value, average) for value, average in zip(values, averages)]
+                copied = copied + averages
             for target, source in zip(copied, sources):
                 target.detach().copy_(source.detach())
             self.n_averaged += 1

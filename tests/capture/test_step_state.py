@@ -5,6 +5,7 @@ In come steps as people write them. The one idea: each runs eagerly and compiled
 
 import collections
 import copy
+import math
 
 import pytest
 
@@ -107,7 +108,29 @@ def seen_by_a_lambda():
     return step, [made], 1
 
 
-@pytest.mark.parametrize("make", [adversaries, input_gradient, target_network, optimizer_in_the_backward, seen_by_a_lambda], ids=lambda make: make.__name__)
+def watched_modules():
+    """Backward hooks of modules, a gradient that is kept, an average of the weights."""
+    made, average = model(), optim.swa_utils.AveragedModel(model(), multi_avg_fn=optim.swa_utils.get_ema_multi_avg_fn(0.5))
+    norms = []
+    made[2].register_full_backward_hook(lambda module, inwards, outwards: (inwards[0] * 0.5,))
+    made[0].register_full_backward_pre_hook(lambda module, outwards: (outwards[0] * 3,))
+    made[0].register_full_backward_hook(lambda module, inwards, outwards: norms.append(outwards[0].norm().item()))
+
+    def step(x):
+        made.zero_grad()
+        hidden = made[:3](x)
+        hidden.retain_grad()
+        made[3](hidden).square().mean().backward()
+        with segue.no_grad():
+            for p in made.parameters():
+                p -= 0.1 * p.grad
+        average.update_parameters(made)
+        return hidden.grad, norms[-1:]
+
+    return step, [made, average], 3  # the list that is read has another length each time
+
+
+@pytest.mark.parametrize("make", [watched_modules, adversaries, input_gradient, target_network, optimizer_in_the_backward, seen_by_a_lambda], ids=lambda make: make.__name__)
 def test_the_state_behind_the_step_is_eagers(make):
     found = []
     for compiled in (False, True):
@@ -180,3 +203,98 @@ def test_parameters_as_keys_are_told_apart_by_identity():
     first, second = table
     compiled = segue.compile(lambda p, q: p * table[p] + q * table[q], backend="eager")
     assert compiled(first, second).item() == 5.0 and compiled(second, first).item() == 5.0 and compiled(first, first).item() == 4.0
+
+
+def test_hooks_of_modules_whose_backward_runs_outside():
+    grads = []
+    for compiled in (False, True):
+        made = model()
+        made[2].register_full_backward_hook(lambda module, inwards, outwards: (inwards[0] * outwards[0].sum(),))
+        run = segue.compile(lambda x, made=made: made(x).square().sum() + 0, backend="eager") if compiled else lambda x, made=made: made(x).square().sum() + 0
+        run(X).backward()
+        grads.append([p.grad for p in made.parameters()])
+    segue.testing.assert_close(grads[1], grads[0])
+
+
+def warmed_up(optimizer):
+    """A schedule by hand: linear, then a cosine."""
+
+    def rate(number):
+        if number < 2:
+            return 0.1 * (number + 1) / 2
+        return 0.05 * (1 + math.cos(math.pi * (number - 2) / 8)) * 0.9**number
+
+    return rate, None
+
+
+def noam(optimizer):
+    return lambda number: min((number + 1) ** -0.5, (number + 1) * 3**-1.5), None
+
+
+def scheduled(optimizer):
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+    def behind():
+        schedule.step()
+        return schedule.get_last_lr()[0], optimizer.param_groups[0]["lr"]
+
+    return None, behind
+
+
+def scheduled_twice(optimizer):
+    """What was read between two calls is not what stands there behind both: the graph ends there."""
+    schedule = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+
+    def behind():
+        schedule.step()
+        between = schedule.get_last_lr()[0]
+        schedule.step()
+        return between, schedule.get_last_lr()[0]
+
+    return None, behind
+
+
+@pytest.mark.parametrize(("make", "graphs"), [(warmed_up, 4), (noam, 2), (scheduled, 2), (scheduled_twice, None)])
+def test_rates_by_hand_and_rates_that_are_read(make, graphs):
+    found = []
+    for compiled in (False, True):
+        made = nn.Linear(3, 1)
+        nn.init.zeros_(made.bias), nn.init.ones_(made.weight)
+        optimizer = optim.SGD(made.parameters(), 0.1)
+        rate, behind = make(optimizer)
+
+        def step(x, number, made=made, optimizer=optimizer, rate=rate, behind=behind):
+            if rate is not None:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate(number)
+            optimizer.zero_grad()
+            made(x).sigmoid().mean().backward()
+            optimizer.step()
+            return optimizer.param_groups[0]["lr"] if behind is None else behind()
+
+        before = segue.compiler.stats()["graphs"]
+        run = segue.compile(step, backend="eager", fullgraph=graphs is not None) if compiled else step
+        found.append(([run(X, number) for number in range(5)], made.weight.detach()))
+        assert not compiled or graphs is None or segue.compiler.stats()["graphs"] - before == graphs
+    assert tree_leaves(found[1][0]) == pytest.approx(tree_leaves(found[0][0]), rel=1e-14)
+    segue.testing.assert_close(found[1][1], found[0][1])
+
+
+def test_lbfgs_runs_eagerly_around_a_compiled_closure():
+    made, data = nn.Linear(3, 1), segue.tensor([[1.0], [-1.0]])
+    optimizer = optim.LBFGS(made.parameters(), line_search_fn="strong_wolfe")
+
+    def step(x):
+        def closure():
+            optimizer.zero_grad()
+            loss = (made(x) - data).square().mean()
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure)
+
+    compiled, before = segue.compile(step, backend="eager"), segue.compiler.stats()
+    for _ in range(2):
+        compiled(X)
+    after = segue.compiler.stats()
+    assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles")] == [1, 1, 0] and (made(X) - data).abs().max() < 1e-3

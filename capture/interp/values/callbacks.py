@@ -12,6 +12,7 @@ from ....eager.autograd.tape import HookHandle
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value
+from .constants import Constant
 from .containers import Sequence
 from .state import ModesValue, modes
 
@@ -28,16 +29,32 @@ class DeferredCall(Value):
 
 
 class StaleValue(Value):
-    """What a deferred call will have changed: nothing is known of it."""
+    """What a deferred call will have changed: nothing is known of it. Where it is only kept or returned, as the rate that a schedule sets, it is read behind the call.
 
-    def __init__(self, born: int) -> None:
-        self.born = born
+    `owner` holds it under the name `place`, `path` leads on from there; `turn` counts the deferred calls up to now.
+    """
+
+    def __init__(self, born: int, turn: int, owner: Any, place: Any, path: tuple = ()) -> None:
+        self.born, self.turn = born, turn
+        self.owner, self.place, self.path = owner, place, path
 
     def type(self) -> type:
         raise Break(STALE)
 
     def describe(self) -> str:
         return "number that a call behind the graph changes"
+
+    def item(self, run: Any, key: Value) -> Value:
+        if not isinstance(key, Constant):
+            raise Break(STALE)
+        return StaleValue(self.born, self.turn, self.owner, self.place, (*self.path, key.value))
+
+    def build(self, out: Any) -> None:
+        """Behind the last deferred call it is what stood there behind its own, unless somebody wrote to the place since."""
+        now = self.owner.at(self.place)
+        if not isinstance(now, StaleValue) or now.turn != self.turn:
+            super().build(out)
+        out.helper("read_behind", self.owner, Constant(self.place), Constant(self.path))
 
 
 class HookHandleValue(Value):

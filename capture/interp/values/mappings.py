@@ -106,6 +106,10 @@ class DictValue(Value):
             self.entries[key] = (key_value, found)
         return found
 
+    def at(self, place: Any) -> Any:
+        """What stands under a key as it is known, without a look at the object."""
+        return self.entries.get(place, (None, None))[1]
+
     def key_value(self, run: Any, key: Any) -> Value:
         key_value, found = self.entries[key]
         if isinstance(key_value, Unread):

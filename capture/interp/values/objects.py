@@ -57,6 +57,10 @@ class ObjectValue(Value):
         run.guard_absent_attribute(self, name)
         return None
 
+    def at(self, place: str) -> Any:
+        """What an attribute is known to be, without a look at the object."""
+        return self.attributes.get(place)
+
     def store_own(self, run: Any, name: str, value: Value | None) -> None:
         self.attributes[name] = value
         self.stored.pop(name, None)

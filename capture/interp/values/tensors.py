@@ -15,6 +15,7 @@ from ... import sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
 from .base import Value
+from .callbacks import HookHandleValue
 from .constants import Constant, constant
 from .containers import TupleValue
 from .floats import FloatValue, ResultValue
@@ -99,6 +100,9 @@ class TensorValue(Value):
             return self.result(run, self.twin.dtype, list) if self.twin.shape else self.number(run, None)
         if name == "register_hook" and self.source is None and self.twin.grad_fn is not None and len(args) == 1 and not kwargs:
             return run.hook_gradient(self, args[0])
+        if name == "retain_grad" and self.source is None and self.twin.grad_fn is not None and not args and not kwargs:
+            run.hooked.append((self.twin._edge, HookHandleValue(run.step)))
+            return run.leaf(type(self.twin).retain_grad, [self], {}, "Tensor.retain_grad")
         if name in NEEDS_DATA:
             raise self.needs_data(name)
         if name in CHANGES_THE_LEAF and self.source is not None:
