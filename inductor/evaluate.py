@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..eager import dtypes
-from ..eager.ops.definition import Indexed, IndexMap, Reduction, Scalar, Scatter
+from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Node, nodes_in
 from ..graph.symbolic import SymInt
 from .expressions import Index, flatten, index, same, size_of, variables_of
@@ -158,8 +158,15 @@ def _indexed(evaluator: Evaluator, node: Node, place: tuple) -> Value:
     return node.target.lower.body(evaluator.trace, place, node.value.shape, *loaders(evaluator, node.args))
 
 
+def _unread(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    """What only memory could give, of a node that got none, as all its readers were found to leave it out (a slice written over whole). Code with it would not print."""
+    return evaluator.trace.make("unread", (), (node.name,), node.value.dtype)
+
+
 def _no_reduction(evaluator: Evaluator, node: Node, place: tuple) -> Value:
     """A reduction over no dimensions."""
+    if reduced_dims(node):
+        return _unread(evaluator, node, place)
     if node.target.lower.kind in ("argmax", "argmin"):
         return evaluator.trace.typed(0, node.value.dtype)
     return evaluator.trace.cast(evaluator.value(node.args[0], place), node.value.dtype)
@@ -207,7 +214,7 @@ def _selection(evaluator: Evaluator, node: Node, place: tuple) -> Value:
 
 
 _BODIES: dict[type, Callable[[Evaluator, Node, tuple], Any]] = {
-    Scalar: _scalar, IndexMap: _index_map, Indexed: _indexed, Reduction: _no_reduction, Scatter: _selection,
+    Scalar: _scalar, IndexMap: _index_map, Indexed: _indexed, Reduction: _no_reduction, Scatter: _selection, Extern: _unread, Host: _unread,
 }  # fmt: skip
 
 

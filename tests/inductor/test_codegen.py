@@ -141,3 +141,16 @@ def test_a_size_as_sympy_has_it_is_no_number():
     made = trace.constant(sympy.Symbol("n", integer=True, nonnegative=True) + 3)
     assert made.op == "cast" and made.dtype is segue.float32
     assert trace.constant(3).op == "constant"
+
+
+@pytest.mark.parametrize("made", (lambda x: x @ x.mT, lambda x: x.sum(1), lambda x: segue.linalg.inv(x @ x.mT + segue.eye(3))), ids=("product", "sum", "inverse"))
+def test_what_is_written_over_whole_is_not_read(made):
+    """A slice of size one that is written over leaves nothing of what was there: it got no memory, and cannot be asked for (random program 824)."""
+
+    def program(x):
+        result = segue.tanh(made(x))
+        result.narrow(0, 0, x.shape[0]).fill_(4)
+        return result
+
+    x = segue.ones(1, 3, 1)
+    segue.testing.assert_close(segue.compile(program, fullgraph=True, dynamic=False)(x), program(x))
