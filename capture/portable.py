@@ -30,9 +30,11 @@ from ..eager.errors import Location
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.shapes import Size
 from ..graph.compiled import Record
+from ..graph.expressions import expression_of_rows, expression_rows
 from ..graph.ir import FakeValue, OutputSpec, SymbolSource, ViewStep
 from ..graph.partition import Saved
-from ..graph.rows import Place, Unportable, row_name
+from ..graph.rows import Place, Unportable, row_name, sizes_of
+from ..graph.symbolic import ShapeEnv, SymInt
 from ..graph.training import Known
 from ._capture import Compiled, Disabled
 from .bytecode.breaks import entry_of, family_of, resume_code
@@ -256,6 +258,12 @@ class Writer:
             self.kept.append(obj)
         return place
 
+    def size(self, size: SymInt) -> tuple:
+        """What stands for a symbolic size: its expression, if it is one of the compiled graph's."""
+        if self.compiled is None or size.env is not self.compiled.graph.shape_env:
+            raise Unportable("a size that no compiled graph knows")
+        return "size", expression_rows(size.expr)
+
     def row(self, obj: Any) -> tuple:
         if type(obj) is types.ModuleType and sys.modules.get(obj.__name__) is obj:
             return ("module", obj.__name__)
@@ -309,6 +317,10 @@ class _Pickler(pickle.Pickler):
         kind = type(obj)
         if kind is Exactly:
             return self.writer.reference(obj.value)
+        if kind is SymInt:
+            return self.writer.size(obj)
+        if kind.__name__ == "Symbol" and kind.__module__.startswith("sympy."):
+            return ("symbol", obj.name)
         if kind in BY_VALUE or kind in REDUCED or kind in DATA or issubclass(kind, (Source, Guard, np.dtype)):
             return None
         if kind is type and (obj in DATA or issubclass(obj, (Source, Guard))):
@@ -377,16 +389,24 @@ REDUCED: dict[type, Callable[[Any], tuple]] = {
 
 
 class Reader:
-    """Finds the references of `Writer.rows` for a frame (`view`, running `code`) and reads what was written. Raises Gone where one is not what it was."""
+    """Finds the references of `Writer.rows` for a frame (`view`, running `code`) and reads what was written. Raises Gone where one is not what it was.
 
-    def __init__(self, rows: tuple, view: Any, code: types.CodeType) -> None:
+    `sizes`: what is known of symbolic sizes, as data; read when the first one is met.
+    """
+
+    def __init__(self, rows: tuple, view: Any, code: types.CodeType, sizes: tuple = ((), (), 0)) -> None:
         self.rows = rows
+        self.sizes = sizes
         self.view = view
         self.code = code
         self.compiled: Any = None
         self.objects: list[Any] = []
         for kind, *data in rows:
             self.objects.append(FINDERS[kind](self, *data))
+
+    @functools.cached_property
+    def env(self) -> ShapeEnv:
+        return sizes_of(self.sizes)
 
     def let_go(self) -> None:
         """Hold neither the frame nor, more than a guard does, what was found by a path from it."""
@@ -403,10 +423,8 @@ class Reader:
             return found() if type(found) is Weakly else found
         if reference == "compiled":
             return self.compiled
-        if reference[0] == "const":
-            return functools.reduce(lambda code, index: code.co_consts[index], reference[1], self.code)
-        _, index, shape, bound = reference
-        return resume_code(family_of(self.code), index, tuple(NULL if slot is True else slot for slot in shape), bound)
+        kind, *data = reference
+        return MADE[kind](self, *data)
 
     def same(self, obj: Any, digest: bytes) -> Any:
         """The object, if it is made of what it was made of."""
@@ -429,6 +447,18 @@ class Reader:
         if found is None:
             raise Gone(f"no member {name}")
         return found
+
+
+def _resume(reader: Reader, index: int, shape: tuple, bound: Any) -> types.CodeType:
+    return resume_code(family_of(reader.code), index, tuple(NULL if slot is True else slot for slot in shape), bound)
+
+
+MADE: dict[str, Callable[..., Any]] = {  # what is not found but made
+    "const": lambda reader, path: functools.reduce(lambda code, index: code.co_consts[index], path, reader.code),
+    "resume": _resume,
+    "size": lambda reader, rows: reader.env.wrap(expression_of_rows(rows)),
+    "symbol": lambda reader, name: expression_of_rows(name),
+}
 
 
 class Weakly(weakref.ref):

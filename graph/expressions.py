@@ -91,6 +91,43 @@ def smaller(a: Any, b: Any) -> Any:
     return a if a == b else sympy.Min(a, b, evaluate=False) if not (a.is_Integer and b.is_Integer) else min(a, b)
 
 
+# Expressions as plain data.
+
+_UNEVALUATED = (
+    "Add", "Equality", "GreaterThan", "LessThan", "Max", "Min", "Mul", "Pow", "Rational", "StrictGreaterThan", "StrictLessThan", "Unequality", "floor",
+)  # fmt: skip
+_OWN = {"FloorDiv": floordiv, "Modulo": modulo}
+
+
+def expression_rows(expr: Any) -> Any:
+    """An expression as nested tuples: a number, the name of a symbol, or the name of a class and its arguments. Raises KeyError for what sizes do not hold."""
+    if expr.is_Symbol:
+        return expr.name
+    if expr.is_Integer:
+        return int(expr)
+    name = class_of(expr)
+    if name not in _UNEVALUATED and name not in _OWN:
+        raise KeyError(name)
+    return (name, *map(expression_rows, expr.args))
+
+
+def expression_of_rows(rows: Any) -> Any:
+    """The expression that rows tell of, with nothing simplified anew.
+
+    >>> n, m = sympy.symbols("n m", integer=True)
+    >>> sum_ = floordiv(n * 3 + m, 2) + sympy.Max(n, 4)
+    >>> expression_of_rows(expression_rows(sum_)) == sum_
+    True
+    """
+    if isinstance(rows, str):
+        return sympy.Symbol(rows, integer=True)
+    if isinstance(rows, int):
+        return sympy.Integer(rows)
+    name, *arguments = rows
+    found = map(expression_of_rows, arguments)
+    return _OWN[name](*found) if name in _OWN else getattr(sympy, name)(*found, evaluate=False)
+
+
 # Interval rules, by class of expression.
 
 

@@ -1,7 +1,8 @@
 """A graph as rows of plain data, and back: how a graph is written to disk.
 
 In comes a graph, out come tuples in which a node is its place; `graph_of` makes an equal graph of them. The one idea: a graph is a list whose entries name
-earlier ones, so it is written as one, and reading it needs neither recursion nor anything that was alive when it was made.
+earlier ones, so it is written as one, and reading it needs neither recursion nor anything that was alive when it was made. What is known of its sizes is written
+beside it (`rows_of_sizes`), since more than the graph speaks of them.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..eager.ops.definition import OPS, OpDef
+from .expressions import expression_of_rows, expression_rows
 from .ir import Graph, Node, map_nodes
-from .symbolic import ShapeEnv
+from .symbolic import Guard, Interval, ShapeEnv
 
 
 class Unportable(Exception):  # noqa: N818  (an answer, not an error)
@@ -30,11 +32,30 @@ def row_name(row: OpDef) -> str:
     return row.name
 
 
+def rows_of_sizes(env: ShapeEnv | None) -> tuple:
+    """What is known of sizes as data. Raises Unportable where some are known only when the graph runs."""
+    if env is None:
+        return (), (), 0
+    if env.runtime or env.checks:
+        raise Unportable("a size is known only when it runs")
+    symbols = tuple((symbol.name, hint, env.intervals[symbol].low, env.intervals[symbol].high) for symbol, hint in env.hints.items())
+    return symbols, tuple((expression_rows(guard.relation), guard.line) for guard in env.guards), env.frozen
+
+
+def sizes_of(rows: tuple) -> ShapeEnv:
+    """The environment that rows tell of: later questions about its sizes are answered, or guarded, as they would have been there."""
+    env = ShapeEnv()
+    symbols, asked, env.frozen = rows
+    for name, hint, low, high in symbols:
+        symbol = expression_of_rows(name)
+        env.hints[symbol], env.intervals[symbol] = hint, Interval(low, high)
+    for relation, line in asked:
+        env.restore(Guard(expression_of_rows(relation), line))
+    return env
+
+
 def rows_of(graph: Graph) -> tuple:
-    """The graph as data. Raises Unportable for a graph of symbolic sizes, which depends on what was asked about them."""
-    env = graph.shape_env
-    if env is not None and (env.hints or env.guards):
-        raise Unportable("its sizes are symbolic")
+    """The graph as data, without what is known of its sizes."""
     number = {node: Place(place) for place, node in enumerate(graph.nodes)}
 
     def placed(value: Any) -> Any:
@@ -50,14 +71,14 @@ def rows_of(graph: Graph) -> tuple:
     )  # fmt: skip
 
 
-def graph_of(rows: tuple) -> Graph:
-    """The graph that rows tell of.
+def graph_of(rows: tuple, env: ShapeEnv) -> Graph:
+    """The graph that rows tell of; `env` says what is known of its sizes.
 
     >>> import segue
     >>> from segue.graph.printer import print_graph
     >>> from segue.graph.trace import trace_function
     >>> graph = trace_function(lambda x: (x * 2).sum(), [segue.ones(3)])
-    >>> print_graph(graph_of(rows_of(graph))) == print_graph(graph)
+    >>> print_graph(graph_of(rows_of(graph), sizes_of(rows_of_sizes(graph.shape_env)))) == print_graph(graph)
     True
     """
     nodes: list[Node] = []
@@ -70,8 +91,6 @@ def graph_of(rows: tuple) -> Graph:
     described, inputs, outputs, writes, random_calls, specs, differentiable, differentiable_writes, name = rows
     for kind, target, args, value, title, line, module, recorded, region, late in described:
         nodes.append(Node(kind, None if target is None else OPS[target], at(args), value, title, line, module, recorded, region, late))
-    env = ShapeEnv()
-    env.freeze()
     return Graph(
         nodes, [nodes[place] for place in inputs], at(outputs), [(position, nodes[place]) for position, place in writes], env, random_calls, specs,
         differentiable, differentiable_writes, name,

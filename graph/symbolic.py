@@ -142,6 +142,11 @@ class ShapeEnv:
         """Whether all guards hold under these values."""
         return all(self.evaluate(guard.relation, bindings) for guard in self.guards)
 
+    def restore(self, guard: Guard) -> None:
+        """Take over a guard that was made elsewhere, with what follows from it."""
+        self.guards.append(guard)
+        self._known[guard.relation] = True
+
     def freeze(self) -> None:
         """From now on guards are late: whoever checks the guards of the graph has taken them. The first call counts."""
         if self.frozen is None:

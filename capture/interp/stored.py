@@ -27,7 +27,7 @@ from ...eager.tensor import Tensor
 from ...graph.cache import current, digest, own_code
 from ...graph.compiled import CompiledGraph
 from ...graph.ir import Graph
-from ...graph.rows import Unportable, graph_of, rows_of
+from ...graph.rows import Unportable, graph_of, rows_of, rows_of_sizes
 from .. import guards, sources
 from .._capture import CacheEntry, Program
 from ..bytecode.breaks import entry_of
@@ -101,15 +101,16 @@ def key_of(settings: Any, state: Any, code: types.CodeType, view: Any) -> str | 
     asked = (settings.fullgraph, settings.dynamic, settings.shapes, settings.numerics, settings.memory_budget, code is settings.root)
     said = (sys.version, sys.flags.optimize, np.__version__, own, backend, knobs, learned, asked, str(get_autocast_dtype("cpu")))
     place = None if entry is None else (entry.index, entry.shape, entry.bound)
-    return digest([KIND, repr(said), repr(code_text(code)), repr(place), repr([(name, shown(value)) for name, value in view.locals.items()])])
+    varies = bool(settings.dynamic or settings.shapes or state.dynamic)
+    return digest([KIND, repr(said), repr(code_text(code)), repr(place), repr([(name, shown(value, varies)) for name, value in view.locals.items()])])
 
 
-def shown(value: Any) -> Any:
-    """A parameter as the key sees it, so that frames that can hardly share a capture do not look at each other's."""
+def shown(value: Any, varies: bool) -> Any:
+    """A parameter as the key sees it, so that frames that can hardly share a capture do not look at each other's. Sizes are left out where one `varies`."""
     if issubclass(type(value), Tensor):
-        return type(value).__qualname__, value._data.shape, str(value._data.dtype)
+        return type(value).__qualname__, value._data.ndim if varies else value._data.shape, str(value._data.dtype)
     if type(value) is tuple:
-        return [shown(item) for item in value[:64]]
+        return [shown(item, varies) for item in value[:64]]
     return type(value).__module__, type(value).__qualname__
 
 
@@ -138,10 +139,11 @@ def described(code: types.CodeType, entry: CacheEntry, note: Note) -> tuple:
     writer = Writer(live_paths(checks), code, compiled)
     nodes, rows = checks.description()
     engine = writer.dumps((tuple(nodes), tuple(row[:3] for row in rows), note.ran_for_real))
-    record, graph = (None, None) if compiled is None else (compiled.record(), rows_of(compiled.graph))
+    record, graph, env = (None, None, None) if compiled is None else (compiled.record(), rows_of(compiled.graph), compiled.graph.shape_env)
+    sizes = rows_of_sizes(env)
     runs = writer.dumps((marshal.dumps(entry.code.replace(co_consts=())), entry.code.co_consts, captured.facts()))
     late = writer.dumps(checks.guards), writer.dumps(graph)
-    return tuple(writer.rows), engine, writer.dumps(record), runs, *late
+    return tuple(writer.rows), sizes, engine, writer.dumps(record), runs, *late
 
 
 def live_paths(checks: guards.GuardSet) -> dict[int, sources.Source]:
@@ -171,9 +173,9 @@ def entries_of(key: str) -> list[tuple]:
 
 def find(key: str, backend: Any, code: types.CodeType, view: Any, captured: Callable[..., Any]) -> CacheEntry | None:
     """The stored capture that holds for this frame. `captured` makes of a compiled graph, guards and facts what stands behind an entry."""
-    for rows, engine, record, runs, late_guards, late_graph in entries_of(key):
+    for rows, sizes, engine, record, runs, late_guards, late_graph in entries_of(key):
         try:
-            reader = Reader(rows, view, code)
+            reader = Reader(rows, view, code, sizes)
             checks = guards_of(reader, engine, late_guards)
             if checks is None or not Program(checks.description()).check(view):
                 continue
@@ -209,7 +211,7 @@ def revive_graph(reader: Reader, record: bytes, late: bytes, backend: Any) -> bo
 
     @functools.cache
     def graph() -> Graph:
-        return graph_of(reader.loads(late))
+        return graph_of(reader.loads(late), reader.env)
 
     reader.compiled = CompiledGraph.of_record(known, graph, backend)
     return reader.compiled is not None

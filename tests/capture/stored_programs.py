@@ -56,6 +56,15 @@ def once(function, x):
     return {"right": found == eager, **{name: stats()[name] - before[name] for name in ("captures", "captures_loaded", "captures_not_stored", "lowerings")}}
 
 
+def at_sizes(x):
+    """The same at three sizes: the second is captured with a symbol, and the third meets it."""
+    compiled = segue.compile(lambda x: (x * x.shape[0]).cumsum(0)[:-1])
+    before = stats()
+    found = [numbers(compiled(part)) for part in (x, x[1:], x[2:])]
+    right = found == [numbers((part * part.shape[0]).cumsum(0)[:-1]) for part in (x, x[1:], x[2:])]
+    return {"right": right, **{name: stats()[name] - before[name] for name in ("captures", "captures_loaded", "captures_not_stored", "lowerings")}}
+
+
 class Net(segue.nn.Module):
     def __init__(self):
         super().__init__()
@@ -92,6 +101,7 @@ def trained(way):
 def main():
     x = segue.arange(float(sys.argv[1])) - 1
     report = {name: once(function, x) for name, function in {**PROGRAMS, **SAME}.items()}
+    report["sizes"] = at_sizes(x)
     eager = trained("eager")
     for way in ("model", "step"):
         before = stats()

@@ -55,7 +55,7 @@ def test_a_second_process_traces_and_lowers_nothing(place):
     assert all(row["right"] for row in report.values())
     traced = {name: row["captures"] for name, row in report.items() if row["captures"]}
     assert not traced and not any(row["lowerings"] for name, row in report.items() if name != "model")  # there the second derivative is made anew
-    assert report["break"]["captures_loaded"] == 2 and report["model"]["captures_loaded"] >= 1 and report["step"]["captures_loaded"] == 1
+    assert report["sizes"]["captures_loaded"] == 2 and report["break"]["captures_loaded"] == 2 and report["model"]["captures_loaded"] >= 1 and report["step"]["captures_loaded"] == 1
 
 
 def test_another_size_is_traced(place):
@@ -174,6 +174,51 @@ def test_a_stored_capture_holds_neither_frame_nor_arguments(stored):
     kept = weakref.ref(holder)
     del holder
     assert kept() is None
+
+
+def sized(x):
+    n = x.shape[0]
+    y = x * 2 if n > 6 else x - 1
+    return y.reshape(-1, n).sum() + n // 2, y[: max(n - 2, 1)].square()
+
+
+@pytest.mark.parametrize("options", [{}, {"shapes": {"x": ("n",)}}], ids=["seen", "shapes"])
+def test_captures_of_sizes_that_vary(stored, options):
+    before, traced, loaded = segue.compiler.stats(), [], []
+    for _ in range(2):
+        compiled = segue.compile(sized, **options)
+        for n in (3, 4, 8, 9, 5, 12, 2):
+            x, y = (segue.arange(float(n)).requires_grad_() for _ in range(2))
+            got, expected = compiled(x), sized(y)
+            for results in (got, expected):
+                (results[0] + results[1].sum()).backward()
+            assert all(map(segue.allclose, got, expected)) and segue.allclose(x.grad, y.grad)
+        after = segue.compiler.stats()
+        traced.append(after["captures"] - before["captures"])
+        loaded.append(after["captures_loaded"] - before["captures_loaded"])
+        before = after
+    assert traced[0] > 1 and (traced[1], loaded) == (0, [0, traced[0]])
+
+
+def test_a_stored_capture_of_sizes_that_vary_is_differentiated_again(stored):
+    def function(x):
+        return (x.sin() * x.shape[0]).reshape(1, -1).sum()
+
+    for _ in range(2):
+        compiled = segue.compile(function, dynamic=True)
+        for n in (3, 7, 5):
+            x = segue.arange(float(n)).requires_grad_()
+            (slope,) = segue.autograd.grad(compiled(x), x, create_graph=True)
+            assert segue.allclose(segue.autograd.grad(slope.sum(), x)[0], -n * segue.sin(x.detach()))
+    captured = compiled.cache.settings.captured[-1]
+    assert captured.note is None and list(map(str, captured.graph.shape_env.hints)) and captured.compiled.graph is captured.graph
+
+
+def test_sizes_that_only_the_run_gives_are_not_stored(stored):
+    before = segue.compiler.stats()["captures_not_stored"]
+    traced, loaded, answers = twice(lambda x: x[x > 0] * 2, segue.arange(4.0))
+    assert (traced, loaded) == (2, 0) and segue.compiler.stats()["captures_not_stored"] - before == 2
+    assert answers[0].tolist() == answers[1].tolist() == [2.0, 4.0, 6.0]
 
 
 def test_the_knob(stored):
