@@ -43,6 +43,10 @@ class DimensionError(SegueError, IndexError):
     """A dimension or an index out of range."""
 
 
+class BoundsError(DimensionError, RuntimeError):
+    """A value of an index tensor out of bounds: PyTorch raises IndexError for it in some operators, RuntimeError in others (gather, scatter)."""
+
+
 class LinAlgError(SegueError, RuntimeError):
     """A matrix has no such decomposition or inverse: singular, not positive definite, or an iteration that did not converge."""
 

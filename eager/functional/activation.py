@@ -16,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import kernels, pointwise
-from .arguments import need_room, need_tensor, offers_inplace, widened
+from .arguments import accepts_out, need_room, need_tensor, offers_inplace, widened
 from .creation import rand
 from .fused import fused
 from .pointwise import clamp, where
@@ -90,6 +90,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     return where(input > 0, input, alpha * OPS["expm1"](clamp(input, max=0) / alpha))
 
 
+@accepts_out
 @widened
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x * Phi(x), exactly by erf, or by the tanh approximation (Hendrycks and Gimpel, 2016)."""
@@ -113,6 +114,7 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     return input * sigmoid(input)
 
 
+@accepts_out
 @widened
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above `threshold`."""
@@ -133,12 +135,14 @@ def tanhshrink(input: Tensor) -> Tensor:
     return input - OPS["tanh"](input)
 
 
+@accepts_out
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x outside [-lambd, lambd], else 0."""
     need_room(lambd, input.dtype, "hardshrink")
     return where(OPS["logical_and"](input >= -lambd, input <= lambd), 0.0, input)
 
 
+@accepts_out
 @widened
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x - lambd above lambd, x + lambd below -lambd, else 0. Raises RuntimeError for a negative lambd."""
@@ -168,6 +172,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     return where(input >= 3, input, where(input <= -3, input * 0.0, input * (input + 3) / 6))
 
 
+@accepts_out
 @widened
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without overflow."""
@@ -206,7 +211,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
     """x where positive, else slope * x; in training each slope is uniform in [lower, upper), else their mean (Xu et al., 2015)."""
     if lower > upper:
-        raise error(ValueError, f"rrelu(): the lower bound {lower} must not be greater than the upper bound {upper}")
+        raise error(RuntimeError, f"rrelu(): the lower bound {lower} must not be greater than the upper bound {upper}")
     slope: Any = (lower + upper) / 2
     if training:
         slope = rand(tuple(input.shape), dtype=input.dtype) * (upper - lower) + lower

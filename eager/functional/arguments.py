@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from ..autograd.mode import STATE, no_grad
 from ..dtypes import INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype
-from ..errors import DimensionError, ShapeError, error
+from ..errors import DimensionError, DtypeError, ShapeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
@@ -198,20 +199,52 @@ def _as_it_was(x: Tensor) -> Tensor:
     return copy
 
 
+# The functions whose `out=` must have the result's dtype: PyTorch computes them in place there. All others cast, if the category of the dtype does not fall.
+EXACT_OUT = frozenset(
+    (
+        "_native_batch_norm_legit abs addbmm addmm addmv amax amin aminmax argmax argmin avg_pool2d avg_pool3d baddbmm bitwise_not bmm "
+        "bucketize ceil cholesky_ex complex conj_physical cross cummax cummin det diag dot eigh eigvalsh floor frac frexp gather gelu hardshrink "
+        "heaviside histc histogram index_add index_copy index_reduce index_select inv inv_ex isin isneginf isposinf kthvalue lerp ldl_factor ldl_factor_ex "
+        "ldl_solve linalg.cholesky linear logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm max median min mm mode msort "
+        "multi_dot multinomial mv nan_to_num nanmedian nanquantile native_batch_norm neg nonzero norm ormqr polar qr quantile renorm round scatter scatter_add "
+        "scatter_reduce searchsorted sgn sign signbit slice_scatter slogdet softplus softshrink solve solve_ex solve_triangular sort svd svdvals take "
+        "take_along_dim tensordot topk triangular_solve tril triu trunc vdot vecdot vector_norm where"
+    ).split()
+)
+
+JOINS = frozenset(("cat", "stack", "hstack", "vstack", "dstack", "column_stack", "_chunk_cat"))  # where PyTorch raises TypeError for it
+
+
 def write_out(out: Tensor | None, value: Tensor, name: str) -> Tensor:
-    """Serve the `out=` argument: `value` goes into `out`, which is resized by taking new memory when its shape differs."""
+    """Serve the `out=` argument: `value` goes into `out`, which is resized by taking new memory when its shape differs (with a warning if it held elements)."""
     if out is None:
         return value
+    _check_out(out, value, name)
+    if tuple(out.shape) != tuple(value.shape):
+        _resize_out(out, tuple(value.shape), name)
+    out._check_write(name, value._data.shape, value.dtype)
+    return out._write(name, cast(value, out.dtype))
+
+
+def _check_out(out: Any, value: Tensor, name: str) -> None:
+    """Raises, before anything is written, for an `out` that cannot take `value`."""
+    need_tensor(out, name, "out")
     if STATE.enabled and (value.requires_grad or out.requires_grad):
         raise error(
             RuntimeError,
             f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
         )
-    if tuple(out.shape) != tuple(value.shape):
-        out._data = np.empty(tuple(value.shape), out._data.dtype)
-        out._storage.version += 1
-    out._check_write(name, value._data.shape, value.dtype)
-    return out._write(name, cast(value, out.dtype))
+    if out.dtype is not value.dtype and (name in EXACT_OUT or name.removeprefix("linalg.") in EXACT_OUT or name.endswith("_copy")):
+        raise error(DtypeError, f"{name}(): expected out to have the result's dtype {value.dtype.name}, but got {out.dtype.name}", f"out.to({value.dtype})")
+    if value.dtype.category > out.dtype.category:
+        raise error(TypeError if name in JOINS else DtypeError, f"{name}(): result type {value.dtype.name} can't be cast to the dtype {out.dtype.name} of out", f"out.to({value.dtype})")
+
+
+def _resize_out(out: Tensor, shape: tuple, name: str) -> None:
+    if 0 not in out.shape:
+        warnings.warn(f"{name}(): an out of shape {tuple(out.shape)} was resized to the result's shape {shape}, which is deprecated: pass it empty", stacklevel=4)
+    out._data = np.empty(shape, out._data.dtype)
+    out._storage.version += 1
 
 
 def accepts_out(function: Callable) -> Callable:
@@ -220,14 +253,37 @@ def accepts_out(function: Callable) -> Callable:
     @functools.wraps(function)
     def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
         value = function(*args, **kwargs)
-        if out is None:
-            return value
-        if isinstance(value, Tensor):
-            return write_out(out, value, function.__name__)
-        written = [write_out(target, part, function.__name__) for target, part in zip(out, value)]
-        return type(value)(*written) if hasattr(value, "_fields") else tuple(written)
+        return value if out is None else write_outs(out, value, function.__name__)
 
     return accepting
+
+
+def write_outs(out: Any, value: Any, name: str) -> Any:
+    """Serve `out=` for a result of one tensor or several. Raises TypeError for the wrong number of them."""
+    if isinstance(value, Tensor):
+        return write_out(out, value, name)
+    if not isinstance(out, (tuple, list)) or len(out) != len(value):
+        raise error(TypeError, f"{name}(): out must be {len(value)} tensors, not {len(out) if isinstance(out, (tuple, list)) else type(out).__name__}")
+    for target, part in zip(out, value):
+        _check_out(target, part, name)
+    written = [write_out(target, part, name) for target, part in zip(out, value)]
+    return type(value)(*written) if hasattr(value, "_fields") else tuple(written)
+
+
+def fills_out(function: Callable) -> Callable:
+    """Serve `out=` for a function that makes a tensor: it is made in `out`'s dtype. Raises RuntimeError for a `dtype=` beside it that is another."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def filling(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
+        if out is None:
+            return function(*args, **kwargs)
+        of = kwargs.setdefault("dtype", need_tensor(out, name, "out").dtype)
+        if of is not out.dtype:
+            raise error(DtypeError, f"{name}(): dtype {of} does not match dtype {out.dtype} of out", "leave dtype= out")
+        return write_out(out, function(*args, **kwargs), name)
+
+    return filling
 
 
 def numpy_names(function: Callable) -> Callable:

@@ -18,7 +18,7 @@ from .activation import logsigmoid
 from .arguments import cast, need_tensor, widened
 from .fused import fused
 from .layers import linear
-from .losses import legacy, reduced
+from .losses import check_reduction, legacy, reduced
 from .pointwise import clamp, where
 from .reduction import log_softmax, mean
 from .reduction import sum as total
@@ -132,6 +132,10 @@ def linear_cross_entropy(
     Without `ignore_index`, -100 counts nothing. `options` (how PyTorch cuts the product into chunks) is accepted and changes nothing: the compiler
     decides. Raises as `linear` and `cross_entropy`.
     """
+    if linear_weight.ndim > 2 and input.ndim < 2:
+        raise error(RuntimeError, f"linear_cross_entropy(): a linear_weight of shape {tuple(linear_weight.shape)} wants batched input, got {tuple(input.shape)}")
+    if ignore_index is not None and target.dtype.is_floating_point:
+        raise error(RuntimeError, "linear_cross_entropy(): ignore_index cannot be specified when target contains probabilities")
     features = linear_weight.shape[-1]
     logits = linear(input, reshape(linear_weight, (-1, features)), None if linear_bias is None else reshape(linear_bias, (-1,)))
     if linear_weight.ndim > 2:
@@ -148,6 +152,8 @@ def linear_cross_entropy(
 def _rows(name: str, input: Tensor, target: Tensor, same: bool) -> tuple[Tensor, Tensor]:
     """Input and target with a batch in front."""
     fits = input.ndim in (1, 2) and (tuple(target.shape) == tuple(input.shape) if same else tuple(target.shape) == tuple(input.shape[:-1]))
+    if name == "multilabel_margin_loss" and input.ndim and not input.shape[-1] or input.ndim > 2:
+        raise error(RuntimeError, f"{name}(): expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
     if input.ndim == 0:
         return reshape(input, (1, 1)), reshape(target, (1, 1) if same else (1,))
     if not fits and not (not same and input.ndim == 1 and target.numel() == 1):
@@ -170,6 +176,9 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise error(ValueError, f"only p == 1 and p == 2 supported, got {p}")
+    check_reduction(reduction)
+    if weight is not None and weight.ndim != 1:
+        raise error(ValueError, f"multi_margin_loss(): weight must be one-dimensional, not {list(weight.shape)}")
     x, y = _rows("multi_margin_loss", input, target, False)
     if weight is not None and weight.numel() != x.shape[1]:
         raise error(RuntimeError, f"multi_margin_loss(): inconsistent weight size: expected {x.shape[1]} but got {list(weight.shape)}")
@@ -189,6 +198,7 @@ def multi_margin_loss(
 @widened
 def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """sum over labels y and all i that are none of max(0, 1 - (x[y] - x[i])) / C, for x (N, C) or (C); labels end at the first negative number."""
+    check_reduction(reduction)
     x, y = _rows("multilabel_margin_loss", input, target, True)
     valid = OPS["cumsum"](cast(y < 0, dtypes.int64), 1) == 0
     y = cast(where(valid, y, 0), dtypes.int64)

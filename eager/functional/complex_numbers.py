@@ -84,6 +84,8 @@ def resolve_neg(input: Tensor) -> Tensor:
 @accepts_out
 def polar(abs: Tensor, angle: Tensor) -> Tensor:  # noqa: A002
     """The complex number of an absolute value and an angle."""
+    need_tensor(abs, "polar", "abs")
+    need_tensor(angle, "polar", "angle")
     return OPS["complex"](abs * OPS["cos"](angle), abs * OPS["sin"](angle))
 
 

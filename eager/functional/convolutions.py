@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..autograd.autocast import autocasts
-from ..errors import ShapeError, error
+from ..errors import DtypeError, ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import need_tensor
@@ -86,6 +86,8 @@ def _check_weight(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, r
             f"{name}(): Given groups={groups}, weight of size {list(weight.shape)}, expected input{list(x.shape)} to have {inputs} channels, "
             f"but got {x.shape[1]} channels instead",
         )
+    if bias is not None and bias.dtype is not x.dtype:
+        raise error(DtypeError, f"{name}(): input type {x.dtype} and bias type {bias.dtype} should be the same", "bias.to(input.dtype)")
     if bias is not None and (bias.ndim != 1 or bias.shape[0] != outputs):
         raise error(
             ShapeError,

@@ -30,13 +30,12 @@ def _copied(value: Any) -> Any:
 def copy_of(name: str, view: Callable) -> Callable:
     """The function `name_copy`: what the view shows, in memory of its own."""
 
-    @accepts_out
     def function(input: Tensor, *args: Any, **kwargs: Any) -> Any:
         return _copied(view(input, *args, **kwargs))
 
     function.__name__ = function.__qualname__ = name + "_copy"
     function.__doc__ = f"`{name}` as a copy."
-    return function
+    return accepts_out(function)
 
 
 def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Tensor:

@@ -21,7 +21,7 @@ from ..random import Generator, next_call
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from ..transforms.levels import beside
-from .arguments import as_shape, cast
+from .arguments import accepts_out, as_shape, cast, fills_out, known_true
 from .positions import runtime_size
 
 
@@ -123,6 +123,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return wrap(array)
 
 
+@fills_out
 def full(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None, layout: Any = None,
     pin_memory: Any = None,
@@ -155,6 +156,7 @@ def _shape_of(sizes: tuple, size: Any) -> tuple:
     return as_shape(sizes if size is None else (*sizes, size))
 
 
+@fills_out
 def zeros(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
 ) -> Tensor:  # fmt: skip
@@ -162,6 +164,7 @@ def zeros(
     return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
+@fills_out
 def ones(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
 ) -> Tensor:  # fmt: skip
@@ -169,6 +172,7 @@ def ones(
     return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
+@fills_out
 def empty(
     *sizes: Any,
     size: Any = None,
@@ -213,6 +217,7 @@ def empty_like(input: Tensor, **options: Any) -> Tensor:
     return full_like(input, 0, **options)
 
 
+@fills_out
 def arange(
     *bounds: Any, start: Any = None, end: Any = None, step: Any = 1, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
@@ -223,6 +228,8 @@ def arange(
         first, last, step = values
     else:
         first, last = (0, values[0]) if len(values) == 1 else values
+    if any(isinstance(v, float) and not math.isfinite(v) for v in (first, last)):
+        raise error(RuntimeError, f"arange(): unsupported range: {first} -> {last}")
     if dtype is not None and as_dtype(dtype) is dtypes.int64:
         first, last, step = cut(first), cut(last), cut(step)
     if step == 0:
@@ -255,14 +262,25 @@ def in_kind(value: Any, of: dtype) -> Any:
     return cut(value) if of.category == dtypes.INTEGER else value
 
 
+def check_steps(name: str, start: Any, end: Any, steps: Any) -> None:
+    """Raises TypeError for a number of steps that is no int, RuntimeError for a negative one and for bounds that are no 0-d tensors."""
+    if isinstance(steps, (float, bool)):
+        raise error(TypeError, f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
+    if steps < 0:
+        raise error(RuntimeError, f"{name}(): number of steps must be non-negative, not {steps}")
+    for value, argument in ((start, "start"), (end, "end")):
+        if isinstance(value, Tensor) and value.ndim:
+            raise error(RuntimeError, f"{name}() only supports 0-dimensional start and end tensors, but got {argument} of shape {tuple(value.shape)}")
+
+
+@fills_out
 def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """`steps` evenly spaced numbers from `start` to `end`, both included; for an integer dtype these two are cut to integers first."""
+    check_steps("linspace", start, end, steps)
     start, end = (v.item() if isinstance(v, Tensor) else v for v in (start, end))
     either = isinstance(start, complex) or isinstance(end, complex)
     of = as_dtype(dtype) if dtype is not None else COMPLEX_OF[get_default_dtype()] if either else get_default_dtype()
     start, end = in_kind(start, of), in_kind(end, of)
-    if steps < 0:
-        raise error(RuntimeError, "number of steps must be non-negative")
     if steps == 1:
         return _filled((1,), start, of, device, requires_grad)
     count = OPS["arange"](0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
@@ -272,8 +290,11 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     return _placed(cast(out, of), device, requires_grad)
 
 
+@fills_out
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A matrix with ones on the diagonal."""
+    """A matrix with ones on the diagonal. Raises RuntimeError for negative sizes."""
+    for size, letter in ((n, "n"), (n if m is None else m, "m")):
+        demand(size, ">=", 0, lambda size=size, letter=letter: error(ShapeError, f"eye(): {letter} must be greater or equal to 0, got {size}"))  # type: ignore[misc]
     rows = OPS["unsqueeze"](OPS["arange"](0, 1, n, dtypes.int64), 1)
     columns = OPS["arange"](0, 1, n if m is None else m, dtypes.int64)
     return _placed(cast(OPS["eq"](rows, columns), as_dtype(dtype or get_default_dtype())), device, requires_grad)
@@ -289,6 +310,7 @@ def _draw(shape: tuple, of: dtype, generator: Generator | None) -> Tensor:
     return OPS["uniform"](state, call, shape, of)
 
 
+@fills_out
 def rand(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
@@ -297,6 +319,7 @@ def rand(
     return _placed(meta_tensor(shape, of) if _on_meta(device) else _draw(shape, of, generator), device, requires_grad)
 
 
+@fills_out
 def randn(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, generator: Generator | None = None,
 ) -> Tensor:  # fmt: skip
@@ -313,6 +336,7 @@ def randn(
     return _placed(cast(OPS["mul"](radius, OPS["cos"](angle)), of), device, requires_grad)
 
 
+@fills_out
 def randint(
     *bounds: Any,
     low: int | None = None,
@@ -336,6 +360,7 @@ def randint(
     return _placed(OPS["randint"](state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, False)
 
 
+@fills_out
 def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
     """A random permutation of 0 ... n-1: the order of n float64 draws."""
     order = OPS["argsort"](_draw((n,), dtypes.float64, generator), 0, False)
@@ -361,6 +386,7 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
     return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device).requires_grad_(requires_grad)
 
 
+@accepts_out
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that `input` gives, else 0, in `input`'s dtype."""
     if not input.dtype.is_floating_point:
@@ -368,8 +394,30 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator), input.detach()), input.dtype)
 
 
+def _check_distributions(input: Tensor, count: Any, replacement: bool) -> None:
+    """Raises RuntimeError for what `multinomial` cannot draw from; values are looked at where they are known."""
+    if not input.dtype.is_floating_point or input.ndim not in (1, 2):
+        raise error(RuntimeError, f"multinomial(): prob_dist must be 1 or 2 dim, of a floating dtype, not {input.dtype} of shape {tuple(input.shape)}")
+    classes = input.shape[-1]
+    demand(count, ">", 0, lambda: error(RuntimeError, f"multinomial(): cannot sample n_sample <= 0 samples: {count}"))
+    if not replacement:
+        demand(count, "<=", classes, lambda: error(
+            RuntimeError, f"multinomial(): cannot sample n_sample > prob_dist.size(-1) samples without replacement: {count} > {classes}"))  # fmt: skip
+    demand(classes, "<=", 2**24, lambda: error(RuntimeError, f"multinomial(): number of categories cannot exceed 2^24, got {classes}"))
+    weights = input.detach()
+    if not known_true(OPS["logical_and"](OPS["isfinite"](weights), OPS["ge"](weights, 0))):
+        raise error(RuntimeError, "multinomial(): probability tensor contains either `inf`, `nan` or element < 0")
+    if not known_true(OPS["gt"](OPS["sum"](weights, (input.ndim - 1,), False), 0)):
+        raise error(RuntimeError, "multinomial(): invalid multinomial distribution (sum of probabilities <= 0)")
+
+
+@accepts_out
 def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Tensor:
-    """Indices drawn with probabilities proportional to the rows of `input` (1-d or 2-d, non-negative)."""
+    """Indices drawn with probabilities proportional to the rows of `input` (1-d or 2-d, non-negative).
+
+    Raises RuntimeError for other shapes and dtypes, for a row that is no distribution, and for more draws than there are without replacement.
+    """
+    _check_distributions(input, num_samples, replacement)
     weights = input.detach()
     shape = (*weights.shape[:-1], num_samples)
     if replacement:

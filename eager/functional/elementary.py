@@ -18,7 +18,7 @@ from ..promotion import promoted_floating, result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, rounded_once
 from .complex_numbers import real
-from .pointwise import binary, binary_function, unary_function
+from .pointwise import binary, binary_function, need_tensors, unary_function
 
 Frexp = namedtuple("Frexp", ("mantissa", "exponent"))
 
@@ -70,7 +70,6 @@ def is_tensor(obj: Any) -> bool:
 
 
 def _infinite(name: str, value: float) -> Any:
-    @accepts_out
     def function(input: Tensor) -> Tensor:
         if input.dtype.is_complex:
             raise error(DtypeError, f"{name} does not support complex inputs.")
@@ -78,7 +77,7 @@ def _infinite(name: str, value: float) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Whether an element is {value}."
-    return function
+    return accepts_out(function)
 
 
 isposinf = _infinite("isposinf", math.inf)
@@ -88,7 +87,6 @@ isneginf = _infinite("isneginf", -math.inf)
 
 
 def _scaled(name: str, factor: float) -> Any:
-    @accepts_out
     def function(input: Tensor) -> Tensor:
         if input.dtype.is_complex:
             raise error(DtypeError, f"{name} is not supported for complex tensors.")
@@ -96,7 +94,7 @@ def _scaled(name: str, factor: float) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"input times {factor}."
-    return function
+    return accepts_out(function)
 
 
 deg2rad = _scaled("deg2rad", math.pi / 180.0)
@@ -114,6 +112,7 @@ def frac(input: Tensor) -> Tensor:
 @accepts_out
 def float_power(input: Any, exponent: Any) -> Tensor:
     """input ** exponent in float64 (complex128 for complex operands)."""
+    need_tensors("float_power", input, exponent)
     sides = as_operand(input, "float_power"), as_operand(exponent, "float_power")
     wide = dtypes.complex128 if result_type(*sides).is_complex else dtypes.float64
     base, power = (cast(side, wide) if isinstance(side, Tensor) else OPS["full"]((), side, wide) for side in sides)
@@ -129,6 +128,7 @@ def frexp(input: Tensor) -> Frexp:
 @accepts_out
 def ldexp(input: Tensor, other: Any) -> Tensor:
     """input * 2 ** other."""
+    need_tensors("ldexp", input, other)
     exponent = other if isinstance(other, Tensor) else OPS["full"]((), other, dtypes.get_default_dtype())
     return binary(OPS["mul"], input, OPS["pow"](2.0, exponent) if exponent.dtype.is_complex else OPS["exp2"](exponent))
 
@@ -136,6 +136,7 @@ def ldexp(input: Tensor, other: Any) -> Tensor:
 @accepts_out
 def heaviside(input: Tensor, values: Tensor) -> Tensor:
     """0 where input is negative, 1 where positive, `values` where 0. Raises RuntimeError for different dtypes."""
+    need_tensors("heaviside", input, values)
     if input.dtype is not values.dtype or input.dtype.is_complex:
         raise error(RuntimeError, f"heaviside is not yet implemented for tensors with different dtypes or complex ones: {input.dtype}, {values.dtype}")
     step = cast(OPS["gt"](input, 0), input.dtype)
@@ -166,8 +167,8 @@ def sinc(input: Tensor) -> Tensor:
 def _sum_of_powers(name: str, exponential: str, logarithm: str, scale: float) -> Any:
     """The larger operand plus log(1 + exp(-distance)); equal ones share the gradient."""
 
-    @accepts_out
     def function(input: Tensor, other: Tensor) -> Tensor:
+        need_tensors(name, input, other)
         common = promoted_floating(input, other)
         a, b = cast(input, common), cast(other, common)
         if common.is_complex:
@@ -179,7 +180,7 @@ def _sum_of_powers(name: str, exponential: str, logarithm: str, scale: float) ->
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{logarithm}({exponential}(input) + {exponential}(other)), without overflow."
-    return function
+    return accepts_out(function)
 
 
 logaddexp = _sum_of_powers("logaddexp", "exp", "log", 1.0)
@@ -197,6 +198,7 @@ def undifferentiable(name: str, argument: str, value: Any) -> None:
 @accepts_out
 def igamma(input: Tensor, other: Tensor) -> Tensor:
     """The regularised lower incomplete gamma function. It has a derivative for `other` only."""
+    need_tensors("igamma", input, other)
     undifferentiable("igamma", "input", input)
     return binary(OPS["igamma"], input, other)
 
@@ -204,6 +206,7 @@ def igamma(input: Tensor, other: Tensor) -> Tensor:
 @accepts_out
 def igammac(input: Tensor, other: Tensor) -> Tensor:
     """The regularised upper incomplete gamma function. It has a derivative for `other` only."""
+    need_tensors("igammac", input, other)
     undifferentiable("igammac", "input", input)
     return binary(OPS["igammac"], input, other)
 

@@ -15,7 +15,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, floating
 from ..tensor import Tensor
-from .arguments import cast, dimension, need_tensor
+from .arguments import accepts_out, cast, dimension, need_tensor
 from .complex_numbers import conj
 from .creation import arange
 from .shape import narrow, roll
@@ -131,7 +131,7 @@ _KINDS: dict[str, tuple[Callable[..., Tensor], bool, str]] = {
 def _named(function: Any, name: str, doc: str) -> Any:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}. `norm` is backward, forward or ortho. Raises RuntimeError for lengths below 1 and dtypes that have no transform."
-    return function
+    return accepts_out(function)
 
 
 def _one(kind: str) -> Any:

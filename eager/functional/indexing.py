@@ -18,7 +18,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import replaced
 from ..sizes import BEYOND_SIZES, bound, larger
 from ..tensor import Tensor, wrap
-from .arguments import Number, cast, dimension, need_tensor
+from .arguments import Number, accepts_out, cast, dimension, need_tensor
 from .creation import tensor
 from .positions import positions, runtime_size
 from .shape import broadcast_shapes, reshape, select
@@ -205,6 +205,7 @@ def _mask_columns(x: Tensor, dim: int, mask: Tensor) -> tuple[Tensor, ...]:
 # ---------------------------------------------------------------------------------------------------------------- by name
 
 
+@accepts_out
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The indices of the elements that are not zero: int64 (count, ndim), or one tensor for each dimension."""
     if STATE.levels and getattr(input._data, "dim", None) is not None:
@@ -215,6 +216,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     return tuple(OPS["select"](found, 1, i) for i in range(input.ndim)) if as_tuple else found
 
 
+@accepts_out
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others)."""
     if input.ndim + index.ndim == 1:  # a 0-d tensor counts as one element
@@ -224,6 +226,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return OPS["gather"](input, dimension(dim, input.ndim), places(index, "gather"))
 
 
+@accepts_out
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """`gather` under NumPy's name: the other dimensions of both broadcast, negative indices count from the end; without `dim`, of all in a row."""
     if dim is None:
@@ -239,6 +242,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     return gather(wide[0], place, OPS["where"](OPS["lt"](index, 0), index + wide[0].shape[place], index) if input.ndim else index)
 
 
+@accepts_out
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices at the places of a 1-d integer `index` along `dim`."""
     if not input.ndim or not index.ndim:  # a 0-d tensor counts as one element
@@ -247,6 +251,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     return OPS["index_select"](input, dimension(dim, input.ndim), places(index, "index_select"))
 
 
+@accepts_out
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where `mask` holds (both broadcast), in one dimension."""
     common = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
@@ -254,6 +259,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     return getitem(x, kept) if common else getitem(reshape(x, (1,)), reshape(kept, (1,)))
 
 
+@accepts_out
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
     """A copy of `input` with out[index[i][j]][j] = src[i][j] (for dim 0); `src` may be a number."""
     source = value if src is None else src
@@ -264,11 +270,13 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
     return OPS["scatter_add" if reduce else "scatter"](input, dimension(dim, input.ndim), places(index, "scatter"), source)
 
 
+@accepts_out
 def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """A copy of `input` with src[i][j] added at out[index[i][j]][j] (for dim 0)."""
     return OPS["scatter_add"](input, dimension(dim, input.ndim), places(index, "scatter_add"), src)
 
 
+@accepts_out
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of `input` with the slices of `source` added at the places of `index` along `dim`."""
     if not input.ndim:  # a 0-d tensor counts as one element
@@ -277,6 +285,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 
 @autocasts
+@accepts_out
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy of `input` with the slices of `source` put at the places of `index` along `dim`."""
     if not input.ndim:  # a 0-d tensor counts as one element

@@ -193,7 +193,11 @@ def _chunk_cat(tensors: Any, dim: int, num_chunks: int) -> Tensor:
     """Each tensor padded along `dim` to `num_chunks` equal chunks; chunk i of all of them, flattened from `dim` on, side by side in row i."""
     rows: list[Tensor] = []
     place = 0
+    if num_chunks < 1:
+        raise error(RuntimeError, f"_chunk_cat expects positive num_chunks, got {num_chunks}")
     for x in parts(tensors, "_chunk_cat"):
+        if not x.numel() or not -x.ndim <= dim < x.ndim:
+            raise error(RuntimeError, f"_chunk_cat expects non-empty tensors with dim < ndim, got shape {tuple(x.shape)} and dim {dim}")
         place = dimension(dim, x.ndim)
         each = (x.shape[place] + num_chunks - 1) // num_chunks
         padding = (0, 0) * (x.ndim - place - 1) + (0, each * num_chunks - x.shape[place])
@@ -303,6 +307,7 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- products of elements
 
 
+@accepts_out
 def kron(input: Tensor, other: Tensor) -> Tensor:
     """The Kronecker product: each element of `input` times all of `other`."""
     rank = max(input.ndim, other.ndim)

@@ -14,7 +14,7 @@ from ..autograd.mode import no_grad
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import cast, need_tensor, widened
+from .arguments import accepts_out, cast, need_tensor, widened
 from .pointwise import where
 from .products import matmul
 from .reduction import argmax
@@ -22,6 +22,7 @@ from .shape import reshape, transpose
 
 
 @autocasts
+@accepts_out
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input @ weight.T + bias: (*, in) with `weight` (out, in) or (in), and `bias` (out) or () -> (*, out) or (*).
 

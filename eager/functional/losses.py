@@ -29,10 +29,15 @@ from .reduction import sum as total
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": mean, "sum": total, "none": lambda loss: loss}
 
 
-def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """The loss, averaged, summed or as it is. Raises ValueError for another word."""
+def check_reduction(reduction: str) -> None:
+    """Raises ValueError for a word that is no reduction."""
     if reduction not in REDUCTIONS:
         raise error(ValueError, f"{reduction} is not a valid value for reduction; write 'mean', 'sum' or 'none'")
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The loss, averaged, summed or as it is. Raises ValueError for another word."""
+    check_reduction(reduction)
     return REDUCTIONS[reduction](loss)
 
 

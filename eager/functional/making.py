@@ -14,16 +14,17 @@ from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import accepts_out, as_shape, cast
-from .creation import empty, in_kind, linspace, rand, randn
+from .arguments import accepts_out, as_shape, cast, fills_out
+from .creation import check_steps, empty, in_kind, linspace, rand, randn
 from .products import added, matmul
 from .shape import broadcast_shapes
 
 
-@accepts_out
+@fills_out
 def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, layout: Any = None,
              requires_grad: bool = False) -> Tensor:  # fmt: skip
     """base ** `steps` evenly spaced numbers from `start` to `end`; for an integer dtype these two are cut to integers first."""
+    check_steps("logspace", start, end, steps)
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
     first, last = (in_kind(v, of) for v in (start, end))
     wide = dtypes.complex128 if of.is_complex else dtypes.float64

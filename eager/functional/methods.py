@@ -199,14 +199,18 @@ def zero_(self: Tensor) -> Tensor:
 
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fill with draws from a normal distribution."""
+    """Fill with draws from a normal distribution. Raises RuntimeError for a negative `std`."""
+    if std < 0:
+        raise error(RuntimeError, f"normal_ expects std >= 0.0, but found std {std}")
     if self.is_meta:
         return self
     return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)
 
 
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
-    """Fill with draws uniform in [from_, to)."""
+    """Fill with draws uniform in [from_, to). Raises RuntimeError for an empty range."""
+    if from_ > to:
+        raise error(RuntimeError, f"uniform_ expects to return a [from, to) range, but found from={from_} > to={to}")
     if self.is_meta:
         return self
     return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (to - from_) + from_)

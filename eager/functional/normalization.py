@@ -15,7 +15,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from . import kernels
-from .arguments import cast, dimension, need_tensor, quotient, single, widened, write_out
+from .arguments import accepts_out, cast, dimension, need_tensor, quotient, single, widened, write_out
 from .fused import fused
 from .linalg.legacy import norm
 from .pointwise import clamp, div
@@ -242,6 +242,7 @@ def native_layer_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`layer_norm`, the mean, and 1 / sqrt(var + eps), each with ones in place of the normalised dimensions; the statistics have no gradient."""
     shape, dims = _normalized("native_layer_norm", input, normalized_shape)
+    _check_affine("native_layer_norm", weight, bias, shape)
     out, average, _, scale = _normalised(single(input), dims, eps, single(weight), single(bias), shape)
     return _all_in(input.dtype, out, average, scale)
 
@@ -256,6 +257,7 @@ def native_group_norm(
     return _all_in(input.dtype, out, reshape(average, (N, group)), reshape(scale, (N, group)))
 
 
+@accepts_out
 def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: bool,
     momentum: float, eps: float,
@@ -266,6 +268,7 @@ def native_batch_norm(
     return _all_in(input.dtype, out, *saved)
 
 
+@accepts_out
 def _native_batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any, **named: Any) -> tuple[Tensor, Tensor, Tensor]:
     """`native_batch_norm` with running statistics, or (input, weight, bias, training, momentum, eps) without."""
     without = not named and len(rest) == 3 or "running_mean" not in named and (not rest or isinstance(rest[0], bool))

@@ -30,10 +30,32 @@ def unary_function(name: str) -> Callable[..., Tensor]:
     return _named(function, name, row.doc)
 
 
+# Which operands of a function of two may be Python numbers, where it is not one of the two, whichever ("either"); the arithmetic ones take two.
+NUMBERS = dict.fromkeys(("add", "sub", "mul", "div", "floor_divide"), "both") | dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge", "fmod", "copysign"), "second")
+NUMBERS |= dict.fromkeys(
+    (
+        "atan2", "maximum", "minimum", "logical_and", "logical_or", "logical_xor", "fmax", "fmin", "hypot", "nextafter", "gcd", "lcm", "logaddexp",
+        "logaddexp2", "heaviside", "isclose", "igamma", "igammac", "ldexp", "polar",
+    ),
+    "none",
+)  # fmt: skip
+
+
+def need_tensors(name: str, input: Any, other: Any) -> None:
+    """Raises TypeError for a Python number where function `name` wants a tensor."""
+    allowed = NUMBERS.get(name, "either")
+    first, second = isinstance(input, Number), isinstance(other, Number)
+    if (first and (allowed in ("none", "second") or (second and allowed == "either"))) or (second and allowed == "none"):
+        given = " and ".join(type(value).__name__ for value in (input, other))
+        raise error(TypeError, f"{name}(): argument '{'input' if first else 'other'}' must be Tensor, got {given}", f"segue.{name}(segue.tensor(number), ...)")
+
+
 def binary_function(name: str) -> Callable[..., Tensor]:
     row = OPS[name]
 
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+            need_tensors(name, input, other)
         return write_out(out, binary(row, input, other), name)
 
     return _named(function, name, row.doc)
@@ -132,12 +154,12 @@ def positive(input: Tensor) -> Tensor:
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input + alpha * other."""
-    return write_out(out, binary(OPS["add"], input, other) if alpha == 1 else _with_multiple("add", input, other, alpha), "add")
+    return write_out(out, binary(OPS["add"], input, other) if type(alpha) is int and alpha == 1 else _with_multiple("add", input, other, alpha), "add")
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input - alpha * other. Raises RuntimeError for bool operands."""
-    return write_out(out, binary(OPS["sub"], input, other) if alpha == 1 else _with_multiple("sub", input, other, alpha), "sub")
+    return write_out(out, binary(OPS["sub"], input, other) if type(alpha) is int and alpha == 1 else _with_multiple("sub", input, other, alpha), "sub")
 
 
 def _with_multiple(name: str, input: Any, other: Any, alpha: Any) -> Tensor:
@@ -150,6 +172,8 @@ def _with_multiple(name: str, input: Any, other: Any, alpha: Any) -> Tensor:
     if isinstance(alpha, complex) and not of.is_complex:
         raise error(RuntimeError, f"{name}(): For non-complex input tensors, argument alpha must not be a complex number.")
     need_room(alpha, of, name)
+    if alpha == 1:
+        return binary(OPS[name], input, other)
     if of in (dtypes.float16, dtypes.bfloat16):  # numbers are rounded first, as beside + and - without alpha
         alpha, other = (v if isinstance(v, Tensor) else float(of.numpy.type(as_operand(v, name))) for v in (alpha, other))
     return _added(input, other, name, alpha)
@@ -165,6 +189,7 @@ subtract = sub
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input."""
+    need_tensor(input, "rsub")
     return sub(other, input, alpha=alpha)
 
 
@@ -197,6 +222,8 @@ divide = true_divide = div
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """input ** exponent. Squares, square roots and reciprocals take their own rows, which are exact and cheap."""
+    if not isinstance(input, Tensor):
+        need_tensors("pow", input, exponent)
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool) and isinstance(input, Tensor):
         need_room(exponent, input.dtype, "pow")
         if exponent == 2:
@@ -242,13 +269,13 @@ clip = clamp
 @accepts_out
 def clamp_min(input: Tensor, min: Any) -> Tensor:  # noqa: A002
     """Values below `min` become `min`."""
-    return clamp(input, min=min)
+    return clamp(need_tensor(input, "clamp_min"), min=min)
 
 
 @accepts_out
 def clamp_max(input: Tensor, max: Any) -> Tensor:  # noqa: A002
     """Values above `max` become `max`."""
-    return clamp(input, max=max)
+    return clamp(need_tensor(input, "clamp_max"), max=max)
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
@@ -306,6 +333,8 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor) and value.ndim:
         raise error(RuntimeError, f"masked_fill only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     if isinstance(value, Tensor):
+        if value.dtype.is_complex and not input.dtype.is_complex:
+            raise error(RuntimeError, f"masked_fill(): a complex value cannot be converted to {input.dtype.name}")
         value = cast(value, input.dtype)
     else:
         value = as_operand(value, "masked_fill")
@@ -319,6 +348,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """|input - other| <= atol + rtol * |other|, elementwise; equal infinities are close. Raises RuntimeError for different dtypes."""
+    need_tensors("isclose", input, other)
     if input.dtype is not other.dtype:
         raise error(RuntimeError, f"isclose(): {input.dtype.name} did not match {other.dtype.name}", "cast one of them")
     if rtol < 0 or atol < 0:

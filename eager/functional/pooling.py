@@ -18,7 +18,7 @@ from ..ops.pooling import pooled_size
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from . import kernels
-from .arguments import cast, widened
+from .arguments import accepts_out, cast, widened
 from .convolutions import batched, spread
 from .creation import rand
 from .fused import fused
@@ -105,6 +105,7 @@ def avg_pool1d(
     return _average(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@accepts_out
 @widened
 def avg_pool2d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
@@ -123,6 +124,7 @@ def avg_pool2d(
 
 
 @autocasts
+@accepts_out
 @widened
 def avg_pool3d(
     input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True,
@@ -175,9 +177,15 @@ def _picked(x: Tensor, indices: Tensor, rank: int) -> Tensor:
     return reshape(OPS["gather"](flat, len(lead), places), counts)
 
 
+def _not_empty(name: str, x: Tensor) -> None:
+    if any(type(size) is int and size == 0 for size in x.shape[1:]):
+        raise error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}")
+
+
 def _maximum(rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, return_indices: bool) -> Any:
     name = f"max_pool{rank}d"
     x, single = batched(input, rank, name)
+    _not_empty(name, x)
     kernel, steps, edges, spacing = _window(name, rank, kernel_size, stride, padding, dilation)
     indices = OPS["max_pool_indices"](x.detach(), kernel, steps, edges, spacing, ceil_mode)
     out = _unbatched(_picked(x, indices, rank), single)
@@ -260,11 +268,18 @@ def max_unpool3d(input: Tensor, indices: Tensor, kernel_size: Any, stride: Any =
 # ---------------------------------------------------------------------------------------------------------------- windows that split an image evenly
 
 
+def _deep_enough(input: Tensor, output_size: Any, rank: int) -> None:
+    """Raises ValueError for a list of more sizes than the input has behind the first; `batched` says what else is wrong."""
+    if isinstance(output_size, (tuple, list)) and rank > 1 and input.ndim <= rank:
+        raise error(ValueError, f"input dimension should be at least {rank + 1}, got shape {tuple(input.shape)}")
+
+
 def _targets(name: str, x: Tensor, output_size: Any, rank: int) -> tuple:
     wanted = spread(output_size, rank, name, "output_size")
+    if any(type(want) is int and want < 0 for want in wanted):
+        raise error(RuntimeError, f"{name}(): output_size must be non-negative, not {output_size}")
     sizes = tuple(size if want is None else want for want, size in zip(wanted, x.shape[x.ndim - rank :]))
-    if any(size == 0 for size in x.shape[1:]):
-        raise error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}")
+    _not_empty(name, x)
     return sizes
 
 
@@ -280,6 +295,7 @@ def _even_windows(size: Any, count: Any) -> tuple[Tensor, Tensor, Any]:
 def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
     """One dimension after the other: a window's mean is the mean of its rows' means."""
     name = f"adaptive_avg_pool{rank}d"
+    _deep_enough(input, output_size, rank)
     x, single = batched(input, rank, name)
     for i, count in enumerate(_targets(name, x, output_size, rank)):
         dim = 2 + i
@@ -349,6 +365,7 @@ def _adaptive_max(rank: int) -> Callable[..., Any]:
     name = f"adaptive_max_pool{rank}d"
 
     def pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+        _deep_enough(input, output_size, rank)
         x, single = batched(input, rank, name)
         places = []
         for size, count in zip(x.shape[2:], _targets(name, x, output_size, rank)):

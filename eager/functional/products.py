@@ -15,12 +15,13 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..sizes import demand, same_size
 from ..tensor import Tensor
-from .arguments import need_tensor
+from .arguments import accepts_out, need_tensor
 from .shape import broadcast_shapes, reshape
 
 
 @autocasts
-def matmul(input: Tensor, other: Tensor, *, out: Any = None) -> Tensor:
+@accepts_out
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product of the last two dimensions, the others broadcast; vectors count as a row on the left, a column on the right."""
     a, b = need_tensor(input, "matmul"), need_tensor(other, "matmul", "other")
     x, y = a._data.shape, b._data.shape
@@ -54,6 +55,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 @autocasts
+@accepts_out
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices. Raises RuntimeError unless both are 2-d."""
     if input.ndim != 2 or mat2.ndim != 2:
@@ -62,6 +64,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 @autocasts
+@accepts_out
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices."""
     if input.ndim != 3 or mat2.ndim != 3 or input.shape[0] != mat2.shape[0]:
@@ -69,11 +72,13 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     return matmul(input, mat2)
 
 
+@accepts_out
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector."""
     return matmul(input, vec)
 
 
+@accepts_out
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors."""
     if input.ndim != 1 or tensor.ndim != 1:
@@ -81,6 +86,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     return matmul(input, tensor)
 
 
+@accepts_out
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of the elements of two vectors."""
     return OPS["unsqueeze"](input, 1) * OPS["unsqueeze"](vec2, 0)
@@ -100,12 +106,14 @@ def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
 
 
 @autocasts
+@accepts_out
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2)."""
     return added(input, matmul(mat1, mat2), beta, alpha)
 
 
 @autocasts
+@accepts_out
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2)."""
     return addmm(input, batch1, batch2, beta=beta, alpha=alpha)

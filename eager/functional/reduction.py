@@ -18,7 +18,7 @@ from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import kernels
-from .arguments import cast, dimension, dimensions, numpy_names, write_out
+from .arguments import accepts_out, cast, dimension, dimensions, need_tensor, numpy_names, write_out
 from .fused import fused
 
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
@@ -104,15 +104,25 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return folded("prod", input, dtype, dimensions(dim, input.ndim), keepdim)
 
 
+def need_elements(name: str, input: Tensor, dim: Any) -> None:
+    """Raises RuntimeError for an extreme of all elements where there are none."""
+    if dim is None or dim == ():
+        count = input.numel()
+        if type(count) is int and count == 0:
+            raise error(RuntimeError, f"{name}(): expected reduction dim to be specified for input.numel() == 0, with shape {tuple(input.shape)}")
+
+
 @numpy_names
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The largest value over `dim`; equal ones share the gradient."""
+    """The largest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
+    need_elements("amax", input, dim)
     return OPS["amax"](input, dimensions(dim, input.ndim), keepdim)
 
 
 @numpy_names
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """The smallest value over `dim`; equal ones share the gradient."""
+    """The smallest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
+    need_elements("amin", input, dim)
     return OPS["amin"](input, dimensions(dim, input.ndim), keepdim)
 
 
@@ -129,8 +139,8 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _extreme(name: str) -> Callable[..., Any]:
-    @numpy_names
     def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+        need_tensor(input, name)
         if dim is None:
             return OPS["a" + name](input, dimensions(None, input.ndim), False)
         if isinstance(dim, Tensor):
@@ -146,7 +156,7 @@ def _extreme(name: str) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"The {name}imum of all elements; with `dim`, (values, indices) along it; with a second tensor, elementwise."
-    return function
+    return numpy_names(function)
 
 
 max = _extreme("max")  # noqa: A001
@@ -187,6 +197,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return total if keepdim else OPS["squeeze"](total, dims)
 
 
+@accepts_out
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
@@ -199,6 +210,7 @@ def _softmax(x: Tensor, dims: tuple) -> Tensor:
     return weights / OPS["sum"](weights, dims, True)
 
 
+@accepts_out
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
@@ -231,6 +243,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
     return ValuesIndices["sort"](OPS["gather"](input, place, order) if input.ndim else OPS["clone"](input), order)
 
 
+@accepts_out
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
     """(values, indices) of the `k` largest (or smallest) along `dim`. Raises RuntimeError when there are fewer."""
     place = dimension(dim, input.ndim)

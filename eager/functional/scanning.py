@@ -28,7 +28,6 @@ _Extreme: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for na
 
 
 def _running(name: str) -> Any:
-    @numpy_names
     def function(input: Tensor, dim: int) -> Any:
         place = dimension(dim, input.ndim)
         if input.dtype.is_complex:
@@ -38,7 +37,7 @@ def _running(name: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"(values, indices) of the {'largest' if name == 'cummax' else 'smallest'} element so far along `dim`; the last of equals."
-    return function
+    return numpy_names(function)
 
 
 cummax = _running("cummax")
@@ -127,6 +126,8 @@ def gradient(input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order:
     if edge_order not in (1, 2):
         raise error(RuntimeError, f"torch.gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
     dims = range(input.ndim) if dim is None else [dimension(d, input.ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,))]
+    if len(set(dims)) < len(dims):
+        raise error(RuntimeError, f"gradient(): a dim appears multiple times in the list of dims {list(dims)}")
     if isinstance(spacing, Tensor) and spacing.ndim:
         spacing = [spacing]
     spacing = 1 if spacing is None else spacing

@@ -113,6 +113,7 @@ def _neutral(reduce: str, of: Any) -> Any:
     return limits.min if start == "lowest" else limits.max
 
 
+@accepts_out
 def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """A copy of `input` with src[i][j] folded into out[index[i][j]][j] (for dim 0) by sum, prod, mean, amax or amin.
 
@@ -150,6 +151,7 @@ def _cut(src: Tensor, index: Tensor) -> Tensor:
     return src
 
 
+@accepts_out
 def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce: str, *, include_self: bool = True) -> Tensor:
     """A copy of `input` with the slices of `source` folded in at the places of a vector `index` along `dim`, by prod, mean, amax or amin."""
     if reduce not in ("prod", "mean", "amax", "amin"):

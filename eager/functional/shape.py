@@ -16,7 +16,7 @@ from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand, from_front, same_size
 from ..tensor import Tensor
-from .arguments import as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
+from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
 from .positions import none_of, runtime_size
 
 
@@ -114,6 +114,11 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Some dimensions moved to other places, the rest in their order."""
     sources = [dimension(d, input.ndim) for d in (source if isinstance(source, (tuple, list)) else (source,))]
     targets = [dimension(d, input.ndim) for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    for side, places in (("source", sources), ("destination", targets)):
+        if len(set(places)) < len(places):
+            raise error(RuntimeError, f"movedim: repeated dim in `{side}` ({source if side == 'source' else destination})")
+    if len(sources) != len(targets):
+        raise error(RuntimeError, f"movedim: source ({source}) and destination ({destination}) must have the same number of dims")
     order: list[int] = [-1] * input.ndim
     for s, d in zip(sources, targets):
         order[d] = s
@@ -210,15 +215,23 @@ def detach(input: Tensor) -> Tensor:
 
 def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
     """`length` elements from `start` along `dim`, as a view."""
+    if not input.ndim:
+        raise error(RuntimeError, "narrow() cannot be applied to a 0-dim tensor.")
     place = dimension(dim, input.ndim)
-    start = start.item() if isinstance(start, Tensor) else start
+    if isinstance(start, Tensor):
+        if start.ndim or start.dtype.category != INTEGER:
+            raise error(RuntimeError, f"narrow(): start must be an 0-dim integral Tensor, not {start.dtype} of shape {tuple(start.shape)}")
+        start = start.item()
     size = input.shape[place]
 
     def problem() -> Exception:
         return error(RuntimeError, f"narrow(): start ({start}) + length ({length}) exceeds dimension size ({size}).")
 
-    demand(start, ">=", -size, problem)
-    demand(start, "<=", size, problem)
+    def beyond() -> Exception:
+        return error(DimensionError, f"narrow(): start out of range (expected to be in range of [-{size}, {size}], but got {start})")
+
+    demand(start, ">=", -size, beyond)
+    demand(start, "<=", size, beyond)
     start = from_front(start, size)
     demand(length, ">=", 0, problem)
     demand(start + length, "<=", size, problem)
@@ -287,6 +300,10 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 @autocasts
 def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """Tensors joined along `dim`. Raises RuntimeError unless all other sizes agree; dtypes promote."""
+    if isinstance(tensors, Tensor):
+        raise error(TypeError, "cat(): argument 'tensors' must be tuple of Tensors, not Tensor", "segue.cat(x.unbind()), or a tuple of tensors")
+    if not len(tensors):
+        raise error(ValueError, "cat(): expected a non-empty list of Tensors")
     found = parts(tensors, "cat")
     if len({x.ndim for x in found}) > 1:  # an empty vector is left out beside others
         found = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
@@ -373,11 +390,17 @@ def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements shifted along `dims`, those that fall off coming in at the other end."""
-    if dims is None:
+    """Elements shifted along `dims`, those that fall off coming in at the other end. Raises RuntimeError for no shifts, or not one for each of `dims`."""
+    if isinstance(shifts, (tuple, list)) and not shifts:
+        raise error(RuntimeError, "roll(): `shifts` required")
+    if dims is None or dims == () or dims == []:
+        if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
+            raise error(RuntimeError, f"roll(): shifts and dimensions must align. shifts: {len(shifts)}, dims: 0")
         return reshape(roll(ravel(input), shifts, 0), tuple(input.shape))
     steps = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
     places = dims if isinstance(dims, (tuple, list)) else (dims,)
+    if len(steps) != len(places):
+        raise error(RuntimeError, f"roll(): shifts and dimensions must align. shifts: {len(steps)}, dims: {len(places)}")
     out = input
     for step, place in zip(steps, places):
         d = dimension(place, out.ndim)
@@ -395,8 +418,11 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     return OPS["diagonal"](input, offset, dimension(dim1, input.ndim), dimension(dim2, input.ndim))
 
 
+@accepts_out
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
-    """A matrix from its diagonal, or the diagonal of a matrix."""
+    """A matrix from its diagonal, or the diagonal of a matrix. Raises RuntimeError unless `input` is 1-d or 2-d."""
+    if input.ndim not in (1, 2):
+        raise error(RuntimeError, f"diag(): supports 1D or 2D tensors. Got {input.ndim}D")
     if input.ndim == 2:
         return OPS["clone"](OPS["diagonal"](input, diagonal, 0, 1))
     ahead, behind = (diagonal, 0) if diagonal > 0 else (0, -diagonal)
@@ -410,11 +436,13 @@ def pad_1d(input: Tensor, width: tuple[int, int]) -> Tensor:
     return OPS["pad"](input, width, 0) if width != (0, 0) else input
 
 
+@accepts_out
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The lower triangle of the last two dimensions, zero elsewhere."""
     return OPS["tril"](input, diagonal)
 
 
+@accepts_out
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The upper triangle of the last two dimensions, zero elsewhere."""
     return OPS["triu"](input, diagonal)

@@ -14,7 +14,6 @@ from ..ops.special import FAMILIES
 from ..promotion import promoted_floating
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast
-from .creation import tensor
 from .elementary import (
     digamma,
     erfc,
@@ -30,7 +29,7 @@ from .elementary import (
     undifferentiable,
     xlogy,
 )  # fmt: skip
-from .pointwise import binary, binary_function, erf, exp2, expm1, log1p, round, sigmoid, unary_function  # noqa: A004
+from .pointwise import binary, binary_function, erf, exp2, expm1, log1p, need_tensors, round, sigmoid, unary_function  # noqa: A004
 from .reduction import log_softmax, logsumexp, softmax
 
 psi, gammaln, expit, multigammaln = digamma, lgamma, sigmoid, mvlgamma
@@ -77,19 +76,19 @@ def spherical_bessel_j0(input: Tensor) -> Tensor:
 @accepts_out
 def zeta(input: Any, other: Any) -> Tensor:
     """The Hurwitz zeta function: the sum of (other + k) ** -input over k >= 0. It has a derivative for `other` only."""
+    need_tensors("zeta", input, other)
     undifferentiable("zeta", "input", input)
     return binary(OPS["zeta"], input, other)
 
 
 def _polynomial(family: str) -> Any:
-    @accepts_out
     def function(input: Any, n: Any) -> Tensor:
-        x, degree = as_operand(input, family), as_operand(n, family)
-        return OPS["orthogonal_polynomial"](family, 0, x if isinstance(x, Tensor) or isinstance(degree, Tensor) else tensor(x), degree)
+        need_tensors(family, input, n)
+        return OPS["orthogonal_polynomial"](family, 0, as_operand(input, family), as_operand(n, family))
 
     function.__name__ = function.__qualname__ = family
     function.__doc__ = f"The {family.replace('_', ' ')} of degree `n` (0 for negative degrees) at `input`."
-    return function
+    return accepts_out(function)
 
 
 for _family in FAMILIES:

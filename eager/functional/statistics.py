@@ -17,13 +17,13 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES
 from ..tensor import Tensor
-from .arguments import cast, dimension, dimensions, numpy_names
+from .arguments import cast, dimension, dimensions, known_true, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
 from .linalg.legacy import norm
 from .positions import none_of, runtime_size
 from .products import matmul
-from .reduction import argsort, mean, std, sum  # noqa: A004
+from .reduction import argsort, mean, need_elements, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
 from .shape import cat, ravel, reshape, unsqueeze
 
@@ -58,6 +58,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 @numpy_names
 def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """(min, max) over `dim`, or of all elements; equal ones share the gradient."""
+    need_elements("aminmax", input, dim)
     dims = dimensions(dim, input.ndim)
     keep = keepdim and input.ndim > 0
     return MinMax(OPS["amin"](input, dims, keep), OPS["amax"](input, dims, keep))
@@ -113,7 +114,6 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 
 
 def _medians(name: str, ignore: bool) -> Any:
-    @numpy_names
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         if dim is None:
             if input.numel() == 0:
@@ -136,7 +136,7 @@ def _medians(name: str, ignore: bool) -> Any:
     function.__name__ = function.__qualname__ = name
     what = "not counting NaN" if ignore else "NaN if there is one"
     function.__doc__ = f"The lower median of all elements, {what}; with `dim`, (values, indices) along it."
-    return function
+    return numpy_names(function)
 
 
 median = _medians("median", False)
@@ -165,7 +165,6 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def _quantiles(name: str, ignore: bool) -> Any:
-    @numpy_names
     def function(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
         if not input.dtype.is_floating_point or input.dtype.itemsize < 4:
             raise error(RuntimeError, f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
@@ -190,7 +189,7 @@ def _quantiles(name: str, ignore: bool) -> Any:
     function.__name__ = function.__qualname__ = name
     what = ", not counting NaN" if ignore else "; NaN where there is one"
     function.__doc__ = f"The quantiles `q` (a number or a vector, whose dimension comes first) along `dim` or of all elements{what}."
-    return function
+    return numpy_names(function)
 
 
 def _levels(x: Tensor, levels: Tensor, ignore: bool, interpolation: str) -> Tensor:
@@ -232,6 +231,10 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
             continue
         if w.ndim > 1 or w.numel() != x.shape[1]:
             raise error(RuntimeError, f"cov(): expected {name} to have one weight for each of the {x.shape[1]} observations, got shape {tuple(w.shape)}")
+        if name == "fweights" and w.dtype.category != dtypes.INTEGER:
+            raise error(RuntimeError, f"cov(): expected fweights to have integral dtype but got fweights with {w.dtype} dtype")
+        if not known_true(OPS["ge"](w, 0)):
+            raise error(RuntimeError, f"cov(): {name} cannot be negative")
         weights = w if weights is None else weights * w
     if weights is None:
         total: Any = x.shape[1]

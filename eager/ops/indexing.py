@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import promotion
 from ..dtypes import INTEGER, int64
-from ..errors import DimensionError, DtypeError, ShapeError, error
+from ..errors import BoundsError, DtypeError, ShapeError, error
 from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
 from .samples import Sample, Source, calls
@@ -24,11 +24,11 @@ _ALL = slice(None)
 
 
 def check_bounds(name: str, index: Any, size: int, dim: int) -> None:
-    """Raise DimensionError unless all elements of an integer array lie in [0, size)."""
+    """Raise BoundsError unless all elements of an integer array lie in [0, size)."""
     if index.size:
         low, high = index.min(), index.max()
         if low < 0 or high >= size:
-            raise error(DimensionError, f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}")
+            raise error(BoundsError, f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}")
 
 
 def check_integer(name: str, index: Any) -> None:

@@ -1,4 +1,4 @@
-"""Arguments under their keywords, as PyTorch takes them: each expression has PyTorch's value."""
+"""Arguments as PyTorch takes them: each expression has PyTorch's value, what it refuses raises its type of error, and `out=` is served as there."""
 
 import warnings
 
@@ -44,14 +44,57 @@ def test_value(expression):
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("expression", ("x.view(6, size=(6,))", "x.reshape(dims=(6,))", "M.add(x.int(), x.int(), alpha=1.5)"))
-def test_bad_keywords_raise_alike(expression):
-    kinds = []
-    for M in (torch, segue):
-        with pytest.raises((TypeError, RuntimeError)) as caught:
-            value(M, expression)
-        kinds.append(TypeError if isinstance(caught.value, TypeError) else RuntimeError)
-    assert kinds[0] is kinds[1]
+# What PyTorch refuses, grouped only for the page: bad keywords, numbers for tensors, sizes and places that do not fit, values that mean nothing, and `out=`.
+BAD = """
+x.view(6, size=(6,)) | x.reshape(dims=(6,)) | M.add(x.int(), x.int(), alpha=1.5) | M.add(x, x, alpha=True) | M.sub(x, 1, alpha=1j) | M.add(x.int(), 1, alpha=1.0)
+M.maximum(x, 2) | M.eq(2, x) | M.bitwise_and(2, 3) | M.pow(2, 3) | M.xlogy(2, 3) | M.logaddexp(x, 2) | M.heaviside(x, 2) | M.isclose(2, x) | M.clamp_min(2, x)
+M.max(2, x) | M.polar(x, 2) | M.special.zeta(2, 3) | M.special.legendre_polynomial_p(2, 3) | M.rsub(2, x) | M.linspace(0, 1, 2.0) | M.logspace(0, 1, 2.5)
+M.cat(x) | M.cat(()) | M.diag(x[0, 0]) | M.diag(x[None]) | M.narrow(x[0, 0], 0, 0, 1) | M.narrow(x, 1, 4, 0) | M.narrow(x, 0, s > 0, 1) | M.eye(-1) | M.eye(2, -3)
+M.movedim(x, (0, 0), (0, 1)) | M.movedim(x, (0, 1), (1,)) | M.roll(x, (2, 1), 0) | M.roll(x, ()) | M.gradient(x, dim=(1, 1)) | M.arange(0, float("inf"), 2)
+M.gather(x, 1, M.tensor([[7]])) | M.scatter(x, 0, M.tensor([[9]]), x) | M.index_select(x, 0, M.tensor([5])) | M.amax(x[:0]) | M.amax(x[:0], 0) | M.aminmax(x[:0])
+M.cov(x[0], fweights=x[0]) | M.cov(x[0], aweights=-x[0]) | M.multinomial(x.int(), 1) | M.multinomial(-x, 1) | M.multinomial(x, 4) | M.multinomial(x * 0, 1)
+x.clone().normal_(0, -1) | x.clone().uniform_(3, -1) | M.nn.functional.rrelu(x, 0.3, 0.1) | M.nn.functional.adaptive_avg_pool2d(x, 2) | M.nn.functional.adaptive_avg_pool2d(x, (2, 2))
+M.nn.functional.adaptive_max_pool1d(x, -1) | M.nn.functional.max_pool1d(x[:0][None], 1) | M.nn.functional.conv1d(x[None], x[None], x[:1, 0].double())
+M.nn.functional.multi_margin_loss(x, M.tensor([0, 1]), reduction="abc") | x.int().masked_fill(x > 1, M.tensor(1j)) | M.native_layer_norm(x, (2, 3), x[:1], None, 0.1)
+M.mm(x, x.T, out=M.ones(2, 2).double()) | M.sort(x, out=(x.double(), x.long())) | M.abs(x, out=x.double()) | M.add(x, 1, out=x.long()) | M.stack([x], out=x.long()[None])
+M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
+"""
+
+
+@pytest.mark.parametrize("expression", [case.strip() for case in BAD.replace("\n", " | ").split(" | ") if case.strip()])
+def test_what_pytorch_refuses_raises_its_type_of_error(expression):
+    with pytest.raises((TypeError, RuntimeError, ValueError, IndexError)) as caught:
+        value(torch, expression)
+    with pytest.raises(next(kind for kind in (IndexError, ValueError, TypeError, RuntimeError) if isinstance(caught.value, kind))):
+        value(segue, expression)
+
+
+OPERANDS = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "s": np.array([[2.0, 0.5], [0.5, 1.0]], np.float32)}
+# Functions that return `out`, with their arguments but the last bracket.
+OUT = """
+M.matmul(x, x.T | M.mm(x, x.T | M.addmm(s, x, x.T | M.bmm(x[None], x.T[None] | M.outer(x[0], x[1] | M.diag(x[0] | M.triu(x | M.gather(x, 1, x.long()[:, :1] * 0
+M.index_select(x, 0, M.tensor([1]) | M.masked_select(x, x > 2 | M.nonzero(x | M.softmax(x, 1 | M.kron(x, x | M.nn.functional.linear(x, x | M.nn.functional.gelu(x
+M.scatter_add(x, 0, x.long() * 0, x | M.arange(6 | M.zeros(2, 3 | M.full((2,), 7 | M.topk(x, 2 | M.linalg.qr(s | M.expand_copy(x, (2, 2, 3) | M.fft.rfft(x
+M.add(x, 1 | M.cat((x, x) | M.exp(x | M.mean(x, 1
+"""
+
+
+@pytest.mark.parametrize("call", [case.strip() for case in OUT.replace("\n", " | ").split(" | ") if case.strip()])
+def test_out_is_written_resized_and_returned(call):
+    def parts(found):
+        return [found] if hasattr(found, "shape") else list(found)
+
+    wanted = parts(eval(call + ")", {"M": torch, **{n: torch.as_tensor(v) for n, v in OPERANDS.items()}}))
+    names = {"M": segue, **{n: segue.as_tensor(v) for n, v in OPERANDS.items()}}
+    for start in ((0,), None, (5, 1)):  # empty, of the right shape, and of another, which warns
+        out = [segue.ones(*(tuple(w.shape) if start is None else start), dtype=getattr(segue, str(w.dtype).split(".")[1])) for w in wanted]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = parts(eval(call + ", out=out)", names | {"out": out[0] if len(out) == 1 else tuple(out)}))
+        assert all(f is o for f, o in zip(found, out)) and len(found) == len(out)
+        assert any("resized" in str(warning.message) for warning in caught) == (start == (5, 1) and any(tuple(w.shape) != start for w in wanted))
+        for w, o in zip(wanted, out):
+            np.testing.assert_allclose(o.numpy(), w.numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("how", ("l1", "ln", "twice", "mask", "global"))

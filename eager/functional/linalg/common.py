@@ -16,7 +16,7 @@ from ...ops.definition import OPS
 from ...ops.matrices import unpack
 from ...ops.shapes import require
 from ...tensor import Tensor
-from ..arguments import cast, need_tensor, write_out
+from ..arguments import cast, need_tensor, write_outs
 from ..complex_numbers import conj
 from ..reduction import sum
 from ..shape import broadcast_shapes, broadcast_to, transpose
@@ -35,7 +35,7 @@ RESULTS: dict[str, Any] = {
 def several(name: str, out: Any, *values: Tensor) -> Any:
     """A named tuple of results, through `out=` where it is given."""
     if out is not None:
-        values = tuple(write_out(target, value, name) for target, value in zip(out, values))
+        return RESULTS[name](*write_outs(out, values, name))
     return RESULTS[name](*values)
 
 

@@ -194,6 +194,7 @@ def householder_product(input: Tensor, tau: Tensor, *, out: Any = None) -> Tenso
 @autocasts
 def ormqr(input: Tensor, tau: Tensor, other: Tensor, left: bool = True, transpose: bool = False, *, out: Any = None) -> Tensor:
     """Q times `other` (`other` times Q unless `left`; Q^H with `transpose`), Q the whole product of `householder_product`'s reflections."""
+    require(input.ndim > 1 and other.ndim > 1, lambda: f"ormqr(): input and other must have at least 2 dimensions, got {input.ndim}D and {other.ndim}D")
     if left:
         return write_out(out, _reflected(input, tau, other, transpose), "ormqr")
     return write_out(out, adjoint_of(_reflected(input, tau, adjoint_of(other), not transpose)), "ormqr")

@@ -116,7 +116,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return pinv(input, rcond)
 
 
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None) -> Any:
+def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None) -> Any:
     """(solution, residuals, rank, singular_values) of the X that makes A X - B smallest, for A (*, m, n) and B (*, m, k) or (*, m).
 
     The solution is that of least norm, by the pseudo-inverse, for every `driver`. Residuals are given when A has full rank and m > n; the rank by all
@@ -137,7 +137,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None)
     nothing = empty(0, dtype=values.dtype)
     full = rows > columns and (driver == "gels" or bool((rank == columns).all()))
     residuals = (matmul(A, solution) - right).abs().square().sum(-2) if full else nothing
-    return several("lstsq", None, squeeze(solution, -1) if vector else solution, residuals, empty(0, dtype=rank.dtype) if driver == "gels" else rank,
+    return several("lstsq", out, squeeze(solution, -1) if vector else solution, residuals, empty(0, dtype=rank.dtype) if driver == "gels" else rank,
                    values if driver in ("gelss", "gelsd") else nothing)  # fmt: skip
 
 
