@@ -65,7 +65,7 @@ class Tensor(Attached, Portable):
     _chain: tuple  # of a view: the steps (row, attributes) from its base
     _epoch: int
     _hooks: list[Callable] | None
-    _retains: bool
+    _retains: HookHandle | None  # what retain_grad() hooked
     __array_priority__ = 1000  # NumPy's operators give way to ours
 
     def __new__(cls, data: Any = None, *args: Any, **kwargs: Any) -> Tensor:
@@ -84,7 +84,7 @@ class Tensor(Attached, Portable):
         out._base = out._hooks = None
         out._chain = ()
         out._epoch = 0
-        out._retains = False
+        out._retains = None
         return out
 
     # ------------------------------------------------------------------------------------------------ what it is
@@ -279,14 +279,17 @@ class Tensor(Attached, Portable):
 
     def retain_grad(self) -> None:
         """Keep this result's gradient in `.grad` at the next backward."""
-        if self._edge is None or self._retains:
-            return
-        self._retains = True
+        if self._edge is not None and not self._retains:
+            self._retains = self.register_hook(self._keep)
 
-        def keep(gradient: Tensor) -> None:
-            self._grad = gradient if self._grad is None else self._grad + gradient
+    def _keep(self, gradient: Tensor) -> None:
+        self._grad = gradient if self._grad is None else self._grad + gradient
 
-        self.register_hook(keep)
+    def _retain_anew(self) -> None:
+        """After a write: the gradient that is kept is that of what the tensor is now."""
+        if self._retains:
+            self._retains.remove()
+            self._retains = self.register_hook(self._keep) if self._edge is not None else None
 
     def detach_(self) -> Tensor:
         self._edge = None
@@ -316,6 +319,7 @@ class Tensor(Attached, Portable):
                 value = op(value, *attributes)
         self._edge = value._edge
         self._requires_grad = value._requires_grad
+        self._retain_anew()
 
     def _check_write(self, name: str, shape: tuple, source: dtypes.dtype) -> None:
         """Whether an in-place operation with a result of this shape and dtype may write here; raises before anything is changed."""
@@ -376,6 +380,7 @@ class Tensor(Attached, Portable):
             self._requires_grad = value._requires_grad
             self._storage.epoch += 1
             self._epoch = self._storage.epoch
+            self._retain_anew()
             return
         base, chain = self._root(), self._chain
         old = (base if base._edge is None else base._edge) if base._requires_grad else None
@@ -389,6 +394,7 @@ class Tensor(Attached, Portable):
         base._requires_grad = True
         self._storage.epoch += 1
         base._epoch = self._storage.epoch
+        base._retain_anew()
         self._refresh()
 
     # ------------------------------------------------------------------------------------------------ to and from Python and NumPy

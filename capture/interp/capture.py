@@ -26,8 +26,11 @@ from typing import Any
 from ...eager import errors
 from ...eager.autograd.mode import STATE
 from ...eager.config import config
+from ...eager.dtypes import default_device
 from ...eager.log import log
+from ...eager.meta import META, MetaArray
 from ...eager.stats import stats
+from ...eager.tensor import Tensor
 from .. import guards
 from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, entry_of, family_of, original_index
@@ -175,12 +178,17 @@ def is_debugged() -> bool:
     return debuggers is not None and isinstance(getattr(sys.gettrace(), "__self__", None), debuggers.Bdb)
 
 
+def is_meta(view: Any) -> bool:
+    """Whether there is nothing to compile for this call: it makes tensors of the meta device, or gets some, which have shapes and no values."""
+    return default_device[0] == META or any(isinstance(value, Tensor) and type(value._data) is MetaArray for value in view.locals.values())
+
+
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:
     """The callback of the frame hook."""
     if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
         stats.count("transformed_frames")
         return None
-    if is_debugged() or STATE.anomaly == "nan":  # in anomaly mode each step of the backward is looked at, and named with its line
+    if is_debugged() or STATE.anomaly == "nan" or is_meta(view):  # in anomaly mode each step of the backward is looked at, and named with its line
         stats.count("skipped_frames")
         return None
     state = settings.state(code)

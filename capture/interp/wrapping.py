@@ -17,6 +17,7 @@ from typing import Any
 from ...eager.autograd import mode
 from ...eager.autograd.engine import AfterAccumulation
 from ...eager.errors import SegueError
+from ...eager.meta import MetaArray
 from ...eager.shapes import Size
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt
@@ -155,6 +156,8 @@ class Wrapping:
     def tensor_value(self: Any, twin: Any) -> Value:
         known = self.twins.get(id(twin))
         if known is None:
+            if type(twin._data) is MetaArray:
+                raise Break("a tensor of the meta device is made, which has no values to compute with")
             known = self.twins[id(twin)] = TensorValue(twin)
         return known
 
@@ -333,6 +336,8 @@ def wrap_partial(run: Any, obj: Any, source: Any) -> Value:
 def wrap_tensor(run: Any, obj: Any, source: Any) -> Value:
     if type(obj).__module__.partition(".")[0] != __name__.partition(".")[0]:
         raise Break(f"a tensor of the user's class {type(obj).__qualname__} is not captured", "use segue.Tensor or nn.Parameter")
+    if type(obj._data) is MetaArray:
+        raise Break("a tensor of the meta device has no values to compute with")
     return run.tensor_input(obj, source)
 
 

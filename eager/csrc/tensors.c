@@ -52,7 +52,7 @@ static PyObject *tensor_over(PyObject *array, PyObject *storage) {
     SLOT(out, tensor, _data) = Py_NewRef(array);
     SLOT(out, tensor, _storage) = Py_NewRef(storage);
     SLOT(out, tensor, _requires_grad) = Py_NewRef(Py_False);
-    SLOT(out, tensor, _retains) = Py_NewRef(Py_False);
+    SLOT(out, tensor, _retains) = Py_NewRef(Py_None);
     SLOT(out, tensor, _grad) = Py_NewRef(Py_None);
     SLOT(out, tensor, _edge) = Py_NewRef(Py_None);
     SLOT(out, tensor, _base) = Py_NewRef(Py_None);

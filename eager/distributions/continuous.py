@@ -225,6 +225,78 @@ class Uniform(Distribution):
         return F.log(self.high - self.low)
 
 
+class GeneralizedPareto(Distribution):
+    """Excesses over a threshold `loc`: the tail of many distributions, heavy for a positive `concentration`, exponential for 0, bounded for a negative one.
+
+    The survival function is (1 + c z)^(-1/c), z = (x - loc) / scale (Pickands 1975).
+
+    >>> GeneralizedPareto(0.0, 1.0, 0.0).cdf(F.ones(1))
+    tensor([0.6321])
+    """
+
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive, "concentration": constraints.real}
+    has_rsample = True
+    _parameters = ("loc", "scale", "concentration")
+
+    def __init__(self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale, self.concentration = broadcast_all(loc, scale, concentration)
+        super().__init__(self.loc.shape, validate_args=validate_args)
+
+    def _bent(self) -> tuple[Tensor, Tensor]:
+        """Where the concentration is not 0, and the concentration with something harmless at the other places."""
+        bent = F.ne(self.concentration, 0)
+        return bent, F.where(bent, self.concentration, 1.0)
+
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> Any:  # type: ignore[override]
+        c = self._bent()[1]
+        return constraints.interval(self.loc, F.where(F.lt(self.concentration, 0), self.loc - self.scale / c, math.inf))
+
+    @property
+    def mean(self) -> Tensor:
+        below = F.lt(self.concentration, 1)
+        return F.where(below, self.loc + self.scale / (1 - F.where(below, self.concentration, 0.0)), math.nan)
+
+    @property
+    def mode(self) -> Tensor:
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        below = F.lt(self.concentration, 0.5)
+        c = F.where(below, self.concentration, 0.0)
+        return F.where(below, self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)), math.nan)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.icdf(F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.loc.dtype))
+
+    def log_survival_function(self, value: Tensor) -> Tensor:
+        """The logarithm of the probability of more than `value`."""
+        if self._validate_args:
+            self._validate_sample(value)
+        bent, c = self._bent()
+        z = (value - self.loc) / self.scale
+        return F.where(bent, -F.log1p(F.clamp_min(c * z, -1)) / c, -z)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.log_survival_function(value) * (1 + self.concentration) - F.log(self.scale)
+
+    def log_cdf(self, value: Tensor) -> Tensor:
+        """The logarithm of the probability of no more than `value`."""
+        return F.log1p(-F.exp(self.log_survival_function(value)))
+
+    def cdf(self, value: Tensor) -> Tensor:
+        return -F.expm1(self.log_survival_function(value))
+
+    def icdf(self, value: Tensor) -> Tensor:
+        bent, c = self._bent()
+        survived = F.log1p(-value)
+        return self.loc + self.scale * F.where(bent, F.expm1(-c * survived) / c, -survived)
+
+    def entropy(self) -> Tensor:
+        return F.log(self.scale) + self.concentration + 1
+
+
 class VonMises(Distribution):
     """A circular distribution: exp(concentration * cos(x - loc)), normalised over angles."""
 

@@ -23,6 +23,7 @@ from .categorical import Categorical, OneHotCategorical
 from .composite import Independent
 from .constraints import all_hold
 from .distribution import Distribution, ExponentialFamily
+from .matrices import Wishart, mvdigamma
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal, half_log_det, squared_distance
 from .utils import euler_constant, sum_rightmost
 
@@ -209,6 +210,16 @@ def _(p: Any, q: Any) -> Tensor:
 
 
 # ---------------------------------------------------------------------------------------------------------------- normal vectors
+
+@register_kl(Wishart, Wishart)
+def _(p: Any, q: Any) -> Tensor:
+    size, half, its_half = p.event_shape[-1], p.df / 2, q.df / 2
+    ours, theirs = p._unbroadcasted_scale_tril, q._unbroadcasted_scale_tril
+    trace = F.sum(linalg.solve_triangular(theirs, ours, upper=False) ** 2, (-2, -1))  # of the quotient of the covariances
+    log_det = 2 * (half_log_det(ours) - half_log_det(theirs))
+    gammas = F.mvlgamma(its_half, size) - F.mvlgamma(half, size) + (half - its_half) * mvdigamma(half, size)
+    return half * (trace - size) - its_half * log_det + gammas
+
 
 _VECTORS = (MultivariateNormal, LowRankMultivariateNormal)
 

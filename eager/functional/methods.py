@@ -339,7 +339,7 @@ def _cast_method(of: dtypes.dtype) -> Callable:
 
 
 PROPERTIES: dict[str, Callable] = {
-    "retains_grad": lambda self: self._edge is not None and self._retains,
+    "retains_grad": lambda self: self._edge is not None and self._retains is not None,
     "is_cpu": lambda self: self.device.type == "cpu",
     **dict.fromkeys(("is_xpu", "is_mps", "is_sparse", "is_quantized", "is_mkldnn", "is_nested", "is_sparse_csr", "is_vulkan", "is_mtia", "is_xla", "is_ipu"), lambda self: False),
     "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),

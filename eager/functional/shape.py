@@ -12,7 +12,8 @@ from typing import Any
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..dtypes import INTEGER, int64
-from ..errors import DimensionError, ShapeError, error
+from ..errors import DeviceError, DimensionError, ShapeError, error
+from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand, from_front, same_size
 from ..tensor import Tensor
@@ -463,6 +464,15 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     return tuple(OPS["expand"](reshape(x, tuple(-1 if j == i else 1 for j in range(len(found)))), shape) for i, x in enumerate(found))
 
 
+def _moved(input: Tensor, device: dtypes.device, dtype: dtypes.dtype) -> Tensor:
+    """Shape and dtype alone on the meta device, where there is no gradient to go back; nothing else can be moved here."""
+    if input.device.type == "meta":
+        raise error(NotImplementedError, "Cannot copy out of meta tensor; no data!", "empty_like(tensor, device=...), or Module.to_empty(device=...)")
+    if device.type != "meta" or getattr(input._data, "is_traced", False):
+        raise error(DeviceError, f"to(): cannot move a tensor from {input.device} to {device} here", "device='cpu'")
+    return meta_tensor(tuple(input.shape), dtype)
+
+
 def to(
     input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False, memory_format: Any = None
 ) -> Tensor:
@@ -472,10 +482,10 @@ def to(
             dtype = argument.dtype
         elif isinstance(argument, dtypes.dtype):
             dtype = argument
-        elif isinstance(argument, (str, dtypes.device)):
+        elif isinstance(argument, (str, int, dtypes.device)) and not isinstance(argument, bool):
             device = argument
     if device is not None and dtypes.device(device).type != input.device.type:
-        raise error(RuntimeError, f"to(): cannot move a tensor from {input.device} to {device} here")
+        return _moved(input, dtypes.device(device), input.dtype if dtype is None else dtypes.as_dtype(dtype))
     if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:
         return cast(input, dtypes.as_dtype(dtype))
     return OPS["clone"](input) if copy else input

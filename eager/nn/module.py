@@ -372,7 +372,7 @@ class Module(Stateful):
                 where, what = target.device, target.dtype
             elif isinstance(target, dtype):
                 what = target
-            elif isinstance(target, (str, device)):
+            elif isinstance(target, (str, int, device)) and not isinstance(target, bool):
                 where = target
         if what is not None:
             what = as_dtype(what)

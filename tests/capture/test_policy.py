@@ -353,3 +353,17 @@ def test_reset_frees_all():
     assert graph() is None and watched() is None
     assert made.cache.codes() == [] and made.cache.settings.captured == [] and made.cache.settings.states == {}
     assert graphs(lambda: made(X, held)) == 2
+
+
+def test_a_call_on_the_meta_device_runs_eagerly_and_the_next_one_is_captured():
+    f = segue.compile(lambda x: (x * 2).sum() + segue.ones(3).sum(), fullgraph=True, backend="eager")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with segue.device("meta"):
+            assert f(segue.ones(3)).device.type == "meta"
+        assert f(segue.ones(3)).item() == 9
+        assert len(f.cache.settings.captured) == 1
+        shape = segue.ones(3, device="meta")
+        g = segue.compile(lambda x: (x.sum(), shape.sum(), x.to("meta"), x * 2), backend="eager")
+        assert g(segue.ones(3))[3].tolist() == [2, 2, 2] and g(segue.ones(3))[2].device.type == "meta"
+    assert "a tensor of the meta device has no values" in str(segue.explain(lambda x: shape * x)(segue.ones(3)))

@@ -258,3 +258,19 @@ def test_backward_of_several_roots():
     x = leaf(2)
     backward([x.sum(), (x * 2).sum()])
     np.testing.assert_array_equal(x.grad.numpy(), [3, 3])
+
+
+def test_a_retained_gradient_is_that_of_what_the_tensor_is_now():
+    """As PyTorch's: `retain_grad` follows writes, a hook stays where it was registered."""
+    w, seen = F.tensor([1.0, -2.0, 3.0], requires_grad=True), []
+    y = w * 2
+    y.retain_grad()
+    y.register_hook(lambda g: seen.append(g.tolist()))
+    y.relu_()
+    (y * F.tensor([5.0, 6.0, 7.0])).sum().backward()
+    assert y.grad.tolist() == [5, 6, 7] and seen == [[5, 0, 7]] and y.retains_grad
+    y = w * 2
+    y.retain_grad()
+    y.view(3).mul_(3)
+    y.sum().backward()
+    assert y.grad.tolist() == [1, 1, 1]

@@ -58,7 +58,8 @@ OPTIMIZERS = {
 
 def train(make_optimizer, way, steps=6):
     segue.manual_seed(7)
-    model = make()
+    # In float64: captured, the gradient is a composition's and not the fused kernel's; RMSprop divides the last bit, in which they differ, by a small root.
+    model = make().double()
     optimizer = make_optimizer(model.parameters())
     schedule = optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.9) if isinstance(optimizer.param_groups[0]["lr"], segue.Tensor) else None
 
@@ -73,7 +74,7 @@ def train(make_optimizer, way, steps=6):
     losses = []
     for number in range(steps):
         segue.manual_seed(number)
-        x, y = segue.randn(16, 4), segue.randint(3, (16,))
+        x, y = segue.randn(16, 4).double(), segue.randint(3, (16,))
         losses.append(run(x, y).item())
         if schedule:
             schedule.step()
@@ -86,13 +87,32 @@ def test_the_whole_step_is_one_graph_for_ever(name):
     losses, model, fast = train(OPTIMIZERS[name], lambda step: segue.compile(step, backend="eager", fullgraph=True))
     stats = segue.compiler.stats()
     assert (stats["graphs"], stats["breaks"], stats["recompiles"]) == (1, 0, 0)
-    assert losses == pytest.approx(expected, rel=1e-6)
+    assert losses == pytest.approx(expected, rel=1e-13)
     for (key, value), other in zip(model.state_dict().items(), reference.state_dict().values()):
-        assert segue.allclose(value, other, atol=1e-6), key
+        assert segue.allclose(value, other, rtol=0, atol=1e-13), key
     for value, other in zip(fast.state.values(), slow.state.values()):
         assert set(value) == set(other)
-        for key in value:  # in rounding errors of the largest element: RMSprop's momentum is near 20
-            assert segue.allclose(value[key], other[key], atol=1e-6 * max(1.0, other[key].abs().max().item())), key
+        for key in value:
+            assert segue.allclose(value[key], other[key], rtol=0, atol=1e-13), key
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_captured_update_has_the_bits_of_the_eager_one(name):
+    """Of the same gradients: both do the same operations in the same order."""
+
+    def updated(way):
+        segue.manual_seed(3)
+        model = make()
+        optimizer = OPTIMIZERS[name](model.parameters())
+        step = way(lambda: optimizer.step())
+        for _ in range(3):
+            for parameter in model.parameters():
+                parameter.grad = segue.randn(*parameter.shape)
+            step()
+        return [*model.parameters(), *[value for state in optimizer.state.values() for value in state.values()]]
+
+    captured = updated(lambda step: segue.compile(step, backend="eager", fullgraph=True))
+    assert all(segue.equal(found, expected) for found, expected in zip(captured, updated(lambda step: step), strict=True))
 
 
 def test_clipping_is_captured_too():

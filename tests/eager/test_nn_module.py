@@ -272,3 +272,16 @@ def test_containers_insert_and_join_as_pytorchs():
     assert both.popitem()[0] == "b" and list(both) == ["a"] and list(both.fromkeys("xy", 1).items()) == [("x", 1), ("y", 1)]
     shared = nn.ReLU()
     assert len(list(nn.Sequential(shared, shared).modules())) == 2 and len(list(nn.Sequential(shared, shared).modules(remove_duplicate=False))) == 3
+
+
+def test_a_copy_on_the_meta_device_runs_with_others_parameters():
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval()
+    shapes = copy.deepcopy(model).to("meta")
+    x = segue.randn(4, 3)
+    found = segue.func.functional_call(shapes, (dict(model.named_parameters()), dict(model.named_buffers())), (x,))
+    assert all(p.device.type == "meta" for p in shapes.parameters()) and segue.equal(found, model(x))
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        shapes.to("cpu")
+    assert shapes.to_empty(device="cpu")[0].weight.shape == (2, 3)
+    with pytest.raises(RuntimeError, match="cpu to cuda:0"):
+        model.to(0)

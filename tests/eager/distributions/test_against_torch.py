@@ -179,7 +179,7 @@ def test_names_are_pytorchs():
     for module in ("", ".constraints", ".transforms", ".kl", ".utils"):
         mine, other = (__import__(f"{f}.distributions{module}", fromlist=["x"]) for f in ("segue", "torch"))
         assert [n for n in mine.__all__ if not hasattr(other, n)] == []
-    assert sorted(set(theirs.__all__) - set(ours.__all__)) == ["GeneralizedPareto", "LKJCholesky", "Wishart"]
+    assert set(theirs.__all__) <= set(ours.__all__)
 
 
 SLOPES = [(0.3, 0.02), (0.9, 1.5), (2.5, 0.4), (2.5, 7.0), (40.0, 43.0), (900.0, 870.0)]

@@ -33,6 +33,9 @@ CONTINUOUS = {
     "Gumbel": (lambda: D.Gumbel(0.5, 2.0), stats.gumbel_r(0.5, 2)),
     "Weibull": (lambda: D.Weibull(2.0, 1.5), stats.weibull_min(1.5, scale=2)),
     "Pareto": (lambda: D.Pareto(2.0, 3.0), stats.pareto(3, scale=2)),
+    "GeneralizedPareto": (lambda: D.GeneralizedPareto(0.5, 2.0, 0.3), stats.genpareto(0.3, 0.5, 2)),
+    "GeneralizedPareto of a bounded tail": (lambda: D.GeneralizedPareto(0.5, 2.0, -0.4), stats.genpareto(-0.4, 0.5, 2)),
+    "GeneralizedPareto of an exponential tail": (lambda: D.GeneralizedPareto(0.5, 2.0, 0.0), stats.expon(0.5, 2)),
     "InverseGamma": (lambda: D.InverseGamma(3.0, 2.0), stats.invgamma(3, scale=2)),
     "RelaxedBernoulli": (lambda: D.RelaxedBernoulli(segue.tensor(0.7), 0.4), None),
     "Kumaraswamy": (lambda: D.Kumaraswamy(2.0, 3.0), None),
@@ -102,6 +105,47 @@ def test_shapes_moments_and_support_of_draws(name):
     assert np.nanmax(np.where(np.isfinite(variance) & (variance > 0), away, 0)) < 5.5
 
 
+def test_correlations_follow_their_marginals():
+    """Each correlation of the LKJ distribution is a beta variable on (-1, 1), also those of later rows (which PyTorch's sampler misses)."""
+    segue.manual_seed(3)
+    for size, concentration in ((3, 0.7), (4, 2.0)):
+        drawn = D.LKJCholesky(size, concentration).sample((COUNT,))
+        found, shape = (drawn @ drawn.mT).numpy(), concentration - 1 + size / 2
+        rows, columns = np.tril_indices(size, -1)
+        assert min(stats.kstest(found[:, i, j], stats.beta(shape, shape, -1, 2).cdf).pvalue for i, j in zip(rows, columns)) > 1e-3
+
+
+@pytest.mark.parametrize("c", [-0.3, 0.0, 0.2, 1.2])
+def test_the_generalized_pareto_distribution_is_scipys(c):
+    """PyTorch's takes no float64."""
+    made, reference = D.GeneralizedPareto(segue.tensor(1.0).double(), 2.0, c), stats.genpareto(c, 1, 2)
+    x, u = np.array([1.0, 1.5, 4.0]), np.array([0.0, 0.3, 0.9])
+    mean, variance = (value if np.isfinite(value) else np.nan for value in reference.stats("mv"))
+    for found, expected in (
+        (made.log_prob(segue.tensor(x)), reference.logpdf(x)), (made.cdf(segue.tensor(x)), reference.cdf(x)), (made.icdf(segue.tensor(u)), reference.ppf(u)),
+        (made.log_cdf(segue.tensor(x)), reference.logcdf(x)), (made.log_survival_function(segue.tensor(x)), reference.logsf(x)), (made.mean, mean),
+        (made.entropy(), reference.entropy()), (made.variance, variance), (made.support.upper_bound, reference.support()[1]),
+    ):  # fmt: skip
+        np.testing.assert_allclose(found.numpy(), expected, 1e-12)
+
+
+def test_wishart_draws_move_with_their_parameters():
+    segue.manual_seed(5)
+    p = D.Wishart(segue.tensor(5.0).double(), segue.eye(2).double())
+    q = D.Wishart(segue.tensor(4.0).double(), segue.tensor([[2.0, 0.5], [0.5, 1.0]]).double())
+    drawn = p.sample((COUNT,))
+    terms = (p.log_prob(drawn) - q.log_prob(drawn)).numpy()
+    assert abs(terms.mean() - D.kl_divergence(p, q).item()) < 5 * terms.std() / np.sqrt(COUNT)
+    df = segue.tensor(4.0, requires_grad=True)
+    (slope,) = segue.autograd.grad(D.Wishart(df, segue.eye(2)).rsample((COUNT,)).diagonal(0, -2, -1).mean(), df)
+    assert abs(slope.item() - 1) < 0.1  # the mean is df times the covariance
+    singular = D.Wishart(segue.tensor(2.2), segue.eye(3))
+    assert bool(singular.support.check(singular.sample((50,))).all())
+    for bad in (lambda: D.Wishart(segue.tensor(1.5), segue.eye(3)), lambda: D.Wishart(3.0), lambda: D.LKJCholesky(1)):
+        with pytest.raises(ValueError, match="expected to be greater|Exactly one|greater than or equal to 2"):
+            bad()
+
+
 def test_small_shapes_do_not_break():
     """Draws that are all next to 0 stay on the simplex, and a gamma draw is never 0."""
     segue.manual_seed(0)
@@ -139,6 +183,7 @@ PATHWISE = {
     "ContinuousBernoulli": lambda a: D.ContinuousBernoulli(a / 4),
     "Uniform": lambda a: D.Uniform(a, 1 + a * a),
     "Gumbel": lambda a: D.Gumbel(a, a),
+    "GeneralizedPareto": lambda a: D.GeneralizedPareto(a, a, a / 5),
     "LowRankMultivariateNormal": lambda a: D.LowRankMultivariateNormal(a * segue.ones(2).double(), segue.ones(2, 1).double(), segue.ones(2).double()),
 }
 
