@@ -136,6 +136,8 @@ class Tensor(Attached, Portable):
         return self.shape if dim is None else self._data.shape[dim]
 
     def numel(self) -> int:
+        if type(self._data) is _ndarray:
+            return self._data.size
         count = 1
         for size in self._data.shape:
             count = count * size

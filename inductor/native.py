@@ -51,14 +51,20 @@ class _Along(ctypes.Structure):
     ]  # fmt: skip
 
 
+class _Draw(ctypes.Structure):
+    """segue_draw of segue_runtime.h."""
+
+    _fields_ = [*((name, ctypes.c_int64) for name in ("seed", "offset", "count")), ("output", ctypes.c_void_p)]
+
+
 _PLACES = {  # row -> its place in the table segue_runtime, counted in words, and what it takes
     "convolution": (4, _Convolution), "convolution_input_gradient": (5, _Convolution), "convolution_weight_gradient": (6, _Convolution),
-    "max_pool_indices": (7, _Pool), "erf": (12, _Along),
+    "max_pool_indices": (7, _Pool), "erf": (12, _Along), "uniform": (13, _Draw),
 }  # fmt: skip
 
 
 def _functions() -> dict[str, Callable[..., int]]:
-    table = (ctypes.c_void_p * 13).from_address(runtime.table())
+    table = (ctypes.c_void_p * 14).from_address(runtime.table())
     return {name: ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(call))(table[place]) for name, (place, call) in _PLACES.items()}  # type: ignore[arg-type]
 
 
@@ -127,6 +133,18 @@ def erf(x: Any) -> Any:
     return out
 
 
+def uniform(seed: int, offset: int, count: int) -> Any:
+    """`count` float32 numbers of a draw: those of `philox.uniform`."""
+    out = np.empty(count, np.float32)
+    FUNCTIONS["uniform"](ctypes.byref(_Draw(_signed(seed), _signed(offset), count, out.ctypes.data)))
+    return out
+
+
+def _signed(word: int) -> int:
+    """An unsigned 64-bit word as the int64 of the same bits."""
+    return word - 2**64 if word >= 2**63 else word
+
+
 FUNCTIONS: dict[str, Callable[..., int]] = {}
 try:
     FUNCTIONS.update(_functions())
@@ -135,4 +153,5 @@ except BackendError:  # not built: `segue doctor` says so, and the first compile
 else:
     install_native({
         **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "erf": erf,
+        "uniform": uniform,
     })  # fmt: skip

@@ -14,8 +14,10 @@ from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from . import kernels
 from .arguments import offers_inplace
 from .creation import rand
+from .fused import fused
 
 _SATURATION = -1.7580993408473766  # the value that SELU takes for very negative x: -scale * alpha (Klambauer et al., 2017)
 
@@ -36,7 +38,12 @@ def _dropped(input: Tensor, p: float, training: bool, shape: Any) -> Tensor:
         return input
     if p == 1.0:
         return input * 0.0
-    return OPS["where"](_kept(input, p, shape), input * (1.0 / (1.0 - p)), 0.0)
+    return _scaled_where(input, _kept(input, p, shape), 1.0 / (1.0 - p))
+
+
+@fused(kernels.dropped, kernels.dropped_backward)
+def _scaled_where(input: Tensor, kept: Tensor, scale: float) -> Tensor:
+    return OPS["where"](kept, input * scale, 0.0)
 
 
 def _features(input: Tensor) -> tuple:

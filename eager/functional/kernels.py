@@ -105,6 +105,49 @@ def normalise_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     return [h, None, None, of_weight, of_bias, None]
 
 
+def by_root_mean_square(x: Any, dims: tuple, eps: float, weight: Any, shape: tuple) -> Found:
+    """x / sqrt(mean(x x) + eps), times weight."""
+    count = math.prod([x.shape[d] for d in dims])
+    scale = np.add.reduce(x * x, axis=dims, keepdims=True)
+    scale /= count
+    scale += eps
+    scale = 1.0 / np.sqrt(scale)
+    out = x * scale
+    if weight is not None:
+        out *= weight.reshape(shape)
+    return out, (x, scale, weight, shape, dims, count), ()
+
+
+def by_root_mean_square_backward(g: Any, saved: tuple, wanted: tuple) -> list:
+    """scale (h - n mean(h n)), where n is the normalised x and h the gradient times weight (Zhang and Sennrich, 2019)."""
+    x, scale, weight, shape, dims, count = saved
+    normal = x * scale
+    of_weight = np.add.reduce(g * normal, axis=tuple(range(x.ndim - len(shape)))).reshape(weight.shape) if wanted[3] else None
+    if not wanted[0]:
+        return [None, None, None, of_weight, None]
+    h = g * weight.reshape(shape) if weight is not None else np.array(g)
+    normal *= np.add.reduce(h * normal, axis=dims, keepdims=True) / count
+    h -= normal
+    h *= scale
+    return [h, None, None, of_weight, None]
+
+
+# ---------------------------------------------------------------------------------------------------------------- dropout
+
+
+def dropped(x: Any, kept: Any, scale: float) -> Found:
+    """x times scale where it is kept, else 0."""
+    if np.broadcast_shapes(kept.shape, x.shape) != x.shape:
+        return None
+    return np.where(kept, x * scale, x.dtype.type(0)), (kept, scale), ()
+
+
+def dropped_backward(g: Any, saved: tuple, wanted: tuple) -> list:
+    """The same of the gradient."""
+    kept, scale = saved
+    return [np.where(kept, g, g.dtype.type(0)) * scale, None, None]
+
+
 # ---------------------------------------------------------------------------------------------------------------- GELU
 
 
@@ -235,3 +278,24 @@ def window_sums_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     shape, kernel, steps, edges = saved
     ones = np.ones((shape[1], 1, *kernel), g.dtype)
     return [OPS["convolution_input_gradient"].kernel(np, g, ones, shape, steps, edges, (1,) * len(kernel), shape[1]), *(None,) * 5]
+
+
+# ---------------------------------------------------------------------------------------------------------------- elements of windows
+
+
+def picked(x: Any, indices: Any, rank: int, apart: bool) -> Found:
+    """The elements at flat places of the last `rank` dimensions. `apart`: no place is named twice."""
+    rows, size = math.prod(x.shape[: x.ndim - rank]), math.prod(x.shape[x.ndim - rank :])
+    places = (indices.reshape(rows, -1) + np.arange(0, rows * size, size).reshape(rows, 1)).reshape(-1)
+    return x.reshape(-1).take(places).reshape(indices.shape), (x.shape, places, apart), ()
+
+
+def picked_backward(g: Any, saved: tuple, wanted: tuple) -> list:
+    """Each gradient at its place; where a place is named twice, their sum."""
+    shape, places, apart = saved
+    found = np.zeros(math.prod(shape), g.dtype)
+    if apart:
+        found[places] = g.reshape(-1)
+    else:
+        np.add.at(found, places, g.reshape(-1))
+    return [found.reshape(shape), None, None, None]

@@ -87,7 +87,13 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     shape, dims = _normalized("rms_norm", input, normalized_shape)
     _check_affine("rms_norm", weight, None, shape)
     small = dtypes.finfo(input.dtype).eps if eps is None else eps
-    return _affine(input * OPS["rsqrt"](mean(OPS["square"](input), dims, True) + small), weight, None, shape)
+    return _scaled(input, dims, small, weight, shape)
+
+
+@fused(kernels.by_root_mean_square, kernels.by_root_mean_square_backward)
+def _scaled(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, shape: tuple) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) over `dims`, times weight."""
+    return _affine(x * OPS["rsqrt"](mean(OPS["square"](x), dims, True) + eps), weight, None, shape)
 
 
 def _grouped(input: Tensor, num_groups: int) -> Tensor:

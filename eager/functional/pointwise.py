@@ -25,7 +25,8 @@ def unary_function(name: str) -> Callable[..., Tensor]:
     row = OPS[name]
 
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        return write_out(out, row(input if isinstance(input, Tensor) else need_tensor(input, name)), name)
+        found = row(input if isinstance(input, Tensor) else need_tensor(input, name))
+        return found if out is None else write_out(out, found, name)
 
     return _named(function, name, row.doc)
 
@@ -56,7 +57,8 @@ def binary_function(name: str) -> Callable[..., Tensor]:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
             need_tensors(name, input, other)
-        return write_out(out, binary(row, input, other), name)
+        found = binary(row, input, other)
+        return found if out is None else write_out(out, found, name)
 
     return _named(function, name, row.doc)
 

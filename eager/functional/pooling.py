@@ -169,8 +169,9 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 # ---------------------------------------------------------------------------------------------------------------- maxima
 
 
-def _picked(x: Tensor, indices: Tensor, rank: int) -> Tensor:
-    """The elements of x at flat places of its last `rank` dimensions."""
+@fused(kernels.picked, kernels.picked_backward)
+def _picked(x: Tensor, indices: Tensor, rank: int, apart: bool) -> Tensor:
+    """The elements of x at flat places of its last `rank` dimensions. `apart`: no place is named twice."""
     lead, counts = tuple(x.shape[: x.ndim - rank]), tuple(indices.shape)
     flat = reshape(x, (*lead, numel(x.shape[x.ndim - rank :])))
     places = reshape(indices, (*lead, numel(counts[len(lead) :])))
@@ -188,7 +189,8 @@ def _maximum(rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: A
     _not_empty(name, x)
     kernel, steps, edges, spacing = _window(name, rank, kernel_size, stride, padding, dilation)
     indices = OPS["max_pool_indices"](x.detach(), kernel, steps, edges, spacing, ceil_mode)
-    out = _unbatched(_picked(x, indices, rank), single)
+    apart = all(step > d * (k - 1) for step, d, k in zip(steps, spacing, kernel))
+    out = _unbatched(_picked(x, indices, rank, apart), single)
     return (out, _unbatched(indices, single)) if return_indices else out
 
 
@@ -358,7 +360,7 @@ def _largest(x: Tensor, places: list[Tensor]) -> tuple[Tensor, Tensor]:
     best = argmax(values, 3, keepdim=True)
     indices = OPS["squeeze"](OPS["gather"](reshape(full, (*lead, windows, width)), 3, best), (3,))
     indices = reshape(indices, (*lead, *counts))
-    return _picked(x, indices, rank), indices
+    return _picked(x, indices, rank, False), indices
 
 
 def _adaptive_max(rank: int) -> Callable[..., Any]:

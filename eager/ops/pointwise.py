@@ -56,16 +56,18 @@ def _beside(number: Any, dtype: Any) -> Any:
 def _binary(name: str) -> Callable[..., Any]:
     """The array module's function of two operands, one of which may be a number."""
     places = WIDE.get({"multiply": "mul", "true_divide": "div"}.get(name, name), ())
+    of_numpy = getattr(np, name)
 
     def kernel(xp: Any, x: Any, y: Any) -> Any:
-        if hasattr(x, "dtype") and hasattr(y, "dtype"):
-            return getattr(xp, name)(x, y)
+        function = of_numpy if xp is np else getattr(xp, name)
+        if (x.dtype.char in "fd" if type(y) is float else hasattr(x, "dtype") and hasattr(y, "dtype")):
+            return function(x, y)
         wanted = x.dtype if hasattr(x, "dtype") else y.dtype
         if wanted.itemsize == 2 and wanted.kind not in "iu" and (0 if wanted is getattr(y, "dtype", None) else 1) in places:
             x, y = (v.astype(np.float32) if hasattr(v, "dtype") else np.float32(v) for v in (x, y))
         else:
             x, y = (v if hasattr(v, "dtype") else _beside(v, wanted) for v in (x, y))
-        result = getattr(xp, name)(x, y)
+        result = function(x, y)
         return result if result.dtype == wanted else result.astype(wanted)
 
     return kernel

@@ -14,6 +14,7 @@ import numpy as np
 from .. import philox
 from ..dtypes import bfloat16, float16, float32, float64, int32, int64
 from .definition import Indexed, define
+from .native import NATIVE
 from .samples import Sample
 from .shapes import contiguous_strides, numel
 
@@ -33,6 +34,8 @@ def _stream(state: Any, call: int) -> tuple[int, int]:
 
 
 def _uniform_kernel(xp: Any, state: Any, call: int, shape: tuple, dtype: Any) -> Any:
+    if xp is np and dtype is float32 and "uniform" in NATIVE:
+        return NATIVE["uniform"](*_stream(state, call), numel(shape)).reshape(shape)
     return philox.uniform(xp, *_stream(state, call), numel(shape), dtype).reshape(shape)
 
 

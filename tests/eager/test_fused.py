@@ -5,7 +5,7 @@ import pytest
 
 import segue
 import segue.nn.functional as F
-from segue.eager.functional import activation, attention, classification, normalization, pooling, reduction
+from segue.eager.functional import activation, attention, classification, dropouts, normalization, pooling, reduction
 from segue.eager.functional.fused import FusedNode
 from segue.eager.ops.definition import OPS
 
@@ -13,6 +13,7 @@ RNG = np.random.default_rng(0)
 TARGET = segue.tensor([[0, 3, -100], [1, 4, 2]])
 MASK = segue.tensor(RNG.random((4, 5)) > 0.4)
 MASK[1] = False  # looks nowhere
+KEPT = segue.tensor(RNG.random((4, 5)) > 0.2)
 
 
 def _of(*shapes):
@@ -30,6 +31,11 @@ CASES = {
     "batch norm": (lambda x, w, b: normalization._normalised(x, (0, 2), 1e-5, w, b, (1, 4, 1)), _of((3, 4, 5), (4,), (4,)), ()),
     "bias alone": (lambda x, b: normalization._normalised(x, (1,), 1e-5, None, b, (4,)), _of((3, 4), (4,)), ()),
     "nothing more": (lambda x: normalization._normalised(x, (2,), 1e-5, None, None, ()), _of((3, 4, 5)), ()),
+    "rms norm": (lambda x, w: normalization._scaled(x, (1, 2), 1e-5, w, (4, 5)), _of((3, 4, 5), (4, 5)), ()),
+    "rms norm alone": (lambda x: normalization._scaled(x, (1,), 1e-5, None, (5,)), _of((3, 5)), ()),
+    "dropout": (lambda x: dropouts._scaled_where(x, KEPT, 1.25), _of((4, 5)), ()),
+    "largest of windows": (lambda x: F.max_pool2d(x, 2), _of((2, 3, 6, 7)), ()),
+    "largest of windows that overlap": (lambda x: F.max_pool2d(x, 3, 2, 1), _of((2, 3, 6, 7)), ()),
     "nll": (classification._nll_loss, _of((2, 5, 3)), (TARGET, None, -100, "mean")),
     "nll, none": (classification._nll_loss, _of((2, 5, 3)), (TARGET, None, -100, "none")),
     "attention": (attention._attention, _of(*HEADS), (None, False, 0.3, 0.0)),

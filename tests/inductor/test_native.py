@@ -5,6 +5,7 @@ import pytest
 from scipy.special import erf
 
 import segue
+from segue.eager import philox
 from segue.eager.ops import OPS, convolution, pooling
 from segue.eager.ops.native import NATIVE
 from segue.inductor import native
@@ -92,3 +93,9 @@ def test_the_error_function_within_two_ulps():
     strided = np.asfortranarray(x[:40000].reshape(200, 200))
     np.testing.assert_array_equal(native.erf(strided), native.erf(x[:40000]).reshape(200, 200))
     assert native.erf(x[:10]) is NotImplemented and native.erf(x.astype("d")) is NotImplemented
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 63, 64, 65, 1000, 200_003])
+def test_uniform_numbers_are_the_stream(count):
+    for seed, offset in ((0, 0), (2**63 + 5, 7), (2**32 - 1, 2**64 - 1)):
+        np.testing.assert_array_equal(native.uniform(seed, offset, count), philox.uniform(np, seed, offset, count, segue.float32))

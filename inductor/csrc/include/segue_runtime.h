@@ -112,6 +112,12 @@ typedef struct segue_along {
     int64_t descending;          /* argsort: 0 ascending, 1 descending. Stable both ways; NaN counts as greatest */
 } segue_along;
 
+/* The first `count` uniform numbers of a draw (see segue_philox.h). `offset` includes the call's index. */
+typedef struct segue_draw {
+    int64_t seed, offset, count;
+    float* output;
+} segue_draw;
+
 typedef struct segue_runtime {
     int64_t abi;                 /* SEGUE_RUNTIME_ABI */
     int64_t threads;             /* of the pool; 1: everything runs serially */
@@ -137,6 +143,9 @@ typedef struct segue_runtime {
 
     /* The error function of all elements, float32 only: for eager code, which has it nowhere else this fast. */
     int64_t (*erf)(const segue_along* call);
+
+    /* Uniform float32 numbers in [0, 1): for eager code. */
+    int64_t (*uniform)(const segue_draw* call);
 } segue_runtime;
 
 /* What a generated library exports.

@@ -174,6 +174,26 @@ int64_t erf(const segue_along* call) {
     return SEGUE_OK;
 }
 
+/* Whole blocks of four, from block `begin` on: a vector holds one word of as many blocks, and the words are then put side by side. */
+SEGUE_FOR_EVERY_HOST static void uniform_range(const segue_draw& c, int64_t begin, int64_t end) {
+    float words[4][segue::LANES];
+    for (int64_t block = begin; block < end; block += segue::LANES) {
+        segue::int64_v counter = segue::iota<segue::int64_v>(block);
+        segue::uint32_v c0 = segue::low_words(counter), c1 = segue::high_words(counter), c2((uint32_t)c.offset), c3((uint32_t)((uint64_t)c.offset >> 32));
+        segue::philox_rounds(c0, c1, c2, c3, (uint64_t)c.seed);
+        const segue::uint32_v found[4] = {c0, c1, c2, c3};
+        for (int lane = 0; lane < 4; ++lane) segue::store(words[lane], segue::to_float(segue::to_int32(found[lane] >> 8u)) * 0x1p-24f);
+        float* out = c.output + 4 * block;
+        int64_t count = least<int64_t>(4 * least<int64_t>(segue::LANES, end - block), c.count - 4 * block);
+        for (int64_t i = 0; i < count; ++i) out[i] = words[i & 3][i >> 2];
+    }
+}
+int64_t uniform(const segue_draw* call) {
+    if (call->count < 0) return SEGUE_ERROR_ARGUMENT;
+    parallel(divide_up(call->count, 4), GRAIN / 16, [&](int64_t begin, int64_t end) { uniform_range(*call, begin, end); });
+    return SEGUE_OK;
+}
+
 #define SEGUE_TYPED(FUNCTION) \
     {FUNCTION<bool>, FUNCTION<uint8_t>, FUNCTION<int8_t>, FUNCTION<int16_t>, FUNCTION<int32_t>, FUNCTION<int64_t>, FUNCTION<segue::half>, \
      FUNCTION<segue::bfloat16>, FUNCTION<float>, FUNCTION<double>}

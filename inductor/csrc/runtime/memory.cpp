@@ -22,20 +22,20 @@ struct Block {  /* stands in the 64 bytes before the memory that is handed out *
     int64_t magic;
 };
 constexpr int64_t HEADER = 64, MAGIC = 0x5e90e5e90e5e90e, LARGE = 4 << 20, HUGE_PAGE = 2 << 20;
-constexpr int KINDS = 8 * 48;
+constexpr int KINDS = 16 * 48;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Block* free_blocks[KINDS];
 static PoolState state;
 static bool huge_pages = true;
 
-/* Eight sizes to each power of two: at most an eighth of a block is unused. */
+/* Sixteen sizes to each power of two: at most a sixteenth of a block is unused. */
 static int64_t size_class(int64_t bytes, int64_t* kind) {
     int64_t wanted = greatest<int64_t>(bytes + HEADER, 256);
     int64_t power = 63 - __builtin_clzll(static_cast<unsigned long long>(wanted));
-    int64_t step = int64_t{1} << (power - 3);
+    int64_t step = int64_t{1} << (power - 4);
     int64_t steps = divide_up(wanted - (int64_t{1} << power), step);
-    *kind = (power - 8) * 8 + steps;
+    *kind = (power - 8) * 16 + steps;
     return (int64_t{1} << power) + steps * step;
 }
 
