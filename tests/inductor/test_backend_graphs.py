@@ -8,6 +8,7 @@ from graph_support import check, compare, floats, traced
 import segue
 import segue.nn.functional as F
 from segue.eager.config import config
+from segue.eager.ops import OPS
 from segue.graph.backends import lookup_backend
 from segue.inductor.backend import compile_graph
 
@@ -266,3 +267,13 @@ def test_a_view_that_crosses_a_host_node_is_not_read_before_it_is_written():
 
     runner = check(f, floats(5, 3))
     assert runner.host_nodes == 1
+
+
+def test_a_product_behind_a_mask_that_always_holds_is_not_missed():
+    """The body asks for what the whole slice overwrites, though nothing depends on it; the schedule has not seen to it."""
+
+    def f(a, b):
+        made = a @ b
+        return OPS["slice_scatter"](OPS["where"](a > 0, made, 0.0), b, 0, 0, 3, 1).tril() + a
+
+    check(f, floats(3, 3), floats(3, 3, seed=1))
