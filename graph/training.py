@@ -15,7 +15,7 @@ import numpy as np
 
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import MultipleNode, Part
-from ..eager.errors import AutogradError
+from ..eager.errors import AutogradError, error
 from ..eager.ops.definition import OPS
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
@@ -289,10 +289,11 @@ class Call:
         return np.ascontiguousarray(array, value.dtype.numpy) if array.ndim else np.asarray(array, value.dtype.numpy)
 
     def _overwritten(self, name: str, saved: int, now: int) -> None:
-        raise AutogradError(
+        raise error(
+            AutogradError,
             f"one of the variables needed for gradient computation has been modified by an inplace operation: {name} was at version {saved} when the "
-            f"compiled graph '{self.training.title}' ran, it is now at version {now}; use the operation that returns a new tensor, "
-            "or clone() before it"
+            f"compiled graph '{self.training.title}' ran, it is now at version {now}",
+            "use the operation that returns a new tensor, or clone() before it",
         )
 
 

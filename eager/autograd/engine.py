@@ -65,7 +65,7 @@ def grad(
     targets = _sequence(inputs)
     for target in targets:
         if not target.requires_grad:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
+            raise error(RuntimeError, "One of the differentiated Tensors does not require grad", "x.requires_grad_() before what is computed from x")
     found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
     results = []
     for target in targets:
@@ -73,8 +73,8 @@ def grad(
         if entry is None and materialize_grads:
             results.append(F[0].zeros_like(target))
         elif entry is None and not allow_unused:
-            raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is desired."
+            raise error(
+                RuntimeError, "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is desired."
             )
         else:
             results.append(None if entry is None else entry[1][0])
@@ -101,17 +101,23 @@ def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
     roots = _sequence(tensors)
     given = [None] * len(roots) if gradients is None else _sequence(gradients)
     if len(given) != len(roots):
-        raise RuntimeError(f"got {len(roots)} tensors and {len(given)} gradients")
+        raise error(RuntimeError, f"got {len(roots)} tensors and {len(given)} gradients", "one gradient for each tensor")
     result = []
     for root, gradient in zip(roots, given):
         if not root.requires_grad:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+            raise error(
+                RuntimeError, "element 0 of tensors does not require grad and does not have a grad_fn",
+                "requires_grad=True for what it is computed from, and no detach() or no_grad() on the way",
+            )  # fmt: skip
         if gradient is None:
             if root.numel() != 1:
-                raise RuntimeError(f"grad can be implicitly created only for scalar outputs; this one has shape {tuple(root.shape)}: pass gradient=")
+                raise error(
+                    RuntimeError, f"grad can be implicitly created only for scalar outputs; this one has shape {tuple(root.shape)}: pass gradient=",
+                    "loss.sum().backward() or loss.mean().backward(), or backward(gradient) with what the result is weighted by",
+                )  # fmt: skip
             gradient = F[0].ones_like(root)
         elif tuple(gradient.shape) != tuple(root.shape):
-            raise RuntimeError(f"Mismatch in shape: the gradient has shape {tuple(gradient.shape)} and the output {tuple(root.shape)}")
+            raise error(RuntimeError, f"Mismatch in shape: the gradient has shape {tuple(gradient.shape)} and the output {tuple(root.shape)}")
         result.append(gradient)
     return roots, result
 

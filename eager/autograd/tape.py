@@ -15,6 +15,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import error
 from ..ops.definition import OpDef
 from .anomaly import place
 from .mode import STATE
@@ -90,6 +91,10 @@ class Node:
 
     def release(self) -> None:
         """Drop what was saved; a second `pull` raises RuntimeError."""
+
+
+def _second_time(why: str) -> Exception:
+    return error(RuntimeError, f"Trying to backward through the graph a second time: {why}", "call the first backward(retain_graph=True)")
 
 
 class Part:
@@ -260,10 +265,7 @@ class OperatorNode(Node):
     def pull(self, g: Any) -> Sequence[Any]:
         args = self.args
         if args is None:
-            raise RuntimeError(
-                "Trying to backward through the graph a second time: the saved values of "
-                f"{self.op.name}() were freed by the first backward; call the first backward(retain_graph=True)"
-            )
+            raise _second_time(f"the saved values of {self.op.name}() were freed by the first backward")
         for position, version in self.versions:
             if _version(args[position]) != version:
                 self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
@@ -302,9 +304,11 @@ class OperatorNode(Node):
         return F[0].from_parts(array, storage, self)
 
     def _overwritten(self, what: str, saved: Any, now: Any) -> None:
-        raise RuntimeError(
+        raise error(
+            RuntimeError,
             f"one of the variables needed for gradient computation has been modified by an inplace operation: {self.op.name}() saved "
-            f"{what} at version {saved}, it is now at version {now}; use the operation that returns a new tensor, or clone() before it"
+            f"{what} at version {saved}, it is now at version {now}",
+            "use the operation that returns a new tensor, or clone() before it",
         )
 
     def release(self) -> None:
@@ -352,10 +356,8 @@ class CallbackNode(Node):
             raise self.used_up()
         return self.function(g)
 
-    def used_up(self) -> RuntimeError:
-        return RuntimeError(
-            f"Trying to backward through the graph a second time: {self.label} was freed; call the first backward(retain_graph=True)"
-        )
+    def used_up(self) -> Exception:
+        return _second_time(f"{self.label} was freed")
 
     def release(self) -> None:
         self.function = None

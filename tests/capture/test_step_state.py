@@ -298,3 +298,27 @@ def test_lbfgs_runs_eagerly_around_a_compiled_closure():
         compiled(X)
     after = segue.compiler.stats()
     assert [after[name] - before[name] for name in ("graphs", "breaks", "recompiles")] == [1, 1, 0] and (made(X) - data).abs().max() < 1e-3
+
+
+def twice(x):
+    loss = (x * x).sum()
+    loss.backward()
+    loss.backward()
+
+
+WRONG = {
+    "implicitly created only for scalar outputs": lambda x: (x * 2).backward(),
+    "does not require grad": lambda x: x.detach().sum().backward(),
+    "a second time": twice,
+    "the gradient has shape": lambda x: (x * 2).backward(segue.ones(5)),
+    "not have been used": lambda x: segue.autograd.grad(x.sum(), segue.ones(1, requires_grad=True)),
+    "a leaf Variable that requires grad": lambda x: x.add_(1),
+}
+
+
+@pytest.mark.parametrize("said", WRONG)
+def test_an_error_of_the_backward_shows_the_users_line(said):
+    for call in (WRONG[said], segue.compile(WRONG[said], backend="eager")):
+        with pytest.raises(RuntimeError, match=said) as found:
+            call(X.clone().requires_grad_())
+        assert __file__ in str(found.value) and "^^" in str(found.value)
