@@ -73,6 +73,7 @@ class Explanation:
     walked: tuple[tuple[Walked, ...], ...]
     guard_seconds: tuple[tuple[float, ...], ...]
     shares: Shares
+    plain: tuple[Walked, ...] = ()  # what was walked of functions without tensor operations, which run as they are
 
     @property
     def graphs(self) -> list[Any]:
@@ -97,8 +98,10 @@ class Explanation:
     @property
     def headline(self) -> str:
         """One line of counts."""
-        counts = (len(self.graphs), "graph"), (self.operations, "operation"), (len(self.breaks), "break"), (len(self.guards), "guard")
-        return f"{self.name}: " + ", ".join(_count(*count) for count in counts)
+        places = len({(ended.location, ended.reason) for ended in self.breaks})
+        at = f" at {_count(places, 'place')}" if places != len(self.breaks) else ""
+        counts = _count(len(self.graphs), "graph"), _count(self.operations, "operation"), _count(len(self.breaks), "break") + at, _count(len(self.guards), "guard")
+        return f"{self.name}: " + ", ".join(counts)
 
     def __str__(self) -> str:
         parts = [self.headline]
@@ -176,7 +179,7 @@ def explain(function: Callable, **options: Any) -> Callable[..., Explanation]:
         broken = {place for place, captured in enumerate(settings.captured) if captured.ended is not None}
         return Explanation(
             name, result, tuple(settings.captured), tuple(settings.skipped), tuple(settings.recompiles), tuple(map(tuple, observer.walked)),
-            tuple(map(tuple, observer.costs)), shares_of(start, end, observer.spans, broken),
+            tuple(map(tuple, observer.costs)), shares_of(start, end, observer.spans, broken), tuple(observer.plain),
         )  # fmt: skip
 
     return run

@@ -20,6 +20,7 @@ FATES = {  # fate -> (colours of the line and of its edge, what it means), the s
     "eager": (("#fff0d6", "#ef8f00"), "the whole function runs eagerly"),
     "graph": (("#dcf2e0", "#2e7d32"), "operations of a graph: compiled"),
     "captured": (("#e6eefb", "#3f6fb5"), "worked out at capture: costs nothing when it runs again"),
+    "plain": (("#f3ecf7", "#8e5fb0"), "no tensor operations to capture: plain Python"),
     "unseen": (("#ffffff", "#dddddd"), "not reached in these calls"),
 }
 STYLE = """
@@ -28,7 +29,7 @@ h1 { font-size: 1.4em; } h2 { font-size: 1.15em; margin-top: 2em; } code, pre { 
 pre { margin: 0; overflow-x: auto; } pre.graph { background: #f7f7f7; padding: .7em; } .line { display: block; padding-left: .6em; border-left-style: solid; border-left-width: 5px; }
 .line b { color: #999; font-weight: normal; display: inline-block; width: 4em; } .legend span { border-left-style: solid; border-left-width: 5px; padding: .1em .6em; margin-right: .7em; white-space: nowrap; }
 .legend { line-height: 2.1; } table { border-collapse: collapse; } td, th { text-align: left; vertical-align: top; padding: .2em 1em .2em 0; border-bottom: 1px solid #e5e5e5; }
-td.number { text-align: right; white-space: nowrap; } .card { border: 1px solid #ddd; border-radius: 6px; padding: .6em 1em; margin: .8em 0; }
+td.number { text-align: right; white-space: nowrap; } .card { border: 1px solid #ddd; border-radius: 6px; padding: .6em 1em; margin: .8em 0; } .card p { margin: .3em 0; }
 .bar { display: flex; height: 1.4em; border-radius: 4px; overflow: hidden; } .bar i { display: block; } summary { cursor: pointer; }
 """
 
@@ -59,7 +60,7 @@ class Page:
         yield "<h2>Where the call's time went</h2>"
         filled = "".join(f'<i style="width:{100 * seconds / total:.2f}%;background:{FATES[fate][0][1]}"></i>' for fate, seconds, _ in parts)
         yield f'<div class="bar">{filled}</div>'
-        told = ", ".join(f"{seconds * 1e6:.0f} µs ({self.found.share(seconds)}) {where}" for _, seconds, where in parts)
+        told = ", ".join(f"{duration(seconds)} ({self.found.share(seconds)}) {where}" for _, seconds, where in parts)
         yield f"<p>{told}; captures are not counted. Call it again for the shares of a call in which nothing is captured.</p>"
 
     # -- the user's lines ---------------------------------------------------------------------------------------------------
@@ -74,9 +75,10 @@ class Page:
             if line not in lines or strength[fate] < strength[lines[line]]:
                 lines[line] = fate
 
-        for walked in (walked for piece in self.found.walked for walked in piece):
-            for line in extent(walked.code):
-                settle(walked.code.co_filename, line, "captured" if line in walked.lines else "unseen")
+        for fate, pieces in (("plain", [self.found.plain]), ("captured", self.found.walked)):
+            for walked in (walked for piece in pieces for walked in piece):
+                for line in extent(walked.code):
+                    settle(walked.code.co_filename, line, fate if line in walked.lines else "unseen")
         for node in (node for graph in self.found.graphs for node in graph.operations):
             file, _, place = (node.line or "").rpartition(":")
             if int(place or 0) in found.get(file, ()):
@@ -93,6 +95,8 @@ class Page:
         yield '<p class="legend">' + " ".join(f'<span class="{fate}">{html.escape(meaning)}</span>' for fate, (_, meaning) in FATES.items()) + "</p>"
         notes = {(ended.location.file, ended.location.line): ended.reason for ended in self.found.breaks}
         for file, fates in self.fates().items():
+            if not linecache.getlines(file):  # made from a text, as a namedtuple's or a dataclass's methods are
+                continue
             shown: list[str] = []
             for line, fate in sorted(fates.items()):
                 if shown and line - 1 not in fates:
@@ -107,22 +111,24 @@ class Page:
         found = self.found
         if not found.breaks and not found.skipped:
             return
-        yield f"<h2>Breaks ({len(found.breaks)})</h2>"
-        places: dict[Any, list[int]] = {}  # a line breaks once in every variant of its function that was compiled
+        places: dict[Any, list[int]] = {}  # a line ends a graph of each function that it was reached through, and of each variant that was compiled
         for place, captured in enumerate(found.captured):
             if captured.ended is not None:
-                places.setdefault(captured.ended, []).append(place)
-        for ended, where in places.items():
-            seconds = sum(found.shares.breaks.get(place, 0.0) for place in where)
-            share = f"<p>From here to the next graph: {found.share(seconds)} of the call.</p>" if seconds else ""
-            times = f" ({len(where)} times)" if len(where) > 1 else ""
-            yield from self.card(ended.reason + times, ended.location.show(), ended.suggestion, share)
+                places.setdefault((captured.ended.location, captured.ended.reason), []).append(place)
+        took = {key: sum(found.shares.breaks.get(place, 0.0) for place in where) for key, where in places.items()}
+        yield f"<h2>Breaks ({len(places)})</h2>"
+        for key, where in sorted(places.items(), key=lambda item: -took[item[0]]):
+            ended = found.captured[where[0]].ended
+            share = f"<p>From here to the next graph: {duration(took[key])}, {found.share(took[key])} of the call.</p>" if took[key] else ""
+            through = ", ".join(f"<code>{html.escape(name)}</code>" for name in dict.fromkeys(found.captured[place].function for place in where))
+            several = f"<p>It ended {len(where)} graphs: of {through}.</p>" if len(where) > 1 else ""
+            yield from self.card(ended.reason, ended.location.show(), ended.suggestion, several + share)
         for skipped in found.skipped:
             yield from self.card(skipped.reason.splitlines()[0], f"{skipped.function} ({skipped.file}:{skipped.line}) runs eagerly", "", "")
 
-    def card(self, reason: str, where: str, suggestion: str, share: str) -> Iterator[str]:
+    def card(self, reason: str, where: str, suggestion: str, rest: str) -> Iterator[str]:
         instead = f"<p>Instead: {html.escape(suggestion)}</p>" if suggestion else ""
-        yield f'<div class="card"><strong>{html.escape(reason)}</strong><pre>{html.escape(where)}</pre>{instead}{share}</div>'
+        yield f'<div class="card"><strong>{html.escape(reason)}</strong><pre>{html.escape(where)}</pre>{instead}{rest}</div>'
 
     def recompiles(self) -> Iterator[str]:
         if not self.found.recompiles:
@@ -155,6 +161,16 @@ class Page:
             yield f"<tr><td><code>{html.escape(guard.text())}</code></td><td><code>{html.escape(paths)}</code></td><td>{guard.kind}</td>"
             yield f'<td class="number">{seconds * 1e9:.0f}</td></tr>'
         yield "</table></details>"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that gives few digits.
+
+    >>> duration(0.0123), duration(2.5e-6)
+    ('12.3 ms', '2.5 µs')
+    """
+    unit, name = next(((unit, name) for unit, name in ((1.0, "s"), (1e-3, "ms")) if seconds >= unit), (1e-6, "µs"))
+    return f"{seconds / unit:.3g} {name}"
 
 
 def extent(code: Any) -> range:

@@ -225,7 +225,7 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
                 raise
             warnings.warn(
                 f"segue: capture of {code.co_qualname} failed inside of segue ({type(problem).__name__}: {problem}); it runs eagerly. Please report it",
-                RuntimeWarning, stacklevel=2,
+                RuntimeWarning, stacklevel=3,
             )  # fmt: skip
             return skip(settings, code, f"internal: {type(problem).__name__}: {problem}\n{traceback.format_exc()}")
 
@@ -268,7 +268,7 @@ def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, v
         warnings.warn(
             f"segue: {code.co_qualname} ({code.co_filename}:{code.co_firstlineno}) was compiled {state.compilations} times and runs eagerly from now on"
             f"; last failed guard: {why}. config.recompile_limit is the limit",
-            RuntimeWarning, stacklevel=3,
+            RuntimeWarning, stacklevel=4,  # the line that calls
         )  # fmt: skip
     stats.count("skipped_frames")
     return None
@@ -428,6 +428,7 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     builder = Builder(attempt, outcome, settings.backend)
     built = builder.build()
     if outcome is not None and built.compiled is None and code is not settings.root:
+        settings.observer.left()
         return SKIP  # a frame without tensor operations gains nothing
     for value in attempt.tensor_inputs:
         check_marks(value.real, value.twin._data.shape, value.source.text(), attempt.tracer.shape_env)

@@ -55,6 +55,9 @@ class Unwatched:
     def captured(self, checks: guards.GuardSet, view: Any) -> None:
         """A capture succeeded."""
 
+    def left(self) -> None:
+        """An attempt came to the end of its frame and found no tensor operation: the frame runs as it is."""
+
     @contextmanager
     def capturing(self) -> Iterator[None]:
         """Around each capture, with the building of its code."""
@@ -62,11 +65,12 @@ class Unwatched:
 
 
 class Observer(Unwatched):
-    """Keeps what happens. `walked`, `costs` (seconds of each guard alone) and `runners` have one entry for each capture, in order."""
+    """Keeps what happens. `walked` and `costs` (seconds of each guard alone) have one entry for each capture, in order; `plain` is what was walked of frames left as they are."""
 
     def __init__(self) -> None:
         self.visited: dict[types.CodeType, set[int]] = {}
         self.walked: list[list[Walked]] = []
+        self.plain: list[Walked] = []
         self.costs: list[list[float]] = []
         self.spans: list[Span] = []
         self.frame_class = watched(self.visited)
@@ -83,8 +87,15 @@ class Observer(Unwatched):
             self.spans.append(Span(start, time.perf_counter(), False, None))
 
     def captured(self, checks: guards.GuardSet, view: Any) -> None:
-        self.walked.append([Walked(code, frozenset(lines)) for code, lines in self.visited.items()])
+        self.walked.append(self.seen())
         self.costs.append([cost(guard, view) for guard in checks])
+
+    def left(self) -> None:
+        self.plain += self.seen()
+
+    def seen(self) -> list[Walked]:
+        """What the attempt under way has walked."""
+        return [Walked(code, frozenset(lines)) for code, lines in self.visited.items()]
 
     def backend(self, backend: Backend) -> Backend:
         """The same backend with runners that note when they run. Those made during a capture are of its graph."""

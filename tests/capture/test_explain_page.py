@@ -105,6 +105,43 @@ def test_each_line_has_its_fate(found):
     assert fates["y = y * 2"] == "unseen"
 
 
+def plain_behind_a_break(x):
+    y = x * 2
+    segue.compiler.graph_break()
+    names = [name.upper() for name in ("a", "b")]
+    return y, names
+
+
+def test_what_runs_as_plain_python_is_told():
+    reader = read(explain(plain_behind_a_break)(segue.ones(3)).html())
+    fates = {text.lstrip("0123456789").strip(): fate for fate, text in reader.lines}
+    assert fates["y = x * 2"] == "graph" and fates["segue.compiler.graph_break()"] == "break"
+    assert fates["return y, names"] == "plain"
+
+
+class Outer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Doubled()
+
+    def forward(self, x):
+        return told(self.inner(x))
+
+
+def told(x):
+    print(x.shape)
+    return x + 1
+
+
+def test_a_break_is_told_once_with_the_functions_that_it_was_reached_through():
+    outer = Outer()
+    found = explain(lambda x: outer(x) * 2)(segue.ones(4, 8))
+    text = "".join(read(found.html()).words)
+    assert text.count("a call of print is not captured") == 1 and len(found.breaks) > 1
+    assert f"It ended {len(found.breaks)} graphs: of" in text and "Outer.forward" in text
+    assert f"{len(found.breaks)} breaks at 1 place" in found.headline
+
+
 def test_the_page_stands_alone_and_escapes_what_it_quotes(found):
     page = found.html()
     reader = read(page)
@@ -124,7 +161,7 @@ def test_breaks_guards_and_recompilations_are_told(found):
 
 
 def test_a_function_that_runs_eagerly_is_shown_whole(found):
-    explanation = replace(found, captured=(), walked=(), skipped=(Skipped("slept", "the reason\nand its traceback", slept.__code__),))
+    explanation = replace(found, captured=(), walked=(), plain=(), skipped=(Skipped("slept", "the reason\nand its traceback", slept.__code__),))
     reader = read(explanation.html())
     assert [fate for fate, _ in reader.lines] == ["eager"] * 4
     assert "time.sleep(0.05)" in reader.lines[2][1]
