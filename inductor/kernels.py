@@ -14,7 +14,7 @@ from ..graph.ir import Node
 from .evaluate import Evaluator
 from .expressions import Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
 from .loops import BOOL, COSTLY, FLOAT32, INT32, INT64, SHORT, Trace, Value
-from .lower import Lowering, computed_from
+from .lower import Lowering
 from .schedule import CHUNK, COLUMN, Group, Space
 from .units import POSITIONS, Buffer, Unit, is_partial, reduction_form, shape_of
 
@@ -102,11 +102,8 @@ class Kernel:
         self.reductions: dict[Unit, Value] = {}
         self.pinned: set[Value] = set()  # computed anew in every step, as what they read changes
         self.needed = {other for unit in self._readers() for other, _ in unit.reads}
-        self.unneeded: set[Value] = set()
         for unit in group.units:
             self._sink(unit)
-        if self.unneeded and not self.unneeded.isdisjoint(computed_from([sink.value for sink in self.sinks])):
-            raise AssertionError(f"{self.unneeded} are read, but the schedule does not know of it")
         self._choose_runs()
         self.columns_set = {v for run in self.columns for v in run.variables}
         self.vector_set = set(self.columns[-1].variables) if self.columns else set()
@@ -152,18 +149,12 @@ class Kernel:
             return self.trace.load(buffer, buffer.at(place))
         unit = lowering.unit_of.get(node)
         if unit is None or unit not in self.needed:  # a view that got memory of its own later: the schedule does not know that it is read here
-            return None if unit is None or unit.kind == "pointwise" else self._unneeded(unit, place)
+            return None
         if unit in self.group.place:
             if place != self.group.result[unit]:
                 raise AssertionError(f"{unit} is read at {place}, but its kernel computes {self.group.result[unit]}")
             return self._member(unit) if unit.kind == "pointwise" else self._reduced(unit)
         return self.fold(unit, place) if is_partial(unit) else self.trace.load(unit.memory, unit.memory.at(place))
-
-    def _unneeded(self, unit: Unit, place: tuple[Index, ...]) -> Value:
-        """What a body asks for though nothing depends on it, such as the other side of a mask that always holds."""
-        value = self.trace.load(unit.memory, unit.memory.at(place))
-        self.unneeded.add(value)
-        return value
 
     def fold(self, unit: Unit, place: tuple[Index, ...]) -> Value:
         """The result of a fold over rows, from the partial results that its kernel left."""

@@ -251,7 +251,7 @@ class Lowering:
         evaluator = self._evaluator(unit.domain)
         size = hint(product(unit.domain))
         full: set[Buffer] = set()
-        for value in computed_from(run(evaluator)):
+        for value in _behind(run(evaluator)):
             unit.trace_length += 1
             unit.fallible |= value.op in ("as_index", "require")
             if value.op != "load":
@@ -295,7 +295,7 @@ def _scattered(evaluator: Evaluator, node: Node, place: tuple[Index, ...]) -> li
     return [value, *dict.fromkeys(atom.value for i in target for atom in i.variables() if isinstance(atom, Looked))]
 
 
-def computed_from(roots: Any) -> Iterator[Value]:
+def _behind(roots: Any) -> Iterator[Value]:
     """These values and all that they are computed from, each once."""
     todo = [roots] if isinstance(roots, Value) else list(roots)
     seen: set[Value] = set(todo)
