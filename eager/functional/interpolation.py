@@ -16,16 +16,18 @@ from .. import dtypes
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from . import pooling
+from . import kernels, pooling
 from .arguments import cast, need_tensor, widened
+from .fused import fused
 from .pointwise import clamp, where
 from .shape import reshape
 
 LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}  # mode -> dimensions of space
 
 
-def _selected(x: Tensor, dim: int, places: Tensor, weights: Tensor | None, inside: Tensor | None = None) -> Tensor:
-    """At each of the new places the elements at `places` (count, width), summed with `weights` of the same shape."""
+@fused(kernels.taps, kernels.taps_backward)
+def _selected(x: Tensor, dim: int, places: Tensor, weights: Tensor | None, inside: Tensor | None) -> Tensor:
+    """At each of the new places the elements at `places` (count, width), summed with `weights` of the same shape, which are constants; where `inside` holds."""
     count, width = places.shape
     part = OPS["index_select"](x, dim, reshape(places, (-1,)))
     if weights is None:
@@ -49,7 +51,7 @@ def _nearest(x: Tensor, dim: int, count: Any, scale: float | None, shift: float)
     """The element at floor((i + shift) ratio), counted in float32 as PyTorch does."""
     size = x.shape[dim]
     place = (OPS["arange"](0, 1, count, dtypes.float32) + shift) * _ratio(size, count, scale, False)
-    return _selected(x, dim, reshape(clamp(cast(OPS["floor"](place), dtypes.int64), max=size - 1), (-1, 1)), None)
+    return _selected(x, dim, reshape(clamp(cast(OPS["floor"](place), dtypes.int64), max=size - 1), (-1, 1)), None, None)
 
 
 def _centres(x: Tensor, dim: int, count: Any, scale: float | None, align_corners: bool) -> Tensor:
@@ -79,7 +81,7 @@ def _cubic(x: Tensor, dim: int, count: Any, scale: float | None, align_corners: 
 
 def _weighted(x: Tensor, dim: int, terms: list[tuple[Tensor, Tensor]]) -> Tensor:
     places = OPS["cat"](tuple(OPS["unsqueeze"](place, 1) for place, _ in terms), 1)
-    return _selected(x, dim, places, OPS["cat"](tuple(OPS["unsqueeze"](weight, 1) for _, weight in terms), 1))
+    return _selected(x, dim, places, OPS["cat"](tuple(OPS["unsqueeze"](weight, 1) for _, weight in terms), 1), None)
 
 
 def cubic_weights(part: Tensor, a: float = -0.75) -> list[Tensor]:

@@ -299,3 +299,38 @@ def picked_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     else:
         np.add.at(found, places, g.reshape(-1))
     return [found.reshape(shape), None, None, None]
+
+
+# ---------------------------------------------------------------------------------------------------------------- sums of elements along a dimension
+
+
+def taps(x: Any, dim: int, places: Any, weights: Any, inside: Any) -> Found:
+    """At each place of the result the elements of x at its row of `places`, summed with constant weights. The columns of `places` must not fall."""
+    if inside is not None or (places[1:] < places[:-1]).any():
+        return None
+    columns = None if weights is None else [column.reshape(-1, *(1,) * (x.ndim - dim - 1)) for column in weights.T]
+    out = x.take(places[:, 0], axis=dim)
+    if columns is not None:
+        out *= columns[0]
+        for place, column in zip(places.T[1:], columns[1:]):
+            part = x.take(place, axis=dim)
+            part *= column
+            out += part
+    return out, (x.shape, dim, places, columns), ()
+
+
+def taps_backward(g: Any, saved: tuple, wanted: tuple) -> list:
+    """Each element gets the gradients of the places that read it: of those that stand side by side the first ones, then the second ones ..."""
+    shape, dim, places, columns = saved
+    found = np.zeros(shape, g.dtype)
+    lead = (slice(None),) * dim
+    for k, place in enumerate(places.T):
+        starts = np.flatnonzero(np.diff(place, prepend=-1))
+        lengths = np.diff(starts, append=len(place))
+        share = g if columns is None else g * columns[k]
+        for rank in range(lengths.max()):
+            first = starts[lengths > rank]
+            read = place[first]
+            dense = read[-1] - read[0] + 1 == len(read)
+            found[(*lead, slice(read[0], read[-1] + 1) if dense else read)] += share.take(first + rank, axis=dim)
+    return [found, *(None,) * 4]
