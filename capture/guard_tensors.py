@@ -108,13 +108,17 @@ def is_plain_leaf(tensor: Any) -> bool:
 
 
 def dense_order(shape: Sequence[int], strides: Sequence[int], free: Collection[int]) -> tuple[int, ...] | None:
-    """The dimensions of a dense array, innermost first, without those of the fixed size 1; None when it is not dense. As graph/trace.py assumes it."""
+    """The dimensions of a dense array, innermost first, without those of the fixed size 1; None when it is not dense. As graph/inputs.py assumes it."""
+    if 0 in shape:  # nothing can be said against any order
+        return tuple(dim for dim in reversed(range(len(shape))) if shape[dim] != 1 or dim in free)
     order = [dim for dim in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1, -d)) if shape[dim] != 1 or dim in free]
     return tuple(order) if is_dense(shape, strides, order) else None
 
 
 def is_dense(shape: Sequence[int], strides: Sequence[int], order: Sequence[int], step: int = 1) -> bool:
-    """Whether each stride is `step` times the product of the sizes before it in `order`; strides of dimensions of size 1 do not matter."""
+    """Whether each stride is `step` times the product of the sizes before it in `order`; strides of dimensions of size 1, and of no element, do not matter."""
+    if 0 in shape:
+        return True
     for dim in order:
         if shape[dim] != 1 and strides[dim] != step:
             return False

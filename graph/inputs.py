@@ -14,7 +14,7 @@ import numpy as np
 
 from ..eager.tensor import Tensor
 from .functionalise import TracedStorage
-from .ir import Node
+from .ir import Node, contiguous_strides
 from .symbolic import SymInt
 
 _MAX_WORK: Any = 10_000  # steps that NumPy may take to find out whether two arrays share memory
@@ -89,6 +89,8 @@ def symbolic_strides(array: Any, shape: tuple) -> tuple:
     real = tuple(stride // array.dtype.itemsize for stride in array.strides)
     if not any(isinstance(size, SymInt) for size in shape):
         return real
+    if 0 in array.shape:  # strides of no element: dense, as the next one will be
+        return contiguous_strides(shape)
     strides: list[Any] = list(real)
     expected_real, expected = 1, 1
     for dim in sorted(range(len(shape)), key=lambda d: (real[d], array.shape[d] != 1, -d)):

@@ -163,15 +163,16 @@ class KernelPrinter(ValuePrinter):
         if blocked:
             self.open(f"for (int64_t b = {begin}; b < {end}; b += {LONG // 4})")
             begin, end = "b", f"least(b + {LONG // 4}, {end})"
-            inner = {fold: f"b{name[1:]}" for fold, name in accumulators.items()}
-            for fold, name in inner.items():
+            in_blocks = {fold: f"b{name[1:]}" for fold, name in accumulators.items() if fold.attribute[1] is None}  # a position is kept over all
+            inner.update(in_blocks)
+            for fold, name in in_blocks.items():
                 self.line(self._accumulator(fold, name))
         self._open_lanes(kernel.columns[-1].name, begin, end, even)
         self._columns(number, inner, sinks, fills)
         self._close_lanes(even)
         if blocked:
-            for fold, name in accumulators.items():
-                self.line(f"{name} = fold_{fold.attribute[0]}({name}, {inner[fold]});")
+            for fold, name in in_blocks.items():
+                self.line(f"{accumulators[fold]} = fold_{fold.attribute[0]}({accumulators[fold]}, {name});")
             self.close()
         for _ in kernel.columns[:-1]:
             self.close()

@@ -183,8 +183,8 @@ static inline int layout_holds(PyArrayObject *exact, const TensorFacts *facts)
             return 0;
         }
     }
-    Py_ssize_t step = facts->itemsize;
-    for (Py_ssize_t i = 0; i < facts->ordered; i++) {
+    Py_ssize_t step = facts->itemsize, ordered = facts->ordered > 0 && PyArray_SIZE(exact) == 0 ? 0 : facts->ordered; /* no element: any strides */
+    for (Py_ssize_t i = 0; i < ordered; i++) {
         int dim = (int)facts->order[i];
         if (PyArray_DIM(exact, dim) != 1 && PyArray_STRIDE(exact, dim) != step) {
             return 0;

@@ -273,7 +273,7 @@ class Operators:
             left.guard_keys(self)
             right.guard_keys(self)
             same = left.entries.keys() == right.entries.keys() and all(
-                self.same(left.get(self, key), right.get(self, key)) or self.equal(left.get(self, key), right.get(self, key)) for key in list(left.entries))
+                self.alike(left.get(self, key), right.get(self, key)) for key in list(left.entries))
             return same == (symbol == "==")
         if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
             sides: tuple[Any, Any] = (left, right)
@@ -290,7 +290,7 @@ class Operators:
         if symbol in ("==", "!=") and len(a) != len(b):
             return symbol == "!="
         for one, other in zip(a, b):
-            if not self.same(one, other) and not self.equal(one, other):
+            if not self.alike(one, other):
                 if symbol in ("==", "!="):
                     return symbol == "!="
                 return self.truth(self.compare(symbol, one, other))
@@ -328,6 +328,11 @@ class Operators:
     def equal(self: Any, left: Value, right: Value) -> bool:
         """`left == right` as a Python bool."""
         return self.truth(self.compare("==", left, right))
+
+    def alike(self: Any, left: Value, right: Value) -> bool:
+        """`left is right or left == right`, as containers compare their items; of numbers that vary only the second is asked."""
+        varies = any(isinstance(value, (SymIntValue, FloatValue)) for value in (left, right))
+        return (not varies and self.same(left, right)) or self.equal(left, right)
 
     def same(self: Any, left: Value, right: Value) -> bool:
         """`left is right`. Two different existing objects of one type are guarded to stay different."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import ShapeError, error
 from ..ops.shapes import numel
+from ..sizes import same_size
 from ..tensor import Tensor
 from .arguments import need_tensor, write_out
 from .complex_numbers import conj
@@ -67,12 +68,20 @@ def _met(one: tuple, two: tuple, kept: Any) -> tuple[Tensor, list]:
     both = [label for label in first if label in second]
     batch, gone = [label for label in both if label in kept], [label for label in both if label not in kept]
     rows, columns = [label for label in first if label not in both], [label for label in second if label not in both]
-    sizes = {label: size for x, labels in ((a, first), (b, second)) for label, size in zip(labels, x.shape) if size != 1}
+    sizes = {label: _common(a.shape[first.index(label)], b.shape[second.index(label)]) for label in both}
     a, b = _laid(a, first, batch + rows + gone, sizes, both), _laid(b, second, batch + gone + columns, sizes, both)
     lead, row, column = a.shape[: len(batch)], a.shape[len(batch) : len(batch) + len(rows)], b.shape[len(batch) + len(gone) :]
     count = numel(a.shape[len(batch) + len(rows) :])
-    product = matmul(reshape(a, (*lead, numel(row), count)), reshape(b, (*lead, count, numel(column))))
-    return reshape(product, (*lead, *row, *column)), batch + rows + columns
+    if len(rows) != 1 or len(gone) != 1:
+        a = reshape(a, (*lead, numel(row), count))
+    if len(columns) != 1 or len(gone) != 1:
+        b = reshape(b, (*lead, count, numel(column)))
+    return reshape(matmul(a, b), (*lead, *row, *column)), batch + rows + columns
+
+
+def _common(m: Any, n: Any) -> Any:
+    """The size of a label that two operands have: the other's where one is 1."""
+    return m if same_size(m, n) or n == 1 else n
 
 
 def _summed(x: Tensor, labels: list, wanted: set, of: Any = None) -> tuple[Tensor, list]:
@@ -83,7 +92,7 @@ def _summed(x: Tensor, labels: list, wanted: set, of: Any = None) -> tuple[Tenso
 def _laid(x: Tensor, labels: list, order: list, sizes: dict, both: list) -> Tensor:
     """Dimensions in `order`; a size of one stretches to what the other operand has."""
     x = permute(x, tuple(labels.index(label) for label in order))
-    return expand(x, tuple(sizes.get(label, 1) if label in both else size for label, size in zip(order, x.shape)))
+    return expand(x, tuple(sizes.get(label, size) for label, size in zip(order, x.shape)))
 
 
 def _ordered(x: Tensor, labels: list, kept: list) -> Tensor:

@@ -338,7 +338,7 @@ def repeat(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
         spread += [1, size]
         wide += [count, size]
         final.append(count * size)
-    return reshape(OPS["expand"](reshape(input, tuple(spread)), tuple(wide)), tuple(final))
+    return OPS["view"](OPS["clone"](OPS["expand"](reshape(input, tuple(spread)), tuple(wide))), tuple(final))
 
 
 def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
@@ -371,7 +371,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         repeats = runtime_size(repeats, -BEYOND_SIZES, BEYOND_SIZES, "a number of repeats")
     demand(repeats, ">=", 0, lambda: error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}"))
     wide = OPS["expand"](OPS["unsqueeze"](x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
-    return reshape(wide, (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
+    return OPS["view"](OPS["clone"](wide), (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
 
 
 def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
@@ -406,6 +406,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     for step, place in zip(steps, places):
         d = dimension(place, out.ndim)
         size = out.shape[d]
+        if type(size) is not int:  # symbolic: no question to it
+            out = OPS["roll"](out, (step,), (d,))
+            continue
         if size == 0:
             continue
         k = step % size

@@ -30,6 +30,10 @@ PROGRAMS = {
     "padding": lambda x: F.pad(x, (0, 0, 0, -x.shape[0] % 8)),
     "range": lambda x: sum(x[i] for i in range(min(x.shape[0], 3))),
     "prod": lambda x: x.reshape(math.prod(x.shape)) / x.numel(),
+    "roll": lambda x: x.roll(1, 0) + x.flip(0),
+    "repeat": lambda x: x.repeat(2, 1).sum(0) + x.repeat_interleave(3, 0).sum(0) + x.tile(2, 1).sum(0),
+    "einsum": lambda x: segue.einsum("ij,kj->ik", x, x),
+    "shapes compared": lambda x: x * (2 if x.shape == (x.T.shape[1], 4) else 3) * [4, x.shape[0]].index(x.shape[-1]) + ((x.shape[0], 1) in [(1, 1)]),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
 
@@ -41,28 +45,67 @@ def same(found, expected):
         assert segue.allclose(a, b) and a.dtype is b.dtype if isinstance(a, segue.Tensor) else a == b
 
 
+BRANCHING = ("// and %", "range", "shapes compared")  # they treat a length of 1 in a way of its own
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_many_lengths_need_two_graphs(name):
     program = PROGRAMS[name]
     compiled = segue.compile(program, backend="eager", fullgraph=True)
     before = segue.compiler.stats()["graphs"]
-    for n in (5, 8, 6, 9, 10, 12, 7, 33, 18, 20):
+    for n in (5, 8, 6, 9, 10, 12, 7, 33, 18, 20, *(() if name in BRANCHING else (1,))):
         x = segue.rand(n, 4)
         same(compiled(x), program(x))
     assert segue.compiler.stats()["graphs"] - before <= 2
 
 
 def test_twenty_lengths_in_native_code():
+    weight, table, mark = segue.ones(4, 3), segue.rand(7, 4), segue.arange(64) % 7
+
     def program(x):
-        y = x / math.sqrt(x.shape[0]) * (x.shape[0] / 3)
-        return F.pad(y, (0, 0, 0, -x.shape[0] % 4)).sum(0), y[: math.ceil(x.shape[0] / 2)]
+        n = x.shape[0]
+        square, rows = x @ x.T, F.embedding(mark[:n], table)
+        return (
+            (x - x.mean(0)) / (x.var(0, correction=0) + 1).sqrt(), x.softmax(0), square.tril(), segue.cat([x, x * 2, x[:1]]), x.roll(1, 0), x.flip(0), x.repeat(2, 1),
+            x.repeat_interleave(2, 0), segue.einsum("ij,kj->ik", x, x), x.reshape(-1), x.view(2, -1), x.unflatten(1, (2, 2)), segue.arange(n) * x[:, 0], x.cumsum(0),
+            x.sort(0).values, x.gather(1, mark[:n, None] % 4), F.pad(x, (1, 2)), F.conv1d(F.pad(x.T, (1, 1)), segue.ones(1, 4, 3)), x[:, None, 0] + x[None, :, 1],
+            x[: n // 2], x[::2], x[-1:], segue.where(x > x[:1], x, 0), segue.stack([x, x]), x.amax(0), x.T.argmax(1), x.T.sum(1), x.logsumexp(0),
+            (x @ weight).relu(), rows, F.layer_norm(x, (4,)), F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True), x[x[:, 0] > 0.5],
+            F.pad(x / math.sqrt(n) * (n / 3), (0, 0, 0, -n % 4)).sum(0), x[: math.ceil(n / 2)],
+        )  # fmt: skip
 
     compiled = segue.compile(program, fullgraph=True)
-    before = segue.compiler.stats()["graphs"]
-    for n in range(3, 23):
+    before = segue.compiler.stats()
+    for n in (5, 9, 2, 1, 17, 3, 33, 4, 6, 7, 8, 10, 16, 64, 11, 12, 13, 20, 21, 40):
         x = segue.rand(n, 4)
-        same(compiled(x), program(x))
-    assert segue.compiler.stats()["graphs"] - before <= 2
+        for found, expected in zip(compiled(x), program(x)):
+            assert found.shape == expected.shape
+            assert segue.allclose(found, expected, atol=1e-5)
+    after = segue.compiler.stats()
+    assert after["graphs"] - before["graphs"] <= 2
+    assert after["fallbacks"] == before["fallbacks"]
+
+
+@pytest.mark.parametrize("sizes", [(3, 0, 5, 1, 4), (0, 3, 0, 7, 1), (1, 0, 2, 3)])
+def test_a_size_of_none_has_no_strides(sizes):
+    def program(x, y):
+        return x * 2 + x.sum(), (y @ y.transpose(1, 2)).sum((1, 2)), segue.cat([x, y[0, :, 0]])
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in sizes:
+        x, y = segue.rand(n), segue.rand(2, n, 4)
+        same(compiled(x, y), program(x, y))
+    assert len(compiled.cache.settings.captured) == 2
+
+
+def test_a_cell_over_batches_compares_shapes_without_a_break():
+    model = segue.nn.LSTM(4, 4)
+    compiled = segue.compile(model, backend="eager", fullgraph=True)
+    before = segue.compiler.stats()["graphs"]
+    for n in (4, 2, 1, 3):
+        x, state = segue.rand(2, n, 4), (segue.zeros(1, n, 4), segue.zeros(1, n, 4))
+        assert segue.allclose(compiled(x, state)[0], model(x, state)[0])
+    assert segue.compiler.stats()["graphs"] - before == 2
 
 
 def test_rounding_of_quotients_is_pythons():

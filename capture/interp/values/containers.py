@@ -100,7 +100,7 @@ class Sequence(Value):
         raise NotImplementedError
 
     def contains(self, run: Any, item: Value) -> bool:
-        return any(run.same(own, item) or run.equal(own, item) for own in self.items_of(run))
+        return any(run.alike(own, item) for own in self.items_of(run))
 
     def iterate(self, run: Any) -> Value:
         return run.sequence_iterator(self)
@@ -283,7 +283,7 @@ def _pop(self: ListValue, run: Any, position: Value = Constant(-1)) -> Value:
 @method(LIST_METHODS, "remove")
 def _remove(self: ListValue, run: Any, item: Value) -> Value:
     for position, own in enumerate(self.items_of(run)):
-        if run.same(own, item) or run.equal(own, item):
+        if run.alike(own, item):
             del self.items[position]
             self.changed(run)
             return constant(None)

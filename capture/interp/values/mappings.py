@@ -298,7 +298,7 @@ class DictView(Value):
     def contains(self, run: Any, item: Value) -> bool:
         if self.kind == "keys":
             return self.owner.contains(run, item)
-        return any(run.same(own, item) or run.equal(own, item) for own in self.items_of(run))
+        return any(run.alike(own, item) for own in self.items_of(run))
 
     def build(self, out: Any) -> None:
         out.helper("call_method", self.owner, Constant(self.kind))

@@ -142,7 +142,7 @@ class ObjectValue(Value):
             return run.truth(self.dunder(run, "__contains__", item))
         iterator = self.iterate(run)
         while (own := run.next(iterator)) is not None:
-            if run.same(own, item) or run.equal(own, item):
+            if run.alike(own, item):
                 return True
         return False
 
