@@ -22,6 +22,13 @@ OURS = __name__.partition(".")[0]
 THEIRS = "torch"
 VERSION = "2.13.0+segue"  # the version whose names and semantics are followed; programs compare it
 HIDDEN = frozenset({"torch", "config", "explain", "__path__", "__file__", "__spec__", "__loader__"})  # of segue, and not of PyTorch
+PLACES = {  # PyTorch's modules that are no modules here: where their names stand
+    **{f"optim.{name}": "optim" for name in "adadelta adagrad adam adamax adamw asgd lbfgs nadam radam rmsprop rprop sgd".split()},
+    **{f"nn.utils.{name}": "nn.utils" for name in ("clip_grad", "convert_parameters", "fusion", "init")}, "nn.utils.stateless": "func",
+    "nn.parallel.distributed": "nn.parallel", "autograd.grad_mode": "autograd", "autograd.variable": "autograd", "cuda.amp.grad_scaler": "amp",
+    "cuda.amp.autocast_mode": "amp", "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data", "utils.data.distributed": "utils.data",
+    "utils.model_zoo": "hub", "functional": "",
+}  # fmt: skip
 USAGE = "usage: python -m segue.torch script.py [arguments ...]\n       python -m segue.torch -m module [arguments ...]"
 
 
@@ -73,7 +80,8 @@ class Finder:
         """segue's module of that name. Raises ModuleNotFoundError where there is none."""
         if spec.name == THEIRS:
             return TorchModule(THEIRS, "PyTorch's names, from segue.")
-        ours = OURS + spec.name[len(THEIRS) :]
+        below = spec.name[len(THEIRS) + 1 :]
+        ours = f"{OURS}.{PLACES.get(below, below)}".rstrip(".")
         try:
             module = importlib.import_module(ours)
             SPECS[spec.name] = module.__spec__

@@ -39,17 +39,6 @@ class ReLU(_Activation):
         return F.relu(input, self.inplace)
 
 
-class ReLU6(_Activation):
-    """min(max(x, 0), 6)."""
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu6(input, self.inplace)
-
-
 class LeakyReLU(_Activation):
     """x where x > 0, else negative_slope * x."""
 
@@ -249,7 +238,7 @@ class Hardswish(_Activation):
 class Hardtanh(_Activation):
     """x kept within [min_val, max_val]."""
 
-    shown = ("min_val", "max_val",)
+    shown: tuple[str, ...] = ("min_val", "max_val")
 
     def __init__(
         self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, min_value: float | None = None, max_value: float | None = None
@@ -266,6 +255,18 @@ class Hardtanh(_Activation):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
+
+    shown = ()
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input, self.inplace)
 
 
 class Tanh(_Activation):

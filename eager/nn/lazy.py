@@ -49,6 +49,9 @@ class Uninitialized(Tensor):
         """Itself: so it stands in a `state_dict`."""
         return self
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self.requires_grad, None, self.dtype)
+
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return f"<{type(self).__name__}>"
 

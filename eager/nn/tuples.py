@@ -18,3 +18,17 @@ def _ntuple(n: int, name: str = "parse") -> Callable[[Any], tuple]:
 
 
 _single, _pair, _triple, _quadruple = (_ntuple(n, name) for n, name in enumerate(("_single", "_pair", "_triple", "_quadruple"), 1))
+
+
+def _reverse_repeat_tuple(t: tuple, n: int) -> tuple:
+    """Each element n times, the last first: from a size for each dimension to the arguments of `F.pad`."""
+    return tuple(x for x in reversed(t) for _ in range(n))
+
+
+_size_any_t: Any = int | tuple[int, ...]
+_size_1_t: Any = int | tuple[int]
+_size_2_t: Any = int | tuple[int, int]
+_size_3_t: Any = int | tuple[int, int, int]
+_ratio_any_t: Any = float | tuple[float, ...]
+_ratio_2_t: Any = float | tuple[float, float]
+_ratio_3_t: Any = float | tuple[float, float, float]

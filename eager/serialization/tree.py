@@ -115,8 +115,12 @@ def _defaultdict(w: Writer, x: defaultdict) -> Object:
     return {**_paired("defaultdict")(w, x), "factory": None if factory is None else factory.__name__}
 
 
+def _has_form(x: Tensor) -> bool:
+    return CLASSES.get(type(x).__name__) is type(x)
+
+
 def _tensor(w: Writer, x: Tensor) -> Object:
-    if type(x).__name__ not in CLASSES or CLASSES[type(x).__name__] is not type(x):
+    if not _has_form(x):
         return (_pickled if w.pickle is not None else _refused)(w, x)
     entry: Object = {"type": "tensor", "class": type(x).__name__, "dtype": x.dtype.name, "shape": list(x.shape), "stride": list(x.stride())}
     if x.is_meta:
@@ -142,7 +146,7 @@ def _pickled(w: Writer, x: Any) -> Object:
 
     class Pickler(w.pickle.Pickler):  # type: ignore[name-defined,misc]
         def persistent_id(self, inner: Any) -> int | None:
-            return w.value(inner)["ref"] if isinstance(inner, Tensor) else None
+            return w.value(inner)["ref"] if isinstance(inner, Tensor) and _has_form(inner) else None
 
     Pickler(stream, 2).dump(x)
     return {"type": "pickle", "base64": _encoded(stream.getvalue())}

@@ -1,6 +1,7 @@
 """Lazy modules, the adaptive softmax, `DataParallel` and the older names of `nn.init`."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -149,3 +150,11 @@ def test_older_names_of_initialisers_warn():
             assert getattr(nn.init, name)(w) is w
     with pytest.warns(FutureWarning):
         assert nn.init.constant(w, 3.0).tolist() == [[3.0, 3.0]] * 3
+
+
+def test_pickles_keep_shapeless_parameters_shapeless(tmp_path):
+    model = nn.Sequential(nn.LazyConv2d(3, 2), nn.LazyBatchNorm2d())
+    segue.save(model, tmp_path / "model.pt", pickle_module=pickle)
+    for read in (pickle.loads(pickle.dumps(model)), segue.load(tmp_path / "model.pt", weights_only=False)):
+        assert type(read[0].weight) is nn.UninitializedParameter and read(segue.ones(2, 4, 5, 5)).shape == (2, 3, 4, 4)
+        assert type(read[0]) is nn.Conv2d and type(read[0].weight) is nn.Parameter

@@ -58,6 +58,13 @@ import torch.autograd as autograd
 import torch.distributed as dist
 import torch.multiprocessing as mp
 import torch.nn as nn
+from torch.hub import load_state_dict_from_url
+from torch.nn.common_types import _size_2_t
+from torch.nn.utils.clip_grad import clip_grad_norm_
+from torch.optim.adamw import AdamW
+from torch.utils.data._utils.collate import default_collate
+from torch.utils.hooks import RemovableHandle
+from torch.utils.model_zoo import load_url
 from torch.autograd import Function, Variable
 from torch.cuda.amp import autocast
 from torch.nn.attention import SDPBackend, sdpa_kernel
