@@ -76,14 +76,14 @@ def code_text(code: types.CodeType) -> tuple:
 
 
 def constant_text(value: Any) -> Any:
-    """A constant of a code object, in a form whose repr says its type and value."""
+    """A constant of a code object, or what a cell holds, in a form whose repr says its type and value, or its name."""
     if isinstance(value, types.CodeType):
         return ("code", code_text(value))
     if isinstance(value, tuple):
         return tuple(map(constant_text, value))
     if isinstance(value, frozenset):
         return ("frozenset", *sorted(map(repr, value)))
-    return (type(value).__name__, repr(value)) if type(value) in BY_VALUE else named_text(value)
+    return (type(value).__name__, repr(value)) if type(value) in BY_VALUE or type(value) is OpDef else named_text(value)
 
 
 def named_text(obj: Any) -> str:
@@ -95,7 +95,7 @@ def named_text(obj: Any) -> str:
 def said_of(obj: Any) -> Any:
     """What an object is made of, as far as no guard asks it: plain data whose repr differs where another process's object is another one. Raises Unportable.
 
-    The contents of what can change (lists, dicts, attributes of instances, defaults and cells of functions) are not said: who reads them guards them.
+    The contents of what can change (lists, dicts, attributes of instances, defaults of functions, cells of those that are followed) are not said: who reads them guards them.
     """
     kind = type(obj)
     if kind in BY_VALUE and kind not in (tuple, frozenset):
@@ -114,9 +114,10 @@ def said_of(obj: Any) -> Any:
 
 
 def function_text(function: types.FunctionType) -> tuple:
-    """A function: its code, and whose globals it reads."""
-    space = function.__globals__.get("__name__")
-    return ("function", named_text(function), space, function.__globals__ is vars(sys.modules.get(str(space), builtins)), code_text(function.__code__))
+    """A function: its code, and whose globals it reads; one of this package, which is called and not followed, also what its cells hold."""
+    space = str(function.__globals__.get("__name__"))
+    cells = [constant_text(cell.cell_contents) for cell in function.__closure__ or () if cell != types.CellType()] if space.partition(".")[0] == PACKAGE else []
+    return ("function", named_text(function), space, function.__globals__ is vars(sys.modules.get(space, builtins)), code_text(function.__code__), cells)
 
 
 def class_text(cls: type, within: tuple[type, ...]) -> tuple:

@@ -23,7 +23,7 @@ from .pointwise import clamp, where
 from .reduction import argmax
 from .reduction import log_softmax as _log_softmax
 from .reduction import softmax as _softmax
-from .shape import chunk, reshape
+from .shape import reshape, split
 
 sigmoid = pointwise.sigmoid
 tanh = pointwise.tanh
@@ -186,7 +186,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise error(RuntimeError, "glu does not support 0-dimensional tensors")
     if input.shape[dim] % 2:
         raise error(RuntimeError, f"Halving dimension must be even, but dimension {dim % input.ndim} is size {input.shape[dim]}")
-    first, second = chunk(input, 2, dim)
+    half = input.shape[dim] // 2
+    first, second = split(input, (half, half), dim)
     return first * sigmoid(second)
 
 

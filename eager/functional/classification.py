@@ -12,6 +12,7 @@ from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..ops.shapes import numel
 from ..tensor import Tensor
 from . import kernels
 from .activation import logsigmoid
@@ -137,7 +138,7 @@ def linear_cross_entropy(
     if ignore_index is not None and target.dtype.is_floating_point:
         raise error(RuntimeError, "linear_cross_entropy(): ignore_index cannot be specified when target contains probabilities")
     features = linear_weight.shape[-1]
-    logits = linear(input, reshape(linear_weight, (-1, features)), None if linear_bias is None else reshape(linear_bias, (-1,)))
+    logits = linear(input, reshape(linear_weight, (numel(linear_weight.shape[:-1]), features)), None if linear_bias is None else reshape(linear_bias, (-1,)))
     if linear_weight.ndim > 2:
         logits = reshape(logits, (*input.shape[:-1], *linear_weight.shape[:-1]))
     return cross_entropy(

@@ -145,7 +145,7 @@ def _batch(
     dims = (0, *range(2, input.ndim))
     out, average, variance, scale = _normalised(input, dims, eps, weight, bias, shape)
     count = numel(tuple(input.shape[d] for d in dims))
-    if running_mean is not None or running_var is not None:
+    if (running_mean is not None or running_var is not None) and not (type(count) is int and count == 0):
         _update(running_mean, reshape(average, (-1,)), momentum)
         _update(running_var, reshape(variance, (-1,)) * quotient(count, count - 1, variance), momentum)
     return out, average, scale

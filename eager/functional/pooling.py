@@ -77,6 +77,7 @@ def _average(
 ) -> Tensor:
     name = f"avg_pool{rank}d"
     x, single = batched(input, rank, name)
+    _not_empty(name, x)
     kernel, steps, edges, _ = _window(name, rank, kernel_size, stride, padding)
     if any(2 * p > k for p, k in zip(edges, kernel)):
         raise error(RuntimeError, f"{name}(): pad should be at most half of effective kernel size, but got pad={edges} and kernel_size={kernel}")
@@ -178,8 +179,9 @@ def _picked(x: Tensor, indices: Tensor, rank: int, apart: bool) -> Tensor:
     return reshape(OPS["gather"](flat, len(lead), places), counts)
 
 
-def _not_empty(name: str, x: Tensor) -> None:
-    if any(type(size) is int and size == 0 for size in x.shape[1:]):
+def _not_empty(name: str, x: Tensor, start: int = 1) -> None:
+    """Raises RuntimeError where a dimension from `start` on has no elements; a batch may have none."""
+    if any(type(size) is int and size == 0 for size in x.shape[start:]):
         raise error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}")
 
 
@@ -242,8 +244,8 @@ def _unpool(rank: int, input: Tensor, indices: Tensor, kernel_size: Any, stride:
         for i, (size, usual, s) in enumerate(zip(sizes, default, steps)):
             if not usual - s < size < usual + s:
                 raise error(ValueError, f"{name}(): invalid output_size {list(sizes)} (dim {i} must be between {usual - s} and {usual + s})")
-    lead = tuple(x.shape[:2])
-    places, values = reshape(indices, (*lead, -1)), reshape(x, (*lead, -1))
+    lead, count = tuple(x.shape[:2]), numel(x.shape[2:])
+    places, values = reshape(indices, (*lead, count)), reshape(x, (*lead, count))
     out = OPS["scatter"](OPS["full"]((*lead, numel(sizes)), 0, x.dtype), 2, cast(places, dtypes.int64), values)
     return _unbatched(reshape(out, (*lead, *sizes)), single)
 
@@ -281,7 +283,7 @@ def _targets(name: str, x: Tensor, output_size: Any, rank: int) -> tuple:
     if any(type(want) is int and want < 0 for want in wanted):
         raise error(RuntimeError, f"{name}(): output_size must be non-negative, not {output_size}")
     sizes = tuple(size if want is None else want for want, size in zip(wanted, x.shape[x.ndim - rank :]))
-    _not_empty(name, x)
+    _not_empty(name, x, 2 if name.startswith("adaptive_avg") or rank == 3 else 1)
     return sizes
 
 

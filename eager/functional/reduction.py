@@ -112,6 +112,12 @@ def need_elements(name: str, input: Tensor, dim: Any) -> None:
             raise error(RuntimeError, f"{name}(): expected reduction dim to be specified for input.numel() == 0, with shape {tuple(input.shape)}")
 
 
+def need_some(name: str, input: Tensor, place: int) -> None:
+    """Raises IndexError for an extreme along a dimension that has no elements."""
+    if input.ndim and type(input.shape[place]) is int and input.shape[place] == 0:
+        raise error(IndexError, f"{name}(): Expected reduction dim {place} to have non-zero size, got shape {tuple(input.shape)}")
+
+
 @numpy_names
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
@@ -142,10 +148,12 @@ def _extreme(name: str) -> Callable[..., Any]:
     def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
         need_tensor(input, name)
         if dim is None:
+            need_elements(name, input, dim)
             return OPS["a" + name](input, dimensions(None, input.ndim), False)
         if isinstance(dim, Tensor):
             return OPS[name + "imum"](input, dim)
         place = dimension(dim, input.ndim)
+        need_some(name, input, place)
         indices = OPS["arg" + name](input, place, True)
         if not input.ndim:
             return ValuesIndices[name](OPS["clone"](input), indices)
@@ -197,11 +205,17 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     return total if keepdim else OPS["squeeze"](total, dims)
 
 
+def _nothing(x: Tensor, dims: tuple) -> bool:
+    """Whether there are no elements along `dims`, so that no largest one can be asked for."""
+    return 0 in [x.shape[d] for d in dims]
+
+
 @accepts_out
 def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return _softmax(x, dimensions(dim, x.ndim))
+    dims = dimensions(dim, x.ndim)
+    return OPS["clone"](x) if _nothing(x, dims) else _softmax(x, dims)
 
 
 @fused(kernels.softmax, kernels.softmax_backward)
@@ -214,7 +228,8 @@ def _softmax(x: Tensor, dims: tuple) -> Tensor:
 def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
-    return _log_softmax(x, dimensions(dim, x.ndim))
+    dims = dimensions(dim, x.ndim)
+    return OPS["clone"](x) if _nothing(x, dims) else _log_softmax(x, dims)
 
 
 @fused(kernels.log_softmax, kernels.log_softmax_backward)

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import accepts_out, cast, dimension
+from .arguments import accepts_out, cast, dimension, known_true
 from .creation import arange
 from .indexing import places
 from .positions import positions
@@ -36,7 +36,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy of `input` with `source` put (or added) at positions of the flattened tensor."""
     if source.numel() != index.numel():
-        raise error(RuntimeError, f"put_(): Expected source and index to have the same number of elements, got {source.numel()} and {index.numel()}")
+        raise error(IndexError, f"put_(): Expected source and index to have the same number of elements, got {source.numel()} and {index.numel()}")
     if source.dtype is not input.dtype:
         raise error(RuntimeError, f"put_(): self and source expected to have the same dtype, but got {input.dtype.name} and {source.dtype.name}")
     flat = OPS["index_put"](ravel(input), (_flat_places(input, index, "put"),), ravel(source), accumulate)
@@ -175,6 +175,8 @@ def _segment_reduce(
     if offsets is None:
         assert lengths is not None
         ends = OPS["cumsum"](lengths, axis)
+        if not unsafe and lengths.numel() and not known_true(OPS["eq"](OPS["sum"](lengths, (axis,), False), data.shape[axis])):
+            raise error(RuntimeError, f"segment_reduce(): the lengths along axis {axis} must sum to the size {data.shape[axis]} of data")
         count = lengths.shape[axis]
     else:
         ends = OPS["slice"](offsets, axis, 1, offsets.shape[axis], 1)

@@ -15,6 +15,7 @@ from ..dtypes import INTEGER, int64
 from ..errors import DeviceError, DimensionError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
+from ..ops.shapes import numel
 from ..sizes import BEYOND_SIZES, demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
@@ -70,7 +71,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """One dimension split into `sizes` (one may be -1)."""
     place = dimension(dim, input.ndim)
-    return reshape(input, (*input.shape[:place], *fill_one(tuple(sizes), input.shape[place], "unflatten"), *input.shape[place + 1 :]))
+    size, parted = input.shape[place], fill_one(tuple(sizes), input.shape[place], "unflatten")
+    demand(numel(parted), "==", size, lambda: error(RuntimeError, f"unflatten: sizes {list(sizes)} don't multiply up to the size {size} of dim {dim}"))
+    return reshape(input, (*input.shape[:place], *parted, *input.shape[place + 1 :]))
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -188,6 +191,8 @@ def sum_to_size(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """Summed down to a shape that broadcasts to this one: the adjoint of `expand`."""
     shape = as_shape(spelled("sum_to_size", sizes, named, "size"))
     lead = input.ndim - len(shape)
+    if lead < 0 or any(type(s) is int and type(t) is int and s not in (1, t) for s, t in zip(shape, input.shape[lead:])):
+        raise error(ShapeError, f"sum_to_size(): size {list(shape)} is not expandable to size {list(input.shape)}")
     if not shape and not input.ndim and input.dtype.category <= INTEGER:
         return OPS["sum"](input, (), False)  # in int64, as PyTorch has it
     dims = tuple(range(lead)) + tuple(i + lead for i, s in enumerate(shape) if not same_size(s, input.shape[i + lead]) and _is_one(s))
@@ -294,6 +299,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise error(RuntimeError, f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = input.shape[dimension(dim, input.ndim)]
+    if type(size) is int and size == 0:
+        return split(input, [0] * chunks, dim)
     step = (size + chunks - 1) // chunks
     return split(input, step if step != 0 else 1, dim)
 
@@ -308,8 +315,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     found = parts(tensors, "cat")
     if len({x.ndim for x in found}) > 1:  # an empty vector is left out beside others
         found = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
-    kept = found
-    return write_out(out, OPS["cat"](kept, dimension(dim, kept[0].ndim)), "cat")
+    return write_out(out, OPS["cat"](found, dimension(dim, found[0].ndim)), "cat")
 
 
 concat = concatenate = cat

@@ -23,7 +23,7 @@ from .creation import arange, linspace, zeros
 from .linalg.legacy import norm
 from .positions import none_of, runtime_size
 from .products import matmul
-from .reduction import argsort, mean, need_elements, std, sum  # noqa: A004
+from .reduction import argsort, mean, need_elements, need_some, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
 from .shape import cat, ravel, reshape, unsqueeze
 
@@ -60,6 +60,8 @@ def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """(min, max) over `dim`, or of all elements; equal ones share the gradient."""
     need_elements("aminmax", input, dim)
     dims = dimensions(dim, input.ndim)
+    if isinstance(dim, int):
+        need_some("aminmax", input, dims[0] if dims else 0)
     keep = keepdim and input.ndim > 0
     return MinMax(OPS["amin"](input, dims, keep), OPS["amax"](input, dims, keep))
 
@@ -96,18 +98,11 @@ def _at(name: str, x: Tensor, place: int, order: Tensor, k: Any, keepdim: bool) 
     return _Found[name](values, indices)
 
 
-def _not_empty(name: str, x: Tensor, place: int) -> None:
-    if x.ndim and x.shape[place] == 0:
-        raise error(IndexError, f"{name}(): Expected reduction dim {place} to have non-zero size.")
-    if x.dtype.is_complex:
-        raise error(RuntimeError, f"{name}() is not implemented for complex tensors")
-
-
 @numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices) of the k-th smallest along `dim`, counted from 1. Raises RuntimeError for k out of range."""
     place = dimension(dim, input.ndim)
-    _not_empty("kthvalue", input, place)
+    need_some("kthvalue", input, place)
     if not 1 <= k <= (input.shape[place] if input.ndim else 1):
         raise error(RuntimeError, f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, shape {tuple(input.shape)}")
     return _at("kthvalue", input, place, argsort(input, place), k - 1, keepdim)
@@ -120,7 +115,7 @@ def _medians(name: str, ignore: bool) -> Any:
                 return OPS["full"]((), math.nan if input.dtype.is_floating_point else 0, input.dtype)
             return function(ravel(input), 0).values
         place = dimension(dim, input.ndim)
-        _not_empty(name, input, place)
+        need_some(name, input, place)
         if not input.ndim:
             return _at(name, input, 0, input, 0, False)
         order, size = argsort(input, place), input.shape[place]
@@ -147,7 +142,7 @@ nanmedian = _medians("nanmedian", True)
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     """(values, indices) of the most frequent element along `dim`, the smallest of equally frequent ones; the last place where it stands."""
     place = dimension(dim, input.ndim)
-    _not_empty("mode", input, place)
+    need_some("mode", input, place)
     if not input.ndim:
         return _at("mode", input, 0, input, 0, keepdim)
     size = input.shape[place]

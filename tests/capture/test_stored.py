@@ -138,6 +138,15 @@ def test_what_holds_for_this_process_only_is_not_stored(stored, what):
     assert answers[0].equal(answers[1])
 
 
+def test_operators_that_one_function_makes_are_told_apart(stored):
+    """`Tensor.__rsub__` and its like have one code and no name of their own: what they are stands in their cells."""
+
+    def apply(operator):
+        return segue.compile(lambda x, y: operator(x, y))(segue.tensor(2.0), segue.tensor(5.0)).item()
+
+    assert [apply(getattr(segue.Tensor, name)) for name in ("__radd__", "__rsub__", "__rmul__", "__sub__")] == [7, 3, 10, -3]
+
+
 def test_other_backends_store_nothing(stored):
     for backend in ("eager", lambda module, inputs: module.forward):
         compiled = segue.compile(lambda x: x + 1, backend=backend)

@@ -22,7 +22,8 @@ M.dot(input=x[0], tensor=x[1]) | M.numel(x) | M.promote_types(type1=M.int32, typ
 M.zeros(7, 3).fill_diagonal_(5, wrap=True) | x.is_signed() | x.is_pinned() | len(x[0].storage()) | x.untyped_storage().nbytes() | x.clone().apply_(lambda v: v + 1)
 M.hann_window(5) | M.hamming_window(6, periodic=False) | M.kaiser_window(5, True, 8.0) | M.vander(M.arange(3)) | M.norm_except_dim(x, 2, 1)
 M.embedding(x, M.tensor([1, 0])) | M.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False) | M.add(x, x, alpha=2) | M.lerp(x, x + 1, 1.0)
-M.autograd.grad(outputs=[(w * w).sum()], inputs=[w], only_inputs=True)[0] | M.autograd.grad(w * w, w, M.eye(2), is_grads_batched=True)[0]
+M.softmax(x[:0], 0) | M.log_softmax(x[:, :0], 1) | len(M.chunk(x[:0], 2)) | M.nn.functional.glu(x[:0], 0) | M.nn.functional.adaptive_avg_pool1d(x[:0][None], 2)
+M.nn.functional.max_unpool1d(x[:0, None], x[:0, None].long(), 1) | M.autograd.grad(outputs=[(w * w).sum()], inputs=[w], only_inputs=True)[0] | M.autograd.grad(w * w, w, M.eye(2), is_grads_batched=True)[0]
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -57,7 +58,8 @@ x.clone().normal_(0, -1) | x.clone().uniform_(3, -1) | M.nn.functional.rrelu(x, 
 M.nn.functional.adaptive_max_pool1d(x, -1) | M.nn.functional.max_pool1d(x[:0][None], 1) | M.nn.functional.conv1d(x[None], x[None], x[:1, 0].double())
 M.nn.functional.multi_margin_loss(x, M.tensor([0, 1]), reduction="abc") | x.int().masked_fill(x > 1, M.tensor(1j)) | M.native_layer_norm(x, (2, 3), x[:1], None, 0.1)
 M.mm(x, x.T, out=M.ones(2, 2).double()) | M.sort(x, out=(x.double(), x.long())) | M.abs(x, out=x.double()) | M.add(x, 1, out=x.long()) | M.stack([x], out=x.long()[None])
-M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
+M.max(x[:0]) | M.max(x[:0], 0) | x[:0].sum_to_size(1, 5) | x[:0].unflatten(0, (2, 2)) | M.aminmax(x[:0], dim=0)
+M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
 """
 
 
