@@ -358,3 +358,17 @@ def test_a_leaf_made_inside_is_reached_from_outside():
     assert same(compiled(used_up, fullgraph=True)(x3()), used_up(x3()))
     with pytest.raises(CaptureError, match="requires a gradient"):
         compiled(both, fullgraph=True)(x3())
+
+
+def test_generated_methods_of_our_own_classes_are_not_captured():
+    """A dataclass's methods are in no file, so that the hook cannot tell them by it; traced amid a trace they did harm (random program 295)."""
+    model = segue.nn.Sequential(segue.nn.PReLU(), segue.nn.Linear(2, 2))
+
+    def program(x):
+        positive = x[x > 0]
+        model(positive.detach()).sum().backward()  # runs eagerly, and differentiates a graph there
+        return positive * 2
+
+    found = segue.explain(segue.compile(program, dynamic=True))(segue.tensor([1.0, -1.0, 2.0]))
+    names = [record.function for record in (*found.captured, *found.skipped)]
+    assert "Module.__call__" in names and not [name for name in names if "__init__" in name]
