@@ -181,7 +181,7 @@ def is_debugged() -> bool:
 
 def is_meta(view: Any) -> bool:
     """Whether there is nothing to compile for this call: it makes tensors of the meta device, or gets some, which have shapes and no values."""
-    return default_device[0] == META or any(isinstance(value, Tensor) and type(value._data) is MetaArray for value in view.locals.values())
+    return default_device[0] == META or any(issubclass(type(value), Tensor) and type(value._data) is MetaArray for value in view.locals.values())
 
 
 def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: tuple) -> Any:

@@ -16,6 +16,7 @@ from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.pooling import pooled_size
 from ..ops.shapes import numel
+from ..sizes import demand
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, widened
@@ -181,8 +182,8 @@ def _picked(x: Tensor, indices: Tensor, rank: int, apart: bool) -> Tensor:
 
 def _not_empty(name: str, x: Tensor, start: int = 1) -> None:
     """Raises RuntimeError where a dimension from `start` on has no elements; a batch may have none."""
-    if any(type(size) is int and size == 0 for size in x.shape[start:]):
-        raise error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}")
+    for size in x.shape[start:]:
+        demand(size, "!=", 0, lambda: error(ShapeError, f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(x.shape)}"))
 
 
 def _maximum(rank: int, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, return_indices: bool) -> Any:

@@ -96,11 +96,11 @@ def _number_first(kernel: Any) -> Any:
 
 
 def _at_least(F: Any, x: Any, y: Any) -> Any:
-    return F.logical_or(F.ge(x, y), F.ne(y, y))
+    return (x >= y) | (y != y)
 
 
 def _at_most(F: Any, x: Any, y: Any) -> Any:
-    return F.logical_or(F.le(x, y), F.ne(y, y))
+    return (x <= y) | (y != y)
 
 
 def _ignoring_nan(name: str, wins: Any) -> None:
@@ -181,7 +181,7 @@ def _times_log(name: str, log: str) -> Any:
 
 def _log_where(F: Any, log: Any, g: Any, x: Any, y: Any, bound: float) -> Any:
     """g log y, and 0 where x log y was made 0 although log y is infinite."""
-    silent = F.logical_and(F.eq(x, 0), F.le(y, bound))
+    silent = F.eq(x, 0) & (y <= bound)  # y may be a number
     return g * F.where(silent, 0.0, log(F.where(silent, 1.0, y)))
 
 
