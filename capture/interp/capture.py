@@ -192,7 +192,7 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
     if is_debugged() or STATE.anomaly == "nan" or is_meta(view):  # in anomaly mode each step of the backward is looked at, and named with its line
         stats.count("skipped_frames")
         return None
-    if code.co_filename.startswith("<") and is_own(view.globals.get("__name__")):  # generated for us, as a dataclass's methods are: the hook knows our files only
+    if code.co_filename == "<string>" and is_own(view.globals.get("__name__")):  # generated for us, as a dataclass's methods are: the hook knows our files only
         return SKIP
     state = settings.state(code)
     with one_at_a_time:

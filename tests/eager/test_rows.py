@@ -243,9 +243,9 @@ class Handler:
     def index_expr(self, expression):
         return np.asarray(expression, np.int64)
 
-    def as_index(self, value, size):
+    def as_index(self, value, size, wraps=False):
         value = np.asarray(value)
-        return np.where(value < 0, value + size, value)
+        return np.where(value < 0, value + size, value) if wraps else value
 
     def masked(self, condition, thunk, other):
         return np.where(condition, thunk(), other)
