@@ -17,7 +17,7 @@ from ..tensor import Tensor
 from . import constraints
 from .distribution import Distribution, ExponentialFamily
 from .gamma import Beta
-from .multivariate import half_log_det, precision_to_scale_tril, transposed
+from .multivariate import LOWER_FACTOR, given_matrix, half_log_det, transposed
 from .utils import broadcast_all, lazy_property
 
 
@@ -47,13 +47,7 @@ class Wishart(ExponentialFamily):
 
     def __init__(self, df: Any, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
                  validate_args: bool | None = None) -> None:  # fmt: skip
-        forms = {"covariance_matrix": covariance_matrix, "precision_matrix": precision_matrix, "scale_tril": scale_tril}
-        given = [(name, value) for name, value in forms.items() if value is not None]
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        name, value = given[0]
-        if value.ndim < 2:
-            raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+        name, value = given_matrix(covariance_matrix=covariance_matrix, precision_matrix=precision_matrix, scale_tril=scale_tril)
         number = df if isinstance(df, Tensor) else F.full((), df, dtype=value.dtype)
         batch = tuple(F.broadcast_shapes(tuple(value.shape[:-2]), tuple(number.shape)))
         size = value.shape[-1]
@@ -62,8 +56,7 @@ class Wishart(ExponentialFamily):
         self.df = F.expand(number, batch)
         setattr(self, name, F.expand(value, (*batch, *value.shape[-2:])))
         super().__init__(batch, value.shape[-2:], validate_args=validate_args)
-        make = {"covariance_matrix": linalg.cholesky, "precision_matrix": precision_to_scale_tril, "scale_tril": lambda x: x}[name]
-        self._unbroadcasted_scale_tril = F.expand(make(value), (*batch, *value.shape[-2:]))
+        self._unbroadcasted_scale_tril = F.expand(LOWER_FACTOR[name](value), (*batch, *value.shape[-2:]))
 
     @lazy_property
     def scale_tril(self) -> Any:

@@ -43,6 +43,20 @@ def precision_to_scale_tril(precision: Tensor) -> Tensor:
     return linalg.solve_triangular(upper, eye, upper=False)
 
 
+LOWER_FACTOR = {"covariance_matrix": linalg.cholesky, "precision_matrix": precision_to_scale_tril, "scale_tril": lambda x: x}
+
+
+def given_matrix(**forms: Tensor | None) -> tuple[str, Tensor]:
+    """Name and value of the one of `LOWER_FACTOR`'s matrices that is given. Raises ValueError unless it is just one, of two dimensions or more."""
+    given = [(name, value) for name, value in forms.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
+    name, value = given[0]
+    if value.ndim < 2:
+        raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+    return name, value
+
+
 def identity(shape: Any, size: int, like: Tensor) -> Tensor:
     """Identity matrices of a batch."""
     return F.expand(F.eye(size, dtype=like.dtype), (*shape, size, size))
@@ -70,19 +84,12 @@ class MultivariateNormal(Distribution):
                  validate_args: bool | None = None) -> None:  # fmt: skip
         if loc.ndim < 1:
             raise ValueError("loc must be at least one-dimensional.")
-        forms = {"covariance_matrix": covariance_matrix, "precision_matrix": precision_matrix, "scale_tril": scale_tril}
-        given = [(name, value) for name, value in forms.items() if value is not None]
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        name, value = given[0]
-        if value.ndim < 2:
-            raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+        name, value = given_matrix(covariance_matrix=covariance_matrix, precision_matrix=precision_matrix, scale_tril=scale_tril)
         batch = tuple(F.broadcast_shapes(tuple(value.shape[:-2]), tuple(loc.shape[:-1])))
         self.loc = F.expand(loc, (*batch, loc.shape[-1]))
         setattr(self, name, F.expand(value, (*batch, *value.shape[-2:])))
         super().__init__(batch, loc.shape[-1:], validate_args=validate_args)
-        make = {"covariance_matrix": linalg.cholesky, "precision_matrix": precision_to_scale_tril, "scale_tril": lambda x: x}[name]
-        self._unbroadcasted_scale_tril = make(value)
+        self._unbroadcasted_scale_tril = LOWER_FACTOR[name](value)
 
     @lazy_property
     def scale_tril(self) -> Any:
