@@ -13,6 +13,7 @@ from ..autograd.mode import no_grad
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
+from ..sizes import known
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, single, widened, write_out
@@ -145,7 +146,7 @@ def _batch(
     dims = (0, *range(2, input.ndim))
     out, average, variance, scale = _normalised(input, dims, eps, weight, bias, shape)
     count = numel(tuple(input.shape[d] for d in dims))
-    if (running_mean is not None or running_var is not None) and not (type(count) is int and count == 0):
+    if (running_mean is not None or running_var is not None) and not known(count, "==", 0):
         _update(running_mean, reshape(average, (-1,)), momentum)
         _update(running_var, reshape(variance, (-1,)) * quotient(count, count - 1, variance), momentum)
     return out, average, scale

@@ -16,6 +16,7 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
+from ..sizes import demand, known
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, dimensions, need_tensor, numpy_names, write_out
@@ -107,15 +108,15 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
 def need_elements(name: str, input: Tensor, dim: Any) -> None:
     """Raises RuntimeError for an extreme of all elements where there are none."""
     if dim is None or dim == ():
-        count = input.numel()
-        if type(count) is int and count == 0:
-            raise error(RuntimeError, f"{name}(): expected reduction dim to be specified for input.numel() == 0, with shape {tuple(input.shape)}")
+        demand(input.numel(), "!=", 0, lambda: error(
+            RuntimeError, f"{name}(): expected reduction dim to be specified for input.numel() == 0, with shape {tuple(input.shape)}"))  # fmt: skip
 
 
 def need_some(name: str, input: Tensor, place: int) -> None:
     """Raises IndexError for an extreme along a dimension that has no elements."""
-    if input.ndim and type(input.shape[place]) is int and input.shape[place] == 0:
-        raise error(IndexError, f"{name}(): Expected reduction dim {place} to have non-zero size, got shape {tuple(input.shape)}")
+    if input.ndim:
+        demand(input.shape[place], "!=", 0, lambda: error(
+            IndexError, f"{name}(): Expected reduction dim {place} to have non-zero size, got shape {tuple(input.shape)}"))  # fmt: skip
 
 
 @numpy_names
@@ -207,7 +208,7 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
 
 def _nothing(x: Tensor, dims: tuple) -> bool:
     """Whether there are no elements along `dims`, so that no largest one can be asked for."""
-    return 0 in [x.shape[d] for d in dims]
+    return True in [known(x.shape[d], "==", 0) for d in dims]
 
 
 @accepts_out

@@ -219,3 +219,12 @@ def test_a_derivative_that_asks_for_a_size_ends_the_graph_before_it():
     assert found.breaks[0].location.line == program.__code__.co_firstlineno + 1
     compiled = segue.compile(program)
     segue.testing.assert_close(segue.autograd.grad(compiled(x), x), segue.autograd.grad(program(x), x))
+
+
+def test_a_softmax_over_a_runtime_size_stays_in_the_graph():
+    def program(x):
+        return segue.softmax(x[x > 0], 0)
+
+    compiled = segue.compile(program, fullgraph=True)
+    for x in (segue.tensor([1.0, -1.0, 2.0]), -segue.ones(3)):
+        segue.testing.assert_close(compiled(x), program(x))

@@ -180,3 +180,15 @@ def test_a_constant_index_of_no_element_is_not_checked():
     for size in (17, 5, 0):
         x = segue.arange(float(size))
         segue.testing.assert_close(compiled(x), program(x))
+
+
+def test_a_batch_that_turns_out_empty_leaves_running_statistics_alone():
+    """Captured for any batch, batch_norm made them NaN (random program 1318)."""
+    found = []
+    for wrap in (lambda model: model, lambda model: segue.compile(model, dynamic=True)):
+        model = segue.nn.BatchNorm1d(1)
+        run = wrap(model)
+        for batch in (4, 7, 0):
+            run(segue.arange(float(batch)).reshape(batch, 1))
+        found.append(model.running_mean.clone())
+    assert found[0].isfinite().all() and segue.equal(*found)
