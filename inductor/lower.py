@@ -14,7 +14,7 @@ from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Graph, Node, nodes_in
 from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, reduced_dims, scatter_values, viewed, walked_shape
-from .expressions import Index, Looked, hint, product, same, variables_of
+from .expressions import Index, Looked, Variable, hint, product, same, variables_of
 from .loops import COSTLY, SUPPORTED, Trace, Value
 from .units import Buffer, Operand, Unit, is_contiguous, is_partial, shape_of
 
@@ -141,7 +141,7 @@ class Lowering:
         value = evaluator.body(node, unit.variables)
         full = self._analyse(unit, lambda _: value)
         many = self.readers.get(node, 0) > 1 and (full > 1 or unit.cost >= COSTLY)
-        in_part = unit.fallible and any(self._reads_in_part(user, node) for user in node.users)
+        in_part = bool(unit.checks) and any(self._reads_in_part(user, node) for user in node.users)
         if node in self.forced or many or in_part or len(unit.reads) + len(unit.loads) > MAX_READS or unit.trace_length > MAX_OPERATIONS:
             self._add(unit)
         else:
@@ -253,7 +253,8 @@ class Lowering:
         full: set[Buffer] = set()
         for value in _behind(run(evaluator)):
             unit.trace_length += 1
-            unit.fallible |= value.op in ("as_index", "require")
+            if value.op in ("as_index", "require"):
+                unit.checks.add(_check(value) or value)
             if value.op != "load":
                 unit.cost += value.cost
                 continue
@@ -306,3 +307,27 @@ def _behind(roots: Any) -> Iterator[Value]:
             if one not in seen:
                 seen.add(one)
                 todo.append(one)
+
+
+def _check(value: Value) -> tuple | None:
+    """What an index check looks at: the buffer, the places in it whatever order they are walked in, and the bound. None for checks not so plain."""
+    if value.op != "as_index" or len(value.args) > 1:
+        return None
+    index = value.args[0]
+    loaded = index.args[0] if index.op == "cast" else index
+    if loaded.op != "load" or loaded.args:
+        return None
+    buffer, place = loaded.attribute
+    if not all(isinstance(atom, Variable) for atom in place.terms):
+        return None
+    runs = [(coefficient, atom.size) for atom, coefficient in place.terms.items()]
+    return buffer, place.offset, _joined(runs), *value.attribute
+
+
+def _joined(runs: list[tuple[Any, Any]]) -> frozenset:
+    """(step, size) of loops over memory: two of them are one where the second goes on at the first one's end."""
+    for step, size in runs:
+        for further in runs:
+            if same(step * size, further[0]) and further != (step, size):
+                return _joined([run for run in runs if run not in ((step, size), further)] + [(step, product((size, further[1])))])
+    return frozenset(runs)

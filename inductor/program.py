@@ -15,6 +15,7 @@ from .expressions import Index, flatten, size_of
 from .kernels import Kernel, accumulator, partial_elements
 from .lower import Lowering
 from .memory import plan
+from .ordering import last_check
 from .scatter import ScatterKernel
 from .schedule import Group, Refusal, Scheduler, Space
 from .steps import Step, batches, lives, title_of
@@ -99,7 +100,7 @@ class Builder:
     def _direct_writes(self) -> None:
         """A value for an input goes straight into the input's memory where nobody needs the old value afterwards, and nothing can fail; else it is copied at the end."""
         order = {id(group): n for n, group in enumerate(self.scheduler.groups)}
-        fallible = max([n for n, group in enumerate(self.scheduler.groups) if any(unit.fallible for unit in group.units)], default=-1)
+        fallible = last_check(self.scheduler.groups)
         seen: set[Node] = set()
         for position, node in self.graph.writes:
             target = self.lowering.inputs[self.graph.inputs[position]]

@@ -7,7 +7,6 @@ are folded within a row. `legal()` says whether two groups may be one, and each 
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from typing import Any
 from ..graph.expressions import floordiv, sympy
 from .expressions import Index, ceil_divided, divided, flatten, hint, index, product, same, size_of, unflatten, variables_of
 from .lower import Lowering
+from .ordering import ordered
 from .units import Buffer, Unit, is_partial, reduction_form
 
 ROW, CHUNK, COLUMN = "row", "chunk", "column"
@@ -301,10 +301,10 @@ class Scheduler:
             group = Group([unit], space_of(unit) if unit.kind in ("pointwise", "reduction") else None)
             self.groups.append(group)
             self.group_of[unit] = group
-            group.top = max([group.top, *(needed.top for needed in self._needs(group))])
+            group.top = max([group.top, *(needed.top for needed in self.needs(group))])
             if fuse and group.space is not None:
                 self._absorb(group)
-        self.groups = self._ordered()
+        self.groups = ordered(self.groups, self.needs, self._writers())
 
     def _absorb(self, group: Group) -> None:
         """Merge a new group with the earlier ones that it should share a kernel with, best first."""
@@ -396,13 +396,13 @@ class Scheduler:
     def _path(self, first: Group, last: Group) -> bool:
         """Whether `last` needs `first` through a third group."""
         lowest = first.units[0].number
-        todo = [g for g in self._needs(last) if g is not first]
+        todo = [g for g in self.needs(last) if g is not first]
         seen = {id(g) for g in todo}
         while todo:
             group = todo.pop()
             if group.top < lowest:
                 continue
-            for needed in self._needs(group):
+            for needed in self.needs(group):
                 if needed is first:
                     return True
                 if id(needed) not in seen and needed is not last:
@@ -410,35 +410,13 @@ class Scheduler:
                     todo.append(needed)
         return False
 
-    def _needs(self, group: Group) -> Iterable[Group]:
+    def _writers(self) -> set[Group]:
+        """The groups that make a new value for an input."""
+        return {self.group_of[self.lowering.unit_of[node]] for _, node in self.lowering.graph.writes}
+
+    def needs(self, group: Group) -> Iterable[Group]:
         found = {id(g): g for u in group.units for other, _ in u.reads if (g := self.group_of[other]) is not group}
         return found.values()
-
-    def _ordered(self) -> list[Group]:
-        """The groups so that each comes after what it reads, otherwise as the graph had them."""
-        waiting = {id(g): {id(n) for n in self._needs(g)} for g in self.groups}
-        by_id = {id(g): g for g in self.groups}
-        blocked: dict[int, list[int]] = {}
-        for key, needs in waiting.items():
-            for need in needs:
-                blocked.setdefault(need, []).append(key)
-        ready = [(_rank(g), id(g)) for g in self.groups if not waiting[id(g)]]
-        heapq.heapify(ready)
-        order = []
-        while ready:
-            _, key = heapq.heappop(ready)
-            order.append(by_id[key])
-            for other in blocked.get(key, ()):
-                waiting[other].discard(key)
-                if not waiting[other]:
-                    heapq.heappush(ready, (_rank(by_id[other]), other))
-        assert len(order) == len(self.groups), "the schedule has a cycle"
-        return order
-
-
-def _rank(group: Group) -> tuple[bool, int]:
-    """Single numbers first, so that larger kernels stand side by side; otherwise as the graph had them."""
-    return group.space is None or len(group.space.sizes) > 0, group.units[0].number
 
 
 def _read_buffers(group: Group) -> set[Buffer]:

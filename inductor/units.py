@@ -65,11 +65,11 @@ class Unit:
 
     reads     (unit, index in terms of `variables`) for every access to another unit's result; for units without a loop the index is None
     loads     buffers of inputs and constants that it reads
-    fallible  whether it may find that an index is out of range
+    checks    what may turn out wrong in it, such as an index out of range: descriptions, equal where the same values are held against the same bound
     """
 
     __slots__ = ("node", "kind", "domain", "dims", "variables", "reads", "loads", "cost", "stored", "number", "buffer", "operands", "trace_length", "input_reads",
-                 "is_copy", "fallible")  # fmt: skip
+                 "is_copy", "checks")  # fmt: skip
 
     def __init__(self, node: Node, kind: str, domain: tuple, dims: tuple[int, ...] = ()) -> None:
         self.node = node
@@ -86,7 +86,7 @@ class Unit:
         self.buffer: Buffer | None = None
         self.operands: list[Operand] = []
         self.trace_length = 0
-        self.fallible = False
+        self.checks: set[Any] = set()
         self.is_copy = False  # it copies the value that its node has elsewhere
 
     @property

@@ -145,6 +145,23 @@ def test_an_optimizer_is_one_parallel_region_and_writes_in_place():
     compare(graph, runner, arrays)
 
 
+def embedded_step(table, scale, count, places, others):
+    """A step that looks rows up, changes `count` and, by those rows, `scale`, and adds that to rows."""
+    count.add_(1)
+    scale.mul_(F.embedding(places, table).sum())
+    table.index_add_(0, others, scale.expand(3, 4))
+    return count * 2
+
+
+@pytest.mark.parametrize("again, copied", [(True, {"x0"}), (False, {"x0", "x1"})], ids=["the same places", "other places"])
+def test_inputs_are_written_in_place_behind_the_last_check(again, copied):
+    arrays = [floats(9, 4), floats(4), floats(1), np.array([1, 8, 0]), np.array([2, 2, 5])]
+    graph = traced(lambda *a: embedded_step(*a[:4], a[3] if again else a[4]), *arrays)
+    with sizes_known_by(graph.shape_env):
+        assert {target.name for target, _ in Builder(graph).write_backs} == copied
+    compare(graph, compile_graph(graph), arrays)
+
+
 def test_a_dying_operand_gives_its_memory_to_the_result():
     def chain(x):
         for _ in range(4):
