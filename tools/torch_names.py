@@ -1,7 +1,7 @@
 """`import torch` that means segue: for a whole script (`python -m segue.torch`) or from a line on (`segue.torch.install()`).
 
 In comes the import system's question for a module called torch or torch.something, out goes segue's module of that name. The one idea: names are PyTorch's
-already, so `torch` is a thin module that passes every attribute on, and `torch.nn` is `segue.nn` itself. What is missing raises, as anywhere, with a
+already, so `torch` is a plain module with segue's names in it, and `torch.nn` is `segue.nn` itself. What is missing raises, as anywhere, with a
 text that says where to look. segue is looked up by name, as it imports this file itself.
 """
 
@@ -48,23 +48,17 @@ def save_as_torch(obj: Any, f: Any, pickle_module: Any = pickle, pickle_protocol
         save(obj, f, pickle_module=pickle_module)
 
 
-class TorchModule(ModuleType):
-    """The module `torch`: every attribute is segue's."""
+def later(name: str) -> Any:
+    """The module `torch`'s `__getattr__`: a module of segue's that nobody has imported yet. Raises AttributeError where there is none."""
+    if name in HIDDEN or importlib.util.find_spec(f"{OURS}.{name}") is None:
+        raise AttributeError(f"segue has no torch.{name} (docs/compatibility.md says what is there)")
+    return importlib.import_module(f"{THEIRS}.{name}")
 
-    __version__ = VERSION
-    compile = staticmethod(compile_as_torch)
-    save = staticmethod(save_as_torch)
 
-    def __getattr__(self, name: str) -> Any:
-        found = None if name in HIDDEN else getattr(importlib.import_module(OURS), name, None)
-        if found is None:
-            if importlib.util.find_spec(f"{OURS}.{name}") is not None and name not in HIDDEN:
-                return importlib.import_module(f"{THEIRS}.{name}")
-            raise AttributeError(f"segue has no torch.{name} (docs/compatibility.md says what is there)")
-        return found
-
-    def __dir__(self) -> list[str]:
-        return sorted({*dir(importlib.import_module(OURS)), "compile"} - HIDDEN)
+def names() -> dict[str, Any]:
+    """What stands in the module `torch`: plain names in a plain module, so that captured code reads them as it reads segue's own."""
+    ours = {name: value for name, value in vars(importlib.import_module(OURS)).items() if name not in HIDDEN and not (name[:2] == name[-2:] == "__")}
+    return {**ours, "__version__": VERSION, "__getattr__": later, "compile": compile_as_torch, "save": save_as_torch}
 
 
 class Finder:
@@ -79,7 +73,7 @@ class Finder:
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         """segue's module of that name. Raises ModuleNotFoundError where there is none."""
         if spec.name == THEIRS:
-            return TorchModule(THEIRS, "PyTorch's names, from segue.")
+            return ModuleType(THEIRS, "PyTorch's names, from segue.")
         below = spec.name[len(THEIRS) + 1 :]
         ours = f"{OURS}.{PLACES.get(below, below)}".rstrip(".")
         try:
@@ -92,8 +86,10 @@ class Finder:
             raise ModuleNotFoundError(f"segue has no module {spec.name} (docs/compatibility.md says what is there)", name=spec.name) from None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: a module of segue's has run already, and keeps its own name and spec."""
+        """Fill torch itself; nothing else: a module of segue's has run already, and keeps its own name and spec."""
         spec = module.__spec__
+        if module.__name__ == THEIRS:
+            vars(module).update(names())
         if spec is not None and spec.name in SPECS:
             module.__spec__ = SPECS[spec.name]
 

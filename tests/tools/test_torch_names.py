@@ -217,6 +217,18 @@ def test_names_are_segues(installed):
         torch.config  # noqa: B018
 
 
+def test_names_are_captured(installed):
+    import torch
+
+    def f(x):
+        with torch.no_grad():
+            scale = torch.tensor(torch.pi)
+        return torch.nn.functional.relu(torch.topk(x, 2)[0]) * scale if torch.is_grad_enabled() else x
+
+    x = torch.ones(2, 3)
+    assert torch.equal(torch.compile(f, fullgraph=True, backend="eager")(x), f(x))
+
+
 @pytest.mark.torch
 def test_pytorch_comes_back():
     theirs = pytest.importorskip("torch")
