@@ -290,7 +290,8 @@ print(*[p.pid for p in loader.pool.processes], flush=True)
 ENDINGS = {
     "the end of the program": ("", 0),
     "an exception": ("raise SystemExit(5)", 5),
-    "Ctrl-C": ("import signal; os.kill(os.getpid(), signal.SIGINT)\nfor _ in loader: pass", -signal.SIGINT),
+    "Ctrl-C": ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
+               "os.kill(os.getpid(), signal.SIGINT)\nfor _ in loader: pass", -signal.SIGINT),
     "a kill": ("import signal; os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
 }
 
