@@ -13,7 +13,7 @@ from typing import Any
 from .autograd.mode import STATE
 from .autograd.tape import F
 from .errors import error
-from .pytree import TreeSpec, tree_flatten, tree_unflatten
+from .pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten
 from .tensor import Tensor
 from .transforms.batched import BatchedArray
 from .transforms.levels import TransformedArray
@@ -33,7 +33,8 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable, operands: Any = ()) -
     """`true_fn(*operands)` where `pred` holds, else `false_fn(*operands)`; in a compiled graph one node, of which just one branch runs.
 
     `pred` is a bool or a tensor of one element; `operands` is a tuple or list of pytrees of tensors. Both branches return pytrees of the same structure, shapes and
-    dtypes, which a graph checks (RuntimeError); they may read tensors from outside, but change nothing there. Under `vmap` with another `pred` for each example
+    dtypes, which a graph checks (RuntimeError); they may read tensors from outside, but change nothing there. A result is never the memory of an operand: a branch that
+    returns one gives a copy. In a graph a result requires grad where that of either branch does. Under `vmap` with another `pred` for each example
     both branches run and the results are chosen. Raises RuntimeError for what is no predicate or no function.
 
     >>> import segue
@@ -48,14 +49,14 @@ def cond(pred: Any, true_fn: Callable, false_fn: Callable, operands: Any = ()) -
     if not isinstance(pred, Tensor):
         if not isinstance(pred, (bool, int)):
             raise error(RuntimeError, f"cond: Expected pred to be bool or tensor, but got {type(pred).__name__}.")
-        return (true_fn if pred else false_fn)(*operands)
+        return _apart((true_fn if pred else false_fn)(*operands), operands)
     if pred.numel() != 1:
         raise error(RuntimeError, f"cond: Expected pred to be bool or single-element tensor, but got a tensor of shape {list(pred.shape)}.")
     if is_traced(pred):
         return _graphs[0].cond(STATE.tracers[-1], pred.reshape(()), true_fn, false_fn, tuple(operands))
     if _differs_by_example(pred):
         return chosen(pred.reshape(()), true_fn(*operands), false_fn(*operands), ("true_fn", "false_fn"), "cond")
-    return (true_fn if bool(pred) else false_fn)(*operands)
+    return _apart((true_fn if bool(pred) else false_fn)(*operands), operands)
 
 
 def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs: Any, *, max_iterations: int | None = None) -> Tree:
@@ -92,7 +93,7 @@ def while_loop(cond_fn: Callable, body_fn: Callable, carried_inputs: Any, *, max
             carried = _as_tuple(body_fn(*carried))
             check_carry(leaves, spec, carried, "while_loop: body_fn", "carried_inputs")
         turns += 1
-    return carried
+    return _apart(carried, leaves)
 
 
 def scan(combine_fn: Callable, init: Tree, xs: Tree, *, dim: int = 0, reverse: bool = False) -> tuple[Tree, Tree]:
@@ -121,7 +122,7 @@ def scan(combine_fn: Callable, init: Tree, xs: Tree, *, dim: int = 0, reverse: b
         carry, y = check_pair(pair)
         check_carry(carries, carry_spec, carry, "scan: combine_fn", "init")
         found.append(tensors_of(y, "scan: the second result of combine_fn"))
-    return carry, _moved_back(_stacked(found[::-1] if reverse else found, "scan"), dim)
+    return _apart(carry, (carries, slices)), _moved_back(_stacked(found[::-1] if reverse else found, "scan"), dim)
 
 
 def map(f: Callable, xs: Tree, *args: Any) -> Tree:
@@ -190,6 +191,12 @@ def check_same(a: tuple[list, TreeSpec], b: tuple[list, TreeSpec], names: tuple[
 
 def _meta(x: Tensor) -> str:
     return f"{x.dtype.name}{list(x.shape)}"
+
+
+def _apart(results: Tree, given: Tree) -> Tree:
+    """Results in memory of their own, where they lie in that of what was given: a graph takes and gives values."""
+    held = {id(x._storage) for x in tree_leaves(given) if isinstance(x, Tensor)}
+    return tree_map(lambda x: F[0].clone(x) if isinstance(x, Tensor) and id(x._storage) in held else x, results)
 
 
 def _as_tuple(value: Any) -> tuple:

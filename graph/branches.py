@@ -11,7 +11,7 @@ from typing import Any
 
 from ..eager.autograd.tape import F
 from ..eager.control import check_same, tensors_of
-from ..eager.pytree import tree_map, tree_unflatten
+from ..eager.pytree import tree_leaves, tree_map, tree_unflatten
 from ..eager.tensor import Tensor
 from ..eager.transforms.levels import to_innermost
 from .control import (
@@ -117,7 +117,9 @@ def traced_cond(tracer: Tracer, pred: Tensor, true_fn: Callable, false_fn: Calla
         regions.trace(branch(function, name), (), f"cond: {name}")
     check_same(found[0], found[1], ("true_fn", "false_fn"), "cond")
     graphs, operands_of_graphs = regions.finish(("true_branch", "false_branch"))
-    return tree_unflatten(COND(graphs, (pred, *operands_of_graphs)), found[0][1])
+    results = COND(graphs, (pred, *operands_of_graphs))
+    regions.share(results, tree_leaves(operands), regions.regions)
+    return tree_unflatten(results, found[0][1])
 
 
 __all__ = ["COND", "traced_cond"]

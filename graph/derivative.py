@@ -20,6 +20,7 @@ from .functionalise import TracedArray
 from .interpreter import run_node
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, map_nodes, nodes_in
 from .passes import dead_code
+from .sharing import IGNORE
 from .symbolic import SymInt, same_shape
 from .trace import COPY, Tracer
 
@@ -117,6 +118,7 @@ def _same_type(a: FakeValue, b: FakeValue) -> bool:
 def joint_graph(graph: Graph) -> Joint | None:
     """The joint graph, or None when no result depends differentiably on an input that requires grad."""
     tracer = Tracer(graph.shape_env)
+    tracer.sharing = IGNORE
     values: dict[Node, Any] = {}
     leaves: dict[int, Tensor] = {}
     for position, node in enumerate(graph.inputs):

@@ -23,13 +23,14 @@ from ..eager.ops.definition import OPS, Scalar, define
 from ..eager.tensor import Storage, Tensor
 from ..eager.viewing import replace_view
 from .ir import FakeValue, Node, ViewStep
+from .sharing import copied_unless, without_guards
 from .symbolic import hint_of
 
 
 class TracedStorage:
     """The memory behind traced arrays: the node that is its value now, and how often it was written."""
 
-    __slots__ = ("node", "version", "strides", "input", "views", "shared")
+    __slots__ = ("node", "version", "strides", "input", "views", "shared", "alike")
 
     def __init__(self, node: Node, strides: tuple, is_input: bool = False) -> None:
         self.node = node
@@ -38,6 +39,7 @@ class TracedStorage:
         self.input = node if is_input else None
         self.views: dict[tuple[int, ...], Node] = {}  # chain -> its node at this version
         self.shared: str | None = None  # why it must not be written: eager mode would have written other memory, too
+        self.alike: list[tuple[TracedStorage, Any]] = []  # storages that eager mode might have one memory for with this one, see sharing.py
 
 
 class TracedArray:
@@ -73,6 +75,14 @@ class TracedArray:
 
     def stride(self, dim: int | None = None) -> Any:
         return self.element_strides if dim is None else self.element_strides[dim]
+
+    def copied_unless(self, input: Tensor, shares: Any) -> Tensor:
+        """See `sharing.copied_unless`."""
+        return copied_unless(input, shares)
+
+    def surely(self, question: Any) -> bool:
+        """Whether the answer to a question about sizes is yes whatever they are; makes no guard."""
+        return bool(without_guards(self.tracer, question))
 
     def __repr__(self) -> str:
         return f"<TracedArray {self.storage.node.name}{''.join(f'.{step}' for step in self.chain)} {self.dtype}{list(self.shape)}>"

@@ -275,6 +275,7 @@ def traced_scan(tracer: Tracer, combine_fn: Callable, init: Tree, xs: Tree, leng
     regions.trace(body, [*_examples(carries), *((value, x.requires_grad) for value, x in zip(slices, walked))], "scan: combine_fn")
     graphs, fixed = regions.finish(("body",))
     found = SCAN(graphs, (*carries, *walked, *fixed), len(carries), len(walked), reverse)
+    regions.share(found[: len(carries)], [*carries, *walked], regions.regions)
     return tree_unflatten(found[: len(carries)], carry_spec), tree_unflatten(found[len(carries) :], specs[0])
 
 
@@ -308,7 +309,9 @@ def traced_while(tracer: Tracer, cond_fn: Callable, body_fn: Callable, carried: 
         if max_iterations is None:
             raise error(CaptureError, NO_REVERSE, INSTEAD)
         return _as_scan(tracer, test, body, leaves[:count], spec, max_iterations)
-    return tree_unflatten(WHILE(graphs, (*leaves, *fixed), len(leaves))[:count], spec)
+    found = WHILE(graphs, (*leaves, *fixed), len(leaves))[:count]
+    regions.share(found, leaves, regions.regions[1:])
+    return tree_unflatten(found, spec)
 
 
 def is_on_a_tape(x: Tensor) -> bool:

@@ -22,8 +22,9 @@ from .functionalise import TracedArray, TracedStorage
 from .interpreter import run_node
 from .ir import FakeValue, Graph, Node, contiguous_strides, symbols_of
 from .runtime_sizes import Sizes
+from .sharing import COPY, IGNORE, link_results, settle, storage_of, together
 from .symbolic import ShapeEnv, SymInt
-from .trace import COPY, Tracer
+from .trace import Tracer
 
 
 class RegionTracer(Tracer):
@@ -43,6 +44,8 @@ class RegionTracer(Tracer):
         return self.random_state(), 0
 
     def before_write(self, storage: TracedStorage) -> None:
+        if storage.alike:
+            settle(storage)
         if storage.input is not None:
             raise error(CaptureError, f"{self.region.what} writes in place to a tensor from outside of it", "clone() it first")
 
@@ -63,13 +66,14 @@ class Region(Level):
         self.parameters: list[Any] = []
         self.twins: dict[int, Tensor] = {}  # place among what comes from outside -> its twin here
         self.outputs: list[Tensor] = []
+        self.found: list[Tensor] = []  # the outputs before they were copied
 
     def __enter__(self) -> Region:
         super().__enter__()
         self.outer_tracers = STATE.tracers
         self.parent = STATE.tracers[-1] if STATE.tracers else None
         if self.parent is not None:
-            self.tracer.line, self.tracer.module = self.parent.line, self.parent.module
+            self.tracer.line, self.tracer.module, self.tracer.sharing = self.parent.line, self.parent.module, self.parent.sharing
             self.parent.inner = self.tracer
         STATE.tracers = (*STATE.tracers, self.tracer)
         return self
@@ -120,6 +124,11 @@ class Region(Level):
             raise error(CaptureError, f"{self.what} calls backward(), whose gradients would not reach the tensors outside", "autograd.grad(), and return the gradients")
         return tracer.finish(self.outputs, name)
 
+    def outside(self, storage: TracedStorage | None) -> list[Tensor]:
+        """The tensors from outside in whose memory a storage lies in eager mode, or may lie."""
+        held = {} if storage is None else together(storage)
+        return [self.regions.outside[place] for place, twin in self.twins.items() if storage_of(twin) in held]
+
     def free_symbols(self) -> set:
         """Symbols that the graph uses and none of its inputs gives."""
         held: set[Any] = set()
@@ -166,11 +175,32 @@ class Regions:
         try:
             with region:
                 outputs = function(*[region.parameter(*example) for example in examples])
-                region.outputs = [_own(region, x, []) for x in outputs]
+                region.found = [region.lift(x) for x in outputs]
+                region.outputs = [_own(region, x) for x in outputs]
         finally:
             STATE.enabled = mode
         self.regions.append(region)
         return region.outputs
+
+    def share(self, results: Sequence[Tensor], given: Sequence[Any], regions: Sequence[Region]) -> None:
+        """Note which of the operator's results are, in eager mode, the memory of tensors outside or of one another; of what was `given`, they are copies there too."""
+        tracer = STATE.tracers[-1]
+        sharing, around = tracer.sharing, tracer.region if isinstance(tracer, RegionTracer) else None
+        if sharing in (None, IGNORE):
+            return
+        copied = {storage_of(x) for x in given}
+        for region in regions:
+            first: dict[Any, Tensor] = {}
+            for result, x in zip(results, region.found):
+                storage = storage_of(x)
+                others = [other for other in region.outside(storage) if storage_of(other) not in copied]
+                others = others if around is None else [around.lift(other) for other in others]
+                if x.requires_grad and not STATE.enabled and (x._edge is not None or others):
+                    raise error(CaptureError, f"{region.what} returns under no_grad() what has a history", "detach() it")
+                for other in others:
+                    link_results(result, other, sharing, region.what)
+                if storage is not None and storage.input is None:
+                    link_results(result, first.setdefault(storage, result), sharing, region.what)
 
     def finish(self, names: Sequence[str]) -> tuple[tuple[Graph, ...], list[Any]]:
         """The graphs of all regions, and the tensors and sizes that each of them takes after its own arguments."""
@@ -180,7 +210,7 @@ class Regions:
         return graphs, [*self.outside, *sizes]
 
 
-def _own(region: Region, x: Tensor, taken: list) -> Tensor:
+def _own(region: Region, x: Tensor) -> Tensor:
     """A result of a region in memory of its own, in the region's graph."""
     x = region.lift(x)
     if type(x._data) is np.ndarray:

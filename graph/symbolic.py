@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,7 @@ class ShapeEnv:
         self.sources: dict[Any, str] = {}
         self.guards: list[Guard] = []
         self.frozen: int | None = None
+        self.silent = False  # see `quiet`
         self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
         self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
         self.checks: list[RuntimeCheck] = []
@@ -83,6 +85,15 @@ class ShapeEnv:
         self._memo: dict[Any, Any] = {}
         self._interval_memo: dict[Any, Interval] = {}
         self._programs: dict[Any, Callable] = {}
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Within the block a question that would take a guard raises `UndecidedSize`."""
+        before, self.silent = self.silent, True
+        try:
+            yield
+        finally:
+            self.silent = before
 
     # Symbols
 
@@ -169,6 +180,8 @@ class ShapeEnv:
             raise self.undecided(f"the number {print_python(expr)}", expr, "keep the size symbolic, or compute what needs the number outside")
         relation = sympy.Eq(expr, hint, evaluate=False)
         if self._known.get(relation) is None:
+            if self.silent:
+                raise UndecidedSize(f"{expr} has no number")
             self._record(relation)
         return hint
 
@@ -249,6 +262,8 @@ class ShapeEnv:
             answer = bounds.low == 0 and bounds.single
             self._known[relation] = answer
             return answer
+        if self.silent:
+            raise UndecidedSize(f"{relation} would be guarded")
         if self.depends_on_run(left, right):
             raise self.undecided(f"whether {print_python(relation)}", relation, f"segue._check({print_python(relation)}), if it always holds")
         if self.evaluate(left, self.hints) == self.evaluate(right, self.hints):
@@ -278,6 +293,8 @@ class ShapeEnv:
         elif not compare(bounds.low, 0):
             answer = False
         else:
+            if self.silent:
+                raise UndecidedSize(f"the order of {left} and {right} would be guarded")
             true_class, false_class = (sympy.Le, sympy.Gt) if or_equal else (sympy.Lt, sympy.Ge)
             if self.depends_on_run(left, right):
                 relation = true_class(left, right, evaluate=False)

@@ -30,9 +30,8 @@ from .inputs import InputRecord, Memory, byte_bounds, share_memory, symbolic_str
 from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
 from .numbering import Numbering
 from .runtime_sizes import ITEM, bounds_of, number_behind
+from .sharing import COPY, settle, settle_leaving
 from .symbolic import ShapeEnv, SymInt
-
-COPY = "clone"  # the row that copies
 
 
 class Tracer:
@@ -60,6 +59,7 @@ class Tracer:
         self.inner: Any = None  # the tracer of a region in the making inside of this graph
         self.in_checkpoint = self.checkpoints = 0  # the checkpoint that is being recorded, and how many there were
         self.walks = 0  # how many backwards are being recorded, one within the other
+        self.sharing: str | None = None  # see sharing.py
         self._differentiable: bool | None = None
         self._constants: dict[int, tuple[Any, Any, Node]] = {}
         self._record_of: dict[Node, InputRecord] = {}
@@ -246,6 +246,8 @@ class Tracer:
         """Refuse a write to an input whose memory another input shares: the graph could not say what that other one holds."""
         if storage.shared is not None:
             raise error(CaptureError, f"{storage.shared} is written in place", "clone() it first")
+        if storage.alike:
+            settle(storage)
         if storage.input is None or storage.version:
             return
         record = self._record_of[storage.input]
@@ -311,6 +313,7 @@ class Tracer:
         used: set[Node] = set()
         with self.recording(True):
             outputs = self._with_constants(outputs)
+            settle_leaving(value._data.storage for value in outputs if isinstance(value, Tensor))
             specs = tuple(self._output(output, positions, raw, place, used) for output in outputs)
             writes = [(position, self._own(self._storage_of(position).node, set())) for position in self.written_inputs()]
         specs = self._settle_sizes(raw, specs)

@@ -15,6 +15,7 @@ from ..eager.transforms.dual import DualLevel
 from ..eager.transforms.levels import Level, level_of
 from .derivative import replay
 from .ir import FakeValue, Graph, Node, contiguous_strides
+from .sharing import IGNORE
 from .symbolic import SymInt
 from .trace import Tracer
 
@@ -28,6 +29,7 @@ def innermost(values: Sequence[Any]) -> Level | None:
 def batched_graph(graph: Graph, batched: Sequence[bool], size: int) -> Graph:
     """The graph over `size` examples: the inputs so marked have the batch at dimension 0, and so has every result."""
     tracer = Tracer(graph.shape_env)
+    tracer.sharing = IGNORE
     with tracer.active(), BatchLevel(size) as level:
         values: dict[Node, Any] = {}
         for position, (node, several) in enumerate(zip(graph.inputs, batched)):
@@ -40,6 +42,7 @@ def batched_graph(graph: Graph, batched: Sequence[bool], size: int) -> Graph:
 def dual_graph(graph: Graph, directed: Sequence[bool]) -> Graph:
     """The graph with forward-mode derivatives: its inputs are followed by a tangent for each one so marked, its results by their tangents (or None)."""
     tracer = Tracer(graph.shape_env)
+    tracer.sharing = IGNORE
     with tracer.active(), DualLevel() as level:
         primals = [_example(tracer, node, position in graph.differentiable_inputs, ()) for position, node in enumerate(graph.inputs)]
         values: dict[Node, Any] = dict(zip(graph.inputs, primals))

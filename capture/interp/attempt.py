@@ -19,6 +19,7 @@ from ...eager.config import config
 from ...eager.nn.module import Module
 from ...eager.shapes import Size
 from ...eager.tensor import LAZY, Tensor
+from ...graph.sharing import ASK, DEFER
 from ...graph.trace import Tracer, is_released
 from .. import guards, sources
 from ..bytecode import Body
@@ -62,6 +63,7 @@ class Knowledge:
     shapes: dict[str, tuple] = field(default_factory=dict)  # parameter -> names of its symbolic sizes
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
+    asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
@@ -85,6 +87,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         self.knowledge = knowledge
         self.tracer = Tracer()
         self.tracer.on_grad_read = self.read_gradient
+        self.tracer.sharing = ASK if knowledge.asks_sharing else DEFER
         self.guards: list[guards.Guard] = []
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
         self.tensor_inputs: list[TensorValue] = []

@@ -18,6 +18,7 @@ from ...eager import errors
 from ...eager.config import config
 from ...eager.optim.lr_scheduler import LRScheduler, is_plain
 from ...eager.tensor import Tensor
+from ...graph.sharing import SharingMatters
 from ..sources import MISSING
 from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .constructors import CONSTRUCTORS
@@ -159,7 +160,7 @@ class Calls:
         with errors.at(self.location), self.tracer.active(self.line(), self.module()):
             try:
                 result = function(*plain, **named)
-            except (Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, RecursionError):
+            except (Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, SharingMatters, RecursionError):
                 raise
             except NotPython as error:
                 raise Break(str(error)) from None

@@ -31,6 +31,7 @@ from ...eager.log import log
 from ...eager.meta import META, MetaArray
 from ...eager.stats import stats
 from ...eager.tensor import Tensor
+from ...graph.sharing import SharingMatters
 from .. import guards
 from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, entry_of, family_of, original_index
@@ -383,6 +384,8 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
         state.dynamic_floats -= problem.sources
         knowledge.break_step = None
         return None
+    except SharingMatters:
+        return ask_sharing(knowledge)
     except (Break, errors.UndecidedSize) as problem:
         return learn(settings, attempt, problem.reason, problem.suggestion)
     except Observed as observed:
@@ -393,11 +396,19 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
         raise Skip("the recursion of the user's program is too deep for capture") from None
     try:
         return finish(settings, attempt, outcome, time.perf_counter() - start, number)
+    except SharingMatters:
+        return ask_sharing(knowledge)
     except Unbuildable as problem:
         end_before(settings, knowledge, getattr(problem.value, "born", None), problem.reason)
     except errors.UndecidedSize as problem:  # a derivative asks for a size of the run: the graph ends before there is one
         end_before(settings, knowledge, attempt.sized_at, problem.reason, problem.suggestion)
     return None
+
+
+def ask_sharing(knowledge: Knowledge) -> None:
+    """What a graph copied, and eager mode does not, is written or given out: the next attempt asks about memory at once, and shares it."""
+    knowledge.asks_sharing = True
+    knowledge.break_step = None
 
 
 def end_before(settings: Settings, knowledge: Knowledge, step: int | None, reason: str, suggestion: str = "") -> None:

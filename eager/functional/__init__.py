@@ -30,6 +30,7 @@ from .networks import *  # noqa: F403
 from .pointwise import *  # noqa: F403
 from .products import *  # noqa: F403
 from .reduction import *  # noqa: F403
+from .repeats import *  # noqa: F403
 from .scanning import *  # noqa: F403
 from .selecting import *  # noqa: F403
 from .selecting import _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate

@@ -18,7 +18,8 @@ from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, need_tensor
 from .complex_numbers import conj
 from .creation import arange
-from .shape import narrow, roll
+from .repeats import roll
+from .shape import narrow
 
 __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "ihfft2", "ihfftn", "irfft",

@@ -18,7 +18,8 @@ from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, parts
 from .creation import arange, tensor, zeros
 from .positions import positions
-from .shape import cat, chunk, flip, narrow, ravel, reshape, split, stack, swapaxes, t, unsqueeze
+from .repeats import flip
+from .shape import cat, chunk, narrow, ravel, reshape, split, stack, swapaxes, t, unsqueeze
 
 # ---------------------------------------------------------------------------------------------------------------- more dimensions
 

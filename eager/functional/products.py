@@ -45,13 +45,18 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Batches folded into rows when the right side is one matrix, else broadcast."""
     x, y = tuple(a._data.shape), tuple(b._data.shape)
-    if len(y) == 2 and len(x) > 2 and a.is_contiguous():
+    if len(y) == 2 and len(x) > 2 and _is_dense(a):
         flat = OPS["matmul"](reshape(a, (numel(x[:-1]), x[-1])), b)
         return OPS["view"](flat, (*x[:-1], y[-1]))
     if len(x) == len(y) and x[:-2] == y[:-2]:
         return OPS["matmul"](a, b)
     batch = broadcast_shapes(x[:-2], y[:-2])
     return OPS["matmul"](OPS["expand"](a, (*batch, *x[-2:])), OPS["expand"](b, (*batch, *y[-2:])))
+
+
+def _is_dense(x: Tensor) -> bool:
+    """Whether a tensor is contiguous; for sizes that vary, whether it is for all of them."""
+    return x._data.surely(x.is_contiguous) if hasattr(x._data, "surely") else x.is_contiguous()
 
 
 @autocasts

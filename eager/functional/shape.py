@@ -1,4 +1,4 @@
-"""The public operators that move elements about: views, joins, splits, repeats.
+"""The public operators that move elements about: views, joins, splits.
 
 In come tensors and sizes, out go views where PyTorch gives views, and copies elsewhere. The one idea: sizes and dimensions are brought to normal form
 here, and a handful of rows (view, permute, expand, slice, select, squeeze, unsqueeze, cat ...) does the rest.
@@ -6,20 +6,21 @@ here, and a handful of rows (view, permute, expand, slice, select, squeeze, unsq
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
-from ..dtypes import INTEGER, int64
+from ..dtypes import INTEGER
 from ..errors import DeviceError, DimensionError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..ops.shapes import numel
-from ..sizes import BEYOND_SIZES, demand, from_front, same_size
+from ..sizes import demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
-from .positions import none_of, runtime_size
 
 
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
@@ -43,9 +44,11 @@ def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     """Another shape (one size may be -1): a view where the strides allow it, else a copy."""
     sizes = fill_one(as_shape(spelled("reshape", shape, named, "shape") if named else shape), input.numel(), "reshape")
     row = OPS["view"]
-    if input.is_contiguous() or (row.strides is not None and row.strides(input, sizes) is not None):
-        return row(input, sizes)
-    return row(OPS["clone"](input), sizes)
+
+    def shares() -> bool:
+        return input.is_contiguous() or (row.strides is not None and row.strides(input, sizes) is not None)
+
+    return row(_copied_unless(input, shares), sizes)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
@@ -206,7 +209,14 @@ def _is_one(size: Any) -> bool:
 
 def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself when it is C-contiguous, else a contiguous copy."""
-    return input if input.is_contiguous() else OPS["clone"](input)
+    return _copied_unless(input, input.is_contiguous)
+
+
+def _copied_unless(input: Tensor, shares: Callable[[], bool]) -> Tensor:
+    """The tensor itself where eager mode goes on in its memory (`shares`), else a copy. Where sizes that vary decide, a graph copies, and asks if it could be told."""
+    if type(input._data) is not np.ndarray and hasattr(input._data, "copied_unless"):
+        return input._data.copied_unless(input, shares)
+    return input if shares() else OPS["clone"](input)
 
 
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
@@ -330,97 +340,6 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
         if tuple(x.shape) != tuple(found[0].shape):
             raise error(ShapeError, f"stack expects each tensor to be equal size, but got {list(found[0].shape)} at entry 0 and {list(x.shape)}")
     return write_out(out, OPS["cat"](tuple(OPS["unsqueeze"](x, place) for x in found), place), "stack")
-
-
-def repeat(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
-    """The tensor repeated `sizes` times along each dimension (new ones in front)."""
-    counts = as_shape(spelled("repeat", sizes, named, "repeats"))
-    lead = len(counts) - input.ndim
-    if lead < 0:
-        raise error(ShapeError, "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
-    shape = (1,) * lead + tuple(input.shape)
-    spread, wide, final = [], [], []
-    for count, size in zip(counts, shape):
-        spread += [1, size]
-        wide += [count, size]
-        final.append(count * size)
-    return OPS["view"](OPS["clone"](OPS["expand"](reshape(input, tuple(spread)), tuple(wide))), tuple(final))
-
-
-def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
-    """`repeat`, with missing counts in front taken as 1."""
-    counts = as_shape(spelled("tile", dims, named, "dims"))
-    return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
-
-
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
-    """Each element repeated `repeats` times in its place: one number, or one for each element along `dim` (of the flattened tensor without).
-
-    With counts alone, the places: i repeated `input[i]` times. `output_size`, the sum of the counts, spares looking at them. Raises RuntimeError for
-    negative counts and for counts that do not fit.
-
-    >>> import segue
-    >>> segue.repeat_interleave(segue.tensor([5, 6, 7]), segue.tensor([0, 2, 1]))
-    tensor([6, 6, 7])
-    """
-    if repeats is None:
-        return _repeated_places(input, output_size)
-    x = ravel(input) if dim is None else input if input.ndim else reshape(input, (1,))
-    place = 0 if dim is None else dimension(dim, x.ndim)
-    if isinstance(repeats, Tensor) and repeats.ndim and repeats.shape[0] != 1:
-        if repeats.ndim != 1 or repeats.shape[0] != x.shape[place]:
-            raise error(
-                RuntimeError, f"repeat_interleave(): repeats {tuple(repeats.shape)} must have the size of input {tuple(x.shape)} along dim {place}"
-            )
-        return OPS["index_select"](x, place, _repeated_places(repeats, output_size))
-    if isinstance(repeats, Tensor):
-        repeats = runtime_size(repeats, -BEYOND_SIZES, BEYOND_SIZES, "a number of repeats")
-    demand(repeats, ">=", 0, lambda: error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}"))
-    wide = OPS["expand"](OPS["unsqueeze"](x, place + 1), (*x.shape[: place + 1], repeats, *x.shape[place + 1 :]))
-    return OPS["view"](OPS["clone"](wide), (*x.shape[:place], x.shape[place] * repeats, *x.shape[place + 1 :]))
-
-
-def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
-    """0 ... n - 1, each as often as it counts."""
-    if counts.ndim != 1 or counts.dtype.category != INTEGER:
-        raise error(RuntimeError, f"repeat_interleave(): repeats must be a vector of integers, not {counts.dtype} {tuple(counts.shape)}")
-    none_of(OPS["lt"](counts, 0), lambda: error(RuntimeError, "repeat_interleave(): repeats cannot be negative"))
-    ends = OPS["cumsum"](counts, 0)
-    total = total if total is not None else runtime_size(OPS["sum"](counts, (0,), False), 0, BEYOND_SIZES, "the sum of repeats")
-    return OPS["searchsorted"](ends, OPS["arange"](0, 1, total, int64), True)
-
-
-def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
-    """The order reversed along `dims`, as a copy."""
-    chosen = as_shape(axes) if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
-    return OPS["flip"](input, dimensions(chosen, input.ndim) if chosen else ())
-
-
-def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
-    """Elements shifted along `dims`, those that fall off coming in at the other end. Raises RuntimeError for no shifts, or not one for each of `dims`."""
-    if isinstance(shifts, (tuple, list)) and not shifts:
-        raise error(RuntimeError, "roll(): `shifts` required")
-    if dims is None or dims == () or dims == []:
-        if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
-            raise error(RuntimeError, f"roll(): shifts and dimensions must align. shifts: {len(shifts)}, dims: 0")
-        return reshape(roll(ravel(input), shifts, 0), tuple(input.shape))
-    steps = shifts if isinstance(shifts, (tuple, list)) else (shifts,)
-    places = dims if isinstance(dims, (tuple, list)) else (dims,)
-    if len(steps) != len(places):
-        raise error(RuntimeError, f"roll(): shifts and dimensions must align. shifts: {len(steps)}, dims: {len(places)}")
-    out = input
-    for step, place in zip(steps, places):
-        d = dimension(place, out.ndim)
-        size = out.shape[d]
-        if type(size) is not int:  # symbolic: no question to it
-            out = OPS["roll"](out, (step,), (d,))
-            continue
-        if size == 0:
-            continue
-        k = step % size
-        if k != 0:
-            out = OPS["cat"]((OPS["slice"](out, d, size - k, size, 1), OPS["slice"](out, d, 0, size - k, 1)), d)
-    return out if out is not input else OPS["clone"](input)
 
 
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:

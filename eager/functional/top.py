@@ -15,7 +15,7 @@ from .arguments import accept_numpy_names
 from .creation import arange
 from .distances import pdist
 from .linalg.legacy import norm
-from .shape import flip
+from .repeats import flip
 
 __all__ = [
     "bartlett_window", "batch_norm", "blackman_window", "embedding", "hamming_window", "hann_window", "instance_norm", "kaiser_window", "norm_except_dim",

@@ -16,7 +16,7 @@ from ..functional.arguments import as_shape
 from ..functional.complex_numbers import complex
 from ..functional.creation import empty, rand, randint
 from ..functional.pointwise import where
-from ..functional.shape import repeat_interleave
+from ..functional.repeats import repeat_interleave
 from ..tensor import Tensor
 
 DEFAULTS = {dtypes.bool: (0, 2), dtypes.uint8: (0, 10)}  # of the others: [-9, 10) for integers, [-9, 9) else

@@ -10,7 +10,7 @@ from typing import Any
 
 from ....eager.autograd.tape import HookHandle
 from ...sources import MISSING
-from ..outcome import Break, NotPython
+from ..outcome import Break, NotPython, Observed
 from .base import Value
 from .constants import Constant
 from .containers import Sequence
@@ -125,7 +125,10 @@ class Apart(Callback):
             if run.tracer.inner is None:  # it runs now, once
                 return follow(*args, **kwargs)
             outside, notes, mode = [*run.frames, self.function], len(run.journal.notes), modes()
-            found = follow(*args, **kwargs)
+            try:
+                found = follow(*args, **kwargs)
+            except Observed as raised:  # whether it runs at all is not known
+                raise Break(f"{self.what} raises {raised.value.describe()}", "raise outside of it") from None
             written = [value for value in run.journal.notes[notes:] if not isinstance(value, ModesValue) or modes() != mode]
             changed = next((value for value in written if value.real is not MISSING or is_reached(value, outside)), None)
             if changed is not None:

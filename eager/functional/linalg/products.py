@@ -15,7 +15,8 @@ from ..arguments import cast, dimension, need_tensor, write_out
 from ..complex_numbers import conj
 from ..products import matmul
 from ..reduction import numpy_names, sum
-from ..shape import broadcast_tensors, roll, squeeze, stack, unsqueeze
+from ..repeats import roll
+from ..shape import broadcast_tensors, squeeze, stack, unsqueeze
 from ..shape import diagonal as diagonal_of
 
 __all__ = ["cross", "diagonal", "matmul", "multi_dot", "vander", "vecdot"]
