@@ -163,6 +163,14 @@ def indices(*operands: Any) -> dtype:
 indices.no_cast = True  # type: ignore[attr-defined]
 
 
+def difference(*operands: Any) -> dtype:
+    """Promotion for a difference, where a bool stands on neither side, not even beside a number. Raises DtypeError."""
+    if any(x is True or x is False or getattr(x, "dtype", None) is bool for x in operands):
+        raise error(DtypeError, "Subtraction, the `-` operator, with a bool tensor is not supported: sub() is not defined for bools",
+            "~mask or logical_not(mask) inverts a mask, ^ tells where two differ, .to(dtype) makes numbers of it")
+    return result_type(*operands)
+
+
 def summed(x: Any, *rest: Any) -> dtype:
     """Sums and products of bool and integers are int64."""
     return int64 if x.dtype.category <= INTEGER else x.dtype

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE, no_grad
-from ..dtypes import INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype
+from ..dtypes import BOOL, INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype, iinfo, int8, int16, int32, int64, uint8
 from ..errors import DimensionError, DtypeError, ShapeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
@@ -145,13 +145,27 @@ def need_tensor(value: Any, name: str, argument: str = "input") -> Tensor:
     raise error(TypeError, f"{name}(): argument '{argument}' must be Tensor, not {type(value).__name__}")
 
 
-_LARGEST = {of: float(finfo(of).max) for of in (float16, bfloat16, float32)}
+_ROOM: dict[dtype, tuple[Any, Any]] = {of: (-float(finfo(of).max), float(finfo(of).max)) for of in (float16, bfloat16, float32)}
+_ROOM |= {of: (iinfo(of).min or -iinfo(of).max, iinfo(of).max) for of in (uint8, int8, int16, int32, int64)}  # of uint8, negative numbers wrap
 
 
 def need_room(number: Any, of: dtype, name: str) -> None:
-    """Raises RuntimeError for a finite number that is too large for a floating dtype."""
-    if type(number) in (int, float) and of in _LARGEST and _LARGEST[of] < abs(number) != math.inf:
+    """Raises RuntimeError for a finite number that is too large for a dtype."""
+    if type(number) is int or type(number) is float and of.category > INTEGER and abs(number) != math.inf:
+        low, high = _ROOM.get(of, (-math.inf, math.inf))
+        if low <= number <= high or number != number:
+            return
         raise error(RuntimeError, f"{name}(): value cannot be converted to type {of.name} without overflow", "cast the tensor to a wider dtype first")
+
+
+def need_kind(name: str, argument: str, number: Any, of: dtype) -> None:
+    """Raises RuntimeError for a factor of a higher kind than a result of dtype `of`, and for a bool beside numbers."""
+    if isinstance(number, float) and of.category <= INTEGER:
+        raise error(RuntimeError, f"{name}(): For integral input tensors, argument {argument} must not be a floating point number.")
+    if isinstance(number, bool) and of.category != BOOL:
+        raise error(RuntimeError, f"{name}(): Boolean {argument} only supported for Boolean results.")
+    if isinstance(number, complex) and not of.is_complex:
+        raise error(RuntimeError, f"{name}(): For non-complex input tensors, argument {argument} must not be a complex number.")
 
 
 def parts(tensors: Iterable[Any], name: str) -> tuple[Tensor, ...]:
@@ -167,6 +181,9 @@ def cast(x: Tensor, to: dtype) -> Tensor:
     return x if x.dtype is to else OPS["cast"](x, to)
 
 
+SAME_DTYPE = frozenset(("abs", "float_power"))  # whose in-place variants do not cast: |x| of complex numbers is real, powers are float64
+
+
 def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The variant `f_` of an operator: compute, then write into the first argument."""
     name = function.__name__
@@ -175,6 +192,8 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         taped = reads_itself and STATE.enabled and (self.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
         value = function(_as_it_was(self) if taped else self, *args, **kwargs)
+        if name in SAME_DTYPE and value.dtype is not self.dtype:
+            raise error(DtypeError, f"{name}_(): the result is {value.dtype.name}, and a {self.dtype.name} tensor is not written in place with it", f"x = x.{name}(...)")
         self._check_write(name, value._data.shape, value.dtype)
         return self._write(name, cast(value, self.dtype))
 

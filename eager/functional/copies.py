@@ -18,7 +18,7 @@ from ..ops.definition import OPS
 from ..sizes import bound, demand, from_front, larger
 from ..tensor import Tensor
 from . import joining, shape
-from .arguments import accepts_out, dimension
+from .arguments import accepts_out, cast, dimension
 from .complex_numbers import view_as_complex, view_as_real
 from .indexing import replace_by_index
 
@@ -86,9 +86,11 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     size = tuple(size)
     if tuple(src.shape) != size:
         raise error(ShapeError, f"as_strided_scatter(): expected src to have a size equal to the slice of self: {size}, got {tuple(src.shape)}")
+    if not input.is_contiguous():
+        raise error(NotImplementedError, "as_strided_scatter() over memory that is not contiguous is not implemented", "x.contiguous()")
     copy = OPS["clone"](input)
     places = OPS["as_strided"](OPS["arange"](0, 1, copy.numel(), dtypes.int64), size, tuple(stride), storage_offset or 0)
-    flat = OPS["scatter"](shape.ravel(copy), 0, shape.reshape(places, (-1,)), shape.reshape(src, (-1,)))
+    flat = OPS["scatter"](shape.ravel(copy), 0, shape.reshape(places, (-1,)), shape.reshape(cast(src, input.dtype), (-1,)))
     return shape.reshape(flat, tuple(input.shape))
 
 
@@ -105,7 +107,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     """A copy of `input` with a diagonal replaced by `src`."""
     attributes = offset, dimension(dim1, input.ndim), dimension(dim2, input.ndim)
     _fits("diagonal_scatter", OPS["diagonal"].shape(input, *attributes), src)
-    return replace_by_index(input, OPS["diagonal"], attributes, src)
+    return replace_by_index(input, OPS["diagonal"], attributes, cast(src, input.dtype))
 
 
 @accepts_out
@@ -119,7 +121,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
 
     demand(index, ">=", -size, problem)
     demand(index, "<", size, problem)
-    return OPS["select_scatter"](input, src, place, from_front(index, size))
+    return OPS["select_scatter"](input, cast(src, input.dtype), place, from_front(index, size))
 
 
 @accepts_out
@@ -130,7 +132,7 @@ def slice_scatter(input: Tensor, src: Tensor, dim: int = 0, start: Any = None, e
         raise error(RuntimeError, f"slice_scatter(): step must be positive, not {step}")
     size = input.shape[place]
     first, last = 0 if start is None else bound(start, size), size if end is None else bound(end, size)
-    return OPS["slice_scatter"](input, src, place, first, larger(first, last), step)
+    return OPS["slice_scatter"](input, cast(src, input.dtype), place, first, larger(first, last), step)
 
 
 # ---------------------------------------------------------------------------------------------------------------- copies

@@ -16,7 +16,7 @@ from ..autograd.mode import STATE
 from ..errors import DimensionError, DtypeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import replaced
-from ..sizes import BEYOND_SIZES, bound, larger
+from ..sizes import BEYOND_SIZES, bound, demand, larger
 from ..tensor import Tensor, wrap
 from .arguments import Number, accepts_out, cast, dimension, need_tensor
 from .creation import tensor
@@ -212,8 +212,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
         raise error(
             RuntimeError, "vmap: nonzero() gives each example a result of another size, and a batch has one", "segue.where, a mask, or nonzero_static(size=)"
         )
-    found = positions(input)
-    return tuple(OPS["select"](found, 1, i) for i in range(input.ndim)) if as_tuple else found
+    found = positions(reshape(input, (1,)) if as_tuple and not input.ndim else input)
+    return tuple(OPS["select"](found, 1, i) for i in range(max(input.ndim, 1))) if as_tuple else found
 
 
 @accepts_out
@@ -261,13 +261,31 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
 
 @accepts_out
 def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Tensor:
-    """A copy of `input` with out[index[i][j]][j] = src[i][j] (for dim 0); `src` may be a number."""
+    """A copy of `input` with out[index[i][j]][j] = src[i][j] (for dim 0); `src` may be a number. With `reduce` "add" or "multiply", joined to what is there."""
+    if reduce not in _JOINED:
+        raise error(RuntimeError, f"scatter(): reduce argument must be either add or multiply, not {reduce!r}")
     source = value if src is None else src
     if not isinstance(source, Tensor):
         source = OPS["full"](tuple(index.shape), source, input.dtype)
-    if reduce not in (None, "add"):
-        raise error(NotImplementedError, f"scatter(reduce={reduce!r}) is not implemented", "scatter_add")
-    return OPS["scatter_add" if reduce else "scatter"](input, dimension(dim, input.ndim), places(index, "scatter"), source)
+    if reduce == "multiply" and source.dtype is not input.dtype:
+        raise error(DtypeError, f"scatter(): Expected self.dtype to be equal to src.dtype, got {input.dtype.name} and {source.dtype.name}")
+    where = places(index, "scatter")
+    if reduce != "multiply":
+        return OPS[_JOINED[reduce]](input, dimension(dim, input.ndim), where, source)
+    if not input.ndim:  # a 0-d tensor counts as one element
+        return reshape(OPS["scatter_fold"](reshape(input, (1,)), dimension(dim, 0), reshape(where, (-1,)), reshape(source, (-1,)), "prod"), ())
+    return OPS["scatter_fold"](input, dimension(dim, input.ndim), where, cut_to(source, where), "prod")
+
+
+_JOINED = {None: "scatter", "add": "scatter_add", "multiply": "scatter_fold"}
+
+
+def cut_to(src: Tensor, index: Tensor) -> Tensor:
+    """The part of the source that the index speaks of."""
+    for d, size in enumerate(index.shape):
+        if src.shape[d] != size:
+            src = OPS["slice"](src, d, 0, size, 1)
+    return src
 
 
 @accepts_out
@@ -279,19 +297,37 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 @accepts_out
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """A copy of `input` with the slices of `source` added at the places of `index` along `dim`."""
+    where = places(index, "index_add")
+    where = where if where.ndim else reshape(where, (1,))
+    if source.dtype.category <= dtypes.INTEGER and not isinstance(alpha, Tensor):
+        alpha = bool(alpha) if source.dtype is dtypes.bool else int(alpha)
     if not input.ndim:  # a 0-d tensor counts as one element
-        return reshape(index_add(reshape(input, (1,)), dim, reshape(index, (-1,)), reshape(source, (-1,)), alpha=alpha), ())
-    return OPS["index_add"](input, dimension(dim, input.ndim), places(index, "index_add"), source if alpha == 1 else source * alpha)
+        if source.ndim:
+            raise error(RuntimeError, f"index_add(): source tensor shape must match self tensor shape, but got self.shape = [] source.shape = {list(source.shape)}")
+        return reshape(index_add(reshape(input, (1,)), dim, where, reshape(source, (1,)), alpha=alpha), ())
+    return OPS["index_add"](input, dimension(dim, input.ndim), where, source if alpha == 1 else source * alpha)
 
 
 @autocasts
 @accepts_out
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-    """A copy of `input` with the slices of `source` put at the places of `index` along `dim`."""
-    if not input.ndim:  # a 0-d tensor counts as one element
-        return reshape(index_copy(reshape(input, (1,)), dim, reshape(index, (-1,)), reshape(source, (-1,))), ())
-    place = dimension(dim, input.ndim)
-    return OPS["index_put"](input, (None,) * place + (places(index, "index_copy"),), source, False)
+    """A copy of `input` with the slices of `source` put at the places of `index` along `dim`: one for each.
+
+    Raises IndexError for another number of slices or dimensions, RuntimeError for slices of another shape.
+    """
+    place, where = dimension(dim, input.ndim), places(index, "index_copy")
+    where = where if where.ndim else reshape(where, (1,))
+    lone, source = (reshape(t, (1,)) if not t.ndim else t for t in (input, source))  # a 0-d tensor counts as one element
+    if where.ndim != 1 or input.ndim > 1 and source.ndim != input.ndim:
+        raise error(IndexError, f"index_copy(): index {tuple(index.shape)} must be a vector, and source {tuple(source.shape)} have the dimensions of self {tuple(input.shape)}")
+    demand(source.shape[place], "==", where.shape[0], lambda: error(
+        IndexError, f"index_copy(): Number of indices ({where.shape[0]}) should be equal to source.size(dim) ({source.shape[place]})"))  # fmt: skip
+    for d, size in enumerate(lone.shape):
+        if d != place:
+            demand(source.shape[d], "==", size, lambda: error(
+                RuntimeError, f"index_copy(): source {tuple(source.shape)} and self {tuple(input.shape)} must have the same slices along dimension {place}"))  # fmt: skip
+    copied = OPS["index_put"](lone, (None,) * place + (where,), source, False)
+    return copied if input.ndim else reshape(copied, ())
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:

@@ -92,10 +92,10 @@ def column_stack(tensors: Any) -> Tensor:
 
 def block_diag(*tensors: Any) -> Tensor:
     """The matrices along the diagonal of one, zero elsewhere; numbers and vectors count as rows."""
-    blocks = [_at_least_2(x) for x in parts(tensors, "block_diag")]
+    given = parts(tensors, "block_diag")
+    common, blocks = result_type(*given), [_at_least_2(x) for x in given]
     if any(b.ndim > 2 for b in blocks):
         raise error(RuntimeError, "block_diag: Input tensors must have 2 or fewer dimensions")
-    common = result_type(*blocks)
     width, left, rows = sum(b.shape[1] for b in blocks), 0, []
     for block in blocks:
         rows.append(OPS["pad"](cast(block, common), (left, width - left - block.shape[1]), 0))

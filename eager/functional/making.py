@@ -13,8 +13,9 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
 from ..ops.definition import OPS
+from ..promotion import result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, as_shape, cast, fills_out
+from .arguments import accepts_out, as_shape, cast, fills_out, need_kind
 from .creation import check_steps, empty, in_kind, linspace, rand, randn
 from .products import added, matmul
 from .shape import broadcast_shapes
@@ -71,12 +72,16 @@ def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None
     known = [v for v in (mean, std) if isinstance(v, Tensor)]
     if (size is None) == (not known):
         raise error(TypeError, "normal(): either `mean` or `std` is a tensor, or there is a `size`")
+    if isinstance(std, complex) or isinstance(std, Tensor) and std.dtype.is_complex:
+        raise error(RuntimeError, "normal(): normal expects standard deviation to be non-complex")
     below = OPS["lt"](std, 0) if isinstance(std, Tensor) and std.dtype.is_floating_point else not isinstance(std, Tensor) and std < 0
     if OPS["any"](below, tuple(range(below.ndim)), False).item() if isinstance(below, Tensor) else below:
         raise error(RuntimeError, f"normal expects all elements of std >= 0.0, but found std={std}")
     shape = broadcast_shapes(*(v.shape for v in known)) if known else as_shape((size,))
     of = as_dtype(dtype) if dtype is not None else known[0].dtype if known else None
-    mean, std = (v.detach() if isinstance(v, Tensor) else v for v in (mean, std))
+    if of is not None and of.category <= dtypes.INTEGER:
+        raise error(NotImplementedError, f"normal() draws no {of.name}", "mean.float()")
+    mean, std = (cast(v.detach(), of if of is not None else v.dtype) if isinstance(v, Tensor) else v for v in (mean, std))
     out = randn(tuple(shape), dtype=of, device=device, generator=generator) * std + mean
     return out.requires_grad_(requires_grad)
 
@@ -103,7 +108,17 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any 
 
 @accepts_out
 def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (outer product of vec1 and vec2)."""
+    """beta * input + alpha * (outer product of vec1 and vec2), in the dtype of all three.
+
+    Raises RuntimeError for arguments that are no vectors, and for a beta or alpha that the dtype has no room for.
+    """
+    for name, vector in (("vec1", vec1), ("vec2", vec2)):
+        if vector.ndim != 1:
+            raise error(RuntimeError, f"addr: Expected 1-D argument {name}, but got {vector.ndim}-D")
+    of = result_type(input, vec1, vec2)
+    for name, number in (("beta", beta), ("alpha", alpha)):
+        need_kind("addr", name, number, of)
+    input, vec1, vec2 = (cast(t, of) for t in (input, vec1, vec2))
     return added(input, OPS["unsqueeze"](vec1, 1) * OPS["unsqueeze"](vec2, 0), beta, alpha)
 
 

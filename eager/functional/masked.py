@@ -138,7 +138,8 @@ def logsumexp(input: Tensor, dim: Any = None, *, keepdim: bool = False, dtype: A
 
 def logaddexp(input: Tensor, other: Tensor, *, dtype: Any = None, input_mask: Tensor | None = None, other_mask: Tensor | None = None) -> Tensor:
     """log(exp(input) + exp(other)) of what the masks keep; -inf where they keep neither."""
-    return elementary.logaddexp(_filled(_in(input, dtype), input_mask, -math.inf), _filled(_in(other, dtype), other_mask, -math.inf))
+    x = _in(input, dtype)
+    return cast(elementary.logaddexp(_filled(x, input_mask, -math.inf), _filled(_in(other, dtype), other_mask, -math.inf)), x.dtype)
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = None) -> Tensor:

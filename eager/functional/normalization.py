@@ -13,7 +13,7 @@ from ..autograd.mode import no_grad
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
-from ..sizes import known
+from ..sizes import demand, known
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, single, widened, write_out
@@ -187,7 +187,7 @@ def instance_norm(
     if count == 1:
         raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
     out, average, variance, _ = _normalised(single(input), dims, eps, single(weight), single(bias), _channels(input))
-    if running_mean is not None or running_var is not None:
+    if (running_mean is not None or running_var is not None) and not known(input.numel(), "==", 0):
         lead = tuple(input.shape[:2])
         _update(running_mean, mean(reshape(average, lead), 0), momentum)
         _update(running_var, mean(reshape(variance, lead), 0) * quotient(count, count - 1, variance), momentum)
@@ -269,7 +269,12 @@ def native_batch_norm(
     input: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, running_var: Tensor | None, training: bool,
     momentum: float, eps: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """`batch_norm`, the batch's mean, and 1 / sqrt(var + eps): one number a channel, none unless `training`, and without a gradient."""
+    """`batch_norm`, the batch's mean, and 1 / sqrt(var + eps): one number a channel, none unless `training`, and without a gradient.
+
+    Raises RuntimeError for a batch without elements in training.
+    """
+    if training:
+        demand(input.numel(), "!=", 0, lambda: error(RuntimeError, f"native_batch_norm(): input tensor must have at least one element, got {tuple(input.shape)}"))
     out, average, scale = _batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)
     saved = [OPS["full"]((0,), 0, input.dtype) if value is None else reshape(value.detach(), (-1,)) for value in (average, scale)]
     return _all_in(input.dtype, out, *saved)

@@ -14,9 +14,9 @@ from typing import Any
 from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
-from ..promotion import result_type
+from ..promotion import difference, result_type
 from ..tensor import Tensor
-from .arguments import Number, accepts_out, as_operand, cast, need_room, need_tensor, rounded_once, write_out
+from .arguments import Number, accepts_out, as_operand, cast, need_kind, need_room, need_tensor, rounded_once, write_out
 from .creation import tensor
 from .positions import positions
 
@@ -167,12 +167,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
 def _with_multiple(name: str, input: Any, other: Any, alpha: Any) -> Tensor:
     """input + alpha * other (or -), rounded once. Raises RuntimeError for an alpha that the dtype has no room for."""
     of = result_type(*(as_operand(v, name) for v in (input, other)))
-    if isinstance(alpha, float) and of.category <= dtypes.INTEGER:
-        raise error(RuntimeError, f"{name}(): For integral input tensors, argument alpha must not be a floating point number.")
-    if isinstance(alpha, bool) and of is not dtypes.bool:
-        raise error(RuntimeError, f"{name}(): Boolean alpha only supported for Boolean results.")
-    if isinstance(alpha, complex) and not of.is_complex:
-        raise error(RuntimeError, f"{name}(): For non-complex input tensors, argument alpha must not be a complex number.")
+    need_kind(name, "alpha", alpha, of)
+    if name == "sub":
+        difference(*(as_operand(v, name) for v in (input, other)))
     need_room(alpha, of, name)
     if alpha == 1:
         return binary(OPS[name], input, other)
@@ -290,6 +287,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None, *, out: Tenso
         condition = cast(condition, dtypes.bool)
     sides = as_operand(input, "where"), as_operand(other, "where")
     common = result_type(*sides)
+    if common.category <= dtypes.INTEGER:
+        for side in sides:
+            need_room(side, common, "where")
     input, other = (cast(side, common) if isinstance(side, Tensor) else side for side in sides)
     return write_out(out, OPS["where"](condition, input, other), "where")
 
@@ -341,7 +341,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     else:
         value = as_operand(value, "masked_fill")
         need_room(value, input.dtype, "masked_fill")
-        if isinstance(value, complex) and not input.dtype.is_complex:
+        if isinstance(value, complex) and not value.imag:
+            value = value.real
+        if isinstance(value, complex) and not (input.dtype.is_complex or input.dtype is dtypes.bool):
             raise error(RuntimeError, f"masked_fill(): value cannot be converted to type {input.dtype.name} without overflow")
         if input.dtype.category <= dtypes.INTEGER and not isinstance(value, bool):
             value = int(value) if input.dtype is not dtypes.bool else bool(value)

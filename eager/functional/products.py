@@ -102,6 +102,8 @@ ger = outer
 
 def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     """beta * input + alpha * product: integers stay integers, bools multiply as `and`. With beta 0 the input does not count, not even its NaN."""
+    if not product.dtype.is_complex and (isinstance(beta, complex) or isinstance(alpha, complex)):
+        raise error(RuntimeError, f"beta {beta} and alpha {alpha}: a complex value cannot be converted to {product.dtype.name}")
     if product.dtype.category <= dtypes.INTEGER:
         beta, alpha = (bool(v) if product.dtype is dtypes.bool else int(v) for v in (beta, alpha))
     product = product if alpha == 1 else product * alpha

@@ -110,6 +110,9 @@ def need_elements(name: str, input: Tensor, dim: Any) -> None:
     if dim is None or dim == ():
         demand(input.numel(), "!=", 0, lambda: error(
             RuntimeError, f"{name}(): expected reduction dim to be specified for input.numel() == 0, with shape {tuple(input.shape)}"))  # fmt: skip
+    else:
+        for place in dimensions(dim, input.ndim):
+            need_some(name, input, place)
 
 
 def need_some(name: str, input: Tensor, place: int) -> None:
@@ -136,13 +139,23 @@ def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the largest value along `dim`, or in the flattened tensor; the first of equals."""
-    return OPS["argmax"](input, None if dim is None else dimension(dim, input.ndim), keepdim)
+    place = None if dim is None else dimension(dim, input.ndim)
+    if place is None:
+        need_elements("argmax", input, None)
+    else:
+        need_some("argmax", input, place)
+    return OPS["argmax"](input, place, keepdim)
 
 
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the smallest value along `dim`, or in the flattened tensor; the first of equals."""
-    return OPS["argmin"](input, None if dim is None else dimension(dim, input.ndim), keepdim)
+    place = None if dim is None else dimension(dim, input.ndim)
+    if place is None:
+        need_elements("argmin", input, None)
+    else:
+        need_some("argmin", input, place)
+    return OPS["argmin"](input, place, keepdim)
 
 
 def _extreme(name: str) -> Callable[..., Any]:

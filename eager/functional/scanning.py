@@ -14,7 +14,7 @@ from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
-from ..sizes import known
+from ..sizes import demand, known
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, dimension, numpy_names
 from .creation import tensor, zeros
@@ -63,9 +63,9 @@ def diff(input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None
         raise error(RuntimeError, f"order must be non-negative but got {n}")
     if not input.ndim:
         raise error(RuntimeError, "diff expects input to be at least one-dimensional")
-    place = dimension(dim, input.ndim)
     if n == 0:
         return OPS["clone"](input)
+    place = dimension(dim, input.ndim)
     found = tuple(x for x in (prepend, input, append) if x is not None)
     x = cat(found, place) if len(found) > 1 else input
     for _ in range(min(n, x.shape[place])):
@@ -188,10 +188,12 @@ def searchsorted(
     if side == "left" and right:
         raise error(RuntimeError, "searchsorted(): side and right can't be set to opposites, got side of left while right was True")
     values = as_operand(input, "searchsorted")
-    single = not isinstance(values, Tensor)
-    if single:
-        values = OPS["full"]((), values, sorted_sequence.dtype)
+    common = result_type(sorted_sequence, values)
+    values = cast(values, common) if isinstance(values, Tensor) else OPS["full"]((), values, common)
+    sorted_sequence = cast(sorted_sequence, common)
     if sorter is not None:
+        if sorter.dtype is not dtypes.int64:
+            raise error(RuntimeError, f"searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
         sorted_sequence = OPS["gather"](sorted_sequence, sorted_sequence.ndim - 1, sorter)
     found = OPS["searchsorted"](sorted_sequence, values, right or side == "right")
     return cast(found, dtypes.int32) if out_int32 else found
@@ -202,9 +204,6 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
     """The number of the interval between `boundaries` (1-d, sorted) that each value lies in."""
     if boundaries.ndim != 1:
         raise error(RuntimeError, f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.ndim})")
-    if isinstance(input, Tensor) and input.dtype is not boundaries.dtype:
-        common = result_type(input, boundaries)
-        input, boundaries = cast(input, common), cast(boundaries, common)
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
@@ -232,7 +231,7 @@ def unique(input: Tensor, sorted: bool = True, return_inverse: bool = False, ret
         flat, shape = ravel(input), tuple(input.shape)
         order = argsort(cast(flat, dtypes.uint8) if flat.dtype is dtypes.bool else flat, 0)
         return _runs(OPS["index_select"](flat, 0, order), 0, order, shape, return_inverse, return_counts)
-    place = dimension(dim, input.ndim)
+    place = _slices("unique", input, dim)
     rows = _as_rows(input, place)
     order = OPS["row_order"](rows)
     return _runs(OPS["index_select"](input, place, order), place, order, (input.shape[place],), return_inverse, return_counts)
@@ -242,8 +241,17 @@ def unique_consecutive(input: Tensor, return_inverse: bool = False, return_count
     """The elements (with `dim`, slices) without those that are equal to the one in front; also each one's place there, and how long each run was."""
     if dim is None:
         return _runs(ravel(input), 0, None, tuple(input.shape), return_inverse, return_counts)
-    place = dimension(dim, input.ndim)
+    place = _slices("unique_consecutive", input, dim)
     return _runs(input, place, None, (input.shape[place],), return_inverse, return_counts)
+
+
+def _slices(name: str, input: Tensor, dim: int) -> int:
+    """The dimension along which slices are compared. Raises RuntimeError where they have no elements: all would be equal."""
+    place = dimension(dim, input.ndim)
+    for d, size in enumerate(input.shape):
+        if d != place:
+            demand(size, "!=", 0, lambda: error(RuntimeError, f"{name}(): the slices along dimension {place} of shape {tuple(input.shape)} have no elements"))
+    return place
 
 
 def _as_rows(x: Tensor, place: int) -> Tensor:

@@ -14,7 +14,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, known_true
 from .creation import arange
-from .indexing import places
+from .indexing import cut_to, places
 from .positions import positions
 from .shape import broadcast_shapes, ravel, reshape
 
@@ -129,7 +129,7 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     place, where = dimension(dim, input.ndim), places(index, "scatter_reduce")
     if index.ndim == 0:
         where, src = reshape(where, (1,)), reshape(src, (-1,))
-    src = _cut(src, where)
+    src = cut_to(src, where)
     base = input
     if not include_self:
         base = OPS["scatter"](input, place, where, OPS["full"](tuple(where.shape), _neutral(reduce, input.dtype), input.dtype))
@@ -141,14 +141,6 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
         count = OPS["clamp_min"](OPS["scatter_add"](count, place, where, OPS["full"](tuple(where.shape), 1, dtypes.int64)), 1)
         return total / cast(count, input.dtype) if input.dtype.category > dtypes.INTEGER else OPS["floor_divide"](total, cast(count, input.dtype))
     return OPS["scatter_fold"](base, place, where, src, reduce)
-
-
-def _cut(src: Tensor, index: Tensor) -> Tensor:
-    """The part of the source that the index speaks of."""
-    for d, size in enumerate(index.shape):
-        if src.shape[d] != size:
-            src = OPS["slice"](src, d, 0, size, 1)
-    return src
 
 
 @accepts_out
@@ -172,6 +164,7 @@ def _segment_reduce(
     names = {"sum": "sum", "mean": "mean", "max": "amax", "min": "amin", "prod": "prod"}
     if reduce not in names or (lengths is None) == (offsets is None):
         raise error(RuntimeError, f"segment_reduce(): unknown reduction {reduce}, or not just one of lengths and offsets")
+    axis = dimension(axis, data.ndim)
     if offsets is None:
         assert lengths is not None
         ends = OPS["cumsum"](lengths, axis)

@@ -18,6 +18,7 @@ from ..errors import DeviceError, DimensionError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..ops.shapes import numel
+from ..shapes import Size
 from ..sizes import demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
@@ -175,13 +176,12 @@ def broadcast_shapes(*shapes: Any) -> Any:
     result: list[Any] = []
     for shape in shapes:
         sizes = list((shape,) if isinstance(shape, int) else shape)
-        width = max(len(result), len(sizes))
-        left, right = [1] * (width - len(result)) + result, [1] * (width - len(sizes)) + sizes
+        left, right = ([1] * (max(len(result), len(sizes)) - len(part)) + part for part in (result, sizes))
         for a, b in zip(left, right):
             if not same_size(a, b) and a != b and a != 1 and b != 1:
                 raise error(ShapeError, f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}")
         result = [b if not same_size(a, b) and a == 1 else a for a, b in zip(left, right)]
-    return tuple(result)
+    return Size(result)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

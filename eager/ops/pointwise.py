@@ -254,7 +254,7 @@ def _over_square(F: Any, side: Any, x: Any, y: Any) -> Any:
 # Arithmetic
 
 binary("add", "add", lambda g: g, lambda g: g, "x + y. Bools add as `or`.")
-binary("sub", "subtract", lambda g: g, lambda g: -g, "x - y. Raises for bools.", dtype=promotion.not_boolean("sub"))
+binary("sub", "subtract", lambda g: g, lambda g: -g, "x - y. Raises for bools.", dtype=promotion.difference)
 binary("mul", "multiply", lambda g, y: g * y, lambda g, x: g * x, "x * y. Bools multiply as `and`.")
 binary("div", "true_divide", lambda g, y: g / y, lambda g, x, y: -g * ((x / y) / y), "x / y; integers divide to the default floating dtype.",
        dtype=promotion.promoted_floating, sampled=samples.binary("div", second=(0.5, 2.0)))  # fmt: skip

@@ -76,8 +76,9 @@ def test_searches():
     for side in ("left", "right"):
         assert segue.searchsorted(segue.from_numpy(edges), segue.from_numpy(values), side=side).tolist() == np.searchsorted(edges, values, side).tolist()
     assert segue.isin(segue.tensor([1, 2, 3]), segue.tensor([3, 1])).tolist() == [True, False, True]
+    assert segue.searchsorted(segue.tensor([1, 2]), 1.5).item() == segue.searchsorted(segue.tensor([1, 2]), segue.tensor(1.5)).item() == 1  # in the common dtype
     with pytest.raises(RuntimeError, match="dtype"):
-        segue.searchsorted(segue.tensor([1.0]), segue.tensor([1]))
+        segue.searchsorted(segue.tensor([1.0, 2.0]), 1, sorter=segue.tensor([0.0, 1.0]))
 
 
 def test_order_statistics_with_nan():

@@ -1,0 +1,97 @@
+"""Corners of operators: operands of mixed dtypes and ranks, nothing at all, and numbers beyond a dtype, each eagerly and captured.
+
+Each row is what PyTorch 2.13 answers: values and dtype, or the type of the error.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+import segue
+from segue import tensor as T  # noqa: N812  (a table reads better with short names)
+
+B, U, I, F, D = segue.bool, segue.uint8, segue.int32, segue.float32, segue.float64  # noqa: E741
+NONE = segue.zeros(0, dtype=segue.int64)
+
+VALUES = {
+    "scatter multiply": (lambda: segue.full((3,), 2.0).scatter(0, T([0, 0]), T([2.0, 3.0]), reduce="multiply"), [12.0, 2.0, 2.0], F),
+    "scatter multiply a number": (lambda: T([3, 3]).scatter(0, T([0, 0]), 2.5, reduce="multiply"), [12, 3], segue.int64),
+    "scatter multiply 0-d": (lambda: T(2.0).scatter(0, T([0, 0]), T([3.0, 4.0]), reduce="multiply"), 24.0, F),
+    "scatter multiply a part": (lambda: segue.ones(2, 2).scatter(0, T([[0, 0]]), T([[2.0, 3, 4], [2, 2, 2]]), reduce="multiply"), [[2.0, 3.0], [1.0, 1.0]], F),
+    "block_diag 0-d": (lambda: segue.block_diag(T([[1.0]]), T(2.0, dtype=D)), [[1.0, 0.0], [0.0, 2.0]], F),
+    "addr": (lambda: segue.addr(segue.ones(1, 2, dtype=B), segue.ones(1, dtype=U), segue.ones(2, dtype=B), beta=3, alpha=2), [[5, 5]], U),
+    "select_scatter": (lambda: T([[1, 2]]).select_scatter(T([2.5, 1]), 0, 0), [[2, 1]], segue.int64),
+    "slice_scatter": (lambda: segue.zeros(3, dtype=I).slice_scatter(T([2.5, 1]), 0, 0, 2), [2, 1, 0], I),
+    "diagonal_scatter": (lambda: segue.zeros(2, 2, dtype=I).diagonal_scatter(T([2.5, 1])), [[2, 0], [0, 1]], I),
+    "as_strided_scatter": (lambda: segue.zeros(3, dtype=I).as_strided_scatter(T([2.5, 1]), (2,), (1,)), [2, 1, 0], I),
+    "nonzero 0-d": (lambda: segue.nonzero(T(3.0), as_tuple=True)[0], [0], segue.int64),
+    "masked.logaddexp": (lambda: segue.masked.logaddexp(T([0.0]), T([0.0], dtype=D)).exp(), [2.0], F),
+    "index_copy 0-d index": (lambda: segue.index_copy(T([1.0]), 0, T(0), T([5.0])), [5.0], F),
+    "index_add 0-d index": (lambda: segue.index_add(T([1.0]), 0, T(0), T([5.0])), [6.0], F),
+    "index_add alpha": (lambda: segue.index_add(T([1, 2]), 0, T([1]), T([5]), alpha=-1.5), [1, -3], segue.int64),
+    "searchsorted number": (lambda: segue.searchsorted(T([1, 2]), 1.5), 1, segue.int64),
+    "searchsorted half": (lambda: segue.searchsorted(T([1.0, 2.0], dtype=segue.float16), T([1.0001], dtype=D)), [1], segue.int64),
+    "bucketize number": (lambda: segue.bucketize(1.5, T([1, 2])), 1, segue.int64),
+    "segment_reduce axis": (lambda: segue._segment_reduce(segue.arange(5.0), "max", lengths=T([2, 3]), axis=-1), [1.0, 4.0], F),
+    "diff of none": (lambda: segue.diff(T([1.0]), 0, 2), [1.0], F),
+    "masked_fill complex": (lambda: T([1.0, 0.0]).masked_fill(T([True, False]), 2 + 0j), [2.0, 0.0], F),
+    "normal dtype": (lambda: segue.normal(T([1.0]), T([0.0], dtype=D)), [1.0], F),
+    "unique no slices": (lambda: segue.unique(segue.zeros(0, 2), dim=0), [], F),
+}  # fmt: skip
+
+ERRORS = {
+    "float - bool": (lambda: T([1.0]) - T([True]), RuntimeError),
+    "1 - bool": (lambda: 1 - T([True]), RuntimeError),
+    "float - True": (lambda: T([1.0]) - True, RuntimeError),
+    "sub alpha bool": (lambda: segue.sub(T([1.0]), T([True]), alpha=2), RuntimeError),
+    "scatter reduce": (lambda: segue.ones(3).scatter(0, T([0]), T([2.0]), reduce="prod"), RuntimeError),
+    "addr alpha": (lambda: segue.addr(segue.ones(1, 1), segue.ones(1), segue.ones(1), alpha=True), RuntimeError),
+    "addr beta": (lambda: segue.addr(segue.ones(1, 1, dtype=I), segue.ones(1, dtype=I), segue.ones(1, dtype=I), beta=0.5), RuntimeError),
+    "addr rank": (lambda: segue.addr(segue.ones(2, 2), T(1.0), segue.ones(2)), RuntimeError),
+    "addmm complex beta": (lambda: segue.addmm(segue.ones(1, 1), segue.ones(1, 1), segue.ones(1, 1), beta=1j), RuntimeError),
+    "index_copy count": (lambda: segue.index_copy(segue.ones(2, 2), 0, T([0, 1]), segue.ones(1, 2)), IndexError),
+    "index_copy rank": (lambda: segue.index_copy(segue.ones(2, 2), 0, T(1), segue.zeros(2)), IndexError),
+    "index_copy matrix": (lambda: segue.index_copy(segue.ones(2, 2), 0, T([[0, 1]]), segue.ones(1, 2)), IndexError),
+    "index_copy slices": (lambda: segue.index_copy(segue.ones(2, 2), 0, T([0]), segue.ones(1, 1)), RuntimeError),
+    "index_copy nothing": (lambda: segue.index_copy(T(1.0), 0, NONE, T(2.0)), IndexError),
+    "index_add 0-d": (lambda: segue.index_add(T(1.0), 0, T([0, 0]), T([1.0, 2.0])), RuntimeError),
+    "pow": (lambda: T([2], dtype=I) ** 2**40, RuntimeError),
+    "where": (lambda: segue.where(T([True]), T([1], dtype=U), 300), RuntimeError),
+    "masked_fill": (lambda: T([1], dtype=U).masked_fill(T([True]), 300), RuntimeError),
+    "amax": (lambda: segue.amax(segue.ones(0, 0), 1), IndexError),
+    "argmin": (lambda: segue.argmin(segue.ones(0, 0), 1), IndexError),
+    "unique": (lambda: segue.unique(segue.ones(5, 0), dim=0), RuntimeError),
+    "native_batch_norm": (lambda: segue.native_batch_norm(segue.ones(0, 2), None, None, None, None, True, 0.1, 1e-5), RuntimeError),
+    "normal of integers": (lambda: segue.normal(T([1]), T([1.0])), NotImplementedError),
+    "abs_": (lambda: T([1j]).abs_(), RuntimeError),
+    "float_power_": (lambda: T([1.0]).float_power_(2), RuntimeError),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", [lambda f: f, lambda f: segue.compile(f, backend="eager")], ids=["eager", "captured"])
+def test_values(way):
+    for name, (call, expected, of) in VALUES.items():
+        found = way(call)()
+        assert (found.tolist(), found.dtype) == (expected, of), name
+
+
+@pytest.mark.parametrize("way", [lambda f: f, lambda f: segue.compile(f, backend="eager")], ids=["eager", "captured"])
+def test_errors(way):
+    for name, (call, kind) in ERRORS.items():
+        with pytest.raises(kind):
+            way(call)()
+            pytest.fail(f"{name} does not raise")
+
+
+def test_statistics_of_nothing_stay():
+    mean, variance = segue.ones(2), segue.full((2,), 3.0)
+    segue.nn.functional.instance_norm(segue.ones(3, 2, 0), mean, variance)
+    segue.nn.functional.batch_norm(segue.ones(0, 2), mean, variance, training=True)
+    assert (mean.tolist(), variance.tolist()) == ([1.0, 1.0], [3.0, 3.0])
+
+
+def test_scatter_multiply_has_a_derivative():
+    x, source = T([2.0, 5.0], requires_grad=True), T([3.0, 4.0], requires_grad=True)
+    x.scatter(0, T([0, 0]), source, reduce="multiply").sum().backward()
+    assert (x.grad.tolist(), source.grad.tolist()) == ([12.0, 1.0], [8.0, 6.0])
+    assert isinstance(segue.broadcast_shapes((2, 1), (3,)), segue.Size)
