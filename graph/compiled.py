@@ -107,7 +107,7 @@ class CompiledGraph:
             with autocast_off():
                 joint = joint_graph(run_passes(graph, BEFORE_DERIVATIVE))
             if joint is not None:
-                self._training = Training.of(joint, backend, title, _of_gradients(backend))
+                self._training = Training.of(joint, graph, backend, title, _of_gradients(backend))
         if self._training is None:
             self._runner()
 

@@ -76,6 +76,34 @@ def dependencies(joint: Joint) -> tuple[frozenset[int], ...]:
     return tuple(found.get(graph.outputs[i] if kind == "output" else written[i], frozenset()) for kind, i in joint.roots)
 
 
+def spent_together(graph: Graph, roots: Sequence[tuple[str, int]]) -> tuple[frozenset[int], ...]:
+    """For each root, the roots from which no backward can run once one has run from it: the graph, as captured, saves values on the way to both."""
+    moving = {graph.inputs[position] for position in graph.differentiable_inputs}
+    saving: set[Node] = set()
+    sources: dict[Node, list[Node]] = {}
+    for node in graph.operations:
+        vjp, parameters = node.target.vjp, node.target.schema.parameters
+        if not node.differentiable or vjp is None:
+            continue
+        active = [(p.name, found) for p, a in zip(parameters, node.args) if p.name in vjp and (found := moving.intersection(nodes_in((a,))))]
+        if active:
+            moving.add(node)
+            sources[node] = [source for _, found in active for source in found]
+            kept = {"out", *(p.name for p in parameters if p.kind != "attribute")}
+            saving |= {node} if any(kept.intersection(node.target.reads.get(name, ("out",))) for name, _ in active) else set()
+    written = dict(graph.writes)
+    passed = []
+    for kind, index in roots:
+        todo, seen = [graph.outputs[index] if kind == "output" else written[index]], set()
+        while todo:
+            node = todo.pop()
+            if node not in seen:
+                seen.add(node)
+                todo += sources.get(node, ())
+        passed.append(seen & saving)
+    return tuple(frozenset(other for other, theirs in enumerate(passed) if not ours.isdisjoint(theirs)) for ours in passed)
+
+
 def without(graph: Graph, tangents: Sequence[Node], given: Sequence[bool]) -> Graph:
     """A graph of gradients in which nothing arrives at some of its `tangents`: what comes from those only is left out, as eager mode would not run it.
 

@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.mode import STATE
-from ..eager.autograd.tape import CallbackNode, OperatorNode, Part
+from ..eager.autograd.tape import CallbackNode, Part
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
-from ..eager.functional.fused import FusedNode
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
+from .history import history
 from .inputs import InputRecord, Memory, byte_bounds, share_memory, symbolic_strides
 from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
 from .numbering import Numbering
@@ -57,6 +57,7 @@ class Tracer:
         self.line: str | None = None
         self.module: str | None = None
         self.inner: Any = None  # the tracer of a region in the making inside of this graph
+        self.walked: set[Any] = set()  # the steps of the tape that backwards in the graph went through and freed
         self.in_checkpoint = self.checkpoints = 0  # the checkpoint that is being recorded, and how many there were
         self.walks = 0  # how many backwards are being recorded, one within the other
         self.sharing: str | None = None  # see sharing.py
@@ -368,7 +369,7 @@ class Tracer:
             raw.append(output)
             return OutputSpec("fresh", len(raw) - 1)
         requires_grad = output.requires_grad
-        released = requires_grad and is_released(output._edge)
+        released = requires_grad and self.is_used_up(output._edge)
         leaf = requires_grad and output._edge is None
         array = output._data
         storage = array.storage
@@ -384,6 +385,15 @@ class Tracer:
             if not array.chain:
                 return OutputSpec("fresh", index, (), requires_grad, released, leaf)
         return OutputSpec("alias_of_output", index, array.chain, requires_grad, released, leaf)
+
+    def is_walked(self, edge: Any) -> bool:
+        """Whether a backward in the graph, which kept nothing, went through a place on the tape."""
+        return (edge.node if isinstance(edge, Part) else edge) in self.walked
+
+    def is_used_up(self, edge: Any) -> bool:
+        """Whether another backward from a place must fail, as one in the graph freed what it needs."""
+        behind = history(edge)
+        return behind.freed and (not behind.open or self.is_walked(edge))
 
     def _own(self, node: Node, used: set[Node]) -> Node:
         """A node whose value is in memory of its own: the node itself, or a copy where it is an input, a constant, a view, or taken already."""
@@ -456,14 +466,6 @@ def _device_of(args: Any) -> Any:
 
 def _leaves_the_graph(g: Any) -> Sequence[Any]:
     raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")
-
-
-def is_released(edge: Any) -> bool:
-    """Whether the saved values of a place on the tape were freed by a backward."""
-    node = edge.node if isinstance(edge, Part) else edge
-    if isinstance(node, (OperatorNode, FusedNode)):
-        return node.args is None
-    return isinstance(node, CallbackNode) and node.function is None
 
 
 def trace_function(function: Callable, inputs: Sequence[Any], dynamic: Mapping[int, Iterable[int] | Mapping[int, Any]] | None = None) -> Graph:

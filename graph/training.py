@@ -20,7 +20,7 @@ from ..eager.ops.definition import OPS
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .backends import Backend, Runner
-from .derivative import Joint, dependencies, without
+from .derivative import Joint, dependencies, spent_together, without
 from .interpreter import Interpreter
 from .ir import Graph, SymbolSource
 from .partition import Partition, Saved, partition
@@ -56,6 +56,7 @@ class Known:
     tangents                    the fake value of each root
     saved, saved_bytes          what the backward gets besides the tangents
     dependencies                for each root, the targets on which it depends
+    spent                       for each root, the roots that its backward uses up
     copied_first                inputs that a second derivative reads and the forward overwrites
     read                        inputs of the whole backward that it reads
     """
@@ -69,18 +70,19 @@ class Known:
     saved: tuple[Saved, ...]
     saved_bytes: int
     dependencies: tuple[frozenset[int], ...]
+    spent: tuple[frozenset[int], ...]
     copied_first: tuple[int, ...]
     read: frozenset[int]
 
     @classmethod
-    def of(cls, derived: Derived) -> Known:
+    def of(cls, derived: Derived, captured: Graph) -> Known:
         joint, graph, split = derived.joint, derived.joint.graph, derived.partition
         tangents = graph.inputs[len(graph.inputs) - len(joint.roots) :]
         written = {position for position, _ in graph.writes}
         used = {position for position, node in enumerate(derived.gradients.inputs) if node.users}
         return cls(
             joint.results, joint.roots, joint.targets, tuple(node.name for node in graph.inputs), graph.symbols, tuple(node.value for node in tangents),
-            split.saved, split.saved_bytes, dependencies(joint), tuple(sorted(written & used)), reads(split.backward),
+            split.saved, split.saved_bytes, dependencies(joint), spent_together(captured, joint.roots), tuple(sorted(written & used)), reads(split.backward),
         )  # fmt: skip
 
 
@@ -106,12 +108,12 @@ class Training:
         self._derived: Derived | Callable[[], Derived] = derived
 
     @classmethod
-    def of(cls, joint: Joint, backend: Backend, title: str, compiled: Callable[[Graph, str], Any]) -> Training:
-        """Differentiate and split a graph, and compile its forward."""
+    def of(cls, joint: Joint, captured: Graph, backend: Backend, title: str, compiled: Callable[[Graph, str], Any]) -> Training:
+        """Split the joint graph of what was captured, and compile its forward."""
         derived = Derived.of(joint)
         log_graph(derived.partition.forward, f"{title}, forward")
         log_graph(derived.partition.backward, f"{title}, backward")
-        return cls(Known.of(derived), compile_runner(backend, derived.partition.forward), lambda: derived, backend, title, compiled)
+        return cls(Known.of(derived, captured), compile_runner(backend, derived.partition.forward), lambda: derived, backend, title, compiled)
 
     @property
     def derived(self) -> Derived:
@@ -146,7 +148,7 @@ class Training:
     def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
         """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
         call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
-        node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", len(self.roots))
+        node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", self.known.spent)
         for index, (kind, position) in enumerate(self.roots):
             if not self.depends(index, edges):
                 continue
@@ -196,13 +198,14 @@ class Training:
 
 
 class CallNode(MultipleNode):
-    """The tape's node of one call. Each result's history is used up on its own, like that of the many steps it stands for."""
+    """The tape's node of one call. A backward from a result uses up the history of those (`spent`) that eagerly have a step with saved values in common with it."""
 
-    __slots__ = ("left", "pulled")
+    __slots__ = ("spent", "left", "pulled")
 
-    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, results: int) -> None:
-        super().__init__(edges, function, label, results)
-        self.left = set(range(results))
+    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, spent: Sequence[frozenset[int]]) -> None:
+        super().__init__(edges, function, label, len(spent))
+        self.spent = spent
+        self.left = set(range(len(spent)))
         self.pulled: set[int] = set()
 
     def pull(self, g: list) -> Sequence[Any]:
@@ -212,7 +215,7 @@ class CallNode(MultipleNode):
         return super().pull(g)
 
     def release(self) -> None:
-        self.left -= self.pulled
+        self.left.difference_update(*(self.spent[index] for index in self.pulled))
         if not self.left:
             super().release()
 

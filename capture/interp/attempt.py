@@ -20,7 +20,7 @@ from ...eager.nn.module import Module
 from ...eager.shapes import Size
 from ...eager.tensor import LAZY, Tensor
 from ...graph.sharing import ASK, DEFER
-from ...graph.trace import Tracer, is_released
+from ...graph.trace import Tracer
 from .. import guards, sources
 from ..bytecode import Body
 from ..bytecode.breaks import entry_of
@@ -36,12 +36,12 @@ from .operators import Operators
 from .outcome import Break, Observed, Specialise, Unbuildable
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
-from .values.containers import Sequence, Unread
+from .values.containers import Sequence, TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, Namespace
 from .values.instance import IdentityNumber, InstanceDictValue
-from .values.mappings import DictValue, hashes_by_identity
+from .values.mappings import DictValue, hashes_by_identity, key_of
 from .values.objects import ObjectValue, OpaqueValue
 from .values.state import mode_guard, modes, set_modes
 from .values.tensors import TensorValue
@@ -149,7 +149,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
     def check_hooks(self) -> None:
         """Raise Unbuildable for a hook whose backward is not in the graph."""
         for edge, handle in self.hooked:
-            if not is_released(edge):
+            if not self.tracer.is_walked(edge):
                 raise Unbuildable(handle, handle.describe())
 
     def close(self) -> None:
@@ -378,6 +378,19 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
         value = value.of if isinstance(value, IdentityNumber) else value
         if value.source is not None and not isinstance(value.source, sources.Constant):
             self.compared[id(value)] = value
+
+    def guarded_key(self, key: Value) -> Any:
+        """What stands for a key of a dict or set from outside: objects in it that are compared by identity are guarded to be these, and have their real `id()`."""
+        if isinstance(key, TupleValue):
+            return tuple(self.guarded_key(item) for item in key.items_of(self))
+        if not isinstance(key, Constant) and self.is_identity_key(key):
+            real = key.of if isinstance(key, IdentityNumber) else key
+            if real.source is not None and real.real is not MISSING:
+                self.guard_is(real.source, real.real)
+                if isinstance(key, IdentityNumber):
+                    self.only_here = "the id() of an object differs from process to process"
+                    return id(real.real)
+        return key_of(self, key)
 
     def is_identity_class(self, cls: type) -> bool:
         return issubclass(cls, (Tensor, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)) or hashes_by_identity(cls)

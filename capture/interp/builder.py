@@ -12,12 +12,11 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from ...eager.autograd.tape import Part, flat_edges
 from ...eager.tensor import Tensor
 from ...graph.compiled import CompiledGraph, compile_graph
+from ...graph.history import history
 from ...graph.ir import Graph
 from ...graph.passes import keep_checks
-from ...graph.trace import is_released
 from .. import sources
 from ..bytecode.assembler import Assembler
 from ..bytecode.breaks import NULL as EMPTY
@@ -26,7 +25,7 @@ from ..bytecode.instruction import Handler, Label
 from .attempt import Attempt
 from .frame import NULL, PreviousException
 from .loader import Loader
-from .outcome import Unbuildable
+from .outcome import Skip, Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
@@ -367,6 +366,7 @@ class Builder:
             twins = [twin for twin in out.results if isinstance(twin, Tensor)]
             self.keep_leaves(twins)
             self.keep_shared(twins)
+            self.keep_errors(twins)
             self.graph = keep_checks(self.attempt.tracer.finish(out.results))
             self.keep_switched(twins, self.graph)
             self.operations = sum(1 for node in self.graph.nodes if node.kind == "op")
@@ -380,11 +380,20 @@ class Builder:
             if storage in self.attempt.shared:
                 raise Unbuildable(self.attempt.shared[storage], "a result of an autograd.Function that shares memory is given out of the graph")
 
+    def keep_errors(self, results: list[Tensor]) -> None:
+        """A backward that eagerly fails must fail: what was overwritten, or was freed for a part of a result, a graph would not know."""
+        for twin in results:
+            behind = history(twin._edge)
+            if behind.overwritten:
+                raise Skip("a value that the backward needs is overwritten in place")
+            if behind.freed and not self.attempt.tracer.is_used_up(twin._edge):
+                raise Skip("a part of the history of a result was freed by a backward")
+
     def keep_switched(self, results: list[Tensor], graph: Graph) -> None:
         """An input whose `requires_grad` was switched in the graph stands on the tape as it was for the whole of a call: where a result or a write has a history
         that goes on outside, the graph must end before the switch."""
         switched = next((value for value in self.attempt.tensor_inputs if value.born is not None), None)
-        if switched is not None and (any(twin._edge is not None and not is_released(twin._edge) for twin in results) or graph.differentiable_writes):
+        if switched is not None and (any(twin._edge is not None and not self.attempt.tracer.is_used_up(twin._edge) for twin in results) or graph.differentiable_writes):
             raise Unbuildable(switched, "requires_grad of a tensor from outside is switched, and what is computed leaves the graph with its history")
 
     def keep_leaves(self, results: list[Tensor]) -> None:
@@ -393,26 +402,9 @@ class Builder:
         inputs = {id(value.twin) for value in self.attempt.tensor_inputs}
         leaving = {id(twin) for twin in results}
         for twin in results:
-            ends = ends_of_history(twin)
+            ends = history(twin._edge).ends
             made = [leaf for leaf in ends if isinstance(leaf, Tensor) and id(leaf) not in inputs]
             missed = made if len(made) == len(ends) else [leaf for leaf in made if id(leaf) in leaving]
             if missed:
                 reason = "a tensor made in the graph requires a gradient, and what is computed from it leaves the graph"
                 raise Unbuildable(self.attempt.tensor_value(missed[0]), reason)
-
-
-def ends_of_history(tensor: Tensor) -> list[Any]:
-    """The leaves, and nodes without edges, that a result's gradient flows to."""
-    seen: set[int] = set()
-    found, todo = [], [tensor._edge]
-    while todo:
-        edge = todo.pop()
-        edge = edge.node if isinstance(edge, Part) else edge
-        if edge is None or id(edge) in seen:
-            continue
-        seen.add(id(edge))
-        following = [] if isinstance(edge, Tensor) else flat_edges(edge)
-        todo += following
-        if not following:
-            found.append(edge)
-    return found

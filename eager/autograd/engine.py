@@ -191,6 +191,8 @@ def _walk(
         if not retain:
             for node in visited:
                 node.release()
+            for tracer in tracers:
+                tracer.walked.update(visited)
     finally:
         STATE.enabled, STATE.autocast = previous, autocast
         for tracer in tracers:

@@ -90,7 +90,15 @@ class Node:
         raise NotImplementedError
 
     def release(self) -> None:
-        """Drop what was saved; a second `pull` raises RuntimeError."""
+        """Drop what was saved; a second `pull` raises RuntimeError. A step that saves nothing can be taken again."""
+
+    def is_freed(self) -> bool:
+        """Whether what was saved was dropped."""
+        return False
+
+    def is_overwritten(self) -> bool:
+        """Whether what was saved has changed since."""
+        return False
 
 
 def _second_time(why: str) -> Exception:
@@ -312,8 +320,18 @@ class OperatorNode(Node):
         )
 
     def release(self) -> None:
-        self.args = None
-        self.out = None
+        if self.plan.kept or self.plan.keep_out:
+            self.args = None
+            self.out = None
+
+    def is_freed(self) -> bool:
+        return self.args is None
+
+    def is_overwritten(self) -> bool:
+        if self.args is None:
+            return False
+        changed = any(_version(self.args[position]) != version for position, version in self.versions)
+        return changed or type(self.out) is tuple and self.out[1].version != self.out[2]
 
 
 def packed(value: Any, hooks: tuple, wrap: Callable) -> Any:
@@ -361,6 +379,9 @@ class CallbackNode(Node):
 
     def release(self) -> None:
         self.function = None
+
+    def is_freed(self) -> bool:
+        return self.function is None
 
 
 class MultipleNode(CallbackNode):

@@ -63,13 +63,12 @@ class FusedNode(Node):
                 f"Trying to backward through the graph a second time: the saved values of {self.composition.__name__.strip('_')}() were freed by the "
                 "first backward; call the first backward(retain_graph=True)"
             )
-        for storage, version in self.watched:
-            if storage.version != version:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{self.composition.__name__.strip('_')}() saved it at version {version}, it is now at version {storage.version}; use the operation "
-                    "that returns a new tensor, or clone() before it"
-                )
+        for storage, version in self._changed():
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{self.composition.__name__.strip('_')}() saved it at version {version}, it is now at version {storage.version}; use the operation "
+                "that returns a new tensor, or clone() before it"
+            )
         if STATE.enabled or STATE.tracers or STATE.levels or type(g._data) is not _ndarray:
             return self._through_the_composition(g)
         forward, backward = self.kernels
@@ -100,6 +99,15 @@ class FusedNode(Node):
 
     def release(self) -> None:
         self.args = self.saved = None
+
+    def is_freed(self) -> bool:
+        return self.args is None
+
+    def is_overwritten(self) -> bool:
+        return self.args is not None and bool(self._changed())
+
+    def _changed(self) -> list[tuple[Any, int]]:
+        return [(storage, version) for storage, version in self.watched if storage.version != version]
 
 
 def fused(forward: Forward, backward: Backward) -> Callable[[Callable], Callable]:

@@ -325,3 +325,71 @@ def test_an_error_of_the_backward_shows_the_users_line(said):
         with pytest.raises(RuntimeError, match=said) as found:
             call(X.clone().requires_grad_())
         assert __file__ in str(found.value) and "^^" in str(found.value)
+
+
+def freed_twice(w, x):
+    h = (x * w).exp()
+    h.sum().backward()
+    h.mean().backward()
+
+
+def freed_part(w, x):
+    h = (x * w).exp()
+    h.sum().backward()
+    return (h * h).sum()
+
+
+def two_results(w, x):
+    h = (x * w).exp()
+    return h.sum(), (h * h).sum()
+
+
+def two_of_their_own(w, x):
+    return (x * w).exp().sum(), (x * w).exp().sum()
+
+
+def nothing_saved(w, x):
+    h = x + w
+    return h.sum(), h.mean(0).sum()
+
+
+def overwritten(w, x):
+    h = (x * w).exp()
+    loss = h.square().sum()
+    h.mul_(2)
+    return loss
+
+
+def overwritten_leaf(w, x):
+    loss = (x * w).exp().sum()
+    with segue.no_grad():
+        x.add_(1)
+    loss.backward()
+
+
+@pytest.mark.parametrize("program", [freed_twice, freed_part, two_results, two_of_their_own, nothing_saved, overwritten, overwritten_leaf])
+def test_a_backward_fails_where_it_does_eagerly(program):
+    outcomes = []
+    for call in (program, segue.compile(program, backend="eager")):
+        w = segue.ones(3, requires_grad=True)
+        try:
+            results = call(w, X.clone())
+            for result in (results,) if isinstance(results, segue.Tensor) else results or ():
+                result.backward()
+            outcomes.append(w.grad.tolist())
+        except RuntimeError as problem:
+            outcomes.append(str(problem).split(":")[0])
+    assert outcomes[0] == outcomes[1]
+
+
+def test_what_a_dict_holds_under_an_object_follows_the_object():
+    parameters = [nn.Parameter(segue.full((2,), float(number))) for number in range(3)]
+    state, numbers = {p: {"old": p.detach() * 2} for p in parameters}, {id(p): n for n, p in enumerate(parameters)}
+
+    def program(p):
+        return state[p]["old"] + numbers[id(p)], id(p) in numbers, p in {parameters[0]}
+
+    compiled = segue.compile(program, backend="eager")
+    for p in parameters:
+        expected, found = program(p), compiled(p)
+        assert found[0].tolist() == expected[0].tolist() and found[1:] == expected[1:]

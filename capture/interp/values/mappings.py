@@ -121,9 +121,13 @@ class DictValue(Value):
         if self.source is not None:
             run.guard_keys(self)
 
+    def place_of(self, run: Any, key: Value) -> Any:
+        """What stands for a key. What an existing dict holds under an object follows from which object that is: it is guarded to stay the same one."""
+        return key_of(run, key) if self.original is None else run.guarded_key(key)
+
     def lookup(self, run: Any, key: Value) -> Value | None:
         """The value under a key, or None; the absence is guarded."""
-        place = key_of(run, key)
+        place = self.place_of(run, key)
         if place in self.entries:
             return self.get(run, place)
         self.guard_absent(run, place)
@@ -144,7 +148,7 @@ class DictValue(Value):
         raise run.raised_with(KeyError, key)
 
     def contains(self, run: Any, item: Value) -> bool:
-        place = key_of(run, item)
+        place = self.place_of(run, item)
         if place not in self.entries:
             self.guard_absent(run, place)
             return False
@@ -208,13 +212,13 @@ class DictValue(Value):
         self.attributes[name] = value
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
-        place = key_of(run, key)
+        place = self.place_of(run, key)
         known = self.entries.get(place)
         self.entries[place] = (key if known is None else known[0], value)
         self.changed(run)
 
     def delete_item(self, run: Any, key: Value) -> None:
-        place = key_of(run, key)
+        place = self.place_of(run, key)
         if place not in self.entries:
             self.guard_absent(run, place)
             raise run.raised_with(KeyError, key)

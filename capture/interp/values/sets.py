@@ -45,7 +45,9 @@ class SetValue(Value):
 
     def place_of(self, run: Any, item: Value) -> Any:
         """The key of an item that is looked for: a set stands for the frozenset of its items."""
-        return frozenset(item.shadow) if isinstance(item, SetValue) else key_of(run, item)
+        if isinstance(item, SetValue):
+            return frozenset(item.shadow)
+        return key_of(run, item) if self.real is MISSING else run.guarded_key(item)
 
     def contains(self, run: Any, item: Value) -> bool:
         return self.place_of(run, item) in self.entries
