@@ -8,6 +8,7 @@ and the code generator that reloads the value in bytecode.
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass, fields
 from types import CellType, FunctionType
 from typing import Any, ClassVar, dataclass_transform
@@ -243,7 +244,7 @@ class TypeEntry(Source):
 
 @path
 class Item(Source):
-    """An item of a list or a tuple (of the built-in storage, also for subclasses), by index; negative ones count from the end."""
+    """An item of a list or a tuple (of the built-in storage, also for subclasses) or of a deque, by index; negative ones count from the end."""
 
     kind: ClassVar[str] = "item"
     base: Source
@@ -253,6 +254,8 @@ class Item(Source):
         return f"{self.base.text()}[{self.index}]"
 
     def step(self, frame: Any, base: Any) -> Any:
+        if type(base) is collections.deque:
+            return base[self.index]
         return list.__getitem__(base, self.index) if isinstance(base, list) else tuple.__getitem__(base, self.index)
 
 
@@ -316,7 +319,7 @@ class TypeOf(Source):
 
 @path
 class Length(Source):
-    """`len(base)` of a list, tuple, dict, set, str, bytes or range; other objects lead nowhere, since their `__len__` could run anything."""
+    """`len(base)` of a list, tuple, dict, set, str, bytes, range or deque; other objects lead nowhere, since their `__len__` could run anything."""
 
     kind: ClassVar[str] = "length"
     base: Source
@@ -325,7 +328,7 @@ class Length(Source):
         return f"len({self.base.text()})"
 
     def step(self, frame: Any, base: Any) -> Any:
-        return next((kind.__len__(base) for kind in _SIZED if isinstance(base, kind)), MISSING)
+        return next((kind.__len__(base) for kind in _SIZED if isinstance(base, kind)), len(base) if type(base) is collections.deque else MISSING)
 
 
 @path

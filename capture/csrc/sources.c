@@ -65,8 +65,25 @@ STEP(step_instance_dict)
 
 STEP(step_type_entry) { return give(PyType_Check(base) ? _PyType_Lookup((PyTypeObject *)base, node->argument) : NULL, result); }
 
+static int is_deque(PyObject *value) /* exactly: a subclass may have methods of its own */
+{
+    static PyObject *type = NULL; /* kept as long as the process */
+    if (type == NULL) {
+        PyObject *module = PyImport_ImportModule("collections");
+        type = module == NULL ? NULL : PyObject_GetAttrString(module, "deque");
+        Py_XDECREF(module);
+        if (type == NULL) {
+            PyErr_Clear();
+        }
+    }
+    return (PyObject *)Py_TYPE(value) == type;
+}
+
 STEP(step_item)
 {
+    if (is_deque(base)) {
+        return hand_over(PySequence_GetItem(base, node->index), result);
+    }
     if (!PyList_Check(base) && !PyTuple_Check(base)) {
         return give(NULL, result);
     }
@@ -110,7 +127,7 @@ static Py_ssize_t builtin_length(PyObject *value)
     if (PyBytes_Check(value)) {
         return PyBytes_GET_SIZE(value);
     }
-    return PyRange_Check(value) ? PyObject_Size(value) : -1;
+    return PyRange_Check(value) || is_deque(value) ? PyObject_Size(value) : -1;
 }
 
 STEP(step_length)

@@ -34,9 +34,10 @@ from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
 from .outcome import Break, Observed, Specialise, Unbuildable
+from .printing import Printing
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
-from .values.containers import Sequence, TupleValue, Unread
+from .values.containers import TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, Namespace
@@ -66,16 +67,14 @@ class Knowledge:
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
 
-CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 EQUAL_SIZES = (("input", 0), ("input", 1), ("eq", 0))
-EXCEPTION_TEXTS = (BaseException.__str__, KeyError.__str__)
 
 
 class ReachedBreak(Exception):  # noqa: N818
     """The root frame stands before the instruction at which the graph must end."""
 
 
-class Attempt(Operators, Lookup, Calls, Wrapping):
+class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
     """See the module's opening."""
 
     module_class = Module
@@ -329,44 +328,13 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
             return value.value
         raise Break(f"a {value.describe()} where a name must be known is not captured")
 
-    def printable(self, value: Value) -> Any:
-        """What str.format and % may print."""
-        if isinstance(value, TensorValue):
-            raise value.needs_data("__format__")
-        if isinstance(value, Sequence):
-            return value.cls(self.printable(item) for item in value.items_of(self)) if value.cls in (list, tuple) else self.python(value)
-        if isinstance(value, ObjectValue):
-            return self.text(self.formatted(value, "str", ""))
-        found = self.python(value)
-        return int(found) if isinstance(value, SymIntValue) else found
-
-    def formatted(self, value: Value, conversion: str | None, spec: str) -> Value:
-        """`format(conversion(value), spec)`."""
-        if isinstance(value, ObjectValue):
-            return self.format_object(value, conversion, spec)
-        plain = self.printable(value)
-        converted = CONVERSIONS[conversion](plain)
-        return self.make(self.concrete(format, converted, spec))
-
-    def format_object(self, value: ObjectValue, conversion: str | None, spec: str) -> Value:
-        names = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}[conversion]
-        if isinstance(value, ExceptionValue) and "__str__" in names and self.class_entry(value.type(), "__str__") in EXCEPTION_TEXTS:
-            return self.make(self.concrete(format, self.text(value.text(self)), spec))
-        for name in names:
-            found = self.class_entry(value.type(), name)
-            if isinstance(found, types.FunctionType):
-                args: list[Value] = [Constant(spec)] if name == "__format__" else []
-                result = self.call(self.bind_entry(found, value, value.type()), args, {})
-                return result if name == "__format__" else self.make(self.concrete(format, self.text(result), spec))
-        raise Break(f"printing a {value.describe()} by its address is not captured", "give the class a __repr__")
-
     def identity_number(self, value: Value) -> Value:
         """id(value): as a key in a set of what was seen it works on Values; the number itself is never the object's."""
-        if value.real is not MISSING and not isinstance(value, Constant):
-            return IdentityNumber(value)
-        if isinstance(value, TensorValue):
-            return IdentityNumber(value)
-        raise Break("id() is not captured")
+        if isinstance(value, (Constant, SymIntValue, FloatValue)):
+            raise Break("id() of a number or text is not captured")
+        made = IdentityNumber(value)
+        made.born = self.step  # type: ignore[attr-defined]
+        return made
 
     def is_identity_key(self, value: Value) -> bool:
         if isinstance(value, (TensorValue, CallableValue)):
@@ -397,9 +365,6 @@ class Attempt(Operators, Lookup, Calls, Wrapping):
 
     def instance_dict(self, owner: ObjectValue) -> Value:
         return InstanceDictValue(owner)
-
-    def function_dict(self, function: Any) -> Value:
-        raise Break("the __dict__ of a function made inside of the compiled function is not captured")
 
 
 def real_key(place: Any) -> Any:

@@ -7,9 +7,11 @@ Pure functions of plain data (`math`, `operator`, `len` of a string ...) are sim
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import copy
 import functools
+import itertools
 import math
 import operator
 import sys
@@ -20,6 +22,7 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
+from .. import guards
 from .copies import deep_copy, shallow_copy
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
@@ -30,6 +33,7 @@ from .values.exceptions import ExceptionValue, TracebackValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue
+from .values.steps import chain_from_iterable, tee
 from .values.tensors import TensorValue
 
 BUILTINS: dict[Any, Callable] = {}
@@ -241,13 +245,28 @@ def _round(run: Any, value: Value, digits: Value = Constant(None)) -> Value:
 def _handled_exception(run: Any) -> Value:
     if isinstance(run.handled, ExceptionValue):
         return run.handled
-    raise Break("the exception that the caller of the compiled function handles is not captured")
+    if sys.exception() is not None:
+        raise Break("the exception that the caller of the compiled function handles is not captured")
+    run.guard(guards.Predicate((), _nothing_is_handled, "sys.exception() is None"))
+    return constant(None)
+
+
+def _nothing_is_handled() -> bool:
+    return sys.exception() is None
 
 
 @builtin(sys.exc_info)
 def _exc_info(run: Any) -> Value:
     error = _handled_exception(run)
+    if isinstance(error, Constant):
+        return TupleValue([constant(None)] * 3)
     return TupleValue([run.wrap_known(error.type()), error, error.attribute(run, "__traceback__")])
+
+
+@builtin(_thread.get_ident)
+def _get_ident(run: Any) -> Value:
+    """The number of the running thread, known only as such: it serves as a key."""
+    return run.identity_number(run.wrap_known(_thread.get_ident))
 
 
 @builtin(id)
@@ -319,6 +338,10 @@ def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
 @builtin(tuple.__new__)
 def _tuple_new(run: Any, cls: Value, items: Value | None = None) -> Value:
     return TupleValue([] if items is None else run.unpack(items), cls.real)
+
+
+BUILTINS[itertools.tee] = tee
+BUILTINS[itertools.chain.from_iterable] = chain_from_iterable
 
 
 @builtin(dict.fromkeys)

@@ -30,9 +30,10 @@ from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, of_error
 from .values.functions import FunctionValue
-from .values.iterators import ITERTOOLS, GeneratorValue
+from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
+from .values.steps import ITERTOOLS
 from .values.tensors import TensorValue
 
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins

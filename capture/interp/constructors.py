@@ -17,6 +17,7 @@ from .outcome import Break
 from .values.base import Value
 from .values.constants import NONE, Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
+from .values.deques import make_deque
 from .values.floats import FloatValue, ResultValue
 from .values.functions import CellValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, make_reversed
@@ -149,6 +150,7 @@ def _type(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> V
 
 
 CONSTRUCTORS[type] = _type
+CONSTRUCTORS[collections.deque] = make_deque
 
 
 @constructor(object)

@@ -6,18 +6,27 @@ copy), so the rules are written over Values, whose identity is that of the objec
 
 from __future__ import annotations
 
-import collections
+import copyreg
+import types
 from typing import Any
 
 from ...eager.tensor import Tensor
+from ..sources import MISSING
+from .lookup import entry_of
 from .outcome import Break
 from .values.base import Value
-from .values.constants import Constant
-from .values.containers import ListValue, TupleValue
+from .values.constants import NONE, Constant
+from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
+from .values.deques import DequeValue
+from .values.exceptions import ExceptionValue
 from .values.functions import BuiltinValue, ClassValue, FunctionValue
+from .values.instance import InstanceDictValue
 from .values.mappings import DictValue
+from .values.objects import ObjectValue
 from .values.sets import SetValue
 from .values.tensors import TensorValue
+
+REDUCERS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
 
 
 def shallow_copy(run: Any, value: Value) -> Value:
@@ -30,11 +39,56 @@ def shallow_copy(run: Any, value: Value) -> Value:
         if isinstance(value, DictValue):
             made.attributes = value.all_attributes(run)
         return made
+    if isinstance(value, (SliceValue, RangeValue)):
+        return value
+    if isinstance(value, DequeValue):
+        return value.call_method(run, "copy", [], {})
+    if isinstance(value, ObjectValue):
+        own = run.class_entry(value.cls, "__copy__")
+        if own is not MISSING:
+            return run.call(run.bind_entry(own, value, value.cls), [], {})
+        made = fresh_object(run, value, "copy.copy")
+        for name, attribute in state_of(run, value).items():
+            made.store_own(run, name, attribute)
+        return made
     raise Break(f"copy.copy of a {value.describe()} is not captured")
 
 
-def deep_copy(run: Any, value: Value) -> Value:
-    return _deeply_copied(run, value, {})
+def fresh_object(run: Any, value: ObjectValue, what: str) -> Any:
+    """An object of the same class without attributes, where the class has no way of its own to be copied. Raises Break for one that has."""
+    for name in REDUCERS:
+        if entry_of(value.cls, name)[0] is not entry_of(object, name)[0]:
+            raise Break(f"{what} of a {value.describe()}, whose class defines {name}, is not captured")
+        run.class_entry(value.cls, name)
+    if isinstance(value, ExceptionValue) or copyreg.dispatch_table.get(value.cls) is not None:
+        raise Break(f"{what} of a {value.describe()} is not captured")
+    return run.new_object(value.cls)
+
+
+def state_of(run: Any, value: ObjectValue) -> dict[str, Value]:
+    """The attributes that a copy takes along: those of the dict, then those in slots, as object.__reduce_ex__ collects them."""
+    found = {name: value.own(run, name) for name in InstanceDictValue(value).names(run)} if value.has_dict() else {}
+    for base in value.cls.__mro__:
+        for name, member in vars(base).items():
+            if isinstance(member, types.MemberDescriptorType) and name not in ("__dict__", "__weakref__") and name not in found:
+                held = run.attribute_or_none(value, name)
+                if held is not None:
+                    found[name] = held
+    return found  # type: ignore[return-value]
+
+
+class Memo(DictValue):
+    """The memo that deepcopy hands to a user's `__deepcopy__`: a dict that knows the copies made so far."""
+
+    def __init__(self, copies: dict[Any, Any]) -> None:
+        super().__init__()
+        self.copies = copies
+
+
+def deep_copy(run: Any, value: Value, memo: Value = NONE) -> Value:
+    if not isinstance(memo, Memo) and not (isinstance(memo, Constant) and memo.value is None):
+        raise Break("copy.deepcopy with a memo of the user's is not captured")
+    return _deeply_copied(run, value, memo.copies if isinstance(memo, Memo) else {})
 
 
 def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
@@ -47,8 +101,9 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
         made = memo[id(value)] = ListValue([])
         made.items += [_deeply_copied(run, item, memo) for item in value.items_of(run)]
         return made
-    if type(value) is DictValue and value.cls in (dict, collections.OrderedDict):
+    if type(value) is DictValue:
         copied = memo[id(value)] = DictValue((), value.cls)
+        copied.factory = value.factory
         for key in list(value.entries):
             copied.set_item(run, _deeply_copied(run, value.key_value(run, key), memo), _deeply_copied(run, value.get(run, key), memo))
         copied.attributes = {name: _deeply_copied(run, attribute, memo) for name, attribute in value.all_attributes(run).items()}
@@ -60,7 +115,28 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
         return memo.setdefault(id(value), value if same else TupleValue(parts, value.cls))
     if isinstance(value, TensorValue):
         return memo.setdefault(id(value), _copied_tensor(run, value, memo))
+    if isinstance(value, (RangeValue, SliceValue)):
+        return value
+    if isinstance(value, DequeValue):
+        deque = memo[id(value)] = DequeValue((), value.limit)
+        for item in value.items_of(run):
+            deque.put(run, _deeply_copied(run, item, memo))
+        return deque
+    if isinstance(value, SetValue):
+        return memo.setdefault(id(value), SetValue(run, [_deeply_copied(run, item, memo) for item in value.items_of(run)], value.cls))
+    if isinstance(value, ObjectValue):
+        return _copied_object(run, value, memo)
     raise Break(f"copy.deepcopy of a {value.describe()} is not captured")
+
+
+def _copied_object(run: Any, value: ObjectValue, memo: dict[Any, Any]) -> Value:
+    own = run.class_entry(value.cls, "__deepcopy__")
+    if own is not MISSING:
+        return memo.setdefault(id(value), run.call(run.bind_entry(own, value, value.cls), [Memo(memo)], {}))
+    made = memo[id(value)] = fresh_object(run, value, "copy.deepcopy")
+    for name, attribute in state_of(run, value).items():
+        made.store_own(run, name, _deeply_copied(run, attribute, memo))
+    return made
 
 
 def _copied_tensor(run: Any, value: TensorValue, memo: dict[Any, Any]) -> Value:

@@ -24,6 +24,7 @@ from .sizes import now, size_binary, size_compare, size_unary
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
+from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
@@ -70,7 +71,7 @@ MERGED = frozenset({dict, collections.OrderedDict, collections.defaultdict})
 UNIONS = (types.UnionType, type(typing.Union[int, str]))  # noqa: UP007
 SHOWN = {"**": "** or pow()"}
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
-SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset"}
+SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset", "<": "issubset", ">": "issuperset"}
 
 
 class Operators:
@@ -204,6 +205,9 @@ class Operators:
                 left.items[:] = self.repeated(left, right)
                 left.changed(self)
                 return left
+        if isinstance(left, DequeValue) and symbol in ("+", "*"):
+            left.call_method(self, "extend", [right], {}) if symbol == "+" else left.refill(self, self.repeated(left, right))
+            return left
         if isinstance(left, DictValue) and symbol == "|":
             left.call_method(self, "update", [right], {})
             return left
@@ -260,11 +264,12 @@ class Operators:
         return self.compare_objects(row, symbol, left, right)
 
     def container_compare(self: Any, symbol: str, left: Value, right: Value) -> bool | None:
-        if isinstance(left, Sequence) and isinstance(right, Sequence) and (left.cls is list) == (right.cls is list):
+        if isinstance(left, Sequence) and isinstance(right, Sequence) and kind_of(left) is kind_of(right):
             return self.compare_sequences(symbol, left, right)
         if symbol not in ("==", "!="):
             if isinstance(left, SetValue) and isinstance(right, SetValue) and symbol in SET_COMPARISONS:
-                return self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
+                proper = len(symbol) == 1 and len(left.entries) == len(right.entries)
+                return not proper and self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
             return None
         if any(isinstance(v, DictView) and v.kind == "items" for v in (left, right)) and all(isinstance(v, (SetValue, DictView)) for v in (left, right)):
             pairs: list[Any] = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
@@ -331,8 +336,11 @@ class Operators:
 
     def alike(self: Any, left: Value, right: Value) -> bool:
         """`left is right or left == right`, as containers compare their items; of numbers that vary only the second is asked."""
-        varies = any(isinstance(value, (SymIntValue, FloatValue)) for value in (left, right))
-        return (not varies and self.same(left, right)) or self.equal(left, right)
+        if any(isinstance(value, (SymIntValue, FloatValue)) for value in (left, right)):
+            return self.equal(left, right)
+        if all(type(value) is Constant and type(value.value) in (float, complex) and value.value == value.value for value in (left, right)):
+            return self.equal(left, right)  # one object is equal to itself, but for NaN
+        return self.same(left, right) or self.equal(left, right)
 
     def same(self: Any, left: Value, right: Value) -> bool:
         """`left is right`. Two different existing objects of one type are guarded to stay different."""
@@ -453,6 +461,11 @@ class Operators:
         if entry_of(type(real), "__instancecheck__")[0] is not MISSING:
             raise Break(f"the check for instances that {type(real).__qualname__} defines is not captured")
         raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
+
+
+def kind_of(value: Sequence) -> type:
+    """Which sequences it compares with: lists with lists, deques with deques, tuples of all classes."""
+    return value.cls if value.cls in (list, collections.deque) else tuple
 
 
 def is_class(value: Value) -> bool:

@@ -6,6 +6,7 @@ through `object`'s own slots.
 
 from __future__ import annotations
 
+import collections
 import functools
 import sys
 import types
@@ -185,6 +186,15 @@ def extend_list(target: list, items: list) -> None:
 
 def replace_list(target: list, items: list) -> None:
     target[:] = items
+
+
+def empty_deque(limit: int | None) -> collections.deque:
+    return collections.deque((), limit)
+
+
+def replace_deque(target: collections.deque, items: list) -> None:
+    target.clear()
+    target.extend(items)
 
 
 def replace_set(target: set, items: list) -> None:

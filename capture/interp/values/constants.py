@@ -141,4 +141,6 @@ def index_of(run: Any, value: Value) -> int:
         return int(value.symbol)
     if isinstance(value, Constant):
         return run.concrete(operator.index, value.value)
+    if hasattr(value, "dunder"):  # a user's object
+        return index_of(run, value.dunder(run, "__index__"))
     raise Break(f"a {value.describe()} as an index is not captured")

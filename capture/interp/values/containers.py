@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from ...sources import MISSING
 from .base import Value, method
@@ -45,6 +45,8 @@ class SliceValue(Value):
         if name in ("start", "stop", "step"):
             return self.parts[("start", "stop", "step").index(name)]
         return super().attribute(run, name)
+
+    methods: ClassVar[dict[str, Callable]] = {"indices": lambda self, run, length: run.make(run.concrete(self.indices(run).indices, index_of(run, length)))}
 
     def truth(self, run: Any) -> bool:
         return True
@@ -89,7 +91,7 @@ class Sequence(Value):
         return self.get(run, index)
 
     def position(self, run: Any, key: Value) -> int:
-        if not isinstance(key, (Constant, SymIntValue)) or not hasattr(key.type(), "__index__"):
+        if not hasattr(key.type(), "__index__"):
             raise run.raised(TypeError, f"{self.cls.__name__} indices must be integers or slices, not {key.type().__name__}")
         index = index_of(run, key)
         if not -len(self.items) <= index < len(self.items):
@@ -129,7 +131,9 @@ def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
     for position in range(0 if not bounds else start, len(self.items) if len(bounds) < 2 else stop):
         if run.equal(self.get(run, position), item):
             return Constant(position)
-    raise run.raised(ValueError, f"{item.describe()} is not in {self.cls.__name__}")
+    if isinstance(self, TupleValue):
+        raise run.raised(ValueError, "tuple.index(x): x not in tuple")
+    raise run.raised(ValueError, f"{run.text(run.formatted(item, 'repr', ''))} is not in {self.cls.__name__}")
 
 
 @method(SEQUENCE_METHODS, "count")

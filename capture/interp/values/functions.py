@@ -115,6 +115,8 @@ class FunctionValue(CallableValue):
             return run.wrap(self.real.__dict__, sources.InstanceDict(self.path()))
         if name == "__defaults__":
             return run.wrap(self.real.__defaults__, sources.FunctionDefaults(self.path()))
+        if name in ("__annotations__", "__type_params__") and hasattr(self.real, name):
+            return run.wrap(getattr(self.real, name), sources.Attribute(self.path(), name))
         if not hasattr(self.real, name):
             raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
         return super().attribute(run, name)
@@ -141,7 +143,8 @@ class MadeFunction(CallableValue):
         self.closure = cells
         self.default_values = defaults
         self.keyword_values = kwdefaults
-        self.attributes: dict[str, Value] = {}
+        self.attributes: dict[str, Value] = {}  # its name, text and annotations, where they were set
+        self.state = DictValue()  # its __dict__
         self.born: int | None = None  # the step at which it was made; since 3.13 it gets its parts in later ones
 
     def type(self) -> type:
@@ -162,6 +165,8 @@ class MadeFunction(CallableValue):
     def attribute(self, run: Any, name: str) -> Value:
         if name in self.attributes:
             return self.attributes[name]
+        if name in self.state.entries:
+            return self.state.get(run, name)
         plain = {"__name__": self.code.co_name, "__qualname__": self.code.co_qualname, "__module__": self.globals.get("__name__"),
                  "__doc__": self.code.co_consts[0] if self.code.co_consts and isinstance(self.code.co_consts[0], str) else None}
         if name in plain:
@@ -171,18 +176,34 @@ class MadeFunction(CallableValue):
         if name == "__defaults__":
             return TupleValue(self.default_values) if self.default_values else constant(None)
         if name == "__dict__":
-            return run.function_dict(self)
+            return self.state
         if name == "__code__":
             return Constant(self.code)
+        if name == "__closure__":
+            return TupleValue(self.closure) if self.closure else constant(None)
+        if name == "__kwdefaults__" and not self.keyword_values:
+            return constant(None)
+        if name == "__type_params__":
+            return TupleValue([])
         if name == "__annotations__":
             made = self.attributes[name] = DictValue()
             return made
+        if name not in vars(types.FunctionType):
+            raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
         return super().attribute(run, name)
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name in FIXED_PARTS:
             raise self.unsupported(f"setting attribute '{name}'")
-        self.attributes[name] = value
+        if name in vars(types.FunctionType):
+            self.attributes[name] = value
+        else:
+            self.state.set_item(run, Constant(name), value)
+
+    def delete_attribute(self, run: Any, name: str) -> None:
+        if name not in self.state.entries:
+            raise self.unsupported(f"deleting attribute '{name}'")
+        self.state.delete_item(run, Constant(name))
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return MethodValue(self, args[0])
@@ -198,6 +219,8 @@ class MadeFunction(CallableValue):
                          TupleValue(self.closure))
         out.remember(self)
         for name, value in self.attributes.items():
+            out.statement("store_plain_attribute", self, Constant(name), value)
+        for name, (_, value) in self.state.entries.items():
             out.statement("store_plain_attribute", self, Constant(name), value)
 
 

@@ -1,4 +1,4 @@
-"""Values of iterators: over sequences, dicts, zip, enumerate, map, filter, reversed, itertools, and generators.
+"""Values of iterators: over sequences, dicts, zip, enumerate, map, filter, reversed, and generators. Those of itertools are in steps.py.
 
 An iterator Value steps as Python's does, one `next` at a time, so that whoever consumes it part of the way leaves the right rest. Those over sequences can be
 rebuilt behind a graph break at the place where they stand; a generator that is still alive there cannot, and so the graph ends before it is made.
@@ -6,14 +6,16 @@ rebuilt behind a graph break at the place where they stand; a generator that is 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
+import sys
 from typing import Any
 
 from ..outcome import Break, Observed, Unbuildable
 from .base import Value
-from .constants import Constant, constant, index_of
+from .constants import Constant, constant
 from .containers import ListValue, RangeValue, Sequence, TupleValue
+from .exceptions import ExceptionValue
+
+CLOSE_GIVES_RESULT = sys.version_info >= (3, 13)
 
 
 class IteratorValue(Value):
@@ -251,17 +253,6 @@ class FilterValue(IteratorValue):
         out.call(filter, self.function, self.iterator)
 
 
-class StepIterator(IteratorValue):
-    """An iterator of itertools, stepped by a Python generator over Values; consumed inside, it never needs to be rebuilt."""
-
-    def __init__(self, cls: type, steps: Any) -> None:
-        self.python_type = cls
-        self.steps = steps
-
-    def next(self, run: Any) -> Value | None:
-        return next(self.steps, None)
-
-
 class GeneratorValue(IteratorValue):
     """A generator: a symbolic frame that stands still between two `next`."""
 
@@ -319,21 +310,22 @@ class GeneratorValue(IteratorValue):
         if name == "send":
             return self.yielded(run, self.send(run, args[0]))
         if name == "throw":
-            return self.yielded(run, self.send(run, constant(None), run.as_exception(args[0])))
+            return self.yielded(run, self.send(run, constant(None), thrown(run, *args)))
         if name == "close":
-            if self.started and not self.finished:
-                self.close(run)
+            found = self.close(run) if self.started and not self.finished else constant(None)
             self.finished = True
-            return constant(None)
+            return found
         return super().call_method(run, name, args, kwargs)
 
-    def close(self, run: Any) -> None:
+    def close(self, run: Any) -> Value:
         try:
             if self.send(run, constant(None), run.as_exception(run.wrap_known(GeneratorExit))) is not None:
                 raise run.raised(RuntimeError, "generator ignored GeneratorExit")
         except Observed as observed:
             if observed.value.type() not in (GeneratorExit, StopIteration):
                 raise
+            return constant(None)
+        return self.result if CLOSE_GIVES_RESULT else constant(None)
 
     def yielded(self, run: Any, found: Value | None) -> Value:
         if found is None:
@@ -341,129 +333,17 @@ class GeneratorValue(IteratorValue):
         return found
 
 
-def _steps(function: Callable) -> Callable:
-    """A maker of an itertools iterator from a generator function over Values."""
-    def make(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return StepIterator(cls, function(run, *args, **kwargs))
-
-    return make
-
-
-def _chain(run: Any, *parts: Value) -> Any:
-    for part in parts:
-        iterator = run.iterate(part)
-        while (item := iterator.next(run)) is not None:
-            yield item
-
-
-def _islice(run: Any, source: Value, *bounds: Value) -> Any:
-    plain = slice(*(None if isinstance(b, Constant) and b.value is None else index_of(run, b) for b in bounds))
-    start, stop, step = plain.start or 0, plain.stop, plain.step or 1
-    iterator = run.iterate(source)
-    wanted = itertools.count(start, step) if stop is None else iter(range(start, stop, step))
-    position = -1
-    for target in wanted:
-        while position < target:
-            item = iterator.next(run)
-            if item is None:
-                return
-            position += 1
-        yield item
-    while stop is not None and position + 1 < stop and iterator.next(run) is not None:
-        position += 1
-
-
-def _count(run: Any, start: Value = Constant(0), step: Value = Constant(1)) -> Any:
-    for number in itertools.count(run.python(start), run.python(step)):
-        yield Constant(number)
-
-
-def _repeat(run: Any, item: Value, times: Value | None = None) -> Any:
-    for _ in itertools.count() if times is None else range(index_of(run, times)):
-        yield item
-
-
-def _cycle(run: Any, source: Value) -> Any:
-    items = run.unpack(source)
-    while items:
-        yield from items
-
-
-def _combinations(function: Callable) -> Callable:
-    def steps(run: Any, source: Value, *rest: Value) -> Any:
-        for found in function(run.unpack(source), *(index_of(run, r) for r in rest)):
-            yield TupleValue(found)
-
-    return steps
-
-
-def _product(run: Any, *sources: Value, repeat: Value = Constant(1)) -> Any:
-    for found in itertools.product(*[run.unpack(source) for source in sources], repeat=index_of(run, repeat)):
-        yield TupleValue(found)
-
-
-def _zip_longest(run: Any, *sources: Value, fillvalue: Value = Constant(None)) -> Any:
-    for found in itertools.zip_longest(*[run.unpack(source) for source in sources], fillvalue=fillvalue):
-        yield TupleValue(found)
-
-
-def _accumulate(run: Any, source: Value, function: Value | None = None, *, initial: Value = Constant(None), func: Value | None = None) -> Any:
-    function = function or func
-    iterator = run.iterate(source)
-    total = iterator.next(run) if isinstance(initial, Constant) and initial.value is None else initial
-    while total is not None:
-        yield total
-        item = iterator.next(run)
-        if item is None:
-            return
-        total = run.binary("+", total, item) if function is None else run.call(function, [total, item], {})
-
-
-def _takewhile(run: Any, condition: Value, source: Value) -> Any:
-    iterator = run.iterate(source)
-    while (item := iterator.next(run)) is not None and run.truth(run.call(condition, [item], {})):
-        yield item
-
-
-def _dropwhile(run: Any, condition: Value, source: Value) -> Any:
-    iterator = run.iterate(source)
-    dropping = True
-    while (item := iterator.next(run)) is not None:
-        dropping = dropping and run.truth(run.call(condition, [item], {}))
-        if not dropping:
-            yield item
-
-
-def _starmap(run: Any, function: Value, source: Value) -> Any:
-    iterator = run.iterate(source)
-    while (item := iterator.next(run)) is not None:
-        yield run.call(function, run.unpack(item), {})
-
-
-def _pairwise(run: Any, source: Value) -> Any:
-    iterator = run.iterate(source)
-    before = iterator.next(run)
-    while before is not None and (item := iterator.next(run)) is not None:
-        yield TupleValue([before, item])
-        before = item
-
-
-ITERTOOLS: dict[type, Callable] = {
-    itertools.chain: _steps(_chain),
-    itertools.islice: _steps(_islice),
-    itertools.count: _steps(_count),
-    itertools.repeat: _steps(_repeat),
-    itertools.cycle: _steps(_cycle),
-    itertools.product: _steps(_product),
-    itertools.combinations: _steps(_combinations(itertools.combinations)),
-    itertools.permutations: _steps(_combinations(itertools.permutations)),
-    itertools.zip_longest: _steps(_zip_longest),
-    itertools.accumulate: _steps(_accumulate),
-    itertools.takewhile: _steps(_takewhile),
-    itertools.dropwhile: _steps(_dropwhile),
-    itertools.starmap: _steps(_starmap),
-    itertools.pairwise: _steps(_pairwise),
-}
+def thrown(run: Any, what: Value, value: Value | None = None, traceback: Value | None = None) -> Value:
+    """What `throw(what, value, traceback)` raises: the value, made by its class where it is none yet."""
+    if isinstance(value, ExceptionValue):
+        error = value
+    elif value is None or (isinstance(value, Constant) and value.value is None):
+        error = run.as_exception(what)
+    else:
+        error = run.call(what, value.items_of(run) if isinstance(value, TupleValue) else [value], {})
+    if traceback is not None and not (isinstance(traceback, Constant) and traceback.value is None):
+        error.set_traceback(traceback)
+    return error
 
 
 def make_reversed(run: Any, value: Value) -> Value:

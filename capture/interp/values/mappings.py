@@ -299,6 +299,14 @@ class DictView(Value):
     def truth(self, run: Any) -> bool:
         return self.owner.truth(run)
 
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.builtin_method(self, name) if name == "isdisjoint" else super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name != "isdisjoint" or len(args) != 1:
+            raise self.unsupported(f"method '{name}'")
+        return constant(not any(self.contains(run, item) for item in run.unpack(args[0])))
+
     def contains(self, run: Any, item: Value) -> bool:
         if self.kind == "keys":
             return self.owner.contains(run, item)
@@ -341,11 +349,11 @@ def _pop(self: DictValue, run: Any, key: Value, *default: Value) -> Value:
 
 
 @method(DICT_METHODS, "popitem")
-def _popitem(self: DictValue, run: Any) -> Value:
+def _popitem(self: DictValue, run: Any, *, last: Value = Constant(True)) -> Value:
     self.guard_keys(run)
     if not self.entries:
-        raise run.raised(KeyError, "popitem(): dictionary is empty")
-    place = next(reversed(self.entries))
+        raise run.raised(KeyError, "dictionary is empty" if self.cls is collections.OrderedDict else "popitem(): dictionary is empty")
+    place = next(reversed(self.entries) if last.truth(run) else iter(self.entries))
     pair = TupleValue([self.key_value(run, place), self.get(run, place)])
     self.remove(run, place)
     return pair
@@ -380,11 +388,14 @@ def _copy(self: DictValue, run: Any) -> Value:
 @method(DICT_METHODS, "move_to_end")
 def _move_to_end(self: DictValue, run: Any, key: Value, last: Value = Constant(True)) -> Value:
     place = key_of(run, key)
-    if not last.truth(run):
-        raise Break("OrderedDict.move_to_end(last=False) is not captured")
     found = self.lookup(run, key)
     if found is None:
         raise run.raised_with(KeyError, key)
+    if not last.truth(run):
+        if self.real is not MISSING:
+            raise Break("OrderedDict.move_to_end(last=False) of a dict from outside is not captured")
+        self.entries = {place: self.entries.pop(place), **self.entries}
+        return constant(None)
     key_value = self.key_value(run, place)
     self.remove(run, place)
     self.set_item(run, key_value, found)

@@ -68,6 +68,11 @@ class SetValue(Value):
     def iterate(self, run: Any) -> Value:
         return run.set_iterator(self, self.items_of(run))
 
+    def attribute(self, run: Any, name: str) -> Value:
+        if self.cls is frozenset and name in MUTATING:
+            raise run.raised(AttributeError, f"'frozenset' object has no attribute '{name}'")
+        return super().attribute(run, name)
+
     def changed(self, run: Any) -> None:
         run.journal.note(self)
 
@@ -152,3 +157,42 @@ for _name in ("union", "intersection", "difference", "symmetric_difference"):
 for _name in ("issubset", "issuperset", "isdisjoint"):
     SET_METHODS[_name] = _asked(_name)
 SET_METHODS["copy"] = _combined("union")
+
+
+def _updating(name: str) -> Callable:
+    combine = _combined(name)
+
+    def update(self: SetValue, run: Any, *others: Value) -> Value:
+        made = combine(self, run, *others)
+        self.entries, self.shadow = made.entries, made.shadow
+        self.changed(run)
+        return constant(None)
+
+    return update
+
+
+for _name in ("intersection", "difference", "symmetric_difference"):
+    SET_METHODS[f"{_name}_update"] = _updating(_name)
+
+
+@method(SET_METHODS, "clear")
+def _clear(self: SetValue, run: Any) -> Value:
+    self.entries, self.shadow = {}, set()
+    self.changed(run)
+    return constant(None)
+
+
+@method(SET_METHODS, "pop")
+def _pop(self: SetValue, run: Any) -> Value:
+    if not self.entries:
+        raise run.raised(KeyError, "pop from an empty set")
+    self.items_of(run)  # the order must be known
+    place = self.shadow.pop()
+    self.changed(run)
+    return self.entries.pop(place)
+
+
+SET_METHODS["__contains__"] = lambda self, run, item: constant(self.contains(run, item))
+SET_METHODS["__len__"] = lambda self, run: self.length(run)
+SET_METHODS["__iter__"] = lambda self, run: self.iterate(run)
+MUTATING = ("add", "discard", "remove", "update", "clear", "pop", "intersection_update", "difference_update", "symmetric_difference_update")

@@ -1,0 +1,116 @@
+"""What a Value looks like as text: f-strings, str, repr, format and `%`.
+
+In come Values, out go strings. The one idea: the formatting itself is Python's own; what a user's object contributes is an object that follows its `__str__`, `__repr__` or `__format__` when it is asked.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections
+import types
+from collections.abc import Callable
+from typing import Any
+
+from .outcome import Break
+from .values.base import Value
+from .values.constants import Constant, SymIntValue
+from .values.containers import Sequence
+from .values.deques import DequeValue
+from .values.exceptions import ExceptionValue
+from .values.mappings import DictValue
+from .values.objects import ObjectValue
+from .values.tensors import TensorValue
+
+CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
+ASKED = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}
+TEXTS_OF_THEIR_OWN = (OSError, SyntaxError, UnicodeError, ImportError, BaseExceptionGroup)  # all others write their arguments
+EXCEPTION_TEXTS = [  # the slots of the exception classes in C that do, some of which have one of their own
+    vars(cls)["__str__"] for cls in vars(builtins).values()
+    if isinstance(cls, type) and issubclass(cls, BaseException) and "__str__" in vars(cls) and not issubclass(cls, TEXTS_OF_THEIR_OWN)
+]  # fmt: skip
+
+
+class Shown:
+    """A user's object on its way through str.format or `%`, which may ask for no more than its text."""
+
+    __slots__ = ("_run", "_value")
+
+    def __init__(self, run: Any, value: Value) -> None:
+        self._run = run
+        self._value = value
+
+    def __str__(self) -> str:
+        return self._run.text(self._run.formatted(self._value, "str", ""))
+
+    def __repr__(self) -> str:
+        return self._run.text(self._run.formatted(self._value, "repr", ""))
+
+    def __format__(self, spec: str) -> str:
+        return self._run.text(self._run.formatted(self._value, None, spec))
+
+    def __getattr__(self, name: str) -> Any:
+        raise Break(f"formatting '{name}' of a {self._value.describe()} is not captured")
+
+    def __getitem__(self, key: Any) -> Any:
+        raise Break(f"formatting an item of a {self._value.describe()} is not captured")
+
+    def __index__(self) -> int:
+        raise Break(f"formatting a {self._value.describe()} as a number is not captured")
+
+    __int__ = __float__ = __index__  # type: ignore[assignment]
+
+
+class Printing:
+    """The part of an attempt that makes text."""
+
+    def printable(self: Any, value: Value) -> Any:
+        """What str.format and % may print."""
+        if isinstance(value, TensorValue):
+            raise value.needs_data("__format__")
+        if isinstance(value, DequeValue):
+            return collections.deque(map(self.printable, value.items_of(self)), value.limit)
+        if isinstance(value, Sequence):
+            items = [self.printable(item) for item in value.items_of(self)]
+            return value.cls(items) if value.cls in (list, tuple) else tuple.__new__(value.cls, items)
+        if type(value) is DictValue and value.cls is dict:
+            return {self.printable(key): self.printable(item) for key, item in self.pairs(value)}
+        if isinstance(value, ObjectValue):
+            return Shown(self, value)
+        found = self.python(value)
+        return int(found) if isinstance(value, SymIntValue) else found
+
+    def formatted(self: Any, value: Value, conversion: str | None, spec: str) -> Value:
+        """`format(conversion(value), spec)`."""
+        if isinstance(value, ObjectValue):
+            return self.format_object(value, conversion, spec)
+        plain = self.printable(value)
+        converted = CONVERSIONS[conversion](plain)
+        return self.make(self.concrete(format, converted, spec))
+
+    def format_object(self: Any, value: ObjectValue, conversion: str | None, spec: str) -> Value:
+        for name in ASKED[conversion]:
+            found = self.class_entry(value.type(), name)
+            if isinstance(found, types.FunctionType):
+                args: list[Value] = [Constant(spec)] if name == "__format__" else []
+                result = self.call(self.bind_entry(found, value, value.type()), args, {})
+                return result if name == "__format__" else self.make(self.concrete(format, self.converted(result, conversion), spec))
+            text = self.own_text(value, name, found)
+            if text is not None:
+                return self.make(self.concrete(format, ascii(text) if conversion == "ascii" else text, spec))
+            if found is not getattr(object, name):
+                break
+        raise Break(f"printing a {value.describe()} by its address is not captured", "give the class a __repr__")
+
+    def converted(self: Any, result: Value, conversion: str | None) -> str:
+        text = self.text(result)
+        return ascii(text)[1:-1] if conversion == "ascii" and not text.isascii() else text
+
+    def own_text(self: Any, value: ObjectValue, name: str, found: Any) -> str | None:
+        """What a builtin class writes of itself, as far as it is known."""
+        if isinstance(value, ExceptionValue):
+            if name == "__str__" and found in EXCEPTION_TEXTS:
+                return self.text(value.text(self))
+            if name == "__repr__" and found is BaseException.__repr__:
+                args = [self.printable(arg) for arg in value.arguments(self)]
+                return f"{value.cls.__name__}({args[0]!r})" if len(args) == 1 else f"{value.cls.__name__}{tuple(args)!r}"
+        return None

@@ -1,0 +1,270 @@
+"""Values of the iterators of itertools.
+
+In come Values, out go iterators that step over them, an item at each `next`, as the C code does. The one idea: each is a Python generator over Values; consumed inside of the
+compiled function, it never needs to be made again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..outcome import Observed, Unbuildable
+from .base import Value
+from .constants import Constant, index_of
+from .containers import TupleValue
+from .iterators import IteratorValue
+
+
+class StepIterator(IteratorValue):
+    """An iterator of itertools, stepped by a Python generator over Values. Where it raised, the generator is over, while the real iterator would go on."""
+
+    def __init__(self, cls: type, steps: Any) -> None:
+        self.python_type = cls
+        self.steps = steps
+        self.raised = False
+
+    def next(self, run: Any) -> Value | None:
+        if self.raised:
+            raise Unbuildable(self, "an iterator of itertools that goes on behind an exception is not captured")
+        try:
+            return next(self.steps, None)
+        except Observed:
+            self.raised = True
+            raise
+
+
+def _steps(function: Callable) -> Callable:
+    """A maker of an itertools iterator from a generator function over Values."""
+    def make(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return StepIterator(cls, function(run, *args, **kwargs))
+
+    return make
+
+
+def _chain(run: Any, *parts: Value) -> Any:
+    for part in parts:
+        iterator = run.iterate(part)
+        while (item := iterator.next(run)) is not None:
+            yield item
+
+
+def _islice(run: Any, source: Value, *bounds: Value) -> Any:
+    plain = slice(*(None if isinstance(b, Constant) and b.value is None else index_of(run, b) for b in bounds))
+    start, stop, step = plain.start or 0, plain.stop, plain.step or 1
+    iterator = run.iterate(source)
+    wanted = itertools.count(start, step) if stop is None else iter(range(start, stop, step))
+    position = -1
+    for target in wanted:
+        while position < target:
+            item = iterator.next(run)
+            if item is None:
+                return
+            position += 1
+        yield item
+    while stop is not None and position + 1 < stop and iterator.next(run) is not None:
+        position += 1
+
+
+def _count(run: Any, start: Value = Constant(0), step: Value = Constant(1)) -> Any:
+    for number in itertools.count(run.python(start), run.python(step)):
+        yield Constant(number)
+
+
+def _repeat(run: Any, item: Value, times: Value | None = None) -> Any:
+    for _ in itertools.count() if times is None else range(index_of(run, times)):
+        yield item
+
+
+def _cycle(run: Any, source: Value) -> Any:
+    items = run.unpack(source)
+    while items:
+        yield from items
+
+
+def _combinations(function: Callable) -> Callable:
+    def steps(run: Any, source: Value, *rest: Value) -> Any:
+        for found in function(run.unpack(source), *(index_of(run, r) for r in rest)):
+            yield TupleValue(found)
+
+    return steps
+
+
+def _product(run: Any, *sources: Value, repeat: Value = Constant(1)) -> Any:
+    for found in itertools.product(*[run.unpack(source) for source in sources], repeat=index_of(run, repeat)):
+        yield TupleValue(found)
+
+
+def _zip_longest(run: Any, *sources: Value, fillvalue: Value = Constant(None)) -> Any:
+    for found in itertools.zip_longest(*[run.unpack(source) for source in sources], fillvalue=fillvalue):
+        yield TupleValue(found)
+
+
+def _accumulate(run: Any, source: Value, function: Value | None = None, *, initial: Value = Constant(None), func: Value | None = None) -> Any:
+    function = function or func
+    iterator = run.iterate(source)
+    total = iterator.next(run) if isinstance(initial, Constant) and initial.value is None else initial
+    while total is not None:
+        yield total
+        item = iterator.next(run)
+        if item is None:
+            return
+        total = run.binary("+", total, item) if function is None else run.call(function, [total, item], {})
+
+
+def _takewhile(run: Any, condition: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    while (item := iterator.next(run)) is not None and run.truth(run.call(condition, [item], {})):
+        yield item
+
+
+def _dropwhile(run: Any, condition: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    dropping = True
+    while (item := iterator.next(run)) is not None:
+        dropping = dropping and run.truth(run.call(condition, [item], {}))
+        if not dropping:
+            yield item
+
+
+def _starmap(run: Any, function: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    while (item := iterator.next(run)) is not None:
+        yield run.call(function, run.unpack(item), {})
+
+
+def _pairwise(run: Any, source: Value) -> Any:
+    iterator = run.iterate(source)
+    before = iterator.next(run)
+    while before is not None and (item := iterator.next(run)) is not None:
+        yield TupleValue([before, item])
+        before = item
+
+
+def _compress(run: Any, data: Value, selectors: Value) -> Any:
+    items, chosen = run.iterate(data), run.iterate(selectors)
+    while (item := items.next(run)) is not None and (choice := chosen.next(run)) is not None:
+        if run.truth(choice):
+            yield item
+
+
+def _filterfalse(run: Any, condition: Value, source: Value) -> Any:
+    iterator = run.iterate(source)
+    plain = isinstance(condition, Constant) and condition.value is None
+    while (item := iterator.next(run)) is not None:
+        if not run.truth(item if plain else run.call(condition, [item], {})):
+            yield item
+
+
+def _batched(run: Any, source: Value, n: Value, *, strict: Value = Constant(False)) -> Any:
+    iterator, size = run.iterate(source), index_of(run, n)
+    if size < 1:
+        raise run.raised(ValueError, "n must be at least one")
+    while (first := iterator.next(run)) is not None:
+        batch = [first]
+        while len(batch) < size and (item := iterator.next(run)) is not None:
+            batch.append(item)
+        if len(batch) < size and run.truth(strict):
+            raise run.raised(ValueError, "batched(): incomplete batch")
+        yield TupleValue(batch)
+
+
+class _Groups:
+    """What a groupby and its groups share: the item that was read last, and its key. A group ends where the key changes, or where the next group was asked for."""
+
+    def __init__(self, run: Any, source: Value, key: Value) -> None:
+        self.iterator = run.iterate(source)
+        self.key = None if isinstance(key, Constant) and key.value is None else key
+        self.current: tuple[Value, Value] | None = None  # key, item
+        self.number = 0
+
+    def advance(self, run: Any) -> bool:
+        item = self.iterator.next(run)
+        self.current = None if item is None else (item if self.key is None else run.call(self.key, [item], {}), item)
+        return self.current is not None
+
+    def steps(self, run: Any) -> Iterator[Value]:
+        self.advance(run)
+        while self.current is not None:
+            self.number += 1
+            target = self.current[0]
+            yield TupleValue([target, born(run, StepIterator(GROUPER, self.members(run, target, self.number)))])
+            while self.current is not None and run.alike(self.current[0], target):
+                self.advance(run)
+
+    def members(self, run: Any, target: Value, number: int) -> Iterator[Value]:
+        while self.number == number and self.current is not None and run.alike(self.current[0], target):
+            yield self.current[1]
+            if self.number != number or not self.advance(run):
+                return
+
+
+GROUPER = type(next(itertools.groupby("a"))[1])
+
+
+def _groupby(run: Any, iterable: Value, key: Value = Constant(None)) -> Any:
+    return _Groups(run, iterable, key).steps(run)
+
+
+def tee(run: Any, source: Value, n: Value = Constant(2)) -> Value:
+    """itertools.tee: iterators that share what one of them has read ahead."""
+    iterator = run.iterate(source)
+    read: list[Value] = []
+
+    def steps() -> Iterator[Value]:
+        position = 0
+        while True:
+            if position == len(read):
+                item = iterator.next(run)
+                if item is None:
+                    return
+                read.append(item)
+            yield read[position]
+            position += 1
+
+    return TupleValue([born(run, StepIterator(TEE, steps())) for _ in range(index_of(run, n))])
+
+
+TEE: type = type(itertools.tee(())[0])
+
+
+def chain_from_iterable(run: Any, sources: Value) -> Value:
+    """itertools.chain.from_iterable."""
+    parts = run.iterate(sources)
+
+    def steps() -> Iterator[Value]:
+        while (part := parts.next(run)) is not None:
+            yield from _chain(run, part)
+
+    return born(run, StepIterator(itertools.chain, steps()))
+
+
+def born(run: Any, made: Value) -> Value:
+    """An iterator that cannot be made again: where it is alive at the end of a graph, the graph ends before it was made."""
+    made.born = run.step  # type: ignore[attr-defined]
+    return made
+
+
+ITERTOOLS: dict[type, Callable] = {
+    itertools.chain: _steps(_chain),
+    itertools.islice: _steps(_islice),
+    itertools.count: _steps(_count),
+    itertools.repeat: _steps(_repeat),
+    itertools.cycle: _steps(_cycle),
+    itertools.product: _steps(_product),
+    itertools.combinations: _steps(_combinations(itertools.combinations)),
+    itertools.permutations: _steps(_combinations(itertools.permutations)),
+    itertools.zip_longest: _steps(_zip_longest),
+    itertools.accumulate: _steps(_accumulate),
+    itertools.takewhile: _steps(_takewhile),
+    itertools.dropwhile: _steps(_dropwhile),
+    itertools.starmap: _steps(_starmap),
+    itertools.pairwise: _steps(_pairwise),
+    itertools.compress: _steps(_compress),
+    itertools.filterfalse: _steps(_filterfalse),
+    itertools.groupby: _steps(_groupby),
+    itertools.combinations_with_replacement: _steps(_combinations(itertools.combinations_with_replacement)),
+}
+if hasattr(itertools, "batched"):  # since 3.12
+    ITERTOOLS[itertools.batched] = _steps(_batched)
