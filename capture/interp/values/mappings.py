@@ -344,7 +344,7 @@ def _pop(self: DictValue, run: Any, key: Value, *default: Value) -> Value:
         if default:
             return default[0]
         raise run.raised_with(KeyError, key)
-    self.remove(run, key_of(run, key))
+    self.remove(run, self.place_of(run, key))
     return found
 
 
@@ -387,7 +387,7 @@ def _copy(self: DictValue, run: Any) -> Value:
 
 @method(DICT_METHODS, "move_to_end")
 def _move_to_end(self: DictValue, run: Any, key: Value, last: Value = Constant(True)) -> Value:
-    place = key_of(run, key)
+    place = self.place_of(run, key)
     found = self.lookup(run, key)
     if found is None:
         raise run.raised_with(KeyError, key)

@@ -30,7 +30,7 @@ class SetValue(Value):
             self.put(run, item)
 
     def put(self, run: Any, item: Value) -> None:
-        place = key_of(run, item)
+        place = key_of(run, item) if self.real is MISSING else run.guarded_key(item)
         self.entries.setdefault(place, item)
         self.shadow.add(place)
 
