@@ -14,7 +14,7 @@ from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from . import kernels
+from . import attending
 from .arguments import cast, need_tensor, widened
 from .dropouts import dropout
 from .fused import fused
@@ -73,7 +73,7 @@ def scaled_dot_product_attention(
     return _attention(query, key, value, attn_mask, is_causal, factor, dropout_p)
 
 
-@fused(kernels.attention, kernels.attention_backward)
+@fused(attending.attention, attending.attention_backward)
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, factor: float, dropout_p: float) -> Tensor:
     scores = matmul(query, transpose(key, -2, -1)) * factor
     if causal:

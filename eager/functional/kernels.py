@@ -1,7 +1,8 @@
 """The kernels that compositions own: forward and backward of each, over NumPy arrays (see fused.py).
 
 In come arrays and attributes, out go new arrays. The one idea: the forward does what the composition does, operator by operator and in its order, so that the values are
-the same to the last bit, and saves what the closed form of the derivative reads.
+the same to the last bit, and saves what the closed form of the derivative reads. Large arrays go through it piece by piece (pieces.py), so that what lies between two
+operators never leaves the processor's cache.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..ops.definition import OPS
+from ..pieces import pieces
 
 Found = Any  # (result, saved, further results) or None
 
 
-def _product(x: Any, y: Any) -> Any:
-    return OPS["matmul"].kernel(np, x, y)
+def _trailing(x: Any, dims: tuple) -> int | None:
+    """Where `dims` begin, if they are all the last dimensions."""
+    first = x.ndim - len(dims)
+    return first if tuple(dims) == tuple(range(first, x.ndim)) else None
 
 
-def _turned(x: Any) -> Any:
-    return np.swapaxes(x, -1, -2)
+def _pieces_along(x: Any, dims: tuple) -> Any:
+    """Places in x that hold whole stretches of `dims`; the dimensions keep their number."""
+    first = _trailing(x, dims)
+    return [()] if first is None else pieces(x.shape[:first], math.prod(x.shape[first:]))
 
 
 # ---------------------------------------------------------------------------------------------------------------- softmax
@@ -36,100 +42,164 @@ def _softmax_into(weights: Any, dims: Any) -> Any:
 
 def softmax(x: Any, dims: tuple) -> Found:
     """exp(x) over its sum, the largest subtracted first."""
-    out = _softmax_into(x - np.maximum.reduce(x, axis=dims, keepdims=True), dims)
+    out = np.empty(x.shape, x.dtype)
+    for at in _pieces_along(x, dims):
+        part, weights = x[at], out[at]
+        np.subtract(part, np.maximum.reduce(part, axis=dims, keepdims=True), out=weights)
+        _softmax_into(weights, dims)
     return out, (out, dims), ()
 
 
 def softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """out (g - sum(out g))."""
     out, dims = saved
-    return [_softmax_gradient(g, out, dims), None]
-
-
-def _softmax_gradient(g: Any, out: Any, dims: Any) -> Any:
-    found = g * out
-    total = np.add.reduce(found, axis=dims, keepdims=True)
-    return np.subtract(found, total * out, out=found)
+    found = np.empty(out.shape, out.dtype)
+    for at in _pieces_along(out, dims):
+        weights, of = out[at], found[at]
+        np.multiply(g[at], weights, out=of)
+        of -= np.add.reduce(of, axis=dims, keepdims=True) * weights
+    return [found, None]
 
 
 def log_softmax(x: Any, dims: tuple) -> Found:
     """x - log(sum(exp(x))), the largest subtracted first."""
-    out = x - np.maximum.reduce(x, axis=dims, keepdims=True)
-    out -= np.log(np.add.reduce(np.exp(out), axis=dims, keepdims=True))
+    out = np.empty(x.shape, x.dtype)
+    for at in _pieces_along(x, dims):
+        part, logs = x[at], out[at]
+        np.subtract(part, np.maximum.reduce(part, axis=dims, keepdims=True), out=logs)
+        logs -= np.log(np.add.reduce(np.exp(logs), axis=dims, keepdims=True))
     return out, (out, dims), ()
 
 
 def log_softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """g - exp(out) sum(g)."""
     out, dims = saved
-    found = np.exp(out)
-    found *= np.add.reduce(g, axis=dims, keepdims=True)
-    return [np.subtract(g, found, out=found), None]
+    found = np.empty(out.shape, out.dtype)
+    for at in _pieces_along(out, dims):
+        part, of = g[at], found[at]
+        np.exp(out[at], out=of)
+        of *= np.add.reduce(part, axis=dims, keepdims=True)
+        np.subtract(part, of, out=of)
+    return [found, None]
 
 
 # ---------------------------------------------------------------------------------------------------------------- normalisation
 
 
+def _kept_first(x: Any, dims: tuple) -> tuple[int, ...]:
+    """An order of the dimensions in which `dims` come last."""
+    return (*[d for d in range(x.ndim) if d not in dims], *dims)
+
+
+def _laid(x: Any, shape: tuple, order: tuple) -> Any:
+    """A weight that is laid out as `shape` against the last dimensions, in another order of all."""
+    return None if x is None else x.reshape((1,) * (len(order) - len(shape)) + tuple(shape)).transpose(order)
+
+
+def _of_piece(x: Any, at: tuple) -> Any:
+    """What stands against a piece in an array that is broadcast."""
+    return x[tuple([slice(None) if size == 1 else place for size, place in zip(x.shape, at)])]
+
+
 def normalise(x: Any, dims: tuple, eps: float, weight: Any, bias: Any, shape: tuple) -> Found:
     """(x - mean) / sqrt(variance + eps), times weight, plus bias; and the mean, the variance, and 1 / sqrt(variance + eps)."""
-    count = math.prod([x.shape[d] for d in dims])
-    average = np.add.reduce(x, axis=dims, keepdims=True)
-    average /= count
-    center = x - average
-    variance = np.add.reduce(center * center, axis=dims, keepdims=True)
-    variance /= count
-    scale = 1.0 / np.sqrt(variance + eps)
-    center *= scale
-    if weight is not None:
-        center *= weight.reshape(shape)
-    if bias is not None:
-        center += bias.reshape(shape)
-    return center, (x, average, scale, weight, shape, dims, count), (average, variance, scale)
+    count, order = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims)
+    kept, last = x.ndim - len(dims), tuple(range(x.ndim - len(dims), x.ndim))
+    out = np.empty(x.shape, x.dtype)
+    found = [np.empty([1 if d in dims else size for d, size in enumerate(x.shape)], x.dtype) for _ in range(3)]
+    inputs, results, *statistics = [array.transpose(order) for array in (x, out, *found)]
+    factor, term = _laid(weight, shape, order), _laid(bias, shape, order)
+    for at in pieces(inputs.shape[:kept], count):
+        part, center = inputs[at], results[at]
+        average, variance, scale = [array[at] for array in statistics]
+        np.add.reduce(part, axis=last, keepdims=True, out=average)
+        average /= count
+        np.subtract(part, average, out=center)
+        np.add.reduce(center * center, axis=last, keepdims=True, out=variance)
+        variance /= count
+        np.divide(1.0, np.sqrt(variance + eps), out=scale)
+        center *= scale
+        if factor is not None:
+            center *= _of_piece(factor, at)
+        if term is not None:
+            center += _of_piece(term, at)
+    average, variance, scale = found
+    return out, (x, average, scale, weight, None if bias is None else bias.shape, shape, dims), (average, variance, scale)
 
 
 def normalise_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """scale (h - mean(h) - n mean(h n)), where n is the normalised x and h the gradient times weight (Ba, Kiros and Hinton, 2016)."""
-    x, average, scale, weight, shape, dims, count = saved
-    normal = x - average
-    normal *= scale
-    over = tuple(d for d in range(x.ndim) if d < x.ndim - len(shape) or shape[d - x.ndim + len(shape)] == 1)
-    of_weight = np.add.reduce(g * normal, axis=over).reshape(weight.shape) if wanted[3] else None
-    of_bias = np.add.reduce(g, axis=over).reshape(-1 if weight is None else weight.shape) if wanted[4] else None
-    if not wanted[0]:
-        return [None, None, None, of_weight, of_bias, None]
-    h = g * weight.reshape(shape) if weight is not None else np.array(g)
-    along = np.add.reduce(h * normal, axis=dims, keepdims=True) / count
-    h -= np.add.reduce(h, axis=dims, keepdims=True) / count
-    h -= np.multiply(normal, along, out=normal)
-    h *= scale
-    return [h, None, None, of_weight, of_bias, None]
+    x, average, scale, weight, bias_shape, shape, dims = saved
+    count, order = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims)
+    kept, last = x.ndim - len(dims), tuple(range(x.ndim - len(dims), x.ndim))
+    found = np.empty(x.shape, x.dtype) if wanted[0] else None
+    of_weight = np.zeros(shape, x.dtype) if wanted[3] else None
+    of_bias = np.zeros(shape, x.dtype) if wanted[4] else None
+    inputs, gradients, averages, scales = [array.transpose(order) for array in (x, g, average, scale)]
+    factor, slopes, shifts = [_laid(array, shape, order) for array in (weight, of_weight, of_bias)]
+    laid = _laid(np.empty(shape), shape, order).shape
+    over = tuple([d for d, size in enumerate(laid) if size == 1])
+    for at in pieces(inputs.shape[:kept], count):
+        part, by = gradients[at], scales[at]
+        normal = inputs[at] - averages[at]
+        normal *= by
+        if slopes is not None:
+            _of_piece(slopes, at)[...] += np.add.reduce(part * normal, axis=over, keepdims=True)
+        if shifts is not None:
+            _of_piece(shifts, at)[...] += np.add.reduce(part, axis=over, keepdims=True)
+        if found is None:
+            continue
+        h = found.transpose(order)[at]
+        np.multiply(part, 1.0 if factor is None else _of_piece(factor, at), out=h)
+        along = np.add.reduce(h * normal, axis=last, keepdims=True)
+        along /= count
+        h -= np.add.reduce(h, axis=last, keepdims=True) / count
+        h -= np.multiply(normal, along, out=normal)
+        h *= by
+    return [
+        found, None, None, None if of_weight is None else of_weight.reshape(weight.shape), None if of_bias is None else of_bias.reshape(bias_shape), None,
+    ]  # fmt: skip
 
 
 def by_root_mean_square(x: Any, dims: tuple, eps: float, weight: Any, shape: tuple) -> Found:
     """x / sqrt(mean(x x) + eps), times weight."""
-    count = math.prod([x.shape[d] for d in dims])
-    scale = np.add.reduce(x * x, axis=dims, keepdims=True)
-    scale /= count
-    scale += eps
-    scale = 1.0 / np.sqrt(scale)
-    out = x * scale
-    if weight is not None:
-        out *= weight.reshape(shape)
+    first = _trailing(x, dims)
+    if first is None:
+        return None
+    count = math.prod(x.shape[first:])
+    out, scale = np.empty(x.shape, x.dtype), np.empty((*x.shape[:first], *(1,) * len(dims)), x.dtype)
+    for at in pieces(x.shape[:first], count):
+        part, by, of = x[at], scale[at], out[at]
+        np.multiply(part, part, out=of)
+        np.add.reduce(of, axis=dims, keepdims=True, out=by)
+        by /= count
+        by += eps
+        np.divide(1.0, np.sqrt(by, out=by), out=by)
+        np.multiply(part, by, out=of)
+        if weight is not None:
+            of *= weight.reshape(shape)
     return out, (x, scale, weight, shape, dims, count), ()
 
 
 def by_root_mean_square_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """scale (h - n mean(h n)), where n is the normalised x and h the gradient times weight (Zhang and Sennrich, 2019)."""
     x, scale, weight, shape, dims, count = saved
-    normal = x * scale
-    of_weight = np.add.reduce(g * normal, axis=tuple(range(x.ndim - len(shape)))).reshape(weight.shape) if wanted[3] else None
-    if not wanted[0]:
-        return [None, None, None, of_weight, None]
-    h = g * weight.reshape(shape) if weight is not None else np.array(g)
-    normal *= np.add.reduce(h * normal, axis=dims, keepdims=True) / count
-    h -= normal
-    h *= scale
-    return [h, None, None, of_weight, None]
+    first = x.ndim - len(dims)
+    found = np.empty(x.shape, x.dtype) if wanted[0] else None
+    of_weight = np.zeros(weight.shape, x.dtype) if wanted[3] else None
+    for at in pieces(x.shape[:first], count):
+        part, by = g[at], scale[at]
+        normal = x[at] * by
+        if of_weight is not None:
+            of_weight += np.add.reduce(part * normal, axis=tuple(range(first))).reshape(weight.shape)
+        if found is None:
+            continue
+        h = found[at]
+        np.multiply(part, 1.0 if weight is None else weight.reshape(shape), out=h)
+        normal *= np.add.reduce(h * normal, axis=dims, keepdims=True) / count
+        h -= normal
+        h *= by
+    return [found, None, None, of_weight, None]
 
 
 # ---------------------------------------------------------------------------------------------------------------- dropout
@@ -154,31 +224,52 @@ def dropped_backward(g: Any, saved: tuple, wanted: tuple) -> list:
 _ROOT = math.sqrt(2.0 / math.pi)
 
 
+def _by_erf(x: Any) -> Any:
+    return OPS["erf"].kernel(np, x * math.sqrt(0.5))
+
+
+def _by_tanh(x: Any) -> Any:
+    return np.tanh(_ROOT * (x + 0.044715 * (x * x * x)))
+
+
+_GELU = {"none": _by_erf, "tanh": _by_tanh}  # what is halfway from -1 to 1 with Phi
+
+
 def gelu(x: Any, approximate: str) -> Found:
     """x Phi(x), by erf or by tanh."""
-    if approximate == "none":
-        part = OPS["erf"].kernel(np, x * math.sqrt(0.5))
-    elif approximate == "tanh":
-        part = np.tanh(_ROOT * (x + 0.044715 * (x * x * x)))
-    else:
+    part_of = _GELU.get(approximate)
+    if part_of is None:
         return None
-    out = 0.5 * x
-    out *= 1.0 + part
-    return out, (x, part, approximate), ()
+    out = np.empty(x.shape, x.dtype)
+    for at in pieces(x.shape, 1):
+        part, of = x[at], out[at]
+        np.multiply(0.5, part, out=of)
+        of *= 1.0 + part_of(part)
+    return out, (x, approximate), ()
 
 
 def gelu_backward(g: Any, saved: tuple, wanted: tuple) -> list:
-    """g (Phi(x) + x Phi'(x))."""
-    x, part, approximate = saved
-    if approximate == "none":
-        slope = np.exp(-0.5 * (x * x))
-        slope *= 1.0 / math.sqrt(2.0 * math.pi)
-    else:
-        slope = (1.0 - part * part) * (0.5 * _ROOT + (1.5 * _ROOT * 0.044715) * (x * x))
-    slope *= x
-    slope += 0.5 * (1.0 + part)
-    slope *= g
-    return [slope, None]
+    """g (Phi(x) + x Phi'(x)). erf and tanh are computed again: sooner done than fetched from memory."""
+    x, approximate = saved
+    found = np.empty(x.shape, x.dtype)
+    for at in pieces(x.shape, 1):
+        part, slope = x[at], found[at]
+        between = _GELU[approximate](part)
+        np.multiply(part, part, out=slope)
+        if approximate == "none":
+            slope *= -0.5
+            np.exp(slope, out=slope)
+            slope *= 1.0 / math.sqrt(2.0 * math.pi)
+        else:
+            slope *= 1.5 * _ROOT * 0.044715
+            slope += 0.5 * _ROOT
+            slope *= 1.0 - between * between
+        slope *= part
+        between += 1.0
+        between *= 0.5
+        slope += between
+        slope *= g[at]
+    return [found, None]
 
 
 # ---------------------------------------------------------------------------------------------------------------- negative log-likelihood
@@ -210,52 +301,6 @@ def nll_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     found = np.zeros(shape, g.dtype)
     np.put_along_axis(found, places, np.expand_dims(np.where(valid, share, g.dtype.type(0)), 1), 1)
     return [found, None, None, None, None]
-
-
-# ---------------------------------------------------------------------------------------------------------------- attention
-
-
-def attention(query: Any, key: Any, value: Any, mask: Any, causal: bool, factor: float, dropout: float) -> Found:
-    """softmax(query key^T factor, under a mask) value. A row that may look nowhere gives zeros."""
-    lead = query.shape[:-2]
-    if dropout or key.shape[:-2] != lead or value.shape[:-2] != lead or (mask is not None and mask.dtype.kind not in "bf"):
-        return None
-    weights = _product(query, _turned(key))
-    weights *= factor
-    if causal:
-        mask = np.tri(*weights.shape[-2:], dtype=bool)
-    elif mask is not None and np.broadcast_shapes(mask.shape, weights.shape) != weights.shape:
-        return None
-    if mask is not None and mask.dtype == bool:
-        np.copyto(weights, -np.inf, where=~mask)
-    elif mask is not None:
-        weights += mask
-    top = np.maximum.reduce(weights, axis=-1, keepdims=True)
-    dead = None if causal or mask is None else top == -np.inf
-    if dead is not None and dead.any():
-        weights = np.where(dead, weights.dtype.type(0), weights)
-        top[dead] = 0
-        weights = np.where(dead, weights.dtype.type(0), _softmax_into(weights - top, -1))
-    else:
-        weights -= top
-        _softmax_into(weights, -1)
-    return _product(weights, value), (query, key, value, weights, factor, mask), ()
-
-
-def attention_backward(g: Any, saved: tuple, wanted: tuple) -> list:
-    """By the product rule around the softmax's derivative. A mask that is added gets what the scores get, summed to its shape."""
-    query, key, value, weights, factor, mask = saved
-    of_value = _product(_turned(weights), g) if wanted[2] else None
-    scores = _softmax_gradient(_product(g, _turned(value)), weights, -1)
-    of_mask = None
-    if wanted[3]:
-        lead = scores.ndim - mask.ndim
-        over = tuple(d for d in range(scores.ndim) if d < lead or (mask.shape[d - lead] == 1 != scores.shape[d]))
-        of_mask = np.array(np.add.reduce(scores, axis=over, keepdims=True)).reshape(mask.shape) if over else scores.copy()
-    scores *= factor
-    of_query = _product(scores, key) if wanted[0] else None
-    of_key = _product(_turned(scores), query) if wanted[1] else None
-    return [of_query, of_key, of_value, of_mask, None, None, None]
 
 
 # ---------------------------------------------------------------------------------------------------------------- sums over windows

@@ -2,7 +2,7 @@
 
 In come a parameter, its gradient and its state as arrays, and the group's settings; the arrays are changed. The one idea: as with the compositions that own a kernel
 (functional/fused.py), `update` stays what the optimizer means and what is captured; the kernel does the same, operator by operator, so that the
-bits are the same too. A kernel that is not made for a setting returns False, and has then changed nothing.
+bits are the same too, piece by piece where a parameter is large. A kernel that is not made for a setting returns False, and has then changed nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE
+from ..pieces import pieces
 from ..quiet import hush, restore
 from ..tensor import Tensor
 
@@ -62,13 +63,15 @@ def sgd(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
     lr, momentum = group["lr"], group["momentum"]
     if group["dampening"] != 0 or not _plain(lr, momentum, group["weight_decay"]) or (momentum != 0 and state["momentum_buffer"].dtype != p.dtype):
         return False
-    g = _decayed(p, g, group)
-    if momentum != 0:
-        velocity = state["momentum_buffer"]
-        velocity *= momentum
-        velocity += g
-        g = g + momentum * velocity if group["nesterov"] else velocity
-    p -= lr * g
+    for at in pieces(p.shape, 1):
+        part = p[at]
+        step = _decayed(part, g[at], group)
+        if momentum != 0:
+            velocity = state["momentum_buffer"][at]
+            velocity *= momentum
+            velocity += step
+            step = step + momentum * velocity if group["nesterov"] else velocity
+        part -= lr * step
     return True
 
 
@@ -78,25 +81,26 @@ def adam(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
     mean, square, step = state["exp_avg"], state["exp_avg_sq"], state["step"]
     if not _plain(lr, beta1, beta2, eps, group["weight_decay"]) or mean.dtype != p.dtype or square.dtype != p.dtype or step.dtype != np.float32:
         return False
-    g = _decayed(p, g, group, group["decoupled_weight_decay"])
     step += np.float32(1)
     count = step.astype(p.dtype)
-    change = g - mean
-    change *= 1 - beta1
-    mean += change
-    square *= beta2
-    np.multiply(1 - beta2, g, out=change)
-    change *= g
-    square += change
-    if group["amsgrad"]:
-        square = np.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
-    size = lr / _bias_correction(count, beta1)
-    below = np.sqrt(square)
-    below /= _bias_correction(count, beta2) ** 0.5
-    below += eps
-    np.multiply(size, mean, out=change)
-    change /= below
-    p -= change
+    size, root = lr / _bias_correction(count, beta1), _bias_correction(count, beta2) ** 0.5
+    largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
+    for at in pieces(p.shape, 1):
+        part, m, v = p[at], mean[at], square[at]
+        slope = _decayed(part, g[at], group, group["decoupled_weight_decay"])
+        change = slope - m
+        change *= 1 - beta1
+        m += change
+        v *= beta2
+        np.multiply(1 - beta2, slope, out=change)
+        change *= slope
+        v += change
+        below = np.sqrt(v if largest is None else np.maximum(largest[at], v, out=largest[at]))
+        below /= root
+        below += eps
+        np.multiply(size, m, out=change)
+        change /= below
+        part -= change
     return True
 
 

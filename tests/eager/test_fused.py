@@ -5,7 +5,8 @@ import pytest
 
 import segue
 import segue.nn.functional as F
-from segue.eager.functional import activation, attention, classification, dropouts, normalization, pooling, reduction
+from segue.eager import pieces
+from segue.eager.functional import activation, attending, attention, classification, dropouts, normalization, pooling, reduction
 from segue.eager.functional.fused import FusedNode
 from segue.eager.ops.definition import OPS
 
@@ -136,3 +137,17 @@ def test_sums_of_many_small_windows():
     found = OPS["sum"](view, (4, 5), False)
     np.testing.assert_allclose(found.numpy(), view.numpy().astype("d").sum((4, 5)), rtol=1e-5, atol=1e-6)
     assert found.is_contiguous() and found.shape == view.shape[:4]
+
+
+@pytest.mark.filterwarnings("ignore:anomaly detection")
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_done_piece_by_piece_is_the_same(name, monkeypatch):
+    monkeypatch.setattr(pieces, "BLOCK", 7)
+    monkeypatch.setattr(attending, "BLOCK", 7)
+    monkeypatch.setattr(attending, "LEAST_ROWS", 2)
+    function, tensors, rest = CASES[name]
+    found = _run(function, tensors, rest)
+    with segue.autograd.detect_anomaly(check_nan=False):
+        expected = _run(function, tensors, rest)
+    for ours, theirs in zip((found[0].detach(), *found[1], *found[2]), (expected[0].detach(), *expected[1], *expected[2])):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-9, atol=1e-11)
