@@ -27,6 +27,7 @@ from .interp.builtins import FUNCTIONS
 from .interp.capture import Settings, compile_frame, skip
 from .interp.outcome import Break
 from .interp.values.constants import Constant, constant
+from .shapes import declared
 
 CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
 SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
@@ -40,7 +41,9 @@ def compile(  # noqa: A001  (the public name)
     """Compile a function or a module; usable as a decorator, with and without arguments.
 
     `fullgraph=True` raises CaptureError where the graph would break. `dynamic`: None makes a size symbolic at its second value, True at once, False never. `shapes`
-    names symbolic sizes of parameters: `{"x": ("B", 16)}`. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
+    declares the sizes of tensors by parameter, `{"x": ("B", 16), "y": ("B", None)}`: sizes with a name (or a `compiler.Dim`, which has bounds) vary, are equal where
+    the name is, and are compiled once; a number stays one; None says nothing. A call with other sizes raises CaptureError, and so does a program that fixes a named
+    size: it names the line. Of a list, tuple or dict of tensors each has its own. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
     `(graph_module, example_inputs) -> callable`. `memory_budget` (0 to 1; None: `config.memory_budget`) is the share of the bytes usually kept for the backward
     that may be kept; the rest is computed again. With `wait=False` a new graph runs through the eager kernels until the backend, on a thread of its own, is done
     with it; it then goes with the process's `config.numerics` only. Raises TypeError for what cannot be called, ValueError for an unknown option.
@@ -51,6 +54,13 @@ def compile(  # noqa: A001  (the public name)
     ...     return (x * 2).sum()
     >>> f(segue.ones(3))
     tensor(6.)
+    >>> g = segue.compile(lambda x, y: x @ y, shapes={"x": ("N", 4), "y": (4, "M")}, backend="eager")
+    >>> g(segue.ones(2, 4), segue.ones(4, 3)).shape
+    segue.Size([2, 3])
+    >>> g(segue.ones(2, 5), segue.ones(5, 3))
+    Traceback (most recent call last):
+    ...
+    segue.eager.errors.CaptureError: shapes: size 1 of x is declared as 4, but this call has 5
     """
     options = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait,
                "memory_budget": memory_budget}  # fmt: skip
@@ -68,8 +78,8 @@ def compile(  # noqa: A001  (the public name)
     if config.disable:
         return model
     if isinstance(model, Module):
-        return _compiled_module(model, options)
-    return _compiled_function(model, options)
+        return _compiled_module(model, {**options, "shapes": declared(options["shapes"], model)})
+    return _compiled_function(model, {**options, "shapes": declared(options["shapes"], model)})
 
 
 def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
@@ -78,7 +88,7 @@ def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
     backend = lookup_backend(options["backend"] or config.backend)
     settings = Settings(
         backend=backend if options["wait"] else in_background(backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
-        recompile_limit=config.recompile_limit, shapes=options["shapes"] or {}, numerics=options["numerics"],
+        recompile_limit=config.recompile_limit, shapes=options["shapes"], numerics=options["numerics"],
         memory_budget=config.memory_budget if options["memory_budget"] is None else float(options["memory_budget"]),
     )  # fmt: skip
     if settings.root is not None and settings.root.co_flags & SUSPENDED:

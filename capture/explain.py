@@ -17,8 +17,9 @@ from typing import Any
 from ..eager.nn.module import Module
 from ..graph.printer import print_graph
 from .compile import compile as compile_function
-from .interp.capture import BreakRecord, Captured, Recompile, Settings, Skipped
+from .interp.capture import Settings
 from .interp.observe import Observer, Span, Walked
+from .interp.records import BreakRecord, Captured, Recompile, Skipped
 from .page import Page
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..eager.errors import CaptureError, error
 from ..eager.tensor import Tensor
-from ..graph.symbolic import ShapeEnv, SymInt
+from ..graph.expressions import class_of
+from ..graph.symbolic import ShapeEnv, SymInt, print_python
 
 MARKS = "_segue_marked_sizes"  # in a tensor's __dict__: dimension -> "dynamic", "maybe" or "static"
 
@@ -70,13 +71,19 @@ def apply_marks(t: Tensor, dims: dict[int, Any]) -> None:
             dims.setdefault(dim, None)
 
 
+def why_fixed(size: Any, env: ShapeEnv) -> str:
+    """Why a size that was to vary became a number: the line of the user's that fixed it, and what it needs."""
+    if not isinstance(size, SymInt):
+        return "its memory is not contiguous"
+    fixing = (guard for guard in env.guards if class_of(guard.relation) == "Equality" and size.expr in guard.relation.free_symbols)
+    return next((f"{guard.line or 'the program'} needs {print_python(guard.relation)}" for guard in fixing), "the program fixes it")
+
+
 def check_marks(t: Tensor, shape: Sequence[Any], name: str, env: ShapeEnv) -> None:
     """Raise CaptureError where a size that was marked as dynamic had to become a number."""
     for dim, kind in t.__dict__.get(MARKS, {}).items():
         size = shape[dim]
         if kind != "dynamic" or not env.is_static(size):
             continue
-        why = "its memory is not contiguous" if not isinstance(size, SymInt) else next(
-            (f"{guard.line or 'the program'} needs {guard}" for guard in env.guards if size.expr in guard.relation.free_symbols), "the program fixes it")  # fmt: skip
-        raise CaptureError(f"mark_dynamic: size {dim} of {name} was marked as dynamic, but it became the number {t.shape[dim]}: {why}\n"
+        raise CaptureError(f"mark_dynamic: size {dim} of {name} was marked as dynamic, but it became the number {t.shape[dim]}: {why_fixed(size, env)}\n"
                            "Instead: maybe_mark_dynamic(), or a program that does not depend on the number")  # fmt: skip

@@ -26,6 +26,7 @@ from ..bytecode import Body
 from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
 from ..marks import apply_marks
+from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
 from . import checks, handlers_data, handlers_flow, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
@@ -61,7 +62,7 @@ class Knowledge:
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
     split: set[Any] = field(default_factory=set)
-    shapes: dict[str, tuple] = field(default_factory=dict)  # parameter -> names of its symbolic sizes
+    shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
@@ -92,7 +93,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}
         self.floats: dict[Any, FloatValue] = {}
-        self.named_sizes: dict[str, Any] = {}
+        self.sizes = Sizes(knowledge.shapes, self.tracer.shape_env)
         self.compared: dict[int, Value] = {}  # Values from outside that were told apart by identity, as keys
         self.bindings: dict[str, Any] = {}  # name of a size symbol -> source of an int
         self.wrapped: dict[int, Value] = {}
@@ -138,6 +139,9 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
     def execute(self) -> tuple[str, Value] | None:
         """Run the root frame. The outcome of its return, or None where it stands before the instruction that must break."""
         try:
+            for source in self.knowledge.shapes:  # also what is read behind a break, or never, is as it was declared
+                if isinstance(tensor := source.fetch(self.view), Tensor):
+                    self.wrap(tensor, source)
             return self.root.resume(None, None)
         except ReachedBreak:
             return None
@@ -235,26 +239,21 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
         """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
         if not tensor.is_contiguous():
+            self.sizes.apply(source, tensor, {})
             return []  # its strides depend on its sizes, and the guard could only free them altogether
         dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))
         if self.knowledge.all_dynamic and type(tensor) is Tensor:
             dims.update(dict.fromkeys(dim for dim, size in enumerate(tensor.shape) if size > 1))
-        names = self.knowledge.shapes.get(source.name, ()) if isinstance(source, sources.Local) else ()
-        if names and len(names) != tensor.ndim:
-            raise errors.CaptureError(f"shapes names {len(names)} sizes of '{source.name}', which has {tensor.ndim} dimensions")
-        for dim, name in enumerate(names):
-            if isinstance(name, str):
-                dims[dim] = self.named_sizes.get(name, name)
         apply_marks(tensor, dims)
+        self.sizes.apply(source, tensor, dims)
         return dict(sorted(dims.items()))
 
-    def size_names(self, source: Any, twin: Tensor) -> None:
-        """Remember the symbols that `shapes` named, so that the next tensor's size of the same name is the same symbol."""
-        for dim, name in enumerate(self.knowledge.shapes.get(source.name, ()) if isinstance(source, sources.Local) else ()):
-            if isinstance(name, str):
-                known = self.named_sizes.setdefault(name, twin._data.shape[dim])
-                if sources.Size(source, dim) != self.bindings.get(str(known)):
-                    self.guard(guards.SizeRelation((self.bindings[str(known)], sources.Size(source, dim)), EQUAL_SIZES, f"both are called {name}"))
+    def guard_names(self, source: Any, twin: Tensor) -> None:
+        """Sizes of one name in `shapes` are one symbol, and so must they be in later calls."""
+        for dim, (entry, size) in enumerate(zip(self.sizes.of(source), twin._data.shape)):
+            first = self.bindings.get(str(size))
+            if isinstance(entry, Dim) and first is not None and first != sources.Size(source, dim):
+                self.guard(guards.SizeRelation((first, sources.Size(source, dim)), EQUAL_SIZES, f"both are called {entry.name}"))
 
     # -- guards -------------------------------------------------------------------------------------------------------
 

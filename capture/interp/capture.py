@@ -36,7 +36,8 @@ from .. import guards
 from .._capture import SKIP, CacheEntry
 from ..bytecode.breaks import CannotBreak, can_break, entry_of, family_of, original_index
 from ..bytecode.decode import UnknownOpcode
-from ..marks import check_marks
+from ..marks import check_marks, why_fixed
+from ..shapes import Declared
 from ..sources import MISSING, Item
 from ..stance import STANCE
 from . import stored
@@ -45,6 +46,7 @@ from .builder import Builder
 from .lookup import is_own
 from .observe import Unwatched
 from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
+from .records import BreakRecord, Captured, Recompile, Skipped
 from .values.constants import Constant
 from .values.containers import ListValue
 from .values.mappings import DictValue
@@ -54,79 +56,6 @@ from .values.state import set_modes
 
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
-
-
-@dataclass(frozen=True)
-class BreakRecord:
-    """One graph break: where, why, and what to write instead."""
-
-    reason: str
-    suggestion: str
-    location: Any
-    function: str
-
-    def __str__(self) -> str:
-        text = f"{self.location}: {self.reason}"
-        return f"{text}\n    instead: {self.suggestion}" if self.suggestion else text
-
-
-@dataclass
-class Captured:
-    """What stands behind one entry: the graph, the guards, and the break that ended it, if any."""
-
-    function: str
-    location: str
-    compiled: Any
-    guards: guards.GuardSet
-    ended: BreakRecord | None
-    seconds: float
-    attempts: int
-    note: stored.Note | None = None  # None: it came from the disk
-
-    @property
-    def graph(self) -> Any:
-        return None if self.compiled is None else self.compiled.graph
-
-    def facts(self) -> tuple:
-        """What goes to the disk beside graph and guards."""
-        ended = self.ended
-        return self.function, self.location, None if ended is None else (ended.reason, ended.suggestion, ended.location, ended.function), self.attempts
-
-    @classmethod
-    def of_facts(cls, compiled: Any, checks: Any, function: str, location: str, ended: tuple | None, attempts: int) -> Captured:
-        return cls(function, location, compiled, checks, None if ended is None else BreakRecord(*ended), 0.0, attempts)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A function that runs eagerly altogether, and why."""
-
-    function: str
-    reason: str
-    code: types.CodeType
-
-    @property
-    def file(self) -> str:
-        return self.code.co_filename
-
-    @property
-    def line(self) -> int:
-        return self.code.co_firstlineno
-
-    def __str__(self) -> str:
-        return f"{self.function} ({self.file}:{self.line}) runs eagerly: {self.reason.splitlines()[0]}"
-
-
-@dataclass(frozen=True)
-class Recompile:
-    """One recompilation: for each entry that was there, the guard that failed and what stood at its paths; the newest entry first."""
-
-    function: str
-    location: str
-    failures: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return f"{self.function} ({self.location}) is compiled again:\n" + "\n".join(f"    {guard}: now {now}" for guard, now in self.failures)
 
 
 @dataclass
@@ -152,7 +81,7 @@ class Settings:
     dynamic: bool | None = None
     root: types.CodeType | None = None
     recompile_limit: int = 16
-    shapes: dict[str, Any] = field(default_factory=dict)
+    shapes: Declared = field(default_factory=dict)
     numerics: str = "eager"
     memory_budget: float = 1.0
     strict: bool = False  # raise what went wrong inside of capture, in place of running eagerly
@@ -221,6 +150,7 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
         try:
             return load_or_capture(settings, state, code, view)
         except (errors.CaptureError, errors.BackendError, KeyboardInterrupt):
+            state.compilations -= 1  # nothing came of it, and what is refused now is to be refused again
             raise
         except (Skip, CannotBreak, UnknownOpcode) as reason:
             return skip(settings, code, str(reason) or type(reason).__name__)
@@ -344,7 +274,7 @@ def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, 
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     start = time.perf_counter()
     knowledge = Knowledge(
-        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes, all_dynamic=settings.dynamic,
+        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
@@ -445,7 +375,9 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
         settings.observer.left()
         return SKIP  # a frame without tensor operations gains nothing
     for value in attempt.tensor_inputs:
-        check_marks(value.real, value.twin._data.shape, value.source.text(), attempt.tracer.shape_env)
+        shape, env = value.twin._data.shape, attempt.tracer.shape_env
+        check_marks(value.real, shape, value.source.text(), env)
+        attempt.sizes.check(value.source, shape, lambda size: why_fixed(size, attempt.tracer.shape_env))
     relational_guards(attempt, built.graph)
     checks = guards.GuardSet(attempt.guards)
     knowledge = attempt.knowledge

@@ -98,7 +98,8 @@ def key_of(settings: Any, state: Any, code: types.CodeType, view: Any) -> str | 
     knobs = sorted((name, value) for name, value in config.snapshot().items() if name not in SILENT)
     learned = [{str(source): sorted(dims) for source, dims in state.dynamic.items()}, *(sorted(map(str, found)) for found in (state.dynamic_ints, state.dynamic_floats, state.constants))]
     entry = entry_of(code)
-    asked = (settings.fullgraph, settings.dynamic, settings.shapes, settings.numerics, settings.memory_budget, code is settings.root)
+    shapes = [(str(source), entries) for source, entries in settings.shapes.items()]
+    asked = (settings.fullgraph, settings.dynamic, shapes, settings.numerics, settings.memory_budget, code is settings.root)
     said = (sys.version, sys.flags.optimize, np.__version__, own, backend, knobs, learned, asked, str(get_autocast_dtype("cpu")))
     place = None if entry is None else (entry.index, entry.shape, entry.bound)
     varies = bool(settings.dynamic or settings.shapes or state.dynamic)

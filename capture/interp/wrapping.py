@@ -172,7 +172,7 @@ class Wrapping:
         self.graph_inputs.append(source)
         for dim in dims:
             self.bindings.setdefault(str(twin._data.shape[dim]), sources.Size(source, dim))
-        self.size_names(source, twin)
+        self.guard_names(source, twin)
         value = self.twins[id(twin)] = TensorValue(twin, source, obj)
         self.tensor_inputs.append(value)
         if obj.requires_grad and (obj._hooks or not obj.is_leaf):

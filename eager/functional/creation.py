@@ -281,13 +281,28 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     either = isinstance(start, complex) or isinstance(end, complex)
     of = as_dtype(dtype) if dtype is not None else COMPLEX_OF[get_default_dtype()] if either else get_default_dtype()
     start, end = in_kind(start, of), in_kind(end, of)
-    if steps == 1:
+    finite = isinstance(end - start, complex) or math.isfinite(end - start)
+    if (type(steps) is int or not finite) and steps == 1:
         return _filled((1,), start, of, device, requires_grad)
     count = OPS["arange"](0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
-    step = (end - start) / (steps - 1) if steps else 0
-    half = steps // 2
+    step, half = _strides_of(end - start, steps)
     out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)
     return _placed(cast(out, of), device, requires_grad)
+
+
+def quotient(a: Any, b: Any) -> Any:
+    """`a / b`, or `a` where b is 0: a number, or where one is a size that varies a 0-d tensor in double precision."""
+    if not hasattr(a, "segue_symbol") and not hasattr(b, "segue_symbol"):
+        return a / b if b else a
+    above, below = (OPS["full"]((), v, dtypes.complex128 if isinstance(v, complex) else dtypes.float64) for v in (a, b))
+    return OPS["div"](above, OPS["where"](OPS["eq"](below, 0.0), 1.0, below))
+
+
+def _strides_of(width: Any, steps: Any) -> tuple[Any, Any]:
+    """How far apart the numbers of `linspace` are, and how many are counted from the start. For a size that varies no question is asked: one step takes 0 / 1."""
+    if type(steps) is int:
+        return width / (steps - 1) if steps else 0, steps // 2
+    return quotient(width, steps - 1), OPS["maximum"](OPS["full"]((), steps // 2, dtypes.int64), 1)
 
 
 @fills_out

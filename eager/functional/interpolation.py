@@ -18,10 +18,12 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import kernels, pooling
 from .arguments import cast, need_tensor, widened
+from .creation import quotient
 from .fused import fused
 from .pointwise import clamp, where
 from .shape import reshape
 
+EXACT = 2**20  # sizes times a fraction of a smaller denominator are exact in double precision
 LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}  # mode -> dimensions of space
 
 
@@ -43,8 +45,8 @@ def _selected(x: Tensor, dim: int, places: Tensor, weights: Tensor | None, insid
 def _ratio(size: Any, count: Any, scale: float | None, align_corners: bool) -> Any:
     """The step in the input for one step of the result."""
     if align_corners:
-        return (size - 1) / (count - 1) if count > 1 else 0.0
-    return 1.0 / scale if scale else size / count
+        return quotient(size - 1, count - 1)  # of one step there is only the start
+    return 1.0 / scale if scale else quotient(size, count)
 
 
 def _nearest(x: Tensor, dim: int, count: Any, scale: float | None, shift: float) -> Tensor:
@@ -109,7 +111,7 @@ def _smooth_cubic(distance: Tensor) -> Tensor:
 def _smoothed(x: Tensor, dim: int, count: Any, scale: float | None, align_corners: bool, kernel: Callable, radius: float) -> Tensor:
     """A kernel as wide as the step, normalised: a low-pass filter where the image shrinks."""
     size = x.shape[dim]
-    ratio = _ratio(size, count, scale, align_corners)
+    ratio = _ratio(int(size), int(count), scale, align_corners)
     support = radius * max(ratio, 1.0)
     centre = (OPS["arange"](0, 1, count, x.dtype) + 0.5) * ratio
     first = clamp(cast(OPS["trunc"](centre - support + 0.5), dtypes.int64), min=0)
@@ -153,8 +155,14 @@ def _sizes(x: Tensor, size: Any, scale_factor: Any, recompute: bool | None) -> t
         if recompute is True:
             raise error(ValueError, "interpolate(): recompute_scale_factor is not meaningful with an explicit size.")
         return values, (None,) * rank
-    sizes = tuple(math.floor(float(n * s)) for n, s in zip(x.shape[2:], values))
+    sizes = tuple(_scaled(n, s) for n, s in zip(x.shape[2:], values))
     return sizes, (None,) * rank if recompute else tuple(float(s) for s in values)
+
+
+def _scaled(size: Any, scale: Any) -> Any:
+    """floor(size * scale), rounded as floats are; of a size that varies, where the product is exact whatever it is."""
+    over, under = float(scale).as_integer_ratio() if math.isfinite(scale) else (0, EXACT)
+    return math.floor(float(size * scale)) if type(size) is int or under >= EXACT else size * over // under
 
 
 @widened

@@ -143,12 +143,10 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     if isinstance(cut, int):
         if cut <= 0:
             raise error(RuntimeError, f"number of sections must be larger than 0, got {cut}")
-        small, rest = size // cut, size % cut
-        ends = list(itertools.accumulate(small + 1 if i < rest else small for i in range(cut)))
-    else:
-        ends = [min(max(c + size if c < 0 else c, 0), size) for c in cut] + [size]
-    starts = [0, *ends[:-1]]
-    return tuple(OPS["slice"](input, place, start, max(start, end), 1) for start, end in zip(starts, ends))
+        ends = list(itertools.accumulate((size + cut - 1 - i) // cut for i in range(cut)))
+        return tuple(OPS["slice"](input, place, start, end, 1) for start, end in zip([0, *ends[:-1]], ends))
+    ends = [min(max(c + size if c < 0 else c, 0), size) for c in cut] + [size]
+    return tuple(OPS["slice"](input, place, start, max(start, end), 1) for start, end in zip([0, *ends[:-1]], ends))
 
 
 def _splitter(name: str, least: int, place: int) -> Any:

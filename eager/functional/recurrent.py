@@ -2,7 +2,7 @@
 
 In come sequences with one row for each entry (all first entries, then all second ones ...), and how many rows each time has; out go the outputs in the same order and the last
 states. The one idea: a padded batch is a packed one whose times all have the same number of rows, so one loop serves both; the input's share of all gates
-is one product for all times.
+is one product for all times. Where a graph is captured for any length, the loop is a `scan`.
 
 Formulas: Elman 1990; Hochreiter and Schmidhuber 1997 with forget gates; Cho et al. 2014, in the variant where the reset gate follows the product.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..control import scan
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .layers import linear
@@ -91,3 +92,18 @@ def run(mode: str, data: Tensor, sizes: Sequence[int], state: State, weights: We
     if finished:
         now = tuple(OPS["cat"]((n, *(ended[i] for ended in reversed(finished))), 0) for i, n in enumerate(now))
     return OPS["cat"](tuple(outputs), 0), now
+
+
+def run_even(mode: str, data: Tensor, length: Any, batch: Any, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
+    """`run` with the same number of rows, `batch`, at each of `length` times."""
+    if type(length) is int:
+        return run(mode, data, [batch] * length, state, weights, reverse)
+    gates = linear(data, weights[0], weights[2])
+    times = OPS["view"](gates, (length, batch, gates.shape[1]))
+
+    def step(now: State, gates: Tensor) -> tuple[State, Tensor]:
+        after = STEPS[mode](gates, now, weights)
+        return after, after[0]
+
+    ended, outputs = scan(step, state, times, reverse=reverse)
+    return OPS["view"](outputs, (length * batch, outputs.shape[2])), ended

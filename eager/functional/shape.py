@@ -295,8 +295,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         step = split_size_or_sections
         if step <= 0 and size != 0:
             raise error(RuntimeError, f"split expects split_size be positive, but got split_size={step}")
-        full = int(size // step) if size != 0 else 0
-        sections = [step] * full + ([size - full * step] if size - full * step != 0 else []) or [0]
+        full = int((size + step - 1) // step) - 1 if size != 0 else 0
+        sections = [*[step] * full, size - full * step]
     out, start = [], 0
     for s in sections:
         out.append(OPS["slice"](tensor, place, start, start + s, 1))

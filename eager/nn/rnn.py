@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from ..functional.creation import empty, zeros
-from ..functional.recurrent import STEPS, run
+from ..functional.recurrent import STEPS, run, run_even
 from ..functional.shape import cat, stack
 from ..tensor import Tensor
 from . import functional as F
@@ -100,8 +101,8 @@ class RNNBase(Module):
             found.append(state.unsqueeze(1) if single else state)
         return tuple(found)
 
-    def _layers(self, data: Tensor, sizes: list[int], states: tuple[Tensor, ...]) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-        """All layers over rows in time's order: the outputs, and the last states of each layer and direction."""
+    def _layers(self, data: Tensor, walk: Callable, sizes: tuple, states: tuple[Tensor, ...]) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+        """All layers over rows in time's order (`walk` is `run` or `run_even`, which take `sizes`): the outputs, and the last states of each layer and direction."""
         last = []
         directions = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
@@ -109,7 +110,7 @@ class RNNBase(Module):
             for direction in range(directions):
                 number = layer * directions + direction
                 state = tuple(s[number] for s in states)
-                out, ended = run(self.mode, data, sizes, state, self._weights(number), direction == 1)
+                out, ended = walk(self.mode, data, *sizes, state, self._weights(number), direction == 1)
                 outputs.append(out)
                 last.append(ended)
             data = outputs[0] if directions == 1 else cat(outputs, 1)
@@ -130,7 +131,7 @@ class RNNBase(Module):
         if length == 0:
             raise RuntimeError(f"{type(self).__name__}: Expected sequence length to be larger than 0")
         states = self._first_states(hx, batch, single, x)
-        data, last = self._layers(x.reshape(length * batch, x.shape[2]), [batch] * length, states)
+        data, last = self._layers(x.reshape(length * batch, x.shape[2]), run_even, (length, batch), states)
         out = data.reshape(length, batch, data.shape[1])
         ended = self._stacked(last)
         if single:
@@ -144,7 +145,7 @@ class RNNBase(Module):
         states = self._first_states(hx, sizes[0], False, input.data)
         if input.sorted_indices is not None and hx is not None:
             states = tuple(s.index_select(1, input.sorted_indices) for s in states)
-        data, last = self._layers(input.data, sizes, states)
+        data, last = self._layers(input.data, run, (sizes,), states)
         ended = self._stacked(last)
         if input.unsorted_indices is not None:
             ended = tuple(s.index_select(1, input.unsorted_indices) for s in ended)

@@ -15,8 +15,8 @@ import pytest
 import segue
 from segue import nn
 from segue.capture.explain import Shares, explain, shares_of
-from segue.capture.interp.capture import Skipped
 from segue.capture.interp.observe import Span
+from segue.capture.interp.records import Skipped
 from segue.capture.page import FATES
 from segue.graph.backends import lookup_backend
 

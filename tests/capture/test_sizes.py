@@ -34,6 +34,13 @@ PROGRAMS = {
     "repeat": lambda x: x.repeat(2, 1).sum(0) + x.repeat_interleave(3, 0).sum(0) + x.tile(2, 1).sum(0),
     "einsum": lambda x: segue.einsum("ij,kj->ik", x, x),
     "shapes compared": lambda x: x * (2 if x.shape == (x.T.shape[1], 4) else 3) * [4, x.shape[0]].index(x.shape[-1]) + ((x.shape[0], 1) in [(1, 1)]),
+    "attention, head by head": lambda x: (lambda q: (q @ q.mT).softmax(-1) @ q)(x.view(x.shape[0], 2, 2).transpose(0, 1)).transpose(0, 1).contiguous().view(-1, 4) * 2,
+    "linspace": lambda x: x * segue.linspace(-1, 1, x.shape[0])[:, None],
+    "an LSTM over lengths": lambda x: RECURRENT["lstm"](x[None])[0],
+    "a GRU both ways": lambda x: RECURRENT["gru"](x[:, None])[1],
+    "interpolation": lambda x: F.interpolate(x.T[None], scale_factor=1.5, mode="linear") @ segue.ones(x.shape[0] * 3 // 2, 1),
+    "interpolation to a size": lambda x: F.interpolate(x.T[None], size=x.shape[0] + 3, mode="linear", align_corners=True),
+    "parts": lambda x: sum(part.sum() * (i + 1) for i, part in enumerate(x.tensor_split(3))),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
 
@@ -45,6 +52,7 @@ def same(found, expected):
         assert segue.allclose(a, b) and a.dtype is b.dtype if isinstance(a, segue.Tensor) else a == b
 
 
+RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
 BRANCHING = ("// and %", "range", "shapes compared")  # they treat a length of 1 in a way of its own
 
 
