@@ -85,12 +85,17 @@ class _Region:
         numbers = itertools.count()
         found: dict[int, Tensor] = {}
 
+        def keep(tensor: Tensor) -> Tensor:
+            found[next(numbers)] = tensor
+            return tensor
+
         def pack(tensor: Tensor) -> Tensor:
-            number = next(numbers)
-            found[number] = tensor
-            if self.early_stop and number + 1 == len(self.metadata):
+            keep(tensor)
+            if self.early_stop and len(found) == len(self.metadata):
                 raise _AllThere
             return tensor
+
+        pack.within_a_call = keep  # type: ignore[attr-defined]  # a compiled call is not left half-way
 
         def run() -> None:
             with enable_grad(), self.context, saved_tensors_hooks(pack, lambda tensor: tensor):

@@ -296,6 +296,10 @@ class Tracer:
         """Positions of the inputs whose memory has been written so far."""
         return [position for position, record in enumerate(self.records) if record.storage is not None and record.storage.node is not record.node]
 
+    def written(self) -> dict[int, Node]:
+        """What now stands in the memory of the inputs that have been written."""
+        return {position: self._storage_of(position).node for position in self.written_inputs()}
+
     def _storage_of(self, position: int) -> TracedStorage:
         storage = self.records[position].storage
         assert storage is not None

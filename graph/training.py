@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.mode import STATE
+from ..eager.autograd.saved import Packed
 from ..eager.autograd.tape import MultipleNode, Part
 from ..eager.errors import AutogradError, error
 from ..eager.ops.definition import OPS
@@ -240,13 +241,13 @@ class Call:
         names = training.names
         for place, saved in enumerate(training.saved):
             if saved.kind == "input":
-                self.saved.append(arrays[saved.index])
-                if saved.index < len(inputs):
+                self.saved.append(arrays[saved.index] if saved.index >= len(inputs) else _packed(arrays[saved.index]))
+                if saved.index < len(inputs) and not STATE.saved_hooks:
                     storage = inputs[saved.index]._storage
                     self.checks.append((place, storage, storage.version, names[saved.index]))
             elif saved.kind == "output":
-                self.saved.append(raw[saved.index])
-                if saved.index < len(fresh):
+                self.saved.append(_packed(raw[saved.index]))
+                if saved.index < len(fresh) and not STATE.saved_hooks:
                     storage = fresh[saved.index]._storage
                     self.checks.append((place, storage, storage.version, f"result {saved.index}"))
             elif saved.kind == "number":
@@ -264,7 +265,7 @@ class Call:
             if storage.version != version and place in read:
                 self._overwritten(name, version, storage.version)
         tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
-        raw = runner([*self.saved, *tangents])
+        raw = runner([*map(_unpacked, self.saved), *tangents])
         return [wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
 
     def _pull_differentiably(self, gradients: list) -> list:
@@ -330,6 +331,18 @@ def _late_guards_hold(graph: Graph, inputs: Sequence[Any]) -> bool:
         return True
     bindings = graph.bindings(inputs)
     return all(env.evaluate(guard.relation, bindings) for guard in env.late_guards(bindings))
+
+
+def _packed(array: Any) -> Any:
+    """What is kept of a saved array: what the hooks made of it, the user's or those of a checkpoint around the call."""
+    if not STATE.saved_hooks:
+        return array
+    pack, unpack = STATE.saved_hooks[-1]
+    return Packed(wrapped(array), None, (getattr(pack, "within_a_call", pack), unpack), Tensor._wrap)
+
+
+def _unpacked(value: Any) -> Any:
+    return value.get()._data if isinstance(value, Packed) else value
 
 
 def reads(graph: Graph) -> frozenset[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dis
 import functools
 import gc
-import io
 import os
 import sys
 import threading
@@ -52,7 +51,7 @@ from .values.containers import ListValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.sets import SetValue
-from .values.state import set_modes
+from .values.state import mode_guard, set_modes
 
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
@@ -119,7 +118,8 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
     if STATE.levels:  # inside of a function transform that runs eagerly: its tensors stand for batches and tangents
         stats.count("transformed_frames")
         return None
-    if is_debugged() or STATE.anomaly == "nan" or is_meta(view):  # in anomaly mode each step of the backward is looked at, and named with its line
+    # A checkpoint's second run may be outside of compiled code, and must save the same. In anomaly mode each step of the backward is looked at, and named with its line.
+    if STATE.saved_hooks and code is not settings.root or is_debugged() or STATE.anomaly == "nan" or is_meta(view):
         stats.count("skipped_frames")
         return None
     if code.co_filename == "<string>" and is_own(view.globals.get("__name__")):  # generated for us, as a dataclass's methods are: the hook knows our files only
@@ -272,7 +272,7 @@ def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, 
 
 
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
-    start = time.perf_counter()
+    start, hooks = time.perf_counter(), STATE.saved_hooks
     knowledge = Knowledge(
         dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class,
@@ -280,11 +280,15 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
         attempt = Attempt(view, code, knowledge)
+        if code is not settings.root:
+            attempt.guard(mode_guard("saved_hooks", ()))
         if settings.break_before is not None:
             attempt.before_step = forced_break(settings.break_before, code)
+        STATE.saved_hooks = ()  # they are for what calls keep, not for twins
         try:
             entry = try_once(settings, state, attempt, start, number)
         finally:
+            STATE.saved_hooks = hooks
             attempt.close()
         if entry is not None:
             return entry
@@ -400,13 +404,7 @@ def report(captured: Captured, code: types.CodeType) -> None:
         stats.count("breaks")
         log("breaks", lambda: f"the graph of {captured.function} ends here: {ended}\n{ended.location.show()}")
     log("guards", captured.guards.text, title=captured.function)
-    log("bytecode", lambda: disassembled(code), title=captured.function)
-
-
-def disassembled(code: types.CodeType) -> str:
-    out = io.StringIO()
-    dis.dis(code, file=out)
-    return out.getvalue()
+    log("bytecode", lambda: dis.Bytecode(code).dis(), title=captured.function)
 
 
 def relational_guards(attempt: Attempt, graph: Any) -> None:

@@ -11,13 +11,15 @@ import inspect
 from typing import Any
 
 from ...eager import control
+from ...eager.autograd.mode import STATE
 from ...eager.checkpoint import checkpoint
 from ...eager.nn.hooks import passed_through
 from ...eager.transforms import calls, jacobians
 from .builtins import FUNCTIONS
 from .outcome import Break
 from .values.base import Value
-from .values.callbacks import Apart, Box, Callback, Handed, HookHandleValue
+from .values.callbacks import Apart, Box, Callback, Handed, HookHandleValue, changed_outside
+from .values.state import modes
 from .wrapping import MAKERS
 
 
@@ -51,11 +53,16 @@ OPTIONS_OF_CHECKPOINTS = ("use_reentrant", "preserve_rng_state", "determinism_ch
 
 
 def _checkpoint(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
-    """The function is followed, and its nodes are marked: what they give may be computed again in the backward, with the same random numbers."""
+    """The function is followed, and its nodes are marked: what they give may be computed again in the backward, with the same random numbers. A function that
+    changes something does so again in the backward: that is left to eager mode."""
     if "context_fn" in kwargs:
         raise Break("checkpoint() with a context_fn is not captured", "call it outside of the compiled function")
+    outside, notes, mode, written = [*run.frames, function, *args], len(run.journal.notes), modes(), run.tracer.written()
     with run.tracer.checkpoint():
-        return run.call(function, list(args), {name: value for name, value in kwargs.items() if name not in OPTIONS_OF_CHECKPOINTS})
+        found = run.call(function, list(args), {name: value for name, value in kwargs.items() if name not in OPTIONS_OF_CHECKPOINTS})
+    if STATE.enabled and (run.tracer.written() != written or changed_outside(run, outside, notes, mode) is not None):
+        raise Break("checkpoint() of a function that changes something is not captured: the backward changes it again", "call it outside of the compiled function")
+    return found
 
 
 def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:

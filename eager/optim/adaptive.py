@@ -31,6 +31,10 @@ class Adagrad(Optimizer):
         ))  # fmt: skip
         self.prepare()  # PyTorch makes this state at once, too: `share_memory` and users look for it
 
+    def has_begun(self, state: dict[str, Any]) -> bool:
+        """From the beginning."""
+        return True
+
     def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
         """`step` zero, and `sum` of the squares with its first value."""
         return {"step": zeros((), dtype=float32), "sum": full_like(parameter, group["initial_accumulator_value"])}

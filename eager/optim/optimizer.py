@@ -17,6 +17,7 @@ from ..autograd.mode import enable_grad, no_grad
 from ..dtypes import float64
 from ..functional.creation import tensor as make_tensor
 from ..nn.hooks import Hooks, RemovableHandle, add_hook, hooks_of
+from ..scripting import value_if_known
 from ..tensor import Tensor
 from .kernels import Kernel, updated_at_once
 
@@ -160,6 +161,12 @@ class Optimizer:
                 entries.append(pairs)
         self._entries = entries
 
+    def has_begun(self, state: dict[str, Any]) -> bool:
+        """Whether a step has changed the state of a parameter: `prepare()` makes it ahead, also for one that never gets a gradient, and for steps left out by a scaler."""
+        step = state.get("step")
+        known = value_if_known(step) if isinstance(step, Tensor) else None
+        return known is None or known > 0
+
     def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
         """The state with which a parameter starts."""
         raise NotImplementedError(f"{type(self).__name__} does not say with which state a parameter starts")
@@ -180,7 +187,7 @@ class Optimizer:
             for parameter in group["params"]:
                 numbers.setdefault(id(parameter), len(numbers))
             groups.append({**group, "params": [numbers[id(parameter)] for parameter in group["params"]]})
-        state = {numbers[id(parameter)]: dict(of) for parameter, of in self.state.items() if of}
+        state = {numbers[id(parameter)]: dict(of) for parameter, of in self.state.items() if of and self.has_begun(of)}
         found: dict[str, Any] = {"state": state, "param_groups": groups}
         for hook, _ in hooks_of(self._hooks, "state_dict_post"):
             found = hook(self, found) or found

@@ -12,6 +12,7 @@ from typing import Any
 from ..dtypes import float32
 from ..functional import where
 from ..functional.creation import full, ones, zeros, zeros_like
+from ..scripting import value_if_known
 from ..tensor import Tensor
 from . import kernels
 from .optimizer import Group, Optimizer, check_at_least, counted, decayed
@@ -54,6 +55,11 @@ class SGD(Optimizer):
             if group["dampening"] != 0:
                 state["step"] = full((), float(begun), dtype=float32)
         return state
+
+    def has_begun(self, state: dict[str, Any]) -> bool:
+        """Without a counter, by the velocity: of one that is zero nothing is lost."""
+        velocity = state.get("momentum_buffer")
+        return super().has_begun(state) and (velocity is None or value_if_known(velocity.any()) is not False)
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""

@@ -5,6 +5,7 @@ In come steps as people write them. The one idea: each runs eagerly and compiled
 
 import collections
 import copy
+import functools
 import math
 
 import pytest
@@ -13,6 +14,7 @@ import segue
 from segue import nn, optim
 from segue.eager.log import listen
 from segue.utils._pytree import tree_leaves
+from segue.utils.checkpoint import checkpoint
 
 X = segue.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
 
@@ -393,3 +395,41 @@ def test_what_a_dict_holds_under_an_object_follows_the_object():
     for p in parameters:
         expected, found = program(p), compiled(p)
         assert found[0].tolist() == expected[0].tolist() and found[1:] == expected[1:]
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("where", ["inside", "outside", "module"])
+def test_a_checkpoint_changes_twice_what_it_changes_eagerly(where, reentrant):
+    found = []
+    for compiled in (False, True):
+        made, x = model(), X.clone().requires_grad_()
+        segue.manual_seed(1)
+        block = nn.Sequential(made[:3], nn.Dropout(0.5))
+        if compiled and where == "module":
+            block.compile(backend="eager")
+        inner = segue.compile(block, backend="eager") if compiled and where == "outside" else block
+        run = functools.partial(checkpoint, inner, use_reentrant=reentrant)
+        outer = segue.compile(lambda x, run=run: run(x), backend="eager") if compiled and where == "inside" else run
+        outer(x).sin().sum().backward()
+        found.append([x.grad, *(p.grad for p in block.parameters()), *made.state_dict().values()])
+    assert found[0][-1].dtype is found[1][-1].dtype and made[1].num_batches_tracked.item() == 2
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(b, a)
+
+
+def test_a_state_that_no_step_has_changed_is_not_in_the_state_dict():
+    for make in (lambda p: optim.AdamW(p, 0.1), lambda p: optim.SGD(p, 0.1, momentum=0.9)):
+        made, unused = nn.Linear(3, 1), nn.Linear(2, 1)
+        optimizer, scaler = make([*made.parameters(), *unused.parameters()]), segue.amp.GradScaler("cpu")
+
+        def step(x, made=made, optimizer=optimizer, scaler=scaler):
+            optimizer.zero_grad()
+            scaler.scale(made(x).sum()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+
+        compiled = segue.compile(step, backend="eager", fullgraph=True)
+        compiled(X * float("inf"))
+        assert optimizer.state_dict()["state"] == {}
+        compiled(X)
+        assert list(optimizer.state_dict()["state"]) == [0, 1]

@@ -129,13 +129,18 @@ class Apart(Callback):
                 found = follow(*args, **kwargs)
             except Observed as raised:  # whether it runs at all is not known
                 raise Break(f"{self.what} raises {raised.value.describe()}", "raise outside of it") from None
-            written = [value for value in run.journal.notes[notes:] if not isinstance(value, ModesValue) or modes() != mode]
-            changed = next((value for value in written if value.real is not MISSING or is_reached(value, outside)), None)
+            changed = changed_outside(run, outside, notes, mode)
             if changed is not None:
                 raise Break(f"{self.what} changes a {changed.describe()} from outside of it", "return the new value")
             return found
 
         return call
+
+
+def changed_outside(run: Any, outside: list, notes: int, mode: Any) -> Value | None:
+    """Something from outside of a function that the function wrote to: `outside` can reach it, `notes` were in the journal and `mode` was set before."""
+    written = [value for value in run.journal.notes[notes:] if not isinstance(value, ModesValue) or modes() != mode]
+    return next((value for value in written if value.real is not MISSING or is_reached(value, outside)), None)
 
 
 def is_reached(value: Value, roots: Any) -> bool:
