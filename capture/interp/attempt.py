@@ -41,9 +41,10 @@ from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.containers import TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
-from .values.functions import CallableValue, FunctionValue, Namespace
+from .values.functions import CallableValue, FunctionValue
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, hashes_by_identity, key_of
+from .values.modules import Namespace
 from .values.objects import ObjectValue, OpaqueValue
 from .values.state import mode_guard, modes, set_modes
 from .values.tensors import TensorValue

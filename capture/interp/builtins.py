@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _thread
 import builtins
+import collections
 import copy
 import functools
 import itertools
@@ -24,12 +25,14 @@ from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
 from .. import guards
 from .copies import deep_copy, shallow_copy
+from .followed import Key
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
+from .values.functions import PartialValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue
@@ -274,6 +277,20 @@ def _id(run: Any, value: Value) -> Value:
     return run.identity_number(value)
 
 
+@builtin(collections._count_elements)  # type: ignore[attr-defined]
+def _count_elements(run: Any, counts: Any, items: Value) -> Value:
+    """What Counter.update does in C for any iterable."""
+    for item in run.each(items):
+        before = counts.contents.lookup(run, item)
+        counts.contents.set_item(run, item, run.binary("+", constant(0) if before is None else before, constant(1)))
+    return constant(None)
+
+
+@builtin(functools.cmp_to_key)
+def _cmp_to_key(run: Any, mycmp: Value) -> Value:
+    return PartialValue(run.wrap_known(Key), [mycmp], {})
+
+
 @builtin(functools.reduce)
 def _reduce(run: Any, function: Value, items: Value, *start: Value) -> Value:
     found = [*start, *run.unpack(items)]
@@ -310,7 +327,7 @@ def _object_delattr(run: Any, owner: Value, name: Value) -> Value:
 
 
 def _object_getattribute(run: Any, owner: Value, name: Value) -> Value:
-    return run.instance_attribute(_plain(owner), run.text(name))
+    return run.plain_attribute(_plain(owner), run.text(name))
 
 
 def _exception_init(run: Any, owner: Value, *args: Value) -> Value:
@@ -327,10 +344,11 @@ METHODS.update({
     (object, "__ne__"): lambda run, a, b: constant(False) if run.same(a, b) else constant(NotImplemented),
     (BaseException, "__init__"): _exception_init,
     (BaseException, "__str__"): lambda run, owner: owner.text(run),
+    (type, "__call__"): lambda run, cls, *args, **kwargs: run.make_instance(cls.real, list(args), kwargs),
 })  # fmt: skip
 
 
-@builtin(object.__new__)
+@builtin(object.__new__, dict.__new__, list.__new__, collections.OrderedDict.__new__)
 def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
     return run.new_object(cls.real)
 

@@ -27,6 +27,7 @@ from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import Constant, constant, is_constant_type
+from .values.contained import HELD, ContainerObject, held_class
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, of_error
 from .values.functions import FunctionValue
@@ -247,6 +248,8 @@ class Calls:
         if handler is not None:
             return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
         owner = args[0]
+        if isinstance(owner, ContainerObject) and place in HELD:
+            return self.call_checked(lambda: owner.builtin_method(self, descriptor.__name__, args[1:], kwargs), descriptor.__qualname__)
         if isinstance(owner, ObjectValue):
             raise Break(f"{descriptor.__qualname__} of a {owner.describe()} is not captured")
         bound = owner.attribute(self, descriptor.__name__)
@@ -263,9 +266,15 @@ class Calls:
             return made
         if issubclass(cls, BaseException) and not any(isinstance(entry_of(cls, name)[0], PYTHON_MAKERS) for name in ("__init__", "__new__")):
             return self.make_exception(cls, args, kwargs)
-        meta_call = entry_of(type(cls), "__call__")[0]
-        if meta_call is not type.__call__ and not is_constant_type(cls):
-            raise Break(f"the class {cls.__qualname__} has a metaclass with a __call__ of its own, which is not captured")
+        meta_call = type.__call__ if is_constant_type(cls) else self.class_entry(type(cls), "__call__")
+        if meta_call is not type.__call__:
+            if not isinstance(meta_call, types.FunctionType):
+                raise Break(f"the class {cls.__qualname__} has a metaclass with a __call__ of its own, which is not captured")
+            return self.call(self.bind_entry(meta_call, self.wrap_known(cls), type(cls)), args, kwargs)
+        return self.make_instance(cls, args, kwargs)
+
+    def make_instance(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """What `type.__call__` does."""
         if is_constant_type(cls) or self.is_plain_class(cls):
             return self.make(self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()}))
         return self.instantiate(cls, args, kwargs)
@@ -301,6 +310,8 @@ class Calls:
         elif initialiser is object.__init__:
             if (args or kwargs) and maker is object.__new__:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
+        elif isinstance(made, ContainerObject):
+            self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
         elif not issubclass(cls, BaseException):
             raise Break(f"making a {cls.__qualname__} is not captured")
         return made
@@ -317,6 +328,8 @@ class Calls:
             raise Break(f"making a {cls.__qualname__}, which has a __del__, is not captured")
         if getattr(cls, "__abstractmethods__", None):
             raise self.raised(TypeError, f"Can't instantiate abstract class {cls.__name__}")
+        if held_class(cls) is not None:
+            return ContainerObject(cls)
         return ModuleObject(cls) if issubclass(cls, self.module_class) else ObjectValue(cls)
 
 

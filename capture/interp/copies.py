@@ -16,6 +16,7 @@ from .lookup import entry_of
 from .outcome import Break
 from .values.base import Value
 from .values.constants import NONE, Constant
+from .values.contained import ContainerObject, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -50,6 +51,8 @@ def shallow_copy(run: Any, value: Value) -> Value:
         made = fresh_object(run, value, "copy.copy")
         for name, attribute in state_of(run, value).items():
             made.store_own(run, name, attribute)
+        if isinstance(value, ContainerObject):
+            made.builtin_method(run, "__init__", [value.contents], {})
         return made
     raise Break(f"copy.copy of a {value.describe()} is not captured")
 
@@ -60,9 +63,14 @@ def fresh_object(run: Any, value: ObjectValue, what: str) -> Any:
         if entry_of(value.cls, name)[0] is not entry_of(object, name)[0]:
             raise Break(f"{what} of a {value.describe()}, whose class defines {name}, is not captured")
         run.class_entry(value.cls, name)
+    if isinstance(value, ContainerObject) and overrides(value.cls, "__setitem__", "append", "extend"):
+        raise Break(f"{what} of a {value.describe()}, whose class stores items in its own way, is not captured")
     if isinstance(value, ExceptionValue) or copyreg.dispatch_table.get(value.cls) is not None:
         raise Break(f"{what} of a {value.describe()} is not captured")
-    return run.new_object(value.cls)
+    made = run.new_object(value.cls)
+    if run.attribute_or_none(made, "__setstate__") is not None:  # by a `__getattr__`
+        raise Break(f"{what} of a {value.describe()}, which gives itself a __setstate__, is not captured")
+    return made
 
 
 def state_of(run: Any, value: ObjectValue) -> dict[str, Value]:
@@ -130,12 +138,14 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
 
 
 def _copied_object(run: Any, value: ObjectValue, memo: dict[Any, Any]) -> Value:
-    own = run.class_entry(value.cls, "__deepcopy__")
-    if own is not MISSING:
-        return memo.setdefault(id(value), run.call(run.bind_entry(own, value, value.cls), [Memo(memo)], {}))
+    own = run.attribute_or_none(value, "__deepcopy__")  # asked of the object itself, other than `__copy__`
+    if own is not None:
+        return memo.setdefault(id(value), run.call(own, [Memo(memo)], {}))
     made = memo[id(value)] = fresh_object(run, value, "copy.deepcopy")
     for name, attribute in state_of(run, value).items():
         made.store_own(run, name, _deeply_copied(run, attribute, memo))
+    if isinstance(value, ContainerObject):
+        made.builtin_method(run, "__init__", [_deeply_copied(run, value.contents, memo)], {})
     return made
 
 

@@ -234,12 +234,13 @@ def match_mapping(frame: Frame, i: Any) -> None:
 @handles("MATCH_KEYS")
 def match_keys(frame: Frame, i: Any) -> None:
     run, keys, subject = frame.run_state, frame.run_state.unpack(frame.peek(1)), frame.peek(2)
-    if not isinstance(subject, DictValue):
+    if not isinstance(subject, (DictValue, ObjectValue)):
         raise Break(f"matching the keys of a {subject.describe()} is not captured")
     found = []
+    nothing = ObjectValue(object)
     for key in keys:
-        item = subject.lookup(run, key)
-        if item is None:
+        item = subject.lookup(run, key) if isinstance(subject, DictValue) else run.call(subject.attribute(run, "get"), [key, nothing], {})
+        if item is None or item is nothing:
             frame.push(constant(None))
             return
         found.append(item)

@@ -79,6 +79,21 @@ class Lookup:
     # -- instances ----------------------------------------------------------------------------------------------------
 
     def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
+        """`getattr(owner, name)`: by the class's own `__getattribute__` where it has one in Python."""
+        cls = owner.cls
+        if cls.__getattribute__ is object.__getattribute__ or not isinstance(cls.__getattribute__, types.FunctionType):
+            return self.plain_attribute(owner, name)
+        custom = self.class_entry(cls, "__getattribute__")
+        try:
+            return self.call(self.bind_entry(custom, owner, cls), [Constant(name)], {})
+        except Observed as observed:
+            fallback = self.class_entry(cls, "__getattr__")
+            if fallback is MISSING or not issubclass(observed.value.type(), AttributeError):
+                raise
+        return self.call(self.bind_entry(fallback, owner, cls), [Constant(name)], {})
+
+    def plain_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
+        """What `object.__getattribute__` gives, and, where the class has no other, `__getattr__` behind it."""
         cls = owner.cls
         if name == "__class__":
             return self.wrap_known(cls)
@@ -122,7 +137,8 @@ class Lookup:
         return None
 
     def missing_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
-        fallback = self.class_entry(owner.cls, "__getattr__")
+        custom = isinstance(owner.cls.__getattribute__, types.FunctionType)  # then it is asked behind that one, see instance_attribute
+        fallback = MISSING if custom else self.class_entry(owner.cls, "__getattr__")
         if fallback is not MISSING:
             return self.call(self.bind_entry(fallback, owner, owner.cls), [Constant(name)], {})
         raise self.raised(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
@@ -204,7 +220,7 @@ class Lookup:
         found = self.class_entry(cls, name)
         if found is MISSING:
             meta = self.class_entry(type(cls), name)
-            if isinstance(meta, (types.FunctionType, property)):
+            if isinstance(meta, (types.FunctionType, property, classmethod, staticmethod)):
                 return self.bind_entry(meta, owner, type(cls))
             if isinstance(meta, STRUCTURE):
                 if name not in CLASS_FACTS:
@@ -212,6 +228,8 @@ class Lookup:
                 return self.make(getattr(cls, name))
             if meta is MISSING:
                 raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
+            if not hasattr(type(meta), "__get__"):  # data of the metaclass
+                return self.wrap(meta, sources.TypeEntry(sources.Constant(type(cls), type(cls).__qualname__), name))
             return BuiltinMethod(owner, name)
         return self.class_member(owner, found, name)
 

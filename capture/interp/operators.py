@@ -23,6 +23,7 @@ from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
+from .values.contained import ContainerObject, overrides
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -185,6 +186,8 @@ class Operators:
             found = self.call(method, [other], {})
             if not (isinstance(found, Constant) and found.value is NotImplemented):
                 return found
+        if any(isinstance(value, ContainerObject) for value in (left, right)):
+            return self.binary(symbol, *(value.contents if isinstance(value, ContainerObject) else value for value in (left, right)))
         if all(isinstance(value, (*PLAIN, ObjectValue, CallableValue)) for value in (left, right)):
             if any(isinstance(value, TensorValue) for value in (left, right)):
                 raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
@@ -400,6 +403,8 @@ class Operators:
         """The (key, value) pairs that dict(value) or update(value) would take."""
         if isinstance(value, DictValue):
             value = value.view(self, "items")
+        if isinstance(value, ContainerObject) and isinstance(value.contents, DictValue) and not overrides(value.cls, "__iter__"):
+            value = value.contents.view(self, "items")  # as CPython does, past the keys() and `__getitem__` of the class
         if isinstance(value, ObjectValue):
             keys = self.attribute_or_none(value, "keys")
             if keys is not None:
@@ -430,7 +435,11 @@ class Operators:
         for one in classes:
             check = type(one).__instancecheck__
             if check is not type.__instancecheck__ and not is_standard(check.__module__):
-                raise Break(f"the check for instances that {type(one).__qualname__} defines is not captured")
+                if not isinstance(check, types.FunctionType):
+                    raise Break(f"the check for instances that {type(one).__qualname__} defines is not captured")
+                if self.truth(self.call(self.bind_entry(self.class_entry(type(one), "__instancecheck__"), self.wrap_known(one), type(one)), [value], {})):
+                    return True
+                classes = tuple(other for other in classes if other is not one)
         return self.is_subclass(cls, classes)
 
     def is_subclass(self: Any, cls: type, classes: tuple) -> bool:

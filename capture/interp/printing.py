@@ -14,6 +14,7 @@ from typing import Any
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
+from .values.contained import ContainerObject
 from .values.containers import Sequence
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -113,4 +114,6 @@ class Printing:
             if name == "__repr__" and found is BaseException.__repr__:
                 args = [self.printable(arg) for arg in value.arguments(self)]
                 return f"{value.cls.__name__}({args[0]!r})" if len(args) == 1 else f"{value.cls.__name__}{tuple(args)!r}"
+        if isinstance(value, ContainerObject) and name == "__repr__" and isinstance(found, types.WrapperDescriptorType):
+            return self.text(value.builtin_method(self, name, [], {}))
         return None

@@ -102,6 +102,10 @@ def new_object(cls: type) -> Any:
     return object.__new__(cls)
 
 
+def new_container(cls: type, base: Any) -> Any:
+    return base.__new__(cls)
+
+
 def new_exception(cls: Any, args: tuple, given: tuple, named: dict) -> BaseException:
     """An exception whose `__init__` in Python, if it has one, ran already; what its class in C sets is set from what it was called with."""
     made = BaseException.__new__(cls) if is_python(cls.__init__) or is_python(cls.__new__) else cls(*given, **named)
@@ -181,11 +185,11 @@ def append_item(target: list, item: Any) -> None:
 
 
 def extend_list(target: list, items: list) -> None:
-    target.extend(items)
+    list.extend(target, items)
 
 
 def replace_list(target: list, items: list) -> None:
-    target[:] = items
+    list.__setitem__(target, slice(None), items)
 
 
 def empty_deque(limit: int | None) -> collections.deque:
@@ -202,8 +206,13 @@ def replace_set(target: set, items: list) -> None:
     target.update(items)
 
 
+def kind_of(target: dict) -> Any:
+    """The builtin class of a dict, whose methods are past those of the user's class."""
+    return next(base for base in type(target).__mro__ if base in (dict, collections.OrderedDict, collections.defaultdict))
+
+
 def store_item(target: dict, key: Any, value: Any) -> None:
-    target[key] = value
+    kind_of(target).__setitem__(target, key, value)
 
 
 def discard_item(target: dict, key: Any) -> None:
@@ -211,7 +220,7 @@ def discard_item(target: dict, key: Any) -> None:
 
 
 def delete_item(target: dict, key: Any) -> None:
-    del target[key]
+    kind_of(target).__delitem__(target, key)
 
 
 def store_attribute(target: Any, name: str, value: Any) -> None:

@@ -31,12 +31,14 @@ from .rebuild import float_tensor
 from .values.base import Value
 from .values.callbacks import STALE, Callback, HookHandleValue
 from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
+from .values.contained import ContainerObject, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatInput, FloatValue
-from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, ModuleValue, PartialValue
+from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, PartialValue
 from .values.mappings import DictValue, key_of_real
+from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.sets import SetValue
 from .values.state import ModesValue
@@ -44,6 +46,7 @@ from .values.tensors import TensorValue
 
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
+NOT_HELD = (set, frozenset, str, bytes, int, float, complex, type, types.ModuleType, tuple, BaseException)
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
 TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
 IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
@@ -91,9 +94,13 @@ class Wrapping:
 
     def is_python_class(self: Any, cls: type) -> bool:
         """Whether instances are plain: every base is written in Python, and attributes are found the usual way."""
-        if issubclass(cls, (*BUILTIN_BASES, tuple, BaseException)) or cls.__getattribute__ is not object.__getattribute__:
+        held = held_class(cls)
+        if issubclass(cls, (*BUILTIN_BASES, tuple, BaseException)) and (held is None or issubclass(cls, NOT_HELD)):
             return False
-        return all(base is object or is_written_in_python(base) for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
+        if not isinstance(cls.__getattribute__, (types.FunctionType, types.WrapperDescriptorType)):
+            return False
+        builtin = () if held is None else held.__mro__
+        return all(base is object or base in builtin or is_written_in_python(base) for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
             cls.__module__ not in ("threading", "_thread"))
 
     def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
@@ -223,6 +230,10 @@ def input_name(source: Any) -> str | None:
 
 def wrap_list(run: Any, obj: list, source: Any) -> Value:
     run.guard(guards.TypeIs(source, list))
+    return list_items(run, obj, source)
+
+
+def list_items(run: Any, obj: list, source: Any) -> ListValue:
     length = guards.LengthIs(source, len(obj))
     return ListValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], source, obj, lambda: run.guard(length))
 
@@ -348,7 +359,12 @@ def wrap_exception(run: Any, obj: BaseException, source: Any) -> Value:
 
 
 def wrap_object(run: Any, obj: Any, source: Any) -> Value:
+    held = held_class(type(obj))
+    if held is not None and overrides(type(obj), "__getitem__"):
+        return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
     run.guard(guards.TypeIs(source, type(obj)))
+    if held is not None:
+        return ContainerObject(type(obj), list_items(run, obj, source) if held is list else dict_entries(run, obj, source, held), obj, source)
     return ObjectValue(type(obj), obj, source)
 
 

@@ -1,4 +1,4 @@
-"""Values of things that are called: functions, cells, bound methods, builtins, partials, classes, and Python modules.
+"""Values of things that are called: functions, cells, bound methods, builtins, partials and classes.
 
 A function is followed (calls.py) when it has Python bytecode; a builtin is carried out by an entry of the tables in builtins.py. A function made during
 capture shares its cells with the frame that made it, as in Python.
@@ -6,7 +6,9 @@ capture shares its cells with the frame that made it, as in Python.
 
 from __future__ import annotations
 
+import enum
 import functools
+import operator
 import types
 from typing import Any
 
@@ -394,7 +396,27 @@ class ClassValue(CallableValue):
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         raise Break(f"storing attribute '{name}' of class {self.real.__qualname__} is not captured")
 
+    def special(self, run: Any, name: str) -> Value | None:
+        """A special method that the metaclass of a user has."""
+        found = run.class_entry(type(self.real), name)
+        return run.bind_entry(found, self, type(self.real)) if isinstance(found, types.FunctionType) and not issubclass(self.real, enum.Enum) else None
+
+    def length(self, run: Any) -> Value:
+        method = self.special(run, "__len__")
+        if method is not None:
+            return run.call(method, [], {})
+        return run.make(run.concrete(len, self.real)) if issubclass(self.real, enum.Enum) else super().length(run)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        method = self.special(run, "__contains__")
+        if method is not None:
+            return run.truth(run.call(method, [item], {}))
+        return run.concrete(operator.contains, self.real, item.python(run)) if issubclass(self.real, enum.Enum) else super().contains(run, item)
+
     def item(self, run: Any, key: Value) -> Value:
+        method = self.special(run, "__getitem__")
+        if method is not None:
+            return run.call(method, [key], {})
         if hasattr(type(self.real), "__getitem__"):  # an Enum
             return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
         if not hasattr(self.real, "__class_getitem__"):
@@ -402,6 +424,9 @@ class ClassValue(CallableValue):
         return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
 
     def iterate(self, run: Any) -> Value:
+        method = self.special(run, "__iter__")
+        if method is not None:
+            return run.call(method, [], {})
         return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -409,88 +434,3 @@ class ClassValue(CallableValue):
 
     def build(self, out: Any) -> None:
         out.constant(self.real)
-
-
-class ModuleValue(CallableValue):
-    """A Python module."""
-
-    def __init__(self, real: types.ModuleType, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return types.ModuleType
-
-    def describe(self) -> str:
-        return f"module {self.real.__name__}"
-
-    def attribute(self, run: Any, name: str) -> Value:
-        return run.module_namespace(self.real).load(run, name, self)
-
-    def set_attribute(self, run: Any, name: str, value: Value) -> None:
-        run.module_namespace(self.real).store(run, name, value)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
-
-
-class Namespace(Value):
-    """The globals of a module: read name by name, each with its guard; stores go to the journal."""
-
-    def __init__(self, real: dict, label: str, root: bool, trusted: bool) -> None:
-        self.real = real
-        self.label = label
-        self.root = root  # the globals of the frame that is captured
-        self.trusted = trusted  # segue's own module: its functions and classes need no guard
-        self.values: dict[str, Value | None] = {}
-        self.stored: dict[str, Value | None] = {}
-
-    def type(self) -> type:
-        return dict
-
-    def path(self, name: str) -> Any:
-        if self.root:
-            return sources.Global(name)
-        return sources.DictValue(sources.Constant(self.real, self.label), name)
-
-    def get(self, run: Any, name: str) -> Value | None:
-        """The value of a name, or None where there is none (then guarded as absent)."""
-        if name in self.stored:
-            return self.stored[name]
-        if name not in self.values:
-            found = self.real.get(name, MISSING)
-            if found is MISSING:
-                run.guard_absent_global(self, name)
-                self.values[name] = None
-            elif self.trusted and isinstance(found, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)):
-                self.values[name] = run.wrap_known(found)
-            else:
-                self.values[name] = run.wrap(found, self.path(name))
-        return self.values[name]
-
-    def load(self, run: Any, name: str, module: ModuleValue) -> Value:
-        found = self.get(run, name)
-        if found is not None:
-            return found
-        if "__getattr__" in self.real:
-            raise Break(f"attribute '{name}' that module {module.real.__name__} computes is not captured")
-        real = getattr(module.real, name, MISSING)
-        if real is MISSING:
-            raise run.raised(AttributeError, f"module '{module.real.__name__}' has no attribute '{name}'")
-        if isinstance(real, types.ModuleType):
-            return run.wrap_known(real)
-        raise Break(f"attribute '{name}' that module {module.real.__name__} computes is not captured")
-
-    def store(self, run: Any, name: str, value: Value | None) -> None:
-        self.stored[name] = value
-        run.journal.note(self)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
-
-    def replay(self, out: Any) -> None:
-        for name, value in self.stored.items():
-            if value is None:
-                out.statement("discard_item", Constant(self.real), Constant(name))
-            else:
-                out.statement("store_item", Constant(self.real), Constant(name), value)

@@ -350,6 +350,9 @@ def make_reversed(run: Any, value: Value) -> Value:
     """reversed(x) of a sequence or dict of known length."""
     if isinstance(value, RangeValue):
         return SequenceIterator(RangeValue(value.value[::-1]))
+    own = run.special_method(value, "__reversed__") if hasattr(value, "dunder") else None
+    if own is not None:
+        return run.call(own, [], {})
     items = value.items_of(run)
     if items is None:
         raise Break(f"reversed() of a {value.describe()} is not captured")

@@ -72,6 +72,8 @@ def key_of_real(run: Any, key: Any) -> Any:
 class DictValue(Value):
     """A dict, OrderedDict or defaultdict."""
 
+    holder: Any = None  # the object whose builtin part this is, see contained.py
+
     def __init__(self, entries: Iterable[tuple[Any, Any, Any]] = (), cls: type = dict, source: Any = None, real: Any = MISSING) -> None:
         self.entries: dict[Any, tuple[Any, Any]] = {key: (key_value, value) for key, key_value, value in entries}
         self.cls = cls
@@ -192,7 +194,7 @@ class DictValue(Value):
 
     def own_dict(self) -> dict | None:
         """The instance's dict of one that exists outside, where its class has such."""
-        return None if self.source is None else getattr(self.real, "__dict__", None)
+        return None if self.holder is not None or self.source is None else getattr(self.real, "__dict__", None)
 
     def all_attributes(self, run: Any) -> dict[str, Value]:
         """What a copy takes along."""
@@ -234,6 +236,9 @@ class DictValue(Value):
     # -- output -------------------------------------------------------------------------------------------------------
 
     def build(self, out: Any) -> None:
+        if self.holder is not None:
+            out.value(self.holder)
+            return
         if self.cls is dict and not out.is_cyclic(self):
             for key_value, value in self.entries.values():
                 out.value(key_value)

@@ -108,10 +108,20 @@ class ObjectValue(Value):
     def plain_delete(self, run: Any, name: str) -> None:
         found = run.class_entry(self.cls, name)
         if found is not MISSING and hasattr(type(found), "__delete__") and not isinstance(found, types.MemberDescriptorType):
-            raise Break(f"deleting attribute '{name}' through a descriptor is not captured")
+            self.delete_through(run, name, found)
+            return
         if self.own(run, name) is None:
             raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
         self.store_own(run, name, None)
+
+    def delete_through(self, run: Any, name: str, found: Any) -> None:
+        """By a property's deleter, or by a descriptor's `__delete__`."""
+        if not isinstance(found, property):
+            run.call(run.bind_entry(run.class_entry(type(found), "__delete__"), run.wrap_known(found), type(found)), [self], {})
+        elif found.fdel is None:
+            raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__name__}' object has no deleter")
+        else:
+            run.call(run.wrap_known(found.fdel), [self], {})
 
     # -- slots through the class's dunder methods -----------------------------------------------------------------------
 
@@ -150,7 +160,9 @@ class ObjectValue(Value):
         if run.special_method(self, "__iter__") is not None:
             return self.dunder(run, "__iter__")
         if run.special_method(self, "__getitem__") is not None:
-            raise Break(f"iterating over a {self.describe()} by its __getitem__ is not captured", "give the class an __iter__")
+            made = ItemIterator(self)
+            made.born = run.step  # type: ignore[attr-defined]
+            return made
         raise run.raised(TypeError, f"'{self.cls.__name__}' object is not iterable")
 
     def next(self, run: Any) -> Value | None:
@@ -190,6 +202,36 @@ class ObjectValue(Value):
                 out.statement("delete_plain_attribute", self, Constant(name))
             else:
                 out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+class ItemIterator(Value):
+    """iter() of an object that has only `__getitem__`: items 0, 1, 2 ... up to an IndexError."""
+
+    def __init__(self, owner: ObjectValue) -> None:
+        self.owner: ObjectValue | None = owner
+        self.index = 0
+
+    def type(self) -> type:
+        return type(iter(_Items()))
+
+    def iterate(self, run: Any) -> Value:
+        return self
+
+    def next(self, run: Any) -> Value | None:
+        if self.owner is None:
+            return None
+        self.index += 1
+        try:
+            return self.owner.item(run, Constant(self.index - 1))
+        except Observed as observed:
+            if not issubclass(observed.value.type(), (IndexError, StopIteration)):
+                raise
+            self.owner = None
+            return None
+
+
+class _Items:
+    def __getitem__(self, index: int) -> None: ...
 
 
 class OpaqueValue(Value):
