@@ -16,7 +16,7 @@ try:  # these load all that is imported below
 
     from . import (
         _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, linalg, masked,
-        mps, nn, ops, optim, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
+        mps, nn, ops, optim, overrides, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
     )  # fmt: skip
 finally:
     if _collects:
@@ -57,7 +57,7 @@ from segue.eager.functional import (
     nanquantile, nansum, narrow, narrow_copy, ne, neg, negative, nextafter, nonzero, nonzero_static, normal, not_equal, ones, ones_like, outer,
     permute, permute_copy, poisson, polar, polygamma, positive, pow, prod, put, quantile, rad2deg, rand, rand_like, randint, randint_like, randn, randn_like,
     randperm, ravel, real, reciprocal, relu, remainder, renorm, repeat_interleave, reshape, resolve_conj, resolve_neg, roll, rot90, round, row_stack,
-    rsqrt, rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit,
+    rsqrt, rsub, scalar_tensor, scatter, scatter_add, scatter_reduce, searchsorted, segment_reduce, select, select_copy, select_scatter, sgn, sigmoid, sign, signbit,
     sin, sinc, sinh, slice_copy, slice_scatter, softmax, sort, split, split_copy, split_with_sizes, split_with_sizes_copy, sqrt, square, squeeze,
     squeeze_copy, stack, std, std_mean, stft, sub, subtract, sum, swapaxes, swapdims, t, t_copy, take, take_along_dim, tan, tanh, tensor, tensor_split,
     tile, topk, trace, transpose, transpose_copy, trapezoid, trapz, tril, tril_indices, triu, triu_indices, true_divide, trunc, unbind, unbind_copy,
@@ -65,6 +65,7 @@ from segue.eager.functional import (
     unsqueeze_copy, var, var_mean, view_as_complex, view_as_complex_copy, view_as_real, view_as_real_copy, view_copy, vsplit, vstack, where, xlogy,
     zeros, zeros_like,
 )  # fmt: skip
+from segue.eager.functional.foreach import FOREACH as _FOREACH
 from segue.eager.functional.contractions import einsum, inner, tensordot, vdot
 from segue.eager.functional.linalg.legacy import (
     chain_matmul, cholesky, cholesky_inverse, cholesky_solve, cross, det, geqrf, inverse, logdet, lu, lu_solve, lu_unpack, matrix_exp, matrix_power,
@@ -93,6 +94,7 @@ from segue.inductor.runtime import set_threads as set_num_threads, threads as ge
 
 __version__ = "0.1.0"
 
+globals().update(_FOREACH)  # `segue._foreach_add_(parameters, gradients)`
 globals().update(_in_place_functions())  # `segue.relu_(x)`: the methods, as functions
 
 newaxis = None

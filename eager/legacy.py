@@ -10,12 +10,15 @@ from typing import Any
 
 from .dtypes import LEGACY, dtype
 from .functional.creation import empty, tensor
+from .shapes import Size
 from .tensor import FACTORY, Tensor
 
 
 def construct(of: dtype | None, *args: Any, device: Any = None) -> Tensor:
     """`FloatTensor(2, 3)` (sizes) or `FloatTensor([[1, 2]])` (data); nothing at all is an empty tensor."""
-    if len(args) == 1 and not isinstance(args[0], int):
+    if len(args) == 1 and isinstance(args[0], Size):
+        args = tuple(args[0])
+    elif len(args) == 1 and not isinstance(args[0], int):
         return tensor(args[0], dtype=of, device=device)
     return empty(*(args or (0,)), dtype=of, device=device)
 

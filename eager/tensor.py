@@ -190,6 +190,10 @@ class Tensor(Attached, Portable):
     def __hash__(self) -> int:
         return id(self)
 
+    def new(self, *args: Any, device: Any = None) -> Tensor:
+        """PyTorch's older `new_empty(sizes)` and `new_tensor(data)`: `x.new(2, 3)`, `x.new([1, 2])`, of this tensor's dtype and device."""
+        return FACTORY[1](self.dtype, *args, device=self.device if device is None else device)
+
     # ------------------------------------------------------------------------------------------------ gradients
 
     @property

@@ -156,7 +156,7 @@ def index_reduce(input: Tensor, dim: int, index: Tensor, source: Tensor, reduce:
     return scatter_reduce(input, place, OPS["expand"](column, tuple(source.shape)), source, reduce, include_self=include_self)
 
 
-def _segment_reduce(
+def segment_reduce(
     data: Tensor, reduce: str, *, lengths: Tensor | None = None, indices: Any = None, offsets: Tensor | None = None, axis: int = 0, unsafe: bool = False,
     initial: Any = None,
 ) -> Tensor:  # fmt: skip
@@ -192,3 +192,4 @@ def _segment_reduce(
     return mean if initial is not None else OPS["where"](empty, float("nan"), mean)
 
 
+_segment_reduce = segment_reduce  # PyTorch has it under both names
