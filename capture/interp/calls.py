@@ -26,7 +26,7 @@ from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.callbacks import DeferredCall, StaleValue
-from .values.constants import Constant, constant, is_constant_type
+from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type
 from .values.contained import HELD, ContainerObject, held_class
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, of_error
@@ -275,7 +275,7 @@ class Calls:
 
     def make_instance(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """What `type.__call__` does."""
-        if is_constant_type(cls) or self.is_plain_class(cls):
+        if is_constant_type(cls) or cls in NUMPY_SCALARS or self.is_plain_class(cls):
             return self.make(self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()}))
         return self.instantiate(cls, args, kwargs)
 

@@ -14,6 +14,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...eager.autograd import mode
 from ...eager.autograd.engine import AfterAccumulation
 from ...eager.errors import SegueError
@@ -30,7 +32,7 @@ from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
 from .values.callbacks import STALE, Callback, HookHandleValue
-from .values.constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
+from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.contained import ContainerObject, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
@@ -148,7 +150,7 @@ class Wrapping:
     def make(self: Any, obj: Any) -> Value:
         """The Value of a result of real code: a new object, or a twin."""
         cls = type(obj)
-        if is_constant_type(cls) or cls in (*OWN_CONSTANTS, types.CodeType):
+        if is_constant_type(cls) or cls in (*OWN_CONSTANTS, *NUMPY_SCALARS, types.CodeType):
             return constant(obj)
         if isinstance(obj, Tensor):
             return self.tensor_value(obj)
@@ -387,6 +389,20 @@ def wrap_modes(run: Any, obj: Any, source: Any) -> Value:
     return ModesValue(obj, sources.Constant(obj, "modes"))
 
 
+def wrap_numpy_scalar(run: Any, obj: Any, source: Any) -> Value:
+    """A constant where something keeps it. What a call before a break gave is another at each call, and would be compiled for each of its values."""
+    if isinstance(source, sources.Local):
+        return wrap_opaque(run, obj, source)
+    run.guard(guards.TypeIs(source, type(obj)))
+    run.guard(guards.Predicate((source, sources.Constant(obj, repr(obj))), same_scalar, f"{source.text()} == {obj!r}"))
+    return Constant(obj, source)
+
+
+def same_scalar(a: Any, b: Any) -> bool:
+    """Whether two scalars of one NumPy type are the same bits: NaN is NaN, and 0.0 is not -0.0."""
+    return a.tobytes() == b.tobytes()
+
+
 METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType, types.MethodWrapperType, property,
                 types.MemberDescriptorType, types.GetSetDescriptorType)  # fmt: skip
 WRAPPERS: dict[type, Callable] = {
@@ -395,6 +411,7 @@ WRAPPERS: dict[type, Callable] = {
     types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
+    np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),

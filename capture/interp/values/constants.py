@@ -10,12 +10,15 @@ import enum
 import operator
 from typing import Any
 
+import numpy as np
+
 from ....eager.dtypes import device, dtype, finfo, iinfo
 from ..outcome import Break
 from .base import Value
 
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
+NUMPY_SCALARS = (np.bool_, *(np.dtype(code).type for code in "efdbhilqBHILQFD"))  # what np.sqrt(2.0) and array.sum() give
 
 
 class Constant(Value):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..outcome import Break, Observed, Unbuildable
 from .base import Value
-from .constants import Constant, constant
+from .constants import Constant, constant, index_of
 from .containers import ListValue, RangeValue, Sequence, TupleValue
 from .exceptions import ExceptionValue
 
@@ -150,6 +150,31 @@ class ReversedIterator(IteratorValue):
 
     def build(self, out: Any) -> None:
         out.helper("reversed_iterator", self.sequence, Constant(self.index))
+
+
+class ReversedItems(IteratorValue):
+    """reversed(x) of a user's object that has a length and is indexed."""
+
+    python_type = reversed
+
+    def __init__(self, owner: Value, length: int) -> None:
+        self.owner = owner
+        self.index = length - 1
+
+    def next(self, run: Any) -> Value | None:
+        if self.index < 0:
+            return None
+        self.index -= 1
+        try:
+            return self.owner.item(run, Constant(self.index + 1))
+        except Observed as observed:
+            if not issubclass(observed.value.type(), (IndexError, StopIteration)):
+                raise
+            self.index = -1
+            return None
+
+    def build(self, out: Any) -> None:
+        out.helper("reversed_iterator", self.owner, Constant(self.index))
 
 
 class EnumerateValue(IteratorValue):
@@ -347,13 +372,15 @@ def thrown(run: Any, what: Value, value: Value | None = None, traceback: Value |
 
 
 def make_reversed(run: Any, value: Value) -> Value:
-    """reversed(x) of a sequence or dict of known length."""
+    """reversed(x) of a sequence or dict of known length, or of an object that is indexed or says itself what that is."""
     if isinstance(value, RangeValue):
         return SequenceIterator(RangeValue(value.value[::-1]))
     own = run.special_method(value, "__reversed__") if hasattr(value, "dunder") else None
     if own is not None:
         return run.call(own, [], {})
     items = value.items_of(run)
+    if items is None and hasattr(value, "dunder") and run.special_method(value, "__len__") is not None and run.special_method(value, "__getitem__") is not None:
+        return ReversedItems(value, index_of(run, value.length(run)))
     if items is None:
         raise Break(f"reversed() of a {value.describe()} is not captured")
     return ReversedIterator(value) if isinstance(value, (ListValue, TupleValue)) else SequenceIterator(TupleValue(items[::-1]))
