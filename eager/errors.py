@@ -35,6 +35,10 @@ class DtypeError(SegueError, RuntimeError):
     """A dtype does not fit, or a value does not fit its dtype."""
 
 
+class UnsupportedDtypeError(DtypeError, NotImplementedError):
+    """An operator has no meaning, or no kernel, on a dtype: PyTorch raises NotImplementedError for it in most operators, RuntimeError in others."""
+
+
 class DeviceError(SegueError, RuntimeError):
     """Tensors on different devices, or a device that is not there."""
 

@@ -29,7 +29,7 @@ from .dtypes import (
     int64,
     uint8,
 )  # fmt: skip
-from .errors import DtypeError, error
+from .errors import DtypeError, UnsupportedDtypeError, error
 
 COMPLEX_OF = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
 REAL_OF = {complex64: float32, complex128: float64}
@@ -182,7 +182,7 @@ def not_boolean(name: str) -> Any:
     def facet(*operands: Any) -> dtype:
         found = result_type(*operands)
         if found is bool:
-            raise error(DtypeError, f"{name}() is not defined for bool tensors",
+            raise error(UnsupportedDtypeError, f"{name}() is not defined for bool tensors",
                 "the logical operators (^, logical_xor, logical_not), or cast to int")
         return found
 
@@ -194,7 +194,7 @@ def ordered(name: str, facet: Any = promoted) -> Any:
 
     def checked(*operands: Any) -> Any:
         if any(getattr(operand, "dtype", None) in REAL_OF or isinstance(operand, complex) for operand in operands):
-            raise error(DtypeError, f"{name}() is not implemented for complex tensors", "abs(), real() or imag() of them")
+            raise error(UnsupportedDtypeError, f"{name}() is not implemented for complex tensors", "abs(), real() or imag() of them")
         return facet(*operands)
 
     return checked
@@ -211,7 +211,7 @@ def discrete(name: str) -> Any:
     def facet(*operands: Any) -> dtype:
         found = result_type(*operands)
         if found.category > INTEGER:
-            raise error(DtypeError, f"{name}() works on bool and integer tensors, not {found}")
+            raise error(UnsupportedDtypeError, f"{name}() works on bool and integer tensors, not {found}")
         return found
 
     return facet

@@ -148,6 +148,7 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x - lambd above lambd, x + lambd below -lambd, else 0. Raises RuntimeError for a negative lambd."""
     if lambd < 0:
         raise error(RuntimeError, f"softshrink(): lambda must be greater or equal to 0, but found to be {lambd}")
+    lambd = +lambd  # a bool counts as a number
     return where(input > lambd, input - lambd, where(input < -lambd, input + lambd, input * 0.0))
 
 

@@ -373,23 +373,20 @@ def array_of(value: Any) -> np.ndarray:
 
 # ---------------------------------------------------------------------------------------------------------------- what functions of networks share
 
-_HALF = (float16, bfloat16)
+_HALF = frozenset((float16, bfloat16))
 
 
 def widened(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """A composition that is computed in float32 when its tensors are of half precision, and rounded once at the end."""
+    """A composition that is computed in float32 when its tensors are of half precision, and rounded once at the end if the first one is."""
 
     @functools.wraps(function)
     def wide(*args: Any, **kwargs: Any) -> Tensor:
-        for argument in (*args, *kwargs.values()):
-            if isinstance(argument, Tensor) and argument.dtype in _HALF:
-                of = argument.dtype
-                break
-        else:
+        kinds = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.category > INTEGER]
+        if _HALF.isdisjoint(kinds):
             return function(*args, **kwargs)
         args = tuple(single(argument) for argument in args)
         out = function(*args, **{name: single(value) for name, value in kwargs.items()})
-        return cast(out, of) if out.dtype is float32 else out
+        return cast(out, kinds[0]) if kinds[0] in _HALF and out.dtype is float32 else out
 
     return wide
 

@@ -16,7 +16,7 @@ from ..ops.shapes import numel
 from ..tensor import Tensor
 from . import kernels
 from .activation import logsigmoid
-from .arguments import cast, need_tensor, widened
+from .arguments import cast, need_tensor, rounded_once, widened
 from .fused import fused
 from .layers import linear
 from .losses import check_reduction, legacy, reduced
@@ -78,7 +78,7 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
 
 @autocasts
 @legacy
-@widened
+@rounded_once
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
     reduction: str = "mean", label_smoothing: float = 0.0,
@@ -212,7 +212,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
 
 
 @legacy
-@widened
+@rounded_once
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:

@@ -259,6 +259,7 @@ def number_of(value: Any) -> Any:
 def in_kind(value: Any, of: dtype) -> Any:
     """A bound of a range as a number that counts in `of`: cut to an integer for integer dtypes."""
     value = number_of(value)
+    value = int(value) if isinstance(value, bool) else value
     return cut(value) if of.category == dtypes.INTEGER else value
 
 

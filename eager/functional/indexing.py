@@ -331,7 +331,9 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
-    """A copy of `input` with `value` at the places of `index` along `dim`."""
+    """A copy of `input` with `value` (a number or a 0-d tensor) at the places of `index` along `dim`. Raises RuntimeError for another tensor."""
+    if isinstance(value, Tensor) and value.ndim:
+        raise error(RuntimeError, f"index_fill() only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
     if not input.ndim:  # a 0-d tensor counts as one element
         return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)

@@ -18,9 +18,10 @@ import numpy as np
 from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
+from ..promotion import promote_types, result_type
 from ..tensor import Tensor
 from .activation import logsigmoid
-from .arguments import need_tensor, rounded_once
+from .arguments import cast, need_tensor, rounded_once
 from .normalization import pairwise_distance
 from .pointwise import clamp, where
 from .reduction import mean
@@ -83,6 +84,12 @@ def _weighted(loss: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- distances
 
 
+def _gap(input: Tensor, target: Tensor) -> Tensor:
+    """input - target in the wider of their dtypes, whatever their ranks, and a bool may stand beside numbers."""
+    of = promote_types(input.dtype, target.dtype)
+    return cast(input, of) - cast(target, of)
+
+
 @autocasts
 @legacy
 @rounded_once
@@ -91,7 +98,7 @@ def mse_loss(
 ) -> Tensor:
     """(input - target)^2, elements weighed by `weight`."""
     _alike("mse_loss", input, target)
-    return _weighted(OPS["square"](input - target), weight, reduction)
+    return _weighted(OPS["square"](_gap(input, target)), weight, reduction)
 
 
 @autocasts
@@ -102,7 +109,7 @@ def l1_loss(
 ) -> Tensor:
     """|input - target|, elements weighed by `weight`."""
     _alike("l1_loss", input, target)
-    return _weighted(OPS["abs"](input - target), weight, reduction)
+    return _weighted(OPS["abs"](_gap(input, target)), weight, reduction)
 
 
 @autocasts
@@ -114,8 +121,8 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
     if beta < 0:
         raise error(RuntimeError, f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
-        return reduced(OPS["abs"](input - target), reduction)
-    gap = OPS["abs"](input - target)
+        return reduced(OPS["abs"](_gap(input, target)), reduction)
+    gap = OPS["abs"](_gap(input, target))
     return reduced(where(gap < beta, OPS["square"](gap) * (0.5 / beta), gap - 0.5 * beta), reduction)
 
 
@@ -126,8 +133,8 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     _alike("huber_loss", input, target)
     if delta <= 0:
         raise error(RuntimeError, f"huber_loss does not support non-positive values for delta, got {delta}")
-    gap = OPS["abs"](input - target)
-    return _weighted(where(gap < delta, OPS["square"](gap) * 0.5, (gap - 0.5 * delta) * delta), weight, reduction)
+    gap = OPS["abs"](_gap(input, target))
+    return cast(_weighted(where(gap < delta, OPS["square"](gap) * 0.5, (gap - 0.5 * delta) * delta), weight, reduction), input.dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------- probabilities
@@ -315,4 +322,4 @@ def triplet_margin_with_distance_loss(
 @rounded_once
 def soft_margin_loss(input: Tensor, target: Tensor, size_average: Any = None, reduce: Any = None, reduction: str = "mean") -> Tensor:
     """log(1 + exp(-target input)) for targets 1 and -1."""
-    return reduced(OPS["log1p"](OPS["exp"](-target * input)), reduction)
+    return cast(reduced(OPS["log1p"](OPS["exp"](-cast(target, result_type(input, target)) * input)), reduction), input.dtype)

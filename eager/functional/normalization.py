@@ -16,7 +16,7 @@ from ..ops.shapes import numel
 from ..sizes import demand, known
 from ..tensor import Tensor
 from . import kernels
-from .arguments import accepts_out, cast, dimension, need_tensor, quotient, single, widened, write_out
+from .arguments import accepts_out, cast, dimension, need_tensor, quotient, rounded_once, single, widened, write_out
 from .fused import fused
 from .linalg.legacy import norm
 from .pointwise import clamp, div
@@ -88,7 +88,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     shape, dims = _normalized("rms_norm", input, normalized_shape)
     _check_affine("rms_norm", weight, None, shape)
     small = dtypes.finfo(input.dtype).eps if eps is None else eps
-    return _scaled(input, dims, small, weight, shape)
+    return cast(_scaled(input, dims, small, weight, shape), input.dtype)
 
 
 @fused(kernels.by_root_mean_square, kernels.by_root_mean_square_backward)
@@ -219,7 +219,7 @@ def _length(x: Tensor, p: float, dim: Any, eps: float, keepdim: bool) -> Tensor:
     return clamp(norm(x, p, dim, keepdim), min=eps)
 
 
-@widened
+@rounded_once
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between two vectors along `dim`; the operands broadcast, and norms are kept at least `eps`."""
     if tuple(x1.shape) != tuple(x2.shape):
@@ -230,7 +230,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return total(x1 / _length(x1, 2, dim, eps, True) * (x2 / _length(x2, 2, dim, eps, True)), dim)
 
 
-@widened
+@rounded_once
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
     """The p-norm of x1 - x2 + eps over the last dimension."""
     return norm(x1 - x2 + eps, p, -1, keepdim)

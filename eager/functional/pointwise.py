@@ -206,6 +206,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor
             found = found + OPS["floor"](binary(OPS["div"], a, b)) * 0.0  # the derivative of a step is 0, not none
         return write_out(out, found, "div")
     if whole:
+        of = result_type(a, b)  # a bool may stand beside integers
+        a, b = (cast(v, of) if isinstance(v, Tensor) else int(v) if isinstance(v, bool) else v for v in (a, b))
         return write_out(out, sub(a, binary(OPS["fmod"], a, b)) // b, "div")
     return write_out(out, _cut_quotient(a, b), "div")
 
@@ -251,7 +253,7 @@ def _round_at(input: Tensor, decimals: int) -> Tensor:
 def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: A002
     """Values below `min` become `min`, above `max` become `max`; NaN stays NaN."""
     if min is None and max is None:
-        raise error(ValueError, "clamp(): At least one of 'min' or 'max' must not be None")
+        raise error(RuntimeError, "clamp(): At least one of 'min' or 'max' must not be None")
     result = input
     need_room(min, input.dtype, "clamp")
     need_room(max, input.dtype, "clamp")

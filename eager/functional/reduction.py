@@ -186,20 +186,22 @@ min = _extreme("min")  # noqa: A001
 
 
 @numpy_names
-def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """Whether some element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
-    return _truth("any", input, dim, keepdim)
+    return _truth("any", input, dim, keepdim, out)
 
 
 @numpy_names
-def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """Whether every element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
-    return _truth("all", input, dim, keepdim)
+    return _truth("all", input, dim, keepdim, out)
 
 
-def _truth(name: str, input: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    found = OPS[name](input, dimensions(dim, input.ndim), keepdim)
-    return cast(found, dtypes.uint8) if input.dtype is dtypes.uint8 else found
+def _truth(name: str, input: Tensor, dim: Any, keepdim: bool, out: Tensor | None) -> Tensor:
+    of = out.dtype if out is not None else dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool
+    if of not in (dtypes.bool, dtypes.uint8):
+        raise error(RuntimeError, f"{name}(): only a bool or uint8 tensor takes the result, not {of.name}")
+    return write_out(out, cast(OPS[name](input, dimensions(dim, input.ndim), keepdim), of), name)
 
 
 @numpy_names

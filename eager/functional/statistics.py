@@ -289,8 +289,10 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     """How many elements fall into each of `bins` equal intervals between `min` and `max` (of the data, where these are equal)."""
     if bins <= 0:
         raise error(RuntimeError, f"torch.histc(): bins must be > 0, but got {bins}")
+    if input.dtype is dtypes.bool or input.dtype.is_complex:
+        raise error(NotImplementedError, f"histc() is not implemented for {input.dtype.name}", "cast it to int or float")
     x = ravel(input).detach()
-    low, high = (v.item() if isinstance(v, Tensor) else v for v in (min, max))
+    low, high = (v.item() if isinstance(v, Tensor) else +v for v in (min, max))
     if low == high and x.numel():
         low, high = x.amin().item(), x.amax().item()
     if low == high:

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import promotion
 from ..dtypes import int32
-from ..errors import DtypeError, error
+from ..errors import DtypeError, UnsupportedDtypeError, error
 from . import samples
 from .definition import Host
 from .pointwise import binary, flat, special_kernel, unary
@@ -130,7 +130,7 @@ def _integers(name: str) -> Any:
     def facet(*operands: Any) -> Any:
         found = promotion.result_type(*operands)
         if found.category != 1:
-            raise error(DtypeError, f"{name}() works on integer tensors, not {found}")
+            raise error(UnsupportedDtypeError, f"{name}() works on integer tensors, not {found}")
         return found
 
     return facet

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import promotion
-from ..errors import DtypeError, ShapeError, error
+from ..errors import DtypeError, ShapeError, UnsupportedDtypeError, error
 from . import batching
 from .definition import Extern, Host, define
 from .samples import Sample, Source, calls
@@ -202,7 +202,7 @@ def _logcumsumexp_tangent(F: Any, t: Any, x: Any, out: Any, dim: int) -> Any:
 
 def _floating_only(x: Any, dim: int) -> Any:
     if x.dtype.category <= promotion.INTEGER:
-        raise error(DtypeError, f"logcumsumexp() is not implemented for {x.dtype}", "x.float()")
+        raise error(UnsupportedDtypeError, f"logcumsumexp() is not implemented for {x.dtype}", "x.float()")
     return x.dtype
 
 

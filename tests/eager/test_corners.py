@@ -36,6 +36,12 @@ VALUES = {
     "diff of none": (lambda: segue.diff(T([1.0]), 0, 2), [1.0], F),
     "masked_fill complex": (lambda: T([1.0, 0.0]).masked_fill(T([True, False]), 2 + 0j), [2.0, 0.0], F),
     "normal dtype": (lambda: segue.normal(T([1.0]), T([0.0], dtype=D)), [1.0], F),
+    "div trunc of bools": (lambda: segue.div(T([True]), T([3], dtype=I), rounding_mode="trunc"), [0], I),
+    "mse_loss of bools": (lambda: segue.nn.functional.mse_loss(T([3.0]), T([True])), 4.0, F),
+    "soft_margin_loss of bools": (lambda: segue.nn.functional.soft_margin_loss(T([0.0]), T([False])).exp(), 2.0, F),
+    "linspace from True": (lambda: segue.linspace(True, 3, 3), [1.0, 2.0, 3.0], F),
+    "all into bool": (lambda: segue.all(T([5], dtype=U), out=segue.zeros((), dtype=B)), True, B),
+    "norm of order True": (lambda: segue.norm(T([3.0, 4.0]), True), 7.0, F),
     "unique no slices": (lambda: segue.unique(segue.zeros(0, 2), dim=0), [], F),
 }  # fmt: skip
 
@@ -62,10 +68,31 @@ ERRORS = {
     "argmin": (lambda: segue.argmin(segue.ones(0, 0), 1), IndexError),
     "unique": (lambda: segue.unique(segue.ones(5, 0), dim=0), RuntimeError),
     "native_batch_norm": (lambda: segue.native_batch_norm(segue.ones(0, 2), None, None, None, None, True, 0.1, 1e-5), RuntimeError),
+    "index_fill": (lambda: segue.zeros(2).index_fill(0, T([0]), T([5.0])), RuntimeError),
+    "clamp": (lambda: T([1.0]).clamp(), RuntimeError),
+    "all": (lambda: segue.all(T([1.0]), out=segue.zeros(())), RuntimeError),
+    "histc": (lambda: segue.histc(T([True])), NotImplementedError),
+    "bool // bool": (lambda: T([True]) // T([True]), NotImplementedError),
+    "~ float": (lambda: ~T([1.0]), RuntimeError),
+    "atan2": (lambda: segue.atan2(T([1j]), T([1.0])), NotImplementedError),
     "normal of integers": (lambda: segue.normal(T([1]), T([1.0])), NotImplementedError),
     "abs_": (lambda: T([1j]).abs_(), RuntimeError),
     "float_power_": (lambda: T([1.0]).float_power_(2), RuntimeError),
 }  # fmt: skip
+
+
+MIXED = {  # the dtype of the result for a first operand of bfloat16 and a second of float32, and the other way round
+    "cosine_similarity": (F, F), "pairwise_distance": (F, F), "cross_entropy": (F, F), "multilabel_soft_margin_loss": (F, F), "triplet_margin_loss": (F, F),
+    "mse_loss": (F, F), "huber_loss": (segue.bfloat16, F), "soft_margin_loss": (segue.bfloat16, F), "rms_norm": (segue.bfloat16, F),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_two_precisions(name):
+    half, single = segue.ones(2, 3, dtype=segue.bfloat16), segue.ones(2, 3)
+    function = getattr(segue.nn.functional, name)
+    rest = {"triplet_margin_loss": lambda x, y: (y, x), "rms_norm": lambda x, y: ((3,), y[0])}.get(name, lambda x, y: (y,))
+    assert (function(half, *rest(half, single)).dtype, function(single, *rest(single, half)).dtype) == MIXED[name]
 
 
 @pytest.mark.parametrize("way", [lambda f: f, lambda f: segue.compile(f, backend="eager")], ids=["eager", "captured"])

@@ -46,7 +46,7 @@ def vector_norm(x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False,
     tensor(5.)
     """
     x = _number("linalg.vector_norm", need_tensor(x, "linalg.vector_norm", "x"), dtype)
-    if isinstance(ord, bool) or not isinstance(ord, (int, float)):
+    if not isinstance(ord, (int, float)):
         raise error(TypeError, f"linalg.vector_norm(): argument 'ord' must be a number, not {ord!r}")
     dims = dimensions(dim, x.ndim)
     if (ord < 0 or ord == math.inf) and any(x.shape[d] == 0 for d in dims):
