@@ -13,7 +13,7 @@ from ..dtypes import float32
 from ..functional import where
 from ..functional.creation import full_like, zeros, zeros_like
 from ..tensor import Tensor
-from .optimizer import Group, Optimizer, check_at_least, counted, decayed
+from .optimizer import Group, Optimizer, check_at_least, counted, decayed, for_each_part
 
 
 class Adagrad(Optimizer):
@@ -37,7 +37,7 @@ class Adagrad(Optimizer):
 
     def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
         """`step` zero, and `sum` of the squares with its first value."""
-        return {"step": zeros((), dtype=float32), "sum": full_like(parameter, group["initial_accumulator_value"])}
+        return {"step": zeros((), dtype=float32), "sum": full_like(parameter, for_each_part(group["initial_accumulator_value"], parameter))}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""
@@ -137,7 +137,7 @@ class Rprop(Optimizer):
 
     def make_state(self, parameter: Tensor, group: Group) -> dict[str, Any]:
         """`step` and `prev` (the last gradient) zero, `step_size` lr everywhere."""
-        return {"step": zeros((), dtype=float32), "prev": zeros_like(parameter), "step_size": full_like(parameter, float(group["lr"]))}
+        return {"step": zeros((), dtype=float32), "prev": zeros_like(parameter), "step_size": full_like(parameter, for_each_part(float(group["lr"]), parameter))}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""

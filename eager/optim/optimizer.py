@@ -15,6 +15,7 @@ from typing import Any
 
 from ..autograd.mode import enable_grad, no_grad
 from ..dtypes import float64
+from ..functional.complex_numbers import view_as_real
 from ..functional.creation import tensor as make_tensor
 from ..nn.hooks import Hooks, RemovableHandle, add_hook, hooks_of
 from ..scripting import value_if_known
@@ -139,7 +140,12 @@ class Optimizer:
                 for parameter, state in entries:
                     gradient = parameter.grad
                     if gradient is not None and not updated_at_once(self.kernel, parameter, gradient, state, group):
-                        self.update(parameter, -gradient if group.get("maximize") else gradient, state, group)
+                        gradient = -gradient if group.get("maximize") else gradient
+                        if parameter.is_complex():  # as PyTorch: pairs of real parameters
+                            pairs = {name: as_pairs(value) for name, value in state.items()}
+                            self.update(as_pairs(parameter), as_pairs(gradient), pairs, group)
+                        else:
+                            self.update(parameter, gradient, state, group)
         for hook, _ in hooks_of(self._hooks, "step_post"):
             hook(self, (closure,), {})
         return loss
@@ -273,6 +279,16 @@ def check_betas(**settings: Any) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- parts of many updates
+
+
+def as_pairs(value: Any) -> Any:
+    """A complex tensor as a view of real ones, (..., 2); anything else as it is."""
+    return view_as_real(value) if isinstance(value, Tensor) and value.is_complex() else value
+
+
+def for_each_part(value: float, parameter: Tensor) -> float | complex:
+    """The number with which the state of a parameter starts, in both parts of a complex one."""
+    return complex(value, value) if parameter.is_complex() else value
 
 
 def counted(state: dict[str, Any], parameter: Tensor) -> Tensor:

@@ -63,6 +63,22 @@ def test_step_for_step_as_pytorch(name, settings):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "RMSprop", "Rprop", "Adagrad", "Adadelta", "ASGD"])
+def test_complex_parameters_step_as_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    start, *steps = [a + 1j * b for a, b in (gradients(seed, [(3, 2), (3, 2)], 1.0) for seed in range(4))]
+    settings = {"lr": 0.1, "amsgrad": True} if name == "Adam" else {"lr": 0.1}
+    mine, other = segue.tensor(start, requires_grad=True), torch.tensor(start, requires_grad=True)
+    ours, reference = getattr(optim, name)([mine], **settings), getattr(torch.optim, name)([other], **settings)
+    step = segue.compile(ours.step, backend="eager") if name in ("Adam", "Rprop") else ours.step
+    for gradient in steps:
+        mine.grad, other.grad = segue.tensor(gradient), torch.tensor(gradient)
+        step()
+        reference.step()
+    np.testing.assert_allclose(mine.detach().numpy(), other.detach().numpy(), rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("settings", [{}, {"nesterov": False, "weight_decay": 0.0, "adjust_lr_fn": "match_rms_adamw"}])
 def test_muon_steps_as_pytorch(settings):
     """Its iterations round to bfloat16, where sums in another order may fall to the other side."""
