@@ -43,7 +43,7 @@ from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue
 from .values.instance import IdentityNumber, InstanceDictValue
-from .values.mappings import DictValue, hashes_by_identity, key_of
+from .values.mappings import DictValue, ObjectKey, hashes_by_identity, key_of
 from .values.modules import Namespace
 from .values.objects import ObjectValue, OpaqueValue
 from .values.state import mode_guard, modes, set_modes
@@ -358,7 +358,10 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
                 if isinstance(key, IdentityNumber):
                     self.only_here = "the id() of an object differs from process to process"
                     return id(real.real)
-        return key_of(self, key)
+        found = key_of(self, key)
+        if isinstance(found, ObjectKey):
+            raise Break(f"a {key.describe()} as a key of a dict or set from outside is not captured", "use strings, numbers or tuples of these as keys")
+        return found
 
     def is_identity_class(self, cls: type) -> bool:
         return issubclass(cls, (Tensor, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)) or hashes_by_identity(cls)

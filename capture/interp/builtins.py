@@ -17,6 +17,7 @@ import math
 import operator
 import sys
 import traceback
+import types
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,7 @@ from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
 from .. import guards
 from .copies import deep_copy, shallow_copy
-from .followed import Key
+from .followed import FOLLOWED, Key
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
@@ -84,6 +85,8 @@ for _function in (
 
 @builtin(builtins.hash)
 def _hash(run: Any, value: Value) -> Value:
+    if isinstance(value, ObjectValue) and isinstance(run.class_entry(value.cls, "__hash__"), types.FunctionType):
+        return constant(hash(index_of(run, value.dunder(run, "__hash__"))))
     run.only_here = "a hash differs from process to process"
     return _pure(hash)(run, value)
 
@@ -287,6 +290,10 @@ def _count_elements(run: Any, counts: Any, items: Value) -> Value:
         before = counts.contents.lookup(run, item)
         counts.contents.set_item(run, item, run.binary("+", constant(0) if before is None else before, constant(1)))
     return constant(None)
+
+
+for _replaced, _replacement in FOLLOWED.items():
+    BUILTINS[_replaced] = lambda run, *args, _function=_replacement, **kwargs: run.call(run.wrap_known(_function), list(args), kwargs)
 
 
 @builtin(functools.cmp_to_key)

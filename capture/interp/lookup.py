@@ -18,7 +18,7 @@ from .. import guards, sources
 from ..sources import MISSING
 from .outcome import Break, Observed
 from .values.base import Value
-from .values.constants import LITERALS, Constant
+from .values.constants import LITERALS, Constant, constant
 from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
 from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
 from .values.objects import SLOT_WRAPPERS, ObjectValue
@@ -257,7 +257,11 @@ class Lookup:
                 return self.wrap_known(getattr(owner.real, name))
             return self.wrap_known(found)
         if hasattr(type(found), "__get__") and not isinstance(found, type) and not callable(found):
-            raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
+            getter = self.class_entry(type(found), "__get__")
+            if not isinstance(getter, types.FunctionType):
+                raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
+            described = self.wrap(found, sources.Constant(found, "descriptor"))
+            return self.call(self.bind_entry(getter, described, type(found)), [constant(None), owner], {})
         if isinstance(found, (list, dict, set)):
             return self.wrap(found, sources.TypeEntry(sources.Constant(owner.real, owner.real.__qualname__), name))
         return self.wrap(found, sources.Constant(found, f"{owner.real.__qualname__}.{name}"))

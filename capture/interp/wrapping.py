@@ -31,6 +31,7 @@ from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.base import Value
+from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
 from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
 from .values.contained import ContainerObject, held_class, overrides
@@ -407,7 +408,7 @@ METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.C
                 types.MemberDescriptorType, types.GetSetDescriptorType)  # fmt: skip
 WRAPPERS: dict[type, Callable] = {
     list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
-    frozenset: wrap_set, range: wrap_range, slice: wrap_slice, collections.deque: wrap_deque, types.FunctionType: wrap_identical(FunctionValue), types.MethodType: wrap_method,
+    frozenset: wrap_set, range: wrap_range, slice: wrap_slice, collections.deque: wrap_deque, types.FunctionType: wrap_identical(FunctionValue), type(functools.lru_cache(len)): wrap_identical(CachedValue), types.MethodType: wrap_method,
     types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),

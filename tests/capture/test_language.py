@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import contextlib
 import copy
 import dataclasses
 import functools
+import heapq
 import itertools
 import operator
 from collections import deque
@@ -313,3 +315,104 @@ def test_an_exit_stack_within_a_handler():
         raise ValueError
     except ValueError:
         assert same(made(x3()), handles_nothing(x3()))
+
+
+# -- functions with a cache, keys with a hash of their own, heaps ------------------------------------------------------------
+
+
+@functools.lru_cache(None)
+def listed(n):
+    return [n]
+
+
+@functools.lru_cache(4)
+def positions(n, scale=1.0):
+    """of positions"""
+    return segue.arange(n).float() * scale
+
+
+def cached(x):
+    return x * listed(3)[0] + positions(3, scale=2.0), listed(3) is listed(3), positions.__doc__, positions.__wrapped__(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    row: int
+    name: str = "a"
+
+
+class Modulo:
+    def __init__(self, n):
+        self.n = n
+
+    def __hash__(self):
+        return self.n % 3
+
+    def __eq__(self, other):
+        return isinstance(other, Modulo) and self.n % 6 == other.n % 6
+
+
+def own_keys(x):
+    d = {Place(1): x, Place(2): 3}
+    d[Place(1)] *= 2
+    m = {Modulo(1): "one", Modulo(4): "four"}
+    return d[Place(1)], Place(3) in d, d.get(Place(2)), len({Place(1), Place(1, "b"), Place(1)}), list(d)[1].row, m[Modulo(7)], m.pop(Modulo(4)), len(m)
+
+
+def heaps(x):
+    heap, xs = [], [4, 2, 9, 7, 1]
+    for v in [5, 3, 8, 1, 9, 2, 7]:
+        heapq.heappush(heap, (v, "t"))
+    heapq.heapify(xs)
+    before = xs.copy()
+    line = [1, 3, 5]
+    bisect.insort(line, 4)
+    bisect.insort_left(line, 0, key=abs)
+    best = [(2, x)]
+    heapq.heappush(best, (1, x * 2))
+    return (heapq.heappop(heap), heap, before, heapq.heapreplace(xs, 5), heapq.heappushpop(xs, 0), xs, list(heapq.merge([1, 4], [2, 3])), line,
+            bisect.bisect(line, 3), bisect.bisect_left(line, 3, 1, 3), heapq.heappop(best)[1])  # fmt: skip
+
+
+@pytest.mark.parametrize("program", [cached, own_keys, heaps], ids=lambda value: value.__name__)
+def test_followed(program):
+    check(program, x3())
+
+
+def test_a_cache_that_was_cleared():
+    calls = []
+
+    @functools.lru_cache(None)
+    def scale(n):
+        calls.append(n)
+        return [n * len(calls)]
+
+    def program(x):
+        return x * scale(2)[0]
+
+    made = compiled(program)
+    assert same(made(x3()), x3() * 2) and same(made(x3()), x3() * 2) and calls == [2]
+    scale.cache_clear()
+    assert same(made(x3()), x3() * 4) and calls == [2, 2]
+    scale(2)[0] = 7
+    assert same(made(x3()), x3() * 7) and calls == [2, 2]
+
+
+def test_a_hash_that_changed():
+    class Key:
+        def __init__(self, n):
+            self.n = n
+
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            return self.n == other.n
+
+    def program(x):
+        return x * {Key(1): 2, Key(2): 3}.get(Key(2), 9)
+
+    made = compiled(program)
+    assert same(made(x3()), program(x3()))
+    Key.__eq__ = lambda self, other: False
+    assert same(made(x3()), program(x3()))

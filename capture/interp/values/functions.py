@@ -303,6 +303,8 @@ class BuiltinValue(CallableValue):
     def attribute(self, run: Any, name: str) -> Value:
         if name in ("__name__", "__qualname__", "__module__", "__doc__"):
             return run.make(getattr(self.real, name))
+        if isinstance(self.real, property) and name in ("fget", "fset", "fdel"):
+            return run.wrap_known(getattr(self.real, name))
         if not hasattr(self.real, name):
             raise run.raised(AttributeError, f"'{self.type().__name__}' object has no attribute '{name}'")
         return super().attribute(run, name)

@@ -8,6 +8,7 @@ as a whole only where somebody iterates or asks for the length.
 from __future__ import annotations
 
 import collections
+import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
-from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
+from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, index_of, is_constant_type
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread
 
 
@@ -32,6 +33,25 @@ class Identity:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identity) and other.object is self.object
+
+
+class ObjectKey:
+    """A key whose class has a `__hash__` and an `__eq__` of its own, which are followed."""
+
+    __slots__ = ("run", "value", "number")
+
+    def __init__(self, run: Any, value: Any) -> None:
+        self.run = run
+        self.value = value
+        self.number = hash(index_of(run, value.dunder(run, "__hash__")))
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ObjectKey):
+            raise Break(f"a {self.value.describe()} as a key beside other kinds of keys is not captured")
+        return self.run.alike(other.value, self.value)
 
 
 def hashes_by_identity(cls: type) -> bool:
@@ -55,6 +75,8 @@ def key_of(run: Any, value: Any) -> Any:
         return Identity(value.identity())
     if value.type().__hash__ is None:
         raise run.raised(TypeError, f"unhashable type: '{value.type().__name__}'")
+    if isinstance(run.class_entry(value.type(), "__hash__"), types.FunctionType) and hasattr(value, "dunder"):
+        return ObjectKey(run, value)
     raise Break(f"a {value.describe()} as a key is not captured", "use strings, numbers or tuples of these as keys")
 
 

@@ -1,0 +1,66 @@
+"""Values of functions with a cache: functools.lru_cache and cache.
+
+In come plain arguments, out goes what the cached function gives for them. The one idea: such a function is called for real, once during capture and once by a guard at each call after,
+so its cache holds, counts and forgets what it would eagerly; what it gave is a constant while the guard gets that very object.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ... import guards, sources
+from ..outcome import Break
+from .base import Value
+from .constants import Constant
+from .containers import TupleValue
+from .functions import CallableValue
+
+
+class CachedValue(CallableValue):
+    """A function that lru_cache made."""
+
+    def __init__(self, real: Any, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def describe(self) -> str:
+        return f"cached function {getattr(self.real, '__qualname__', '')}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return run.make(getattr(self.real, name))
+        if name == "__wrapped__":
+            return run.wrap(self.real.__wrapped__, sources.Attribute(sources.Constant(self.real, self.describe()), name))
+        return super().attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if len(run.journal):
+            raise Break(f"a call of the {self.describe()} behind changes of objects from outside is not captured", "call it first")
+        plain = tuple(self.plain(run, arg) for arg in args)
+        named = {name: self.plain(run, value) for name, value in kwargs.items()}
+        with run.outside():
+            try:
+                found = self.real(*plain, **named)
+            except Exception as error:
+                raise Break(f"the {self.describe()} raised {type(error).__name__}") from None
+        run.only_here = "what a cached function gave holds for this process only"
+        path = sources.Constant(self.real, self.describe())
+        run.guard(guards.Predicate((path,), functools.partial(gives, guards.Is(path, found).value, plain, tuple(named.items()))))
+        return run.wrap(found, sources.Constant(found, f"result of the {self.describe()}"))
+
+    def plain(self, run: Any, value: Value) -> Any:
+        if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
+            return value.python(run)
+        raise Break(f"a {value.describe()} as an argument of the {self.describe()} is not captured")
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+def gives(expected: Any, args: tuple, named: tuple, function: Any) -> bool:
+    """Whether a cached function gives the object that it gave during capture. `expected` holds it."""
+    return function(*args, **dict(named)) is expected.target()
