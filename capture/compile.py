@@ -82,7 +82,7 @@ def compile(  # noqa: A001  (the public name)
     return _compiled_function(model, {**options, "shapes": declared(options["shapes"], model)})
 
 
-def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
+def _compiled_function(function: Any, options: dict[str, Any], owner: Module | None = None) -> Any:
     if isinstance(function, frame.Compiled):
         function = function.__wrapped__
     backend = lookup_backend(options["backend"] or config.backend)
@@ -91,6 +91,8 @@ def _compiled_function(function: Any, options: dict[str, Any]) -> Any:
         recompile_limit=config.recompile_limit, shapes=options["shapes"], numerics=options["numerics"],
         memory_budget=config.memory_budget if options["memory_budget"] is None else float(options["memory_budget"]),
     )  # fmt: skip
+    owner = function.__self__ if isinstance(function, types.MethodType) and isinstance(function.__self__, Module) else owner
+    settings.owner = None if owner is None else weakref.ref(owner)
     if settings.root is not None and settings.root.co_flags & SUSPENDED:
         suspended_function(settings, settings.root)
     compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
@@ -128,7 +130,7 @@ def _original(module: Module) -> Module:
 
 def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
     """The same module in every respect that users see: an instance of a subclass that shares the module's own dict and differs only in its call."""
-    call = _compiled_function(type(module).__call__, options)
+    call = _compiled_function(type(module).__call__, options, module)
     cls = type(module)
 
     def run(self: Module, *args: Any, **kwargs: Any) -> Any:

@@ -17,6 +17,7 @@ import time
 import traceback
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -91,6 +92,11 @@ class Settings:
     recompiles: list[Recompile] = field(default_factory=list)
     transformed: dict[Any, Any] = field(default_factory=dict)  # function transforms of the compiled function that were made so far
     observer: Unwatched = field(default_factory=Unwatched)
+    owner: weakref.ref | None = None  # the module whose call is compiled: the calls of all modules are one code object
+
+    def is_root(self, code: types.CodeType, view: Any) -> bool:
+        """Whether the frame is the call of the compiled object itself, not of something that it calls."""
+        return code is self.root and (self.owner is None or view.locals.get("self") is self.owner())
 
     def state(self, code: types.CodeType) -> CodeState:
         return self.states.setdefault(id(code), (code, CodeState()))[1]
@@ -119,7 +125,7 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
         stats.count("transformed_frames")
         return None
     # A checkpoint's second run may be outside of compiled code, and must save the same. In anomaly mode each step of the backward is looked at, and named with its line.
-    if STATE.saved_hooks and code is not settings.root or is_debugged() or STATE.anomaly == "nan" or is_meta(view):
+    if STATE.saved_hooks and not settings.is_root(code, view) or is_debugged() or STATE.anomaly == "nan" or is_meta(view):
         stats.count("skipped_frames")
         return None
     if code.co_filename == "<string>" and is_own(view.globals.get("__name__")):  # generated for us, as a dataclass's methods are: the hook knows our files only
@@ -280,7 +286,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
         attempt = Attempt(view, code, knowledge)
-        if code is not settings.root:
+        if not settings.is_root(code, view) or (settings.owner is not None and not hooks):
             attempt.guard(mode_guard("saved_hooks", ()))
         if settings.break_before is not None:
             attempt.before_step = forced_break(settings.break_before, code)

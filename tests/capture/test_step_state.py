@@ -433,3 +433,27 @@ def test_a_state_that_no_step_has_changed_is_not_in_the_state_dict():
         assert optimizer.state_dict()["state"] == {}
         compiled(X)
         assert list(optimizer.state_dict()["state"]) == [0, 1]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_checkpointed_child_of_a_compiled_module_saves_the_same_twice(whole):
+    """The calls of a module and of its children are one code object; the second run, in the backward, is outside of compiled code."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second, self.seen = nn.Linear(3, 6), nn.Sequential(nn.Linear(6, 4), nn.GELU(), nn.Linear(4, 6)), {}
+            self.second[0].register_forward_hook(lambda module, args, out: self.seen.update(out=out))
+
+        def forward(self, x):
+            return checkpoint(self.second, self.first(x), use_reentrant=False).sum()
+
+    net, found = Net(), []
+    for call in (net, segue.compile(net, backend="eager") if whole else net):
+        if call is net and found:
+            net.compile(backend="eager")
+        net.zero_grad()
+        call(X).backward()
+        found.append([p.grad.clone() for p in net.parameters()])
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(b, a)
