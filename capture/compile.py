@@ -30,6 +30,7 @@ from .interp.values.constants import Constant, constant
 from .shapes import declared
 
 CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
+OPERATORS = tuple(f"{__name__.partition('.')[0]}.eager.{room}" for room in ("functional.", "nn.functional"))
 SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
@@ -85,6 +86,8 @@ def compile(  # noqa: A001  (the public name)
 def _compiled_function(function: Any, options: dict[str, Any], owner: Module | None = None) -> Any:
     if isinstance(function, frame.Compiled):
         function = function.__wrapped__
+    if isinstance(function, types.FunctionType) and (function.__module__ or "").startswith(OPERATORS):
+        function = _called(function)
     backend = lookup_backend(options["backend"] or config.backend)
     settings = Settings(
         backend=backend if options["wait"] else in_background(backend), fullgraph=options["fullgraph"], dynamic=options["dynamic"], root=_code_of(function),
@@ -98,6 +101,16 @@ def _compiled_function(function: Any, options: dict[str, Any], owner: Module | N
     compiled = frame.Compiled(function, frame.Cache(compile_frame, settings))
     _live.add(compiled)
     return compiled
+
+
+def _called(function: types.FunctionType) -> types.FunctionType:
+    """A function that calls one of segue's operators: in its graph that is one operation, and the operator's own code, which others of its table share, is not captured."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _alike(function: Any, compiled: Any) -> Any:

@@ -17,7 +17,7 @@ from .. import promotion
 from ..errors import DimensionError, ShapeError, error
 from ..sizes import demand, known, same_size
 from . import batching
-from .definition import IndexMap, define
+from .definition import OPS, IndexMap, define
 from .samples import Source, calls
 from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, view_strides
 
@@ -219,8 +219,8 @@ view_row(
     "slice", "x: Tensor, dim, start, stop, step", shape=_slice_shape,
     kernel=lambda xp, x, dim, start, stop, step: x[(_ALL,) * dim + (slice(start, stop, step),)], index_map=_slice_map,
     strides=lambda x, dim, start, stop, step: replaced(x.stride(), dim, x.stride()[dim] * step),
-    vjp=lambda F, g, x_shape, dim, start, stop, step: F.slice_scatter(zeros(F, g, x_shape), g, dim, start, stop, step),
-    inverse=lambda F, base, new, dim, start, stop, step: F.slice_scatter(base, new, dim, start, stop, step),
+    vjp=lambda F, g, x_shape, dim, start, stop, step: OPS["slice_scatter"](zeros(F, g, x_shape), g, dim, start, stop, step),
+    inverse=lambda F, base, new, dim, start, stop, step: OPS["slice_scatter"](base, F.cast(new, base.dtype), dim, start, stop, step),
     batch=batching.shifted("slice", lambda x, dim, start, stop, step: (dim + 1, start, stop, step)), samples=_slice_samples,
     doc="x[start:stop:step] along `dim`, with 0 <= start <= stop <= size and a positive step.",
 )  # fmt: skip

@@ -13,6 +13,7 @@ from interp_support import compiled, same
 
 import segue
 from segue import nn
+from segue.capture import _capture as hook
 from segue.capture.compile import compile, disable, graph_break, is_compiling, reset, stats
 from segue.eager.config import config
 from segue.eager.errors import CaptureError
@@ -457,3 +458,11 @@ def test_a_size_that_an_operator_refuses_is_refused_when_compiled_for_any_size(n
         assert same(made(x), function(x)), n
     with pytest.raises((RuntimeError, IndexError)):
         made(segue.ones(1, least - 1))
+
+
+def test_an_operator_compiled_by_itself_is_one_operation():
+    """Its code is that of a table, which all others made there share: captured, they would be captured too wherever compiled code calls them."""
+    for function, args in ((segue.sigmoid, (segue.ones(2),)), (segue.nn.functional.gelu, (segue.ones(2),)), (segue.add, (segue.ones(2), segue.ones(2)))):
+        made = compiled(function, fullgraph=True)
+        assert same(made(*args), function(*args)) and made.__name__ == function.__name__ and graphs(made) == 1
+    assert hook.is_skipped(segue.sigmoid)

@@ -94,6 +94,19 @@ def test_twenty_lengths_in_native_code():
     assert after["fallbacks"] == before["fallbacks"]
 
 
+@pytest.mark.parametrize("program", [
+    lambda x: x[: x.shape[0] // 2].sum() * 2 - (x[x.shape[0] // 2 :] ** 2).sum(), lambda x: (x[1:] - x[:-1]).square().sum(), lambda x: sum(p.sum() ** 2 for p in x.tensor_split(3)),
+    lambda x: (lambda a, b: segue.cat([b * a.sum(), a]).square().sum())(*x.split([x.shape[0] // 2, x.shape[0] - x.shape[0] // 2])),
+    lambda x: RECURRENT["lstm"](x[None])[0].sum(),
+])  # fmt: skip
+def test_gradients_over_many_lengths_need_two_graphs(program):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 9, 2, 1, 17, 3):
+        x, y = (segue.linspace(-1, 1, n * 4).reshape(n, 4).requires_grad_() for _ in range(2))
+        segue.testing.assert_close(*(segue.autograd.grad(run(z), z) for run, z in ((compiled, x), (program, y))))
+    assert len(compiled.cache.settings.captured) == 2
+
+
 @pytest.mark.parametrize("sizes", [(3, 0, 5, 1, 4), (0, 3, 0, 7, 1), (1, 0, 2, 3)])
 def test_a_size_of_none_has_no_strides(sizes):
     def program(x, y):
