@@ -1,3 +1,5 @@
 """What programs ask about Apple's GPUs: there are none."""
 
-from segue.eager.accelerators import device_count, empty_cache, is_available, manual_seed, synchronize
+from segue.eager.accelerators import (
+    never_available as is_available, no_cache as empty_cache, no_devices as device_count, no_seed as manual_seed, no_work as synchronize,
+)  # fmt: skip

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
+from ..eager.cuda import bounds_of
 from .guard_kinds import Guard
 from .relations import evaluate, program_of, program_text
 from .sources import MISSING, Source, array_of
@@ -196,8 +196,7 @@ class Aliasing(_Partition):
 
     @staticmethod
     def spans(values: Sequence[Any]) -> list[tuple[int, int]]:
-        arrays = [array_of(value) for value in values]
-        return [(0, 0) if array.size == 0 else byte_bounds(array) for array in arrays]
+        return [bounds_of(array_of(value)) for value in values]
 
     def text(self) -> str:
         return f"share memory: {self._listed()}"

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import dtype
-from .errors import AutogradError, error
+from .cuda import ACCELERATED, moved, on_host
+from .dtypes import device, dtype
+from .errors import AutogradError, InplaceError, error
 
 _NOTHING = np.zeros(16, np.uint8)  # what tensors without elements stand on
 
@@ -74,6 +75,19 @@ def over(memory: np.ndarray, dtype: Any, shape: Sequence[int], strides: Sequence
     return np.ndarray(tuple(shape), dtype, memory, start, tuple(strides))
 
 
+def need_writable(array: Any, name: str) -> None:
+    """Raises InplaceError for an array that the in-place operation `name` cannot write to. CuPy's arrays know no read-only memory, but what is expanded is told by its strides."""
+    if getattr(array.flags, "writeable", 0 not in array.strides):
+        return
+    if 0 in array.strides and any(size > 1 for size, stride in zip(array.shape, array.strides) if stride == 0):
+        raise error(
+            InplaceError, f"{name}_(): more than one element of the written-to tensor refers to a single memory location",
+            "clone() the tensor before writing to it",
+        )  # fmt: skip
+    if isinstance(array, np.ndarray):
+        raise error(InplaceError, f"{name}_(): the array under this tensor is read-only", "segue.tensor(array), which copies")
+
+
 class Storage:
     """What all views of one memory share: a version, raised by every write, and an epoch, raised when the base's place on the tape changes.
 
@@ -124,6 +138,8 @@ class Portable:
         rest = (self._requires_grad, dict(self.__dict__))
         if self.is_meta:
             return _rebuild_meta, (type(self), self._data, *rest)
+        if type(self._data) in ACCELERATED:
+            return _rebuild_on_gpu, (type(self), on_host(self._data), self.device, *rest)
         array = self._real("pickling")
         memory = self._memory()
         return _rebuild, (type(self), self._storage, self.dtype, array.shape, array.strides, place_in(memory, array), *rest)
@@ -154,6 +170,11 @@ def _rebuild(
 
 def _rebuild_meta(cls: Any, array: Any, requires_grad: bool, attributes: dict) -> Any:
     return _finished(cls._wrap(array, Storage()), requires_grad, attributes)
+
+
+def _rebuild_on_gpu(cls: Any, array: np.ndarray, where: device, requires_grad: bool, attributes: dict) -> Any:
+    """A tensor of a GPU from a pickle; it has memory of its own."""
+    return _finished(cls._wrap(moved(array, where), Storage()), requires_grad, attributes)
 
 
 def _finished(out: Any, requires_grad: bool, attributes: dict) -> Any:

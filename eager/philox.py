@@ -7,6 +7,7 @@ into four random words, so that any draw can be computed alone, in any order.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,30 @@ def philox4x32(xp: Any, counter: tuple[Any, Any, Any, Any], key: tuple[int, int]
     return c0, c1, c2, c3
 
 
+_ON_DEVICE = """
+unsigned long long block = (unsigned long long)i >> 2;
+unsigned int c0 = (unsigned int)block, c1 = (unsigned int)(block >> 32), c2 = (unsigned int)call, c3 = (unsigned int)(call >> 32);
+unsigned int k0 = (unsigned int)seed, k1 = (unsigned int)(seed >> 32);
+for (int round = 0; round < %d; ++round) {
+    unsigned int high0 = __umulhi(%du, c0), low0 = %du * c0, high1 = __umulhi(%du, c2), low1 = %du * c2;
+    c0 = high1 ^ c1 ^ k0; c1 = low1; c2 = high0 ^ c3 ^ k1; c3 = low0;
+    k0 += %du; k1 += %du;
+}
+int lane = (int)(i & 3);
+word = lane == 0 ? c0 : lane == 1 ? c1 : lane == 2 ? c2 : c3;
+""" % (ROUNDS, MULTIPLIERS[0], MULTIPLIERS[0], MULTIPLIERS[1], MULTIPLIERS[1], *WEYL)  # noqa: UP031
+
+
+@functools.cache
+def _device_words(xp: Any) -> Any:
+    """The same words in one kernel: each element turns its own counter."""
+    return xp.ElementwiseKernel("uint64 seed, uint64 call", "uint64 word", _ON_DEVICE, "segue_philox")
+
+
 def random_words(xp: Any, seed: int, call: int, count: int) -> Any:
     """The first `count` words (uint64 below 2**32) of draw number `call` under `seed`: word i is lane i % 4 of block i // 4."""
+    if hasattr(xp, "ElementwiseKernel"):
+        return _device_words(xp)(np.uint64(seed), np.uint64(call), xp.empty(count, np.uint64))
     words = xp.empty(((count + 3) // 4, 4), np.uint64)
     key = seed & MASK, (seed >> 32) & MASK
     low, high = xp.uint64(call & MASK), xp.uint64((call >> 32) & MASK)

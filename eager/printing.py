@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .cuda import is_real, on_host
 from .tensor import Tensor
 
 
@@ -90,7 +91,7 @@ def text(x: Tensor, *, tensor_contents: str | None = None) -> str:
 
 
 def _body(x: Tensor, indent: int) -> str:
-    array = x._data
+    array = on_host(x._data)
     if type(array) is not np.ndarray:
         return "..."
     if not array.size:
@@ -117,7 +118,7 @@ def _tail(x: Tensor) -> list[str]:
     usual = {default, dtypes.int64, dtypes.bool, dtypes.complex128 if default is dtypes.float64 else dtypes.complex64}
     if x.device.type != "cpu":
         words.append(f"device='{x.device}'")
-    if type(x._data) is not np.ndarray:
+    if not is_real(x._data):
         words.append(f"size={tuple(x.shape)}")
         usual = {default}
         if not x.is_meta:

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from .autograd.mode import STATE
+from .cuda import exact
 from .dtypes import device as as_device
 from .dtypes import uint8
-from .errors import DeviceError, error
+from .errors import error
 from .tensor import Storage, Tensor
 from .transforms.batched import for_each_example
 
@@ -34,13 +35,13 @@ class Generator:
     def __init__(self, device: Any = "cpu") -> None:
         self._device = as_device(device)
         if self._device.type != "cpu":
-            raise error(DeviceError, f"Generator(): there are no random numbers of device {self._device}", "Generator()")
+            self._device = exact(self._device, f"Generator(): there are no random numbers of device {self._device}")
         self.seed_value = 0
         self.offset = 0  # draws made so far; one for each call of a random operator
 
     @property
     def device(self) -> as_device:
-        """Where it draws: the CPU."""
+        """Where it was made for; the numbers are the same on every device."""
         return self._device
 
     def manual_seed(self, seed: int) -> Generator:

@@ -35,6 +35,7 @@ COUNTERS = {  # name -> what it counts
     "cache_hits": "libraries that the disk cache held",
     "cache_misses": "libraries that it did not hold",
     "fallbacks": "graphs run by the interpreter because they could not be built",
+    "host_rows": "operators on GPU tensors that went to the host and back, as CuPy lacks something for them",
     "late_guard_misses": "calls that the interpreter ran because of a guard made after the capture, as for the derivative of a derivative",
     "arena_bytes": "bytes of all arenas",
 }

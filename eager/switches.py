@@ -10,9 +10,9 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from .cuda import exact
 from .dtypes import default_device, dtype, set_default_dtype
 from .dtypes import device as as_device
-from .errors import DeviceError, error
 
 PACKAGE = f"{__name__.partition('.')[0]}.backends"
 
@@ -122,10 +122,8 @@ def typename(obj: Any) -> str:
 
 
 def set_default_device(device: Any) -> None:
-    """Where new tensors are made: "cpu", "meta" or None (the CPU). Raises DeviceError for a GPU."""
-    where = None if device is None else as_device(device)
-    if where is not None and where.type == "cuda":
-        raise error(DeviceError, "set_default_device(): no CUDA device can be used here", "device='cpu'")
+    """Where new tensors are made: "cpu", "cuda", "meta" or None (the CPU). Raises DeviceError for a GPU that is not there."""
+    where = None if device is None else exact(as_device(device), "set_default_device()")
     default_device[0] = where
 
 

@@ -19,9 +19,10 @@ from .autograd import engine
 from .autograd.engine import LAZY
 from .autograd.mode import STATE, enable_grad
 from .autograd.tape import CallbackNode, HookHandle, Part
+from .cuda import ACCELERATED, beside, device_of, strides_of
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
-from .memory import Portable, Storage, stored
+from .memory import Portable, Storage, need_writable, stored
 from .shapes import SIZES, Size
 from .sizes import same_size
 from .viewing import replace_view, viewed
@@ -104,7 +105,7 @@ class Tensor(Attached, Portable):
 
     @property
     def device(self) -> dtypes.device:
-        return CPU if type(self._data) is np.ndarray else getattr(self._data, "segue_device", CPU)
+        return CPU if type(self._data) is np.ndarray else device_of(self._data)
 
     @property
     def is_cuda(self) -> bool:
@@ -155,7 +156,7 @@ class Tensor(Attached, Portable):
             width = array.dtype.itemsize
             strides = tuple(s // width for s in array.strides)
         else:
-            strides = array.element_strides
+            strides = strides_of(array)
         return strides if dim is None else strides[dim]
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
@@ -163,7 +164,7 @@ class Tensor(Attached, Portable):
         if type(array) is np.ndarray:
             return bool(array.flags.c_contiguous)
         expected: Any = 1
-        for size, stride in zip(reversed(array.shape), reversed(array.element_strides)):
+        for size, stride in zip(reversed(array.shape), reversed(strides_of(array))):
             if not same_size(stride, expected):
                 if size == 1:
                     continue
@@ -180,7 +181,7 @@ class Tensor(Attached, Portable):
 
     def data_ptr(self) -> int:
         """The address of the first element; for a real array only."""
-        return self._data.ctypes.data
+        return self._data.data.ptr if type(self._data) in ACCELERATED else self._data.ctypes.data
 
     def __len__(self) -> int:
         if not self._data.shape:
@@ -355,18 +356,13 @@ class Tensor(Attached, Portable):
         if STATE.enabled and self._requires_grad and self._base is None and not value._requires_grad:
             value = engine.F[0].overwrite(self, value)  # it goes on requiring a gradient: none comes to what was there
         array = self._data
-        if type(array) is np.ndarray:
-            if not array.flags.writeable:
-                if 0 in array.strides and any(s > 1 for s, t in zip(array.shape, array.strides) if t == 0):
-                    raise error(
-                        InplaceError,
-                        f"{name}_(): more than one element of the written-to tensor refers to a single memory location",
-                        "clone() the tensor before writing to it",
-                    )
-                raise error(InplaceError, f"{name}_(): the array under this tensor is read-only", "segue.tensor(array), which copies")
+        if type(array) is np.ndarray or type(array) in ACCELERATED:
+            need_writable(array, name)
             source = value._data
-            if type(source) is not np.ndarray:
-                raise error(InplaceError, f"{name}_(): a traced or transformed (vmap, jvp) value cannot be written into a real tensor")
+            if type(source) is not type(array):
+                if hasattr(source, "tracer"):
+                    raise error(InplaceError, f"{name}_(): a traced or transformed (vmap, jvp) value cannot be written into a real tensor")
+                source = beside(source, array)
             if value.dtype.is_complex and not self.dtype.is_complex:
                 source = source.real
             array[...] = source
@@ -406,16 +402,18 @@ class Tensor(Attached, Portable):
     # ------------------------------------------------------------------------------------------------ to and from Python and NumPy
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The NumPy array that this tensor stands on; memory is shared. Raises RuntimeError if a gradient is required."""
+        """The NumPy array that this tensor stands on; memory is shared. Raises RuntimeError if a gradient is required, TypeError on a GPU; `force` copies it from there."""
         if self.requires_grad and not force:
             raise error(AutogradError, "Can't call numpy() on Tensor that requires grad.", "tensor.detach().numpy()")
+        if type(self._data) in ACCELERATED and not force:
+            raise error(TypeError, f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.")
         return self._real("numpy()")
 
     def _real(self, what: str) -> np.ndarray:
         array = self._data
         if type(array) is np.ndarray:
             return array
-        if hasattr(array, "get"):  # CuPy
+        if type(array) in ACCELERATED:
             return array.get()
         if hasattr(array, "concrete"):  # inside of a function transform
             return array.concrete(what)

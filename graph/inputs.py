@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..eager.cuda import bounds_of
 from ..eager.tensor import Tensor
 from .functionalise import TracedStorage
 from .ir import Node, contiguous_strides
@@ -67,17 +68,19 @@ class Memory:
 
 
 def byte_bounds(array: Any) -> tuple[int, int]:
-    """The first byte of an array and the one behind its last; (0, 0) for what is no NumPy array."""
+    """The first byte of an array and the one behind its last; (0, 0) for what holds no values."""
     if not isinstance(array, np.ndarray):
-        return 0, 0
+        return bounds_of(array)
     if array.flags.c_contiguous:
         start = array.__array_interface__["data"][0]
         return start, start + array.nbytes
     return np.lib.array_utils.byte_bounds(array)
 
 
-def share_memory(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays share an element; when that is too hard to tell, yes."""
+def share_memory(a: Any, b: Any) -> bool:
+    """Whether two arrays whose bounds overlap share an element; when that is too hard to tell (on a GPU nobody looks), yes."""
+    if not isinstance(a, np.ndarray) or not isinstance(b, np.ndarray):
+        return True
     try:
         return bool(np.shares_memory(a, b, max_work=_MAX_WORK))
     except np.exceptions.TooHardError:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from ..eager.autograd.mode import STATE
+from ..eager.cuda import is_real
 from ..eager.errors import GraphError
 from ..eager.tensor import Storage, Tensor
 from .ir import Graph, Node
@@ -73,7 +72,7 @@ class Interpreter:
                 if isinstance(target, Tensor):
                     target._write("write", Tensor._wrap(value, Storage()))
                 else:
-                    np.copyto(target, value)
+                    target[...] = value
         finally:
             STATE.enabled = enabled
         return results if tensors else [value._data if isinstance(value, Tensor) else value for value in results]
@@ -97,4 +96,4 @@ def _argument(argument: Any, values: dict[Node, Any], sizes: Callable[[SymInt], 
 
 
 def _as_tensor(value: Any) -> Any:
-    return Tensor._wrap(value, Storage()) if isinstance(value, np.ndarray) else value
+    return Tensor._wrap(value, Storage()) if is_real(value) else value

@@ -126,7 +126,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 def _foldable(node: Node, args: tuple) -> bool:
     used = node.inputs
-    if not used or node.target.kind == "control" or any(isinstance(size, SymInt) for size in node.value.shape) or math.prod(node.value.shape) > FOLD_LIMIT:
+    if not used or node.target.kind in ("control", "transfer") or any(isinstance(size, SymInt) for size in node.value.shape) or math.prod(node.value.shape) > FOLD_LIMIT:
         return False
     if any(isinstance(item, SymInt) for item in args):
         return False

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.mode import STATE
+from ..eager.cuda import is_real
 from ..eager.dtypes import from_numpy_dtype
 from ..eager.errors import CaptureError, error
 from ..eager.ops.definition import OPS
@@ -96,7 +97,7 @@ class Region(Level):
 
     def lift(self, x: Tensor) -> Tensor:
         array = x._data
-        if type(array) is np.ndarray or (isinstance(array, TracedArray) and array.tracer is self.tracer):
+        if is_real(array) or (isinstance(array, TracedArray) and array.tracer is self.tracer):
             return x
         self.tracked = self.tracked or x.requires_grad
         return self.twin(self.regions.place(x))
@@ -213,7 +214,7 @@ class Regions:
 def _own(region: Region, x: Tensor) -> Tensor:
     """A result of a region in memory of its own, in the region's graph."""
     x = region.lift(x)
-    if type(x._data) is np.ndarray:
+    if is_real(x._data):
         x = Tensor._wrap(region.known(x._data), Storage())
     return OPS[COPY](x)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import CallbackNode, Part
+from ..eager.cuda import ACCELERATED, device_of, is_real, on_host
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
 from ..eager.ops.definition import OPS, OpDef
@@ -190,7 +191,8 @@ class Tracer:
             return self._record_view(op, args[0], args[1:], shape, dtype)
         node_args = tuple(self._argument(argument) for argument in args)
         strides = contiguous_strides(shape)
-        value = FakeValue(shape, from_numpy_dtype(dtype), strides, _device_of(node_args))
+        where = node_args[2] if op.kind == "transfer" else _device_of(node_args)
+        value = FakeValue(shape, from_numpy_dtype(dtype), strides, where)
         node = self.add(op, node_args, value)
         return TracedArray(self, shape, dtype, strides, TracedStorage(node, strides))
 
@@ -220,7 +222,12 @@ class Tracer:
         return self.add(OPS[COPY], (source,), source.value.dense())
 
     def constant(self, array: Any) -> TracedArray:
-        """A real array as a constant of the graph: kept once while it does not change, copied so that later writes do not reach the graph."""
+        """A real array as a constant of the graph: kept once while it does not change, copied so that later writes do not reach the graph.
+
+        One that lies on a GPU is kept on the host, and moved by the graph.
+        """
+        if type(array) in ACCELERATED:
+            return self.record(OPS["to_device"], (self.constant(on_host(array)), CPU, device_of(array)), array.shape, array.dtype)
         array = np.asarray(array)
         known = self._constants.get(id(array))
         if known is not None and known[1].tobytes() == array.tobytes():
@@ -282,7 +289,7 @@ class Tracer:
             if argument.tracer is not self:
                 raise CaptureError("a tensor of one graph is used while another is traced")
             return functionalise.current_node(argument)
-        if isinstance(argument, np.ndarray):
+        if is_real(argument):
             return self.constant(argument).storage.node
         if isinstance(argument, (tuple, list)):
             return tuple(self._argument(item) for item in argument)

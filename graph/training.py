@@ -16,6 +16,8 @@ import numpy as np
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.saved import Packed
 from ..eager.autograd.tape import MultipleNode, Part
+from ..eager.cuda import ACCELERATED, is_real, moved
+from ..eager.dtypes import CPU
 from ..eager.errors import AutogradError, error
 from ..eager.ops.definition import OPS
 from ..eager.stats import stats
@@ -285,11 +287,13 @@ class Call:
         reached = frozenset().union(*(targets for g, targets in zip(gradients, self.training.known.dependencies) if g is not None))
         return [on and index in reached for index, on in enumerate(self.wanted)]
 
-    def _tangent(self, index: int, array: Any) -> np.ndarray:
+    def _tangent(self, index: int, array: Any) -> Any:
         """A gradient as the backward takes it: contiguous, of the result's dtype; zeros where none arrived."""
         value = self.training.known.tangents[index]
         if array is None:
-            return np.zeros(self.shapes[index], value.dtype.numpy)
+            return moved(np.zeros(self.shapes[index], value.dtype.numpy), value.device or CPU)
+        if type(array) in ACCELERATED:
+            return array.astype(value.dtype.numpy, order="C", copy=False)
         return np.ascontiguousarray(array, value.dtype.numpy) if array.ndim else np.asarray(array, value.dtype.numpy)
 
     def _overwritten(self, name: str, saved: int, now: int) -> None:
@@ -351,7 +355,7 @@ def reads(graph: Graph) -> frozenset[int]:
 
 
 def wrapped(value: Any) -> Any:
-    return Tensor._wrap(value, Storage()) if type(value) is np.ndarray else value
+    return Tensor._wrap(value, Storage()) if is_real(value) else value
 
 
 def dense(gradient: Tensor) -> Tensor:

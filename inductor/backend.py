@@ -17,7 +17,7 @@ from ..eager.config import config
 from ..eager.log import log
 from ..eager.stats import stats
 from ..graph.backends import InterpreterRunner, register_backend
-from ..graph.ir import Graph
+from ..graph.ir import FakeValue, Graph
 from ..graph.passes import FOR_BACKEND, run_passes
 from .build import build, make_launcher
 from .expressions import sizes_known_by
@@ -88,9 +88,12 @@ def compile_graph(graph: Graph) -> Any:
     """A runner for a graph as it was captured; the passes are run here, unless the cache holds its program. Nodes without a native form run as eager
     kernels between compiled stretches (`host_nodes` counts them).
 
-    Where the C++ cannot be built the interpreter runs the graph: one warning for each cause, and `fallbacks` counts every such graph.
+    Graphs with tensors on a GPU run through the interpreter, and count as `fallbacks`. Where the C++ cannot be built it runs the graph, too: one warning for each cause, and `fallbacks` counts every such graph.
     """
     ready = cached(lambda: run_passes(graph, FOR_BACKEND))
+    if is_on_gpu(graph):
+        stats.count("fallbacks")
+        return InterpreterRunner(ready())
     try:
         program, key = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
         if program is not None:
@@ -104,6 +107,12 @@ def compile_graph(graph: Graph) -> Any:
             _warned.add(cause)
             warnings.warn(f"segue: {error}. Until that is mended, compiled graphs run through the interpreter with eager kernels.", RuntimeWarning, stacklevel=2)
         return InterpreterRunner(ready())
+
+
+def is_on_gpu(graph: Graph) -> bool:
+    """Whether a value of the graph lies on a GPU."""
+    values = (getattr(node, "value", None) for node in graph.nodes)
+    return any(isinstance(value, FakeValue) and value.device is not None and value.device.type == "cuda" for value in values)
 
 
 def _summary(program: Program) -> str:

@@ -42,12 +42,12 @@ def test_every_listed_name_exists(name):
     assert all(hasattr(module, each) for each in public(module)) and module.__doc__
 
 
-HEAVY = ("sympy", "scipy", "rich", "sklearn", "importlib.metadata", "multiprocessing", "socket", "html", "fractions", "subprocess", "tempfile")
+HEAVY = ("sympy", "scipy", "rich", "sklearn", "importlib.metadata", "multiprocessing", "socket", "html", "fractions", "subprocess", "tempfile", "cupy")
 
 
 @pytest.mark.parametrize("program, unused", [
     ("import segue", HEAVY),
-    ("import segue; segue.compile(lambda x: (x * 2).sum())(segue.ones(3))", ("sympy", "scipy", "rich")),
+    ("import segue; segue.compile(lambda x: (x * 2).sum())(segue.ones(3))", ("sympy", "scipy", "rich", "cupy")),
 ])  # fmt: skip
 def test_packages_are_imported_only_where_they_are_used(program, unused):
     listing = f"{program}; import sys; print(*(name for name in {unused} if name in sys.modules))"

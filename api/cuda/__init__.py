@@ -1,9 +1,9 @@
-"""What programs ask about CUDA devices: there are none."""
+"""CUDA devices, by CuPy: what there is, its memory, its streams."""
 
 from segue.eager.accelerators import (
-    Event, Stream, current_device, current_stream, device_count, empty_cache, get_device_capability, get_device_name, get_device_properties,
+    Event, Stream, current_device, current_stream, device_count, empty_cache, get_device_capability, get_device_name, get_device_properties, host_rows,
     is_available, is_bf16_supported, is_initialized, manual_seed, manual_seed_all, max_memory_allocated, max_memory_reserved, mem_get_info,
-    memory_allocated, memory_reserved, reset_peak_memory_stats, set_device, synchronize,
+    memory_allocated, memory_reserved, reset_peak_memory_stats, set_device, stream, synchronize,
 )  # fmt: skip
 
 from . import amp  # noqa: F401

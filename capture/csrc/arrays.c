@@ -4,7 +4,7 @@
 #include <numpy/arrayobject.h>
 #include <structmember.h>
 
-static PyObject *name_requires_grad, *name_is_leaf, *name_shape, *name_strides, *name_itemsize;
+static PyObject *name_requires_grad, *name_is_leaf, *name_shape, *name_strides, *name_itemsize, *name_data, *name_ptr;
 
 int is_ndarray(PyObject *value) { return PyArray_CheckExact(value); }
 
@@ -148,10 +148,37 @@ int read_dimension(PyObject *base, Py_ssize_t dim, int stride, Py_ssize_t *resul
     return found;
 }
 
+/* The span of an array on a device, which begins at `array.data.ptr` and has no negative strides: 1, 0, -1. */
+static int generic_span(PyObject *array, uintptr_t *low, uintptr_t *high)
+{
+    Py_ssize_t first = 0, dimensions = 0, reach = 0, size, stride;
+    PyObject *memory = PyObject_GetAttr(array, name_data);
+    int found = memory == NULL ? swallow() : generic_number(memory, name_ptr, -1, &first);
+    Py_XDECREF(memory);
+    PyObject *shape = found > 0 ? PyObject_GetAttr(array, name_shape) : NULL;
+    if (found > 0) {
+        dimensions = shape == NULL ? -1 : PyObject_Size(shape);
+        found = dimensions < 0 ? swallow() : generic_number(array, name_itemsize, -1, &reach);
+    }
+    Py_XDECREF(shape);
+    for (Py_ssize_t dim = 0; found > 0 && dim < dimensions; dim++) {
+        found = generic_number(array, name_shape, dim, &size);
+        found = found > 0 ? generic_number(array, name_strides, dim, &stride) : found;
+        if (found > 0 && size == 0) {
+            *low = *high = 0;
+            return 1;
+        }
+        reach += found > 0 ? (size - 1) * stride : 0;
+    }
+    *low = (uintptr_t)first;
+    *high = (uintptr_t)(first + reach);
+    return found;
+}
+
 int array_span(PyObject *array, uintptr_t *low, uintptr_t *high)
 {
     if (!PyArray_CheckExact(array)) {
-        return 0;
+        return generic_span(array, low, high);
     }
     PyArrayObject *exact = (PyArrayObject *)array;
     uintptr_t first = (uintptr_t)PyArray_BYTES(exact), last = first;
@@ -276,5 +303,7 @@ int arrays_ready(void)
     name_shape = PyUnicode_InternFromString("shape");
     name_strides = PyUnicode_InternFromString("strides");
     name_itemsize = PyUnicode_InternFromString("itemsize");
-    return name_requires_grad && name_is_leaf && name_shape && name_strides && name_itemsize ? 0 : -1;
+    name_data = PyUnicode_InternFromString("data");
+    name_ptr = PyUnicode_InternFromString("ptr");
+    return name_requires_grad && name_is_leaf && name_shape && name_strides && name_itemsize && name_data && name_ptr ? 0 : -1;
 }

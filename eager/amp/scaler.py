@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..autograd.mode import no_grad
+from ..cuda import accelerator
 from ..dtypes import float16, float32, int32
 from ..functional.creation import full
 from ..functional.creation import tensor as make_tensor
@@ -42,7 +43,7 @@ class GradScaler:
         self, device: str = "cuda", init_scale: float = 2.0**16, growth_factor: float = 2.0, backoff_factor: float = 0.5, growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:  # fmt: skip
-        if device == "cuda" and enabled:
+        if device == "cuda" and enabled and accelerator() is None:
             warnings.warn("GradScaler is enabled, but CUDA is not available. Disabling; GradScaler('cpu') works here", stacklevel=2)
             enabled = False
         if enabled and growth_factor <= 1.0:

@@ -12,11 +12,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..cuda import accelerator
 from ..dtypes import bfloat16, dtype, float16, float32, float64
 from ..errors import AutogradError, error
 from .mode import STATE
 
-DTYPES: dict[str, tuple[dtype, ...]] = {"cpu": (bfloat16, float16)}  # device type -> dtypes that it runs products in; the first is the default
+DTYPES: dict[str, tuple[dtype, ...]] = {"cpu": (bfloat16, float16), "cuda": (float16, bfloat16)}  # device type -> what it runs products in; first the default
 OPERATORS: dict[str, dict[str, str]] = {  # device type -> policy -> the operators, by name
     "cpu": {
         "lower": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d bmm mm matmul baddbmm addmm addbmm linear prelu "
@@ -28,7 +29,15 @@ OPERATORS: dict[str, dict[str, str]] = {  # device type -> policy -> the operato
         "widest": "cat stack index_copy",
     },
 }  # fmt: skip
+OPERATORS["cuda"] = OPERATORS["cpu"]  # PyTorch's tables differ in a few operators that compute in float32 there
 POLICIES = {name: policy for table in OPERATORS.values() for policy, names in table.items() for name in names.split()}
+
+
+def dtypes_on(device_type: str) -> tuple[dtype, ...]:
+    """The dtypes in which autocast runs products on a kind of device; none where there is no such device."""
+    return () if device_type == "cuda" and accelerator() is None else DTYPES.get(device_type, ())
+
+
 FULL = {"float32", "float16", "bfloat16"}  # float64, complex and integer tensors are never cast
 
 
@@ -91,11 +100,11 @@ class autocast:  # noqa: N801  (PyTorch's name)
 
     def is_possible(self) -> bool:
         """Whether this device can; warns where it cannot."""
-        if self.device not in DTYPES:
+        if not dtypes_on(self.device):
             warnings.warn(f"User provided device_type of '{self.device}', but there is none. Disabling", stacklevel=4)
             return False
-        if self.fast_dtype not in DTYPES[self.device]:
-            names = " and ".join(str(of) for of in DTYPES[self.device])
+        if self.fast_dtype not in dtypes_on(self.device):
+            names = " and ".join(str(of) for of in dtypes_on(self.device))
             if self.fast_dtype not in (float32, float64) or self.fast_dtype is float64:
                 warnings.warn(f"In {self.device} autocast, but the target dtype {self.fast_dtype} is not supported. Disabling autocast. "
                               f"There is {names}", stacklevel=4)  # fmt: skip
@@ -104,7 +113,7 @@ class autocast:  # noqa: N801  (PyTorch's name)
 
     def __enter__(self) -> autocast:
         self.before = STATE.autocast
-        STATE.autocast = self.fast_dtype if self.enabled else None if self.device in DTYPES else self.before
+        STATE.autocast = self.fast_dtype if self.enabled else None if dtypes_on(self.device) else self.before
         return self
 
     def __exit__(self, *exception: Any) -> None:
@@ -122,16 +131,16 @@ class autocast:  # noqa: N801  (PyTorch's name)
 
 
 DEVICES = frozenset({"cpu", "cuda", "mps", "xpu", "hpu", "xla", "ipu", "meta", "mtia", "maia", "privateuseone"})
-_default: dict[str, dtype] = {"cpu": bfloat16}
+_default: dict[str, dtype] = {"cpu": bfloat16, "cuda": float16}
 
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether there is autocast for this kind of device.
 
-    >>> is_autocast_available("cpu"), is_autocast_available("cuda")
+    >>> is_autocast_available("cpu"), is_autocast_available("mps")
     (True, False)
     """
-    return device_type in DTYPES
+    return bool(dtypes_on(device_type))
 
 
 def is_autocast_enabled(device_type: str | None = None) -> bool:
@@ -141,12 +150,12 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
     ...     is_autocast_enabled("cpu")
     True
     """
-    return STATE.autocast is not None and (device_type is None or device_type in DTYPES)
+    return STATE.autocast is not None and (device_type is None or bool(dtypes_on(device_type)))
 
 
 def set_autocast_enabled(device_type: str, enabled: bool) -> None:
     """Switch autocast on or off, with the dtype of `get_autocast_dtype`."""
-    if device_type in DTYPES:
+    if dtypes_on(device_type):
         STATE.autocast = get_autocast_dtype(device_type) if enabled else None
 
 
@@ -158,7 +167,7 @@ def get_autocast_dtype(device_type: str) -> dtype:
     """
     if device_type not in DEVICES:
         raise error(AutogradError, f"User specified an unsupported autocast device_type '{device_type}'; there is {', '.join(DTYPES)}")
-    if device_type not in DTYPES:
+    if not dtypes_on(device_type):
         return float16
     return STATE.autocast or _default[device_type]
 

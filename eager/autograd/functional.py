@@ -124,10 +124,10 @@ def jacobian(
 def _rows(out: Tensor, xs: tuple, strict: bool, create_graph: bool) -> list[Tensor]:
     """The Jacobian of one output for each input, a row at a time."""
     count = out.numel()
-    seeds = F[0].eye(count, dtype=out.dtype).reshape((count, *out.shape))
+    seeds = F[0].eye(count, dtype=out.dtype, device=out.device).reshape((count, *out.shape))
     rows = [_grad([out], xs, [seeds[place]], "jacobian", strict, create_graph) for place in range(count)]
     if not rows:
-        return [F[0].zeros((*out.shape, *x.shape), dtype=x.dtype) for x in xs]
+        return [F[0].zeros((*out.shape, *x.shape), dtype=x.dtype, device=x.device) for x in xs]
     return [F[0].stack(list(column)).reshape((*out.shape, *x.shape)) for column, x in zip(zip(*rows), xs)]
 
 
@@ -158,7 +158,7 @@ def hessian(
     scalar = _scalar(func, "hessian")
 
     def gradient(*xs: Tensor) -> Any:
-        found = _grad([scalar(*xs)], xs, [F[0].ones((), dtype=xs[0].dtype)], "hessian", strict, create_graph=True)
+        found = _grad([scalar(*xs)], xs, [F[0].ones((), dtype=xs[0].dtype, device=xs[0].device)], "hessian", strict, create_graph=True)
         return found if several else found[0]
 
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)

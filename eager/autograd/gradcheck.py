@@ -65,7 +65,7 @@ def _seeds(output: Tensor) -> np.ndarray:
 def _analytic(output: Tensor, x: Tensor) -> np.ndarray:
     rows = []
     for seed in _seeds(output):
-        (g,) = grad([output], [x], [F[0].tensor(seed.reshape(tuple(output.shape)), dtype=output.dtype)], retain_graph=True, allow_unused=True)
+        (g,) = grad([output], [x], [F[0].tensor(seed.reshape(tuple(output.shape)), dtype=output.dtype, device=output.device)], retain_graph=True, allow_unused=True)
         rows.append(_real(np.zeros(x.shape, x.dtype.numpy) if g is None else g.detach()._data))
     return np.array(rows).reshape(len(rows), -1).T
 
@@ -76,7 +76,7 @@ def _forward(function: Callable, inputs: tuple, position: int, which: int) -> np
     rows = []
     for seed in _seeds(x):
         with DualLevel() as level:
-            dual = level.enter(x, F[0].tensor(seed.reshape(tuple(x.shape)), dtype=x.dtype))
+            dual = level.enter(x, F[0].tensor(seed.reshape(tuple(x.shape)), dtype=x.dtype, device=x.device))
             found = function(*inputs[:position], dual, *inputs[position + 1 :])
             outputs = [o for o in (found if isinstance(found, (tuple, list)) else (found,)) if isinstance(o, Tensor)]
             value, tangent = level.leave(outputs[which])
@@ -85,7 +85,7 @@ def _forward(function: Callable, inputs: tuple, position: int, which: int) -> np
 
 
 def _check_batched(output: Tensor, x: Tensor, atol: float, rtol: float) -> str:
-    seeds = F[0].tensor(_seeds(output)[: output.numel()].reshape(output.numel(), *output.shape), dtype=output.dtype)
+    seeds = F[0].tensor(_seeds(output)[: output.numel()].reshape(output.numel(), *output.shape), dtype=output.dtype, device=output.device)
 
     def pull(v: Tensor) -> Tensor:
         return grad([output], [x], [v], retain_graph=True, materialize_grads=True)[0]
@@ -172,7 +172,7 @@ def gradgradcheck(
         found = []
         for which, output in enumerate(_outputs(func, xs)):
             weights = np.cos(np.arange(output.numel())).reshape(tuple(output.shape))
-            weight = F[0].tensor(weights, dtype=output.dtype) if given is None else given[which]
+            weight = F[0].tensor(weights, dtype=output.dtype, device=output.device) if given is None else given[which]
             wanted = [x for x in xs if isinstance(x, Tensor) and x.requires_grad]
             found += [g for g in grad([output], wanted, [weight], create_graph=True, allow_unused=True) if g is not None]
         return found

@@ -75,7 +75,7 @@ class Categorical(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        return F.full(tuple(self._batch_shape), math.nan, dtype=self._param.dtype)
+        return F.full(tuple(self._batch_shape), math.nan, dtype=self._param.dtype, device=self._param.device)
 
     @property
     def mode(self) -> Tensor:
@@ -83,7 +83,7 @@ class Categorical(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        return F.full(tuple(self._batch_shape), math.nan, dtype=self._param.dtype)
+        return F.full(tuple(self._batch_shape), math.nan, dtype=self._param.dtype, device=self._param.device)
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Category numbers (int64)."""
@@ -103,7 +103,7 @@ class Categorical(Distribution):
         return -F.sum(logits * self.probs, -1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = F.reshape(F.arange(self._num_events), (-1,) + (1,) * len(self._batch_shape))
+        values = F.reshape(F.arange(self._num_events, device=self._param.device), (-1,) + (1,) * len(self._batch_shape))
         return F.expand(values, (-1, *self._batch_shape)) if expand else values
 
 
@@ -183,7 +183,7 @@ class OneHotCategorical(OverCategories):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         size = self._event_shape[0]
-        values = F.reshape(F.eye(size, dtype=self._param.dtype), (size, *(1,) * len(self._batch_shape), size))
+        values = F.reshape(F.eye(size, dtype=self._param.dtype, device=self._param.device), (size, *(1,) * len(self._batch_shape), size))
         return F.expand(values, (size, *self._batch_shape, size)) if expand else values
 
 
@@ -234,8 +234,8 @@ class Multinomial(OverCategories):
 
     def entropy(self) -> Tensor:
         """From the entropy of each category's binomial count."""
-        n = F.full((), self.total_count, dtype=self._param.dtype)
-        counts = F.reshape(F.arange(1, self.total_count + 1, dtype=self._param.dtype), (-1,) + (1,) * self.logits.ndim)
+        n = F.full((), self.total_count, dtype=self._param.dtype, device=self._param.device)
+        counts = F.reshape(F.arange(1, self.total_count + 1, dtype=self._param.dtype, device=self._param.device), (-1,) + (1,) * self.logits.ndim)
         probs = clamp_probs(self.probs)
         log_binomial = F.lgamma(n + 1) - F.lgamma(counts + 1) - F.lgamma(n - counts + 1) + counts * F.log(probs) + (n - counts) * F.log1p(-probs)
         weights = F.exp(log_binomial) * F.lgamma(counts + 1)

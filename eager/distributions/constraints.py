@@ -275,7 +275,7 @@ class _Square(Constraint):
     event_dim = 2
 
     def check(self, value: Tensor) -> Tensor:
-        return F.full(tuple(value.shape[:-2]), bool(value.shape[-2] == value.shape[-1]))
+        return F.full(tuple(value.shape[:-2]), bool(value.shape[-2] == value.shape[-1]), device=value.device)
 
 
 class _Symmetric(_Square):

@@ -25,7 +25,7 @@ _LOG_ROOT_TAU = 0.5 * math.log(2 * math.pi)
 
 def uniform_in(shape: Any, like: Tensor) -> Tensor:
     """Uniform draws in the open interval (0, 1), safe under logarithms."""
-    return F.clamp_min(F.rand(tuple(shape), dtype=like.dtype), finfo(like.dtype).tiny)
+    return F.clamp_min(F.rand(tuple(shape), dtype=like.dtype, device=like.device), finfo(like.dtype).tiny)
 
 
 class LocationScale(Distribution):
@@ -85,7 +85,7 @@ class Normal(LocationScale, ExponentialFamily):
         return self.scale**2
 
     def _standard(self, shape: Any) -> Tensor:
-        return F.randn(tuple(shape), dtype=self.loc.dtype)
+        return F.randn(tuple(shape), dtype=self.loc.dtype, device=self.loc.device)
 
     def log_prob(self, value: Tensor) -> Tensor:
         z = self._checked(value)
@@ -147,11 +147,11 @@ class Cauchy(LocationScale):
 
     @property
     def mean(self) -> Tensor:
-        return F.full(tuple(self._batch_shape), math.nan, dtype=self.loc.dtype)
+        return F.full(tuple(self._batch_shape), math.nan, dtype=self.loc.dtype, device=self.loc.device)
 
     @property
     def variance(self) -> Tensor:
-        return F.full(tuple(self._batch_shape), math.inf, dtype=self.loc.dtype)
+        return F.full(tuple(self._batch_shape), math.inf, dtype=self.loc.dtype, device=self.loc.device)
 
     def _standard(self, shape: Any) -> Tensor:
         return F.tan((uniform_in(shape, self.loc) - 0.5) * math.pi)
@@ -204,7 +204,7 @@ class Uniform(Distribution):
         return (self.high - self.low) ** 2 / 12
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        u = F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.low.dtype)
+        u = F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.low.dtype, device=self.low.device)
         return self.low + u * (self.high - self.low)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -268,7 +268,7 @@ class GeneralizedPareto(Distribution):
         return F.where(below, self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c)), math.nan)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        return self.icdf(F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.loc.dtype))
+        return self.icdf(F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.loc.dtype, device=self.loc.device))
 
     def log_survival_function(self, value: Tensor) -> Tensor:
         """The logarithm of the probability of more than `value`."""
@@ -390,7 +390,7 @@ class ContinuousBernoulli(ExponentialFamily):
         return F.where(far, exact, 1.0 / 12.0 - (1.0 / 15.0 - 128.0 / 945.0 * x) * x)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        return self.icdf(F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.probs.dtype))
+        return self.icdf(F.rand(tuple(self._extended_shape(sample_shape)), dtype=self.probs.dtype, device=self.probs.device))
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -101,7 +101,7 @@ class Bernoulli(ProbsOrLogits, ExponentialFamily):
         return binary_cross_entropy(self.logits, self.probs)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = F.reshape(F.arange(2, dtype=self._param.dtype), (-1,) + (1,) * len(self._batch_shape))
+        values = F.reshape(F.arange(2, dtype=self._param.dtype, device=self._param.device), (-1,) + (1,) * len(self._batch_shape))
         return F.expand(values, (-1, *self._batch_shape)) if expand else values
 
     @property
@@ -205,7 +205,7 @@ class Binomial(ProbsOrLogits):
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         count = self._same_count("enumerate_support")
-        values = F.reshape(F.arange(1 + count, dtype=self._param.dtype), (-1,) + (1,) * len(self._batch_shape))
+        values = F.reshape(F.arange(1 + count, dtype=self._param.dtype, device=self._param.device), (-1,) + (1,) * len(self._batch_shape))
         return F.expand(values, (-1, *self._batch_shape)) if expand else values
 
 

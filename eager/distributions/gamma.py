@@ -339,7 +339,7 @@ class StudentT(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = tuple(self._extended_shape(sample_shape))
-        normal = F.randn(shape, dtype=self.df.dtype)
+        normal = F.randn(shape, dtype=self.df.dtype, device=self.df.device)
         chi_squared = 2 * _standard_gamma(F.expand(self.df / 2, shape))
         return self.loc + self.scale * normal * F.rsqrt(chi_squared / self.df)
 

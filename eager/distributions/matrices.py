@@ -23,7 +23,7 @@ from .utils import broadcast_all, lazy_property
 
 def mvdigamma(a: Tensor, size: int) -> Tensor:
     """The derivative of the multivariate log-gamma function: the sum of digamma(a - i / 2) for i < size."""
-    return F.sum(F.digamma(F.unsqueeze(a, -1) - 0.5 * F.arange(size, dtype=a.dtype)), -1)
+    return F.sum(F.digamma(F.unsqueeze(a, -1) - 0.5 * F.arange(size, dtype=a.dtype, device=a.device)), -1)
 
 
 class Wishart(ExponentialFamily):
@@ -48,7 +48,7 @@ class Wishart(ExponentialFamily):
     def __init__(self, df: Any, covariance_matrix: Any = None, precision_matrix: Any = None, scale_tril: Any = None,
                  validate_args: bool | None = None) -> None:  # fmt: skip
         name, value = given_matrix(covariance_matrix=covariance_matrix, precision_matrix=precision_matrix, scale_tril=scale_tril)
-        number = df if isinstance(df, Tensor) else F.full((), df, dtype=value.dtype)
+        number = df if isinstance(df, Tensor) else F.full((), df, dtype=value.dtype, device=value.device)
         batch = tuple(F.broadcast_shapes(tuple(value.shape[:-2]), tuple(number.shape)))
         size = value.shape[-1]
         if not constraints.all_hold(F.gt(number, size - 1)):
@@ -95,9 +95,9 @@ class Wishart(ExponentialFamily):
     def _bartlett(self, shape: tuple) -> Tensor:
         """L A (L A)^T: A is lower triangular, standard normal below its diagonal and the root of a chi-squared draw of df - i on it."""
         size = self._event_shape[-1]
-        degrees = F.unsqueeze(self.df, -1) - F.arange(size, dtype=self.df.dtype)
+        degrees = F.unsqueeze(self.df, -1) - F.arange(size, dtype=self.df.dtype, device=self.df.device)
         roots = F.sqrt(2 * _standard_gamma(F.expand(degrees / 2, shape[:-1])))
-        factor = F.matmul(self._unbroadcasted_scale_tril, F.tril(F.randn(shape, dtype=self.df.dtype), -1) + F.diag_embed(roots))
+        factor = F.matmul(self._unbroadcasted_scale_tril, F.tril(F.randn(shape, dtype=self.df.dtype, device=self.df.device), -1) + F.diag_embed(roots))
         return F.matmul(factor, transposed(factor))
 
     def rsample(self, sample_shape: Any = (), max_try_correction: int | None = None) -> Tensor:
@@ -153,20 +153,21 @@ class LKJCholesky(Distribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape, of = tuple(self._extended_shape(sample_shape)), self.concentration.dtype
-        row = F.arange(1, self.dim, dtype=of)
+        where = self.concentration.device
+        row = F.arange(1, self.dim, dtype=of, device=where)
         lengths = Beta(F.expand(row / 2, shape[:-2] + (self.dim - 1,)), F.unsqueeze(self.concentration, -1) + (self.dim - 1 - row) / 2, validate_args=False)
         squared = F.unsqueeze(lengths.sample(), -1)
-        noise = F.tril(F.randn((*shape[:-2], self.dim - 1, self.dim), dtype=of))
+        noise = F.tril(F.randn((*shape[:-2], self.dim - 1, self.dim), dtype=of, device=where))
         below = F.sqrt(squared) * noise / F.linalg.vector_norm(noise, dim=-1, keepdim=True)
-        first = F.zeros((*shape[:-2], 1, self.dim), dtype=of)
-        left = F.cat([F.ones((*shape[:-2], 1), dtype=of), F.sqrt(1 - F.squeeze(squared, -1))], -1)
+        first = F.zeros((*shape[:-2], 1, self.dim), dtype=of, device=where)
+        left = F.cat([F.ones((*shape[:-2], 1), dtype=of, device=where), F.sqrt(1 - F.squeeze(squared, -1))], -1)
         return F.cat([first, below], -2) + F.diag_embed(left)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
         diagonal = F.diagonal(value, 0, -2, -1)[..., 1:]
-        rest = self.dim - F.arange(2, self.dim + 1, dtype=diagonal.dtype)
+        rest = self.dim - F.arange(2, self.dim + 1, dtype=diagonal.dtype, device=diagonal.device)
         powers = 2 * (F.unsqueeze(self.concentration, -1) - 1) + rest
         count = self.dim - 1
         alpha = self.concentration + count / 2

@@ -39,7 +39,7 @@ def precision_to_scale_tril(precision: Tensor) -> Tensor:
     """The lower triangular factor of the inverse: the Cholesky factor of P read backwards, inverted and turned round."""
     backwards = linalg.cholesky(F.flip(precision, (-2, -1)))
     upper = transposed(F.flip(backwards, (-2, -1)))
-    eye = F.eye(precision.shape[-1], dtype=precision.dtype)
+    eye = F.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
     return linalg.solve_triangular(upper, eye, upper=False)
 
 
@@ -59,7 +59,7 @@ def given_matrix(**forms: Tensor | None) -> tuple[str, Tensor]:
 
 def identity(shape: Any, size: int, like: Tensor) -> Tensor:
     """Identity matrices of a batch."""
-    return F.expand(F.eye(size, dtype=like.dtype), (*shape, size, size))
+    return F.expand(F.eye(size, dtype=like.dtype, device=like.device), (*shape, size, size))
 
 
 class MultivariateNormal(Distribution):
@@ -119,7 +119,7 @@ class MultivariateNormal(Distribution):
         return F.expand(F.sum(self._unbroadcasted_scale_tril**2, -1), tuple(self._batch_shape + self._event_shape))
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        noise = F.randn(tuple(self._extended_shape(sample_shape)), dtype=self.loc.dtype)
+        noise = F.randn(tuple(self._extended_shape(sample_shape)), dtype=self.loc.dtype, device=self.loc.device)
         return self.loc + F.squeeze(F.matmul(self._unbroadcasted_scale_tril, F.unsqueeze(noise, -1)), -1)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ class LowRankMultivariateNormal(Distribution):
         super().__init__(batch, (size,), validate_args=validate_args)
         scaled = transposed(self.cov_factor / F.unsqueeze(self.cov_diag, -1))
         rank = self.cov_factor.shape[-1]
-        self._capacitance_tril = linalg.cholesky(F.matmul(scaled, self.cov_factor) + F.eye(rank, dtype=loc.dtype))
+        self._capacitance_tril = linalg.cholesky(F.matmul(scaled, self.cov_factor) + F.eye(rank, dtype=loc.dtype, device=loc.device))
 
     @property
     def mean(self) -> Tensor:
@@ -201,9 +201,9 @@ class LowRankMultivariateNormal(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         shape = tuple(self._extended_shape(sample_shape))
-        factors = F.randn((*shape[:-1], self.cov_factor.shape[-1]), dtype=self.loc.dtype)
+        factors = F.randn((*shape[:-1], self.cov_factor.shape[-1]), dtype=self.loc.dtype, device=self.loc.device)
         common = F.squeeze(F.matmul(self.cov_factor, F.unsqueeze(factors, -1)), -1)
-        return self.loc + common + F.sqrt(self.cov_diag) * F.randn(shape, dtype=self.loc.dtype)
+        return self.loc + common + F.sqrt(self.cov_diag) * F.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
 
     def _log_det(self) -> Tensor:
         return 2 * half_log_det(self._capacitance_tril) + F.sum(F.log(self.cov_diag), -1)

@@ -102,7 +102,7 @@ class ExpRelaxedCategorical(OverCategories):
             self._validate_sample(value)
         size = self._event_shape[0]
         temperature = F.as_tensor(self.temperature).to(self._param.dtype)
-        normalizer = F.lgamma(F.full((), float(size), dtype=self._param.dtype)) + F.log(temperature) * (size - 1)
+        normalizer = F.lgamma(F.full((), float(size), dtype=self._param.dtype, device=self._param.device)) + F.log(temperature) * (size - 1)
         score = self.logits - value * temperature
         return F.sum(score - F.logsumexp(score, -1, True), -1) + normalizer
 

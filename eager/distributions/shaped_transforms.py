@@ -50,7 +50,7 @@ class ReshapeTransform(Transform):
         return F.reshape(y, tuple(self.inverse_shape(y.shape)))
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        return F.zeros(tuple(x.shape[: x.ndim - len(self.in_shape)]), dtype=x.dtype)
+        return F.zeros(tuple(x.shape[: x.ndim - len(self.in_shape)]), dtype=x.dtype, device=x.device)
 
     def forward_shape(self, shape: Any) -> Any:
         return _replaced(shape, self.in_shape, self.out_shape)
@@ -97,7 +97,7 @@ class StickBreakingTransform(Parameterless):
 
     def _offset(self, x: Tensor, size: int) -> Tensor:
         """log(K - k), so that zeros give equal shares."""
-        return F.log(F.arange(size, 0, -1, dtype=x.dtype))
+        return F.log(F.arange(size, 0, -1, dtype=x.dtype, device=x.device))
 
     def _call(self, x: Tensor) -> Tensor:
         limits = finfo(x.dtype)
@@ -166,7 +166,7 @@ class CorrCholeskyTransform(Parameterless):
         eps = finfo(x.dtype).eps
         r = vec_to_tril_matrix(F.clamp(F.tanh(x), -1 + eps, 1 - eps), -1)
         left = F.cumprod(F.sqrt(1 - r**2), -1)
-        return (r + F.eye(r.shape[-1], dtype=r.dtype)) * pad(left[..., :-1], (1, 0), value=1.0)
+        return (r + F.eye(r.shape[-1], dtype=r.dtype, device=r.device)) * pad(left[..., :-1], (1, 0), value=1.0)
 
     def _inverse(self, y: Tensor) -> Tensor:
         left = F.clamp_min(1 - F.cumsum(y * y, -1), finfo(y.dtype).tiny)

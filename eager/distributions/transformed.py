@@ -245,7 +245,7 @@ class HalfCauchy(_Folded):
 
     @property
     def mean(self) -> Tensor:
-        return F.full(tuple(self._batch_shape), math.inf, dtype=self.scale.dtype)
+        return F.full(tuple(self._batch_shape), math.inf, dtype=self.scale.dtype, device=self.scale.device)
 
     @property
     def variance(self) -> Tensor:

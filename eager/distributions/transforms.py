@@ -332,7 +332,7 @@ class AffineTransform(Transform):
         return (y - self.loc) / self.scale
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        scale = self.scale if isinstance(self.scale, Tensor) else F.full((), float(self.scale), dtype=x.dtype)
+        scale = self.scale if isinstance(self.scale, Tensor) else F.full((), float(self.scale), dtype=x.dtype, device=x.device)
         return sum_rightmost(F.expand(F.log(F.abs(scale)), tuple(F.broadcast_shapes(tuple(x.shape), tuple(scale.shape)))), self._event_dim)
 
     def forward_shape(self, shape: Any) -> Any:

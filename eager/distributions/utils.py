@@ -29,7 +29,7 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
     if len(tensors) < len(values):
         of = tensors[0].dtype if tensors else get_default_dtype()
         of = of if of.is_floating_point else get_default_dtype()
-        values = tuple(v if isinstance(v, Tensor) else F.full((), v, dtype=of) for v in values)
+        values = tuple(v if isinstance(v, Tensor) else F.full((), v, dtype=of, device=tensors[0].device if tensors else None) for v in values)
     return tuple(F.broadcast_tensors(*values))
 
 
@@ -78,17 +78,17 @@ class lazy_property:
 
 def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
     """The elements of the lower triangle, row by row."""
-    rows, columns = F.tril_indices(mat.shape[-2], mat.shape[-1], diag)
+    rows, columns = F.tril_indices(mat.shape[-2], mat.shape[-1], diag, device=mat.device)
     return mat[..., rows, columns]
 
 
 def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
     """The lower triangular matrix whose elements, row by row, are `vec`. Raises ValueError where no size fits."""
     size = int((-(1 + 2 * diag) + ((1 + 2 * diag) ** 2 + 8 * vec.shape[-1] + 4 * abs(diag) * (diag + 1)) ** 0.5) / 2)
-    rows, columns = F.tril_indices(size, size, diag)
+    rows, columns = F.tril_indices(size, size, diag, device=vec.device)
     if rows.shape[0] != vec.shape[-1]:
         raise ValueError(f"The size of last dimension is {vec.shape[-1]} which cannot be expressed as the lower triangular part of a square D x D matrix.")
-    flat = F.zeros(*vec.shape[:-1], size * size, dtype=vec.dtype)
+    flat = F.zeros(*vec.shape[:-1], size * size, dtype=vec.dtype, device=vec.device)
     place = F.expand(rows * size + columns, tuple(vec.shape))
     return F.reshape(F.scatter(flat, -1, place, vec), (*vec.shape[:-1], size, size))
 

@@ -18,6 +18,7 @@ from ..tensor import Tensor
 from . import kernels, pointwise
 from .arguments import accepts_out, need_room, need_tensor, offers_inplace, widened
 from .creation import rand
+from .devices import make
 from .fused import fused
 from .pointwise import clamp, where
 from .reduction import argmax
@@ -216,7 +217,7 @@ def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, trainin
         raise error(RuntimeError, f"rrelu(): the lower bound {lower} must not be greater than the upper bound {upper}")
     slope: Any = (lower + upper) / 2
     if training:
-        slope = rand(tuple(input.shape), dtype=input.dtype) * (upper - lower) + lower
+        slope = rand(tuple(input.shape), dtype=input.dtype, device=input.device) * (upper - lower) + lower
     return where(input > 0, input, input * slope)
 
 
@@ -250,14 +251,14 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
 
     With `hard` the result is one-hot, while the gradient is that of the soft draw.
     """
-    uniform = rand(tuple(logits.shape), dtype=logits.dtype)
+    uniform = rand(tuple(logits.shape), dtype=logits.dtype, device=logits.device)
     exponential = -OPS["log1p"](-uniform)  # of rate 1; its logarithm is a negative Gumbel variable
     noise = -OPS["log"](clamp(exponential, min=1e-30))
     soft = _softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
     place = argmax(soft, dim, keepdim=True)
-    one = OPS["scatter"](OPS["full"](tuple(logits.shape), 0, logits.dtype), dim % logits.ndim, place, OPS["full"](tuple(place.shape), 1, logits.dtype))
+    one = OPS["scatter"](make("full", logits.device, tuple(logits.shape), 0, logits.dtype), dim % logits.ndim, place, make("full", logits.device, tuple(place.shape), 1, logits.dtype))
     return one - soft.detach() + soft
 
 

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE, no_grad
+from ..cuda import is_real
 from ..dtypes import BOOL, INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype, iinfo, int8, int16, int32, int64, uint8
 from ..errors import DimensionError, DtypeError, ShapeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
+from .devices import make
 from .positions import runtime_size
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -210,7 +212,7 @@ def _as_it_was(x: Tensor) -> Tensor:
     """
     if x.requires_grad and x._edge is None:
         return x
-    if type(x._data) is not np.ndarray:  # traced: a graph is differentiated by its nodes, so the copy must be one that has a derivative
+    if not is_real(x._data):  # traced: a graph is differentiated by its nodes, so the copy must be one that has a derivative
         return OPS["clone"](x)
     with no_grad():
         copy = OPS["clone"](x)
@@ -262,7 +264,7 @@ def _check_out(out: Any, value: Tensor, name: str) -> None:
 def _resize_out(out: Tensor, shape: tuple, name: str) -> None:
     if 0 not in out.shape:
         warnings.warn(f"{name}(): an out of shape {tuple(out.shape)} was resized to the result's shape {shape}, which is deprecated: pass it empty", stacklevel=4)
-    out._data = np.empty(shape, out._data.dtype)
+    out._data = make("full", out.device, shape, 0, out.dtype)._data
     out._storage.version += 1
 
 
@@ -434,4 +436,4 @@ def known_true(condition: Tensor) -> bool:
 
     For checks of values that must not break a graph.
     """
-    return type(condition._data) is not np.ndarray or bool(condition._data.all())
+    return not is_real(condition._data) or bool(condition._data.all())

@@ -16,6 +16,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import attending
 from .arguments import cast, need_tensor, widened
+from .devices import make
 from .dropouts import dropout
 from .fused import fused
 from .layers import linear
@@ -25,10 +26,10 @@ from .reduction import mean, softmax
 from .shape import chunk, reshape, transpose
 
 
-def _causal(rows: Any, columns: Any) -> Tensor:
+def _causal(rows: Any, columns: Any, where: dtypes.device) -> Tensor:
     """True where column <= row."""
-    row = OPS["unsqueeze"](OPS["arange"](0, 1, rows, dtypes.int64), 1)
-    return OPS["arange"](0, 1, columns, dtypes.int64) <= row
+    row = OPS["unsqueeze"](make("arange", where, 0, 1, rows, dtypes.int64), 1)
+    return make("arange", where, 0, 1, columns, dtypes.int64) <= row
 
 
 def _masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -77,7 +78,7 @@ def scaled_dot_product_attention(
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, factor: float, dropout_p: float) -> Tensor:
     scores = matmul(query, transpose(key, -2, -1)) * factor
     if causal:
-        weights = softmax(where(_causal(query.shape[-2], key.shape[-2]), scores, -math.inf), -1)
+        weights = softmax(where(_causal(query.shape[-2], key.shape[-2], query.device), scores, -math.inf), -1)
     else:
         weights = _masked_softmax(scores, mask)
     return matmul(dropout(weights, dropout_p), value)
@@ -92,7 +93,7 @@ def additive_mask(mask: Tensor | None, name: str, of: Any) -> Tensor | None:
         return mask if mask is None else cast(mask, of)
     if mask.dtype is not dtypes.bool:
         raise error(RuntimeError, f"only bool and floating types of {name} are supported, not {mask.dtype}")
-    return where(mask, -math.inf, OPS["full"]((), 0, of))
+    return where(mask, -math.inf, make("full", mask.device, (), 0, of))
 
 
 def _projections(
@@ -171,7 +172,7 @@ def multi_head_attention_forward(
         k, v, more = _one_more(k, bias_k), _one_more(v, bias_v), more + 1
     k, v = (_heads(x, num_heads, width) if fixed is None else reshape(fixed, (n, num_heads, -1, width)) for x, fixed in ((k, static_k), (v, static_v)))
     if add_zero_attn:
-        nothing = OPS["full"]((n, num_heads, 1, width), 0, q.dtype)
+        nothing = make("full", query.device, (n, num_heads, 1, width), 0, q.dtype)
         k, v, more = OPS["cat"]((k, nothing), 2), OPS["cat"]((v, nothing), 2), more + 1
     if more:
         mask, padding = (m if m is None else OPS["pad"](m, (0, more), 0) for m in (mask, padding))

@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from . import kernels
 from .activation import logsigmoid
 from .arguments import cast, need_tensor, rounded_once, widened
+from .devices import make
 from .fused import fused
 from .layers import linear
 from .losses import check_reduction, legacy, reduced
@@ -189,7 +190,7 @@ def multi_margin_loss(
     gap = gap if p == 1 else OPS["square"](gap)
     if weight is not None:
         gap = gap * OPS["unsqueeze"](OPS["index_select"](weight, 0, y), 1)
-    other = OPS["arange"](0, 1, x.shape[1], dtypes.int64) != OPS["unsqueeze"](y, 1)
+    other = make("arange", input.device, 0, 1, x.shape[1], dtypes.int64) != OPS["unsqueeze"](y, 1)
     loss = total(where(other, gap, 0.0), 1) / x.shape[1]
     return reduced(OPS["squeeze"](loss, (0,)) if input.ndim < 2 else loss, reduction)
 
@@ -203,7 +204,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
     x, y = _rows("multilabel_margin_loss", input, target, True)
     valid = OPS["cumsum"](cast(y < 0, dtypes.int64), 1) == 0
     y = cast(where(valid, y, 0), dtypes.int64)
-    classes = OPS["arange"](0, 1, x.shape[1], dtypes.int64)
+    classes = make("arange", input.device, 0, 1, x.shape[1], dtypes.int64)
     label = OPS["logical_and"](OPS["unsqueeze"](y, 2) == classes, OPS["unsqueeze"](valid, 2)).any(1)
     gap = clamp(1 - OPS["unsqueeze"](OPS["gather"](x, 1, y), 2) + OPS["unsqueeze"](x, 1), min=0)
     counted = OPS["logical_and"](OPS["unsqueeze"](valid, 2), OPS["unsqueeze"](OPS["logical_not"](label), 1))

@@ -16,6 +16,7 @@ from ..ops.definition import OPS
 from ..promotion import promoted_floating
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, need_tensor, write_out
+from .devices import make
 
 
 def real(input: Tensor) -> Tensor:
@@ -121,4 +122,4 @@ def is_neg(input: Tensor) -> bool:
 @accepts_out
 def isreal(input: Tensor) -> Tensor:
     """Whether the imaginary part is 0."""
-    return OPS["eq"](imag(input), 0) if input.dtype.is_complex else OPS["full"](tuple(input.shape), True, dtypes.bool)
+    return OPS["eq"](imag(input), 0) if input.dtype.is_complex else make("full", input.device, tuple(input.shape), True, dtypes.bool)

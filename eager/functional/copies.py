@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
+from ..cuda import ACCELERATED, is_real, offset_of
 from ..errors import ShapeError, error
 from ..memory import place_in
 from ..ops.definition import OPS
@@ -20,6 +19,7 @@ from ..tensor import Tensor
 from . import joining, shape
 from .arguments import accepts_out, cast, dimension
 from .complex_numbers import view_as_complex, view_as_real
+from .devices import make
 from .indexing import replace_by_index
 
 
@@ -48,6 +48,8 @@ def _sliced(input: Tensor, dim: int = 0, start: Any = None, end: Any = None, ste
 
 def storage_offset(input: Tensor) -> int:
     """Where the tensor begins in the memory that its views share, in elements."""
+    if type(input._data) in ACCELERATED:
+        return offset_of(input._data) // input.itemsize
     array = input._real("storage_offset()")
     return place_in(input._memory(), array) // array.itemsize
 
@@ -73,7 +75,7 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
 
 def _offset(x: Tensor) -> int:
     """A traced tensor that is no view begins its own memory."""
-    if type(x._data) is np.ndarray:
+    if is_real(x._data):
         return storage_offset(x)
     if x._base is None:
         return 0
@@ -89,7 +91,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     if not input.is_contiguous():
         raise error(NotImplementedError, "as_strided_scatter() over memory that is not contiguous is not implemented", "x.contiguous()")
     copy = OPS["clone"](input)
-    places = OPS["as_strided"](OPS["arange"](0, 1, copy.numel(), dtypes.int64), size, tuple(stride), storage_offset or 0)
+    places = OPS["as_strided"](make("arange", input.device, 0, 1, copy.numel(), dtypes.int64), size, tuple(stride), storage_offset or 0)
     flat = OPS["scatter"](shape.ravel(copy), 0, shape.reshape(places, (-1,)), shape.reshape(cast(src, input.dtype), (-1,)))
     return shape.reshape(flat, tuple(input.shape))
 

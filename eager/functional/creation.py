@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..dtypes import as_dtype, default_device, device, dtype, get_default_dtype
-from ..errors import DeviceError, DtypeError, ShapeError, error
+from ..cuda import ACCELERATED, exact
+from ..dtypes import CPU, as_dtype, default_device, device, dtype, get_default_dtype
+from ..errors import DtypeError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, REAL_OF
@@ -22,18 +23,19 @@ from ..sizes import BEYOND_SIZES, demand
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from ..transforms.levels import beside
 from .arguments import accepts_out, as_shape, cast, fills_out, known_true
+from .devices import make, on_device
 from .positions import runtime_size
 
 
 def _placed(out: Tensor, where: Any, requires_grad: bool) -> Tensor:
     """The new tensor on device `where`, as a leaf that may want a gradient."""
     where = default_device[0] if where is None else where
-    if where is not None:
-        kind = device(where).type
-        if kind == "meta":
+    if where is not None and where is not CPU:
+        target = exact(device(where))
+        if target.type == "meta":
             out = meta_tensor(out.shape, out.dtype)
-        elif kind == "cuda":
-            raise error(DeviceError, "no CUDA device can be used here", "device='cpu'")
+        elif target != out.device:
+            out = OPS["to_device"](out.detach(), out.device, target)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -95,10 +97,12 @@ FACTORY[:] = [tensor]
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` as a tensor, sharing memory where it can (tensors and NumPy arrays of the right dtype)."""
+    if isinstance(data, np.ndarray) or type(data) in ACCELERATED:
+        data = from_numpy(data) if isinstance(data, np.ndarray) else stored(data)
+        device = default_device[0] if device is None else device
     if isinstance(data, Tensor):
-        return cast(data, as_dtype(dtype)) if dtype is not None else data
-    if isinstance(data, np.ndarray):
-        return cast(from_numpy(data), as_dtype(dtype)) if dtype is not None else from_numpy(data)
+        out = cast(data, as_dtype(dtype)) if dtype is not None else data
+        return out if device is None else on_device(out, device)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -142,13 +146,18 @@ def full(
 def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
     for size in shape:
         demand(size, ">=", 0, lambda size=size: error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}"))  # type: ignore[misc]
-    return _placed(meta_tensor(shape, of) if _on_meta(where) else OPS["full"](shape, value, of), where, requires_grad)
+    return _placed(meta_tensor(shape, of) if _on_meta(where) else make("full", _place(where), shape, value, of), where, requires_grad)
+
+
+def _place(where: Any) -> device | None:
+    """A device as people name it: "cuda" for one."""
+    return where if where is None or where is CPU else exact(device(where))
 
 
 def _on_meta(where: Any) -> bool:
     """Whether a new tensor has no memory."""
     where = default_device[0] if where is None else where
-    return where is not None and device(where).type == "meta"
+    return where is not None and where is not CPU and device(where).type == "meta"
 
 
 def _shape_of(sizes: tuple, size: Any) -> tuple:
@@ -198,7 +207,7 @@ def full_like(
     layout: Any = None,
 ) -> Tensor:
     """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
-    where = device if device is not None else ("meta" if input.is_meta else None)
+    where = input.device if device is None else device
     return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad), input)
 
 
@@ -241,7 +250,7 @@ def arange(
     count = math.ceil((last - first) / step) if floating else -((first - last) // step)
     if floating and of.category == dtypes.INTEGER:
         first, step = int(first), int(step)
-    return _placed(OPS["arange"](first, step, count, of), device, requires_grad)
+    return _placed(make("arange", _place(device), first, step, count, of), device, requires_grad)
 
 
 def cut(value: Any) -> Any:
@@ -285,7 +294,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     finite = isinstance(end - start, complex) or math.isfinite(end - start)
     if (type(steps) is int or not finite) and steps == 1:
         return _filled((1,), start, of, device, requires_grad)
-    count = OPS["arange"](0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
+    count = make("arange", _place(device), 0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
     step, half = _strides_of(end - start, steps)
     out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)
     return _placed(cast(out, of), device, requires_grad)
@@ -311,19 +320,19 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     """A matrix with ones on the diagonal. Raises RuntimeError for negative sizes."""
     for size, letter in ((n, "n"), (n if m is None else m, "m")):
         demand(size, ">=", 0, lambda size=size, letter=letter: error(ShapeError, f"eye(): {letter} must be greater or equal to 0, got {size}"))  # type: ignore[misc]
-    rows = OPS["unsqueeze"](OPS["arange"](0, 1, n, dtypes.int64), 1)
-    columns = OPS["arange"](0, 1, n if m is None else m, dtypes.int64)
+    rows = OPS["unsqueeze"](make("arange", _place(device), 0, 1, n, dtypes.int64), 1)
+    columns = make("arange", _place(device), 0, 1, n if m is None else m, dtypes.int64)
     return _placed(cast(OPS["eq"](rows, columns), as_dtype(dtype or get_default_dtype())), device, requires_grad)
 
 
 # ---------------------------------------------------------------------------------------------------------------- random
 
 
-def _draw(shape: tuple, of: dtype, generator: Generator | None) -> Tensor:
+def _draw(shape: tuple, of: dtype, generator: Generator | None, where: Any = None) -> Tensor:
     if of.is_complex:
-        return OPS["complex"](_draw(shape, REAL_OF[of], generator), _draw(shape, REAL_OF[of], generator))
+        return OPS["complex"](_draw(shape, REAL_OF[of], generator, where), _draw(shape, REAL_OF[of], generator, where))
     state, call = next_call(generator)
-    return OPS["uniform"](state, call, shape, of)
+    return make("uniform", _place(where), state, call, shape, of)
 
 
 @fills_out
@@ -332,7 +341,7 @@ def rand(
 ) -> Tensor:  # fmt: skip
     """Uniform in [0, 1), from the counter-based generator (Philox4x32-10; Salmon et al., SC 2011)."""
     shape, of = _shape_of(sizes, size), as_dtype(dtype or get_default_dtype())
-    return _placed(meta_tensor(shape, of) if _on_meta(device) else _draw(shape, of, generator), device, requires_grad)
+    return _placed(meta_tensor(shape, of) if _on_meta(device) else _draw(shape, of, generator, device), device, requires_grad)
 
 
 @fills_out
@@ -344,11 +353,11 @@ def randn(
     if _on_meta(device):
         return _placed(meta_tensor(shape, of), device, requires_grad)
     if of.is_complex:  # each part with half the variance
-        parts = [randn(shape, dtype=REAL_OF[of], generator=generator) * math.sqrt(0.5) for _ in range(2)]
+        parts = [randn(shape, dtype=REAL_OF[of], device=device, generator=generator) * math.sqrt(0.5) for _ in range(2)]
         return _placed(OPS["complex"](*parts), device, requires_grad)
     wide = of if of.itemsize >= 4 else dtypes.float32
-    radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator))) * -2.0)
-    angle = _draw(shape, wide, generator) * (2.0 * math.pi)
+    radius = OPS["sqrt"](OPS["log1p"](OPS["neg"](_draw(shape, wide, generator, device))) * -2.0)
+    angle = _draw(shape, wide, generator, device) * (2.0 * math.pi)
     return _placed(cast(OPS["mul"](radius, OPS["cos"](angle)), of), device, requires_grad)
 
 
@@ -373,33 +382,33 @@ def randint(
     if not low < high:
         raise error(RuntimeError, f"randint(): expects 'from' to be less than 'to', but got from={low} >= to={high}")
     state, call = next_call(generator)
-    return _placed(OPS["randint"](state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, False)
+    return _placed(make("randint", _place(device), state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, False)
 
 
 @fills_out
 def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
     """A random permutation of 0 ... n-1: the order of n float64 draws."""
-    order = OPS["argsort"](_draw((n,), dtypes.float64, generator), 0, False)
+    order = OPS["argsort"](_draw((n,), dtypes.float64, generator, device), 0, False)
     return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, False)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
               memory_format: Any = None) -> Tensor:  # fmt: skip
     """`rand` of `input`'s shape and dtype."""
-    return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
                memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randn` of `input`'s shape and dtype."""
-    return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, layout: Any = None,
                  requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randint` of `input`'s shape and dtype."""
     bounds = (0, low) if high is None else (low, high)
-    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device).requires_grad_(requires_grad)
+    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device).requires_grad_(requires_grad)
 
 
 @accepts_out
@@ -407,7 +416,7 @@ def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that `input` gives, else 0, in `input`'s dtype."""
     if not input.dtype.is_floating_point:
         raise error(DtypeError, f"bernoulli(): expects probabilities of a floating dtype, not {input.dtype}")
-    return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator), input.detach()), input.dtype)
+    return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator, input.device), input.detach()), input.dtype)
 
 
 def _check_distributions(input: Tensor, count: Any, replacement: bool) -> None:
@@ -438,10 +447,10 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     shape = (*weights.shape[:-1], num_samples)
     if replacement:
         total = weights.cumsum(-1)
-        points = _draw(shape, weights.dtype, generator) * total[..., -1:]
+        points = _draw(shape, weights.dtype, generator, weights.device) * total[..., -1:]
         return (total.unsqueeze(-2) <= points.unsqueeze(-1)).sum(-1).clamp_max(weights.shape[-1] - 1)
     # Without replacement: the largest of log(u)/w (Efraimidis and Spirakis, 2006).
-    keys = OPS["log"](_draw(tuple(weights.shape), weights.dtype, generator)) / weights
+    keys = OPS["log"](_draw(tuple(weights.shape), weights.dtype, generator, weights.device)) / weights
     return keys.argsort(-1, descending=True)[..., :num_samples]
 
 

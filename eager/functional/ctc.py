@@ -16,6 +16,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import cast, widened
 from .creation import tensor
+from .devices import make
 from .losses import reduced
 from .pointwise import where
 from .shape import reshape
@@ -79,8 +80,8 @@ def ctc_loss(
     times, sizes = _lengths(input_lengths, "input_lengths", count), _lengths(target_lengths, "target_lengths", count)
     labels = _padded(OPS["unsqueeze"](targets, 0) if single and targets.ndim == 1 else targets, sizes, count)
     longest = labels.shape[1]
-    labels = where(OPS["arange"](0, 1, longest, dtypes.int64) < OPS["unsqueeze"](sizes, 1), labels, blank)
-    between = OPS["full"]((count, longest), blank, dtypes.int64)
+    labels = where(make("arange", log_probs.device, 0, 1, longest, dtypes.int64) < OPS["unsqueeze"](sizes, 1), labels, blank)
+    between = make("full", log_probs.device, (count, longest), blank, dtypes.int64)
     states = reshape(OPS["cat"]((OPS["unsqueeze"](between, 2), OPS["unsqueeze"](labels, 2)), 2), (count, 2 * longest))
     states = OPS["pad"](states, (0, 1), blank)  # blank, label, blank ... label, blank
     width = 2 * longest + 1
@@ -88,7 +89,7 @@ def ctc_loss(
     log_probs = log_probs - (mass - mass.detach())
     emitted = OPS["gather"](log_probs, 2, OPS["expand"](OPS["unsqueeze"](states, 0), (steps, count, width)))
     skips = OPS["logical_and"](states != blank, states != OPS["pad"](OPS["slice"](states, 1, 0, max(width - 2, 0), 1), (min(2, width), 0), blank))
-    place = OPS["arange"](0, 1, width, dtypes.int64)
+    place = make("arange", log_probs.device, 0, 1, width, dtypes.int64)
     alpha = where(place < 2, OPS["select"](emitted, 0, 0), -math.inf)
     for t in range(1, steps):
         one = OPS["pad"](OPS["slice"](alpha, 1, 0, width - 1, 1), (1, 0), -math.inf)

@@ -78,7 +78,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     if input.ndim != 2:
         raise error(ShapeError, f"pdist only supports 2D tensors, got: {input.ndim}D")
     _order("pdist", p)
-    first, second = triu_indices(input.shape[0], input.shape[0], 1)
+    first, second = triu_indices(input.shape[0], input.shape[0], 1, device=input.device)
     gap = OPS["index_select"](input, 0, first) - OPS["index_select"](input, 0, second)
     return norm(gap, p, -1) if input.shape[1] or p != math.inf else OPS["sum"](gap, (1,), False)
 

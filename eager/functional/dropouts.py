@@ -24,7 +24,7 @@ _SATURATION = -1.7580993408473766  # the value that SELU takes for very negative
 
 def _kept(input: Tensor, p: float, shape: Any) -> Tensor:
     of = input.dtype if input.dtype.itemsize >= 4 else dtypes.float32
-    return OPS["ge"](rand(tuple(shape), dtype=of), p)
+    return OPS["ge"](rand(tuple(shape), dtype=of, device=input.device), p)
 
 
 def _check(p: float) -> None:

@@ -18,6 +18,7 @@ from ..promotion import promoted_floating, result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, rounded_once
 from .complex_numbers import real
+from .devices import make
 from .pointwise import binary, binary_function, need_tensors, unary_function
 
 Frexp = namedtuple("Frexp", ("mantissa", "exponent"))
@@ -73,7 +74,7 @@ def _infinite(name: str, value: float) -> Any:
     def function(input: Tensor) -> Tensor:
         if input.dtype.is_complex:
             raise error(DtypeError, f"{name} does not support complex inputs.")
-        return OPS["eq"](input, value) if input.dtype.is_floating_point else OPS["full"](tuple(input.shape), False, dtypes.bool)
+        return OPS["eq"](input, value) if input.dtype.is_floating_point else make("full", input.device, tuple(input.shape), False, dtypes.bool)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"Whether an element is {value}."

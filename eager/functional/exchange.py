@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..cuda import ACCELERATED, accelerator, exact, needed
 from ..dtypes import as_dtype, from_numpy_dtype
-from ..errors import DeviceError, error
+from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor, wrap
-from .creation import as_tensor, from_numpy
+from .creation import as_tensor, from_numpy, stored
 from .shape import to
 
 __all__ = ["asarray", "from_dlpack", "frombuffer"]
 
 _CPU = (1, 0)  # DLPack's device type kDLCPU, and its number
+_CUDA = 2  # its device type kDLCUDA
 
 
 class _Capsule:
@@ -47,8 +49,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     >>> a
     array([1., 0.])
     """
-    if device is not None and dtypes.device(device).type != "cpu":
-        raise error(DeviceError, f"from_dlpack(): tensors of other libraries are taken on the CPU, not on {device}", "device='cpu'")
+    if device is not None:
+        return to(from_dlpack(ext_tensor, copy=copy), device=exact(dtypes.device(device), "from_dlpack()"))
     if isinstance(ext_tensor, Tensor):
         ext_tensor = ext_tensor.detach()
         return OPS["clone"](ext_tensor) if copy else ext_tensor
@@ -56,6 +58,9 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if not hasattr(source, "__dlpack__"):
         raise error(TypeError, f"from_dlpack(): {type(ext_tensor).__name__} has no __dlpack__", "segue.as_tensor(data)")
     place = tuple(source.__dlpack_device__()) if hasattr(source, "__dlpack_device__") else _CPU
+    if place[0] == _CUDA and accelerator() is not None:
+        array = needed("from_dlpack()").xp.from_dlpack(source)
+        return stored(array.copy() if copy else array)
     if place[0] != _CPU[0]:
         raise error(BufferError, f"from_dlpack(): the memory is on DLPack device {place}, and segue takes it from the CPU", "move it to the CPU first")
     return wrap(np.from_dlpack(source, copy=copy) if copy is not None else np.from_dlpack(source))
@@ -113,6 +118,8 @@ def _dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_dev
     """A DLPack capsule of this memory. Raises BufferError for a tensor that requires a gradient, another device, and types DLPack does not have."""
     if self.requires_grad:
         raise error(BufferError, "Can't export tensors that require gradient", "tensor.detach()")
+    if type(self._data) in ACCELERATED:
+        return self._data.__dlpack__(stream=stream)
     if dl_device is not None and tuple(dl_device) != _CPU:
         raise error(BufferError, f"__dlpack__(): the memory is on the CPU {_CPU}, not on {tuple(dl_device)}")
     array = self._real("__dlpack__()")
@@ -124,7 +131,9 @@ def _dlpack(self: Tensor, *, stream: Any = None, max_version: Any = None, dl_dev
 
 
 def _dlpack_device(self: Tensor) -> tuple[int, int]:
-    """DLPack's (device type, number): the CPU."""
+    """DLPack's (device type, number)."""
+    if type(self._data) in ACCELERATED:
+        return _CUDA, self.device.index or 0
     if self.device.type != "cpu":
         raise error(BufferError, f"__dlpack_device__(): a tensor on {self.device} has no memory that DLPack could name")
     return _CPU

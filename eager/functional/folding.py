@@ -15,6 +15,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from .convolutions import spread
+from .devices import make
 from .shape import reshape
 
 
@@ -83,10 +84,10 @@ def fold(input: Tensor, output_size: Any, kernel_size: Any, dilation: Any = 1, p
     n, channels = x.shape[0], x.shape[1] // numel(kernel)
     padded = [size + 2 * p for size, p in zip(space, edges)]
     rows, columns = (
-        reshape(OPS["arange"](0, dilations[i], kernel[i], dtypes.int64), (-1, 1)) + OPS["arange"](0, steps[i], counts[i], dtypes.int64) for i in (0, 1)
+        reshape(make("arange", input.device, 0, dilations[i], kernel[i], dtypes.int64), (-1, 1)) + make("arange", input.device, 0, steps[i], counts[i], dtypes.int64) for i in (0, 1)
     )
     places = reshape(rows, (kernel[0], 1, counts[0], 1)) * padded[1] + reshape(columns, (1, kernel[1], 1, counts[1]))
-    image = OPS["full"]((n, channels, numel(padded)), 0, x.dtype)
+    image = make("full", input.device, (n, channels, numel(padded)), 0, x.dtype)
     image = OPS["index_add"](image, 2, reshape(places, (-1,)), reshape(x, (n, channels, numel(kernel) * numel(counts))))
     image = reshape(image, (n, channels, *padded))
     for i in (0, 1):

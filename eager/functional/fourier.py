@@ -18,6 +18,7 @@ from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, need_tensor
 from .complex_numbers import conj
 from .creation import arange
+from .devices import make
 from .repeats import roll
 from .shape import narrow
 
@@ -59,7 +60,7 @@ def _sized(name: str, x: Tensor, dim: int, n: Any) -> Tensor:
     if size > n:
         return narrow(x, dim, 0, n)
     if size < n:
-        missing = OPS["full"]((*x.shape[:dim], n - size, *x.shape[dim + 1 :]), 0, x.dtype)
+        missing = make("full", x.device, (*x.shape[:dim], n - size, *x.shape[dim + 1 :]), 0, x.dtype)
         return OPS["cat"]((x, missing), dim)
     return x
 
@@ -180,12 +181,12 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, re
     >>> segue.fft.fftfreq(4)
     tensor([ 0.0000,  0.2500, -0.5000, -0.2500])
     """
-    places = arange(n)
+    places = arange(n, device=device)
     found = OPS["where"](places < (n + 1) // 2, places, places - n)
     return (cast(found, dtypes.as_dtype(dtype or dtypes.get_default_dtype())) * (1.0 / (n * d))).requires_grad_(requires_grad)
 
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The frequencies 0 ... n // 2 over n d of the entries of a half spectrum."""
-    found = cast(arange(n // 2 + 1), dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
+    found = cast(arange(n // 2 + 1, device=device), dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
     return (found * (1.0 / (n * d))).requires_grad_(requires_grad)

@@ -17,6 +17,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
 from .arguments import cast, widened
+from .devices import make
 from .interpolation import cubic_weights
 from .pointwise import clamp, where
 from .products import matmul
@@ -147,11 +148,11 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
     columns = []
     for d in reversed(range(rank)):
         count = space[d]
-        place = OPS["arange"](0, 1, count, theta.dtype)
+        place = make("arange", theta.device, 0, 1, count, theta.dtype)
         line = (place * 2 - (count - 1)) / (max(count - 1, 1) if align_corners else count)
         shape = tuple(-1 if i == d else 1 for i in range(rank))
         columns.append(OPS["expand"](reshape(line, shape), tuple(space)))
-    columns.append(OPS["full"](tuple(space), 1, theta.dtype))
+    columns.append(make("full", theta.device, tuple(space), 1, theta.dtype))
     base = reshape(OPS["cat"](tuple(OPS["unsqueeze"](c, rank) for c in columns), rank), (numel(tuple(space)), rank + 1))
     return reshape(matmul(base, transpose(theta, 1, 2)), (n, *space, rank))
 

@@ -20,6 +20,7 @@ from ..sizes import BEYOND_SIZES, bound, demand, larger
 from ..tensor import Tensor, wrap
 from .arguments import Number, accepts_out, cast, dimension, need_tensor
 from .creation import tensor
+from .devices import make
 from .positions import positions, runtime_size
 from .shape import broadcast_shapes, reshape, select
 
@@ -266,7 +267,7 @@ def scatter(input: Tensor, dim: int, index: Tensor, src: Any = None, *, value: A
         raise error(RuntimeError, f"scatter(): reduce argument must be either add or multiply, not {reduce!r}")
     source = value if src is None else src
     if not isinstance(source, Tensor):
-        source = OPS["full"](tuple(index.shape), source, input.dtype)
+        source = make("full", input.device, tuple(index.shape), source, input.dtype)
     if reduce == "multiply" and source.dtype is not input.dtype:
         raise error(DtypeError, f"scatter(): Expected self.dtype to be equal to src.dtype, got {input.dtype.name} and {source.dtype.name}")
     where = places(index, "scatter")
@@ -338,7 +339,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
         return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)
     source = cast(value if isinstance(value, Tensor) else _number(value, input), input.dtype)
-    none, one = OPS["full"]((input.shape[place],), False, dtypes.bool), OPS["full"]((), True, dtypes.bool)
+    none, one = make("full", input.device, (input.shape[place],), False, dtypes.bool), make("full", input.device, (), True, dtypes.bool)
     named = OPS["index_put"](none, (places(index, "index_fill"),), one, False)  # a place that is named twice is filled, and counts, once
     return OPS["where"](reshape(named, (-1,) + (1,) * (input.ndim - 1 - place)), source, input)
 
@@ -352,6 +353,6 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
 def replace_by_index(base: Tensor, op: Any, attributes: tuple, new: Tensor) -> Tensor:
     """`base` with what the view `op(base, *attributes)` shows replaced by `new`, by scattering indices; for rows without an inverse."""
     count = base.numel()
-    shown = op(reshape(OPS["arange"](0, 1, count, dtypes.int64), tuple(base.shape)), *attributes)
+    shown = op(reshape(make("arange", base.device, 0, 1, count, dtypes.int64), tuple(base.shape)), *attributes)
     flat = OPS["scatter"](reshape(base, (count,)), 0, reshape(shown, (-1,)), reshape(new, (-1,)))
     return reshape(flat, tuple(base.shape))

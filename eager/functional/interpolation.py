@@ -19,6 +19,7 @@ from ..tensor import Tensor
 from . import kernels, pooling
 from .arguments import cast, need_tensor, widened
 from .creation import quotient
+from .devices import make
 from .fused import fused
 from .pointwise import clamp, where
 from .shape import reshape
@@ -52,13 +53,13 @@ def _ratio(size: Any, count: Any, scale: float | None, align_corners: bool) -> A
 def _nearest(x: Tensor, dim: int, count: Any, scale: float | None, shift: float) -> Tensor:
     """The element at floor((i + shift) ratio), counted in float32 as PyTorch does."""
     size = x.shape[dim]
-    place = (OPS["arange"](0, 1, count, dtypes.float32) + shift) * _ratio(size, count, scale, False)
+    place = (make("arange", x.device, 0, 1, count, dtypes.float32) + shift) * _ratio(size, count, scale, False)
     return _selected(x, dim, reshape(clamp(cast(OPS["floor"](place), dtypes.int64), max=size - 1), (-1, 1)), None, None)
 
 
 def _centres(x: Tensor, dim: int, count: Any, scale: float | None, align_corners: bool) -> Tensor:
     ratio = _ratio(x.shape[dim], count, scale, align_corners)
-    place = OPS["arange"](0, 1, count, x.dtype)
+    place = make("arange", x.device, 0, 1, count, x.dtype)
     return place * ratio if align_corners else (place + 0.5) * ratio - 0.5
 
 
@@ -113,10 +114,10 @@ def _smoothed(x: Tensor, dim: int, count: Any, scale: float | None, align_corner
     size = x.shape[dim]
     ratio = _ratio(int(size), int(count), scale, align_corners)
     support = radius * max(ratio, 1.0)
-    centre = (OPS["arange"](0, 1, count, x.dtype) + 0.5) * ratio
+    centre = (make("arange", x.device, 0, 1, count, x.dtype) + 0.5) * ratio
     first = clamp(cast(OPS["trunc"](centre - support + 0.5), dtypes.int64), min=0)
     last = clamp(cast(OPS["trunc"](centre + support + 0.5), dtypes.int64), max=size)
-    offset = OPS["arange"](0, 1, math.ceil(support) * 2 + 1, dtypes.int64)
+    offset = make("arange", x.device, 0, 1, math.ceil(support) * 2 + 1, dtypes.int64)
     places = OPS["unsqueeze"](first, 1) + offset
     inside = places < OPS["unsqueeze"](last, 1)
     distance = OPS["abs"](cast(places, x.dtype) - OPS["unsqueeze"](centre, 1) + 0.5) / max(ratio, 1.0)

@@ -120,10 +120,10 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     if input.ndim != 1 or r < 0:
         raise error(RuntimeError, f"combinations(): expected a 1D vector and r >= 0, got shape {tuple(input.shape)} and r={r}")
     if r == 0:
-        return zeros(0, dtype=input.dtype)
+        return zeros(0, dtype=input.dtype, device=input.device)
     pick = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = [place for chosen in pick(range(int(input.shape[0])), r) for place in chosen]
-    return reshape(OPS["index_select"](input, 0, tensor(places, dtype=dtypes.int64)), (len(places) // r, r))
+    return reshape(OPS["index_select"](input, 0, tensor(places, dtype=dtypes.int64, device=input.device)), (len(places) // r, r))
 
 
 # ---------------------------------------------------------------------------------------------------------------- splits
@@ -251,7 +251,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
         offset, first, second = -offset, second, first
     ahead, behind = (offset, 0) if offset > 0 else (0, -offset)
     wide = OPS["pad"](input, (ahead, behind), 0) if offset else input
-    place = arange(wide.shape[-1])
+    place = arange(wide.shape[-1], device=input.device)
     matrix = OPS["where"](OPS["eq"](OPS["unsqueeze"](place, 1) + offset, OPS["unsqueeze"](place, 0)), OPS["unsqueeze"](wide, rank - 2), False)
     rest = iter(range(rank - 2))
     order = [rank - 2 if d == first else rank - 1 if d == second else next(rest) for d in range(rank)]
@@ -271,21 +271,21 @@ def trace(input: Tensor) -> Tensor:
     return OPS["sum"](OPS["diagonal"](input, 0, 0, 1), (0,), False)
 
 
-def _triangle_places(lower: bool, row: int, col: int, offset: int, dtype: Any) -> Tensor:
+def _triangle_places(lower: bool, row: int, col: int, offset: int, dtype: Any, device: Any) -> Tensor:
     if row < 0 or col < 0:
         raise error(RuntimeError, f"row and col must be non-negative, got row={row}, col={col}")
-    inside = OPS["le" if lower else "ge"](arange(col), OPS["unsqueeze"](arange(row), 1) + offset)
+    inside = OPS["le" if lower else "ge"](arange(col, device=device), OPS["unsqueeze"](arange(row, device=device), 1) + offset)
     return cast(t(positions(inside)).contiguous(), dtypes.as_dtype(dtype or dtypes.int64))
 
 
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: Any = None) -> Tensor:
     """Row and column indices of the lower triangle: (2, count)."""
-    return _triangle_places(True, row, col, offset, dtype)
+    return _triangle_places(True, row, col, offset, dtype, device)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: Any = None) -> Tensor:
     """Row and column indices of the upper triangle: (2, count)."""
-    return _triangle_places(False, row, col, offset, dtype)
+    return _triangle_places(False, row, col, offset, dtype, device)
 
 
 @accepts_out

@@ -15,6 +15,7 @@ from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, need_tensor, widened
+from .devices import make
 from .pointwise import where
 from .products import matmul
 from .reduction import argmax
@@ -101,7 +102,7 @@ def _renormalise(weight: Tensor, places: Tensor, max_norm: float, norm_type: flo
 
 def _by_frequency(rows: Tensor, places: Tensor, count: Any) -> Tensor:
     """The rows, whose gradients are divided by how often each place occurs."""
-    often = OPS["index_add"](OPS["full"]((count,), 0, rows.dtype), 0, places, OPS["full"](tuple(places.shape), 1, rows.dtype))
+    often = OPS["index_add"](make("full", rows.device, (count,), 0, rows.dtype), 0, places, make("full", rows.device, tuple(places.shape), 1, rows.dtype))
     fixed = rows.detach()
     return (rows - fixed) / OPS["unsqueeze"](OPS["index_select"](often, 0, places), 1) + fixed
 
@@ -135,15 +136,15 @@ def _bags(offsets: Tensor, count: Any, include_last: bool) -> tuple[Tensor, Any]
     """The bag of each of `count` entries, and the number of bags."""
     number = offsets.shape[0] - 1 if include_last else offsets.shape[0]
     starts = OPS["slice"](cast(offsets, dtypes.int64), 0, 0, number, 1)
-    marks = OPS["index_add"](OPS["full"]((count + 1,), 0, dtypes.int64), 0, starts, OPS["full"]((number,), 1, dtypes.int64))
+    marks = OPS["index_add"](make("full", offsets.device, (count + 1,), 0, dtypes.int64), 0, starts, make("full", offsets.device, (number,), 1, dtypes.int64))
     return OPS["slice"](OPS["cumsum"](marks, 0), 0, 0, count, 1) - 1, number
 
 
 def _largest_of(rows: Tensor, counted: Tensor, bags: Tensor, number: Any) -> Tensor:
     """For each bag and column the largest row, the first of equal ones; 0 for an empty bag."""
-    members = OPS["logical_and"](OPS["unsqueeze"](OPS["arange"](0, 1, number, dtypes.int64), 1) == bags, counted)  # (bags, entries)
+    members = OPS["logical_and"](OPS["unsqueeze"](make("arange", rows.device, 0, 1, number, dtypes.int64), 1) == bags, counted)  # (bags, entries)
     if type(rows.shape[0]) is int and rows.shape[0] == 0:
-        return OPS["full"]((number, rows.shape[1]), 0, rows.dtype)
+        return make("full", rows.device, (number, rows.shape[1]), 0, rows.dtype)
     spread = where(OPS["unsqueeze"](members, 2), OPS["unsqueeze"](rows.detach(), 0), -float("inf"))
     best = argmax(spread, 1)
     return where(members.any(1, True), OPS["gather"](rows, 0, best), 0.0)
@@ -167,7 +168,7 @@ def embedding_bag(
     if input.ndim == 2:
         if offsets is not None:
             raise error(ValueError, "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length sequences.")
-        bags = reshape(OPS["expand"](OPS["unsqueeze"](OPS["arange"](0, 1, input.shape[0], dtypes.int64), 1), tuple(input.shape)), (-1,))
+        bags = reshape(OPS["expand"](OPS["unsqueeze"](make("arange", input.device, 0, 1, input.shape[0], dtypes.int64), 1), tuple(input.shape)), (-1,))
         number = input.shape[0]
     elif input.ndim == 1:
         if offsets is None or offsets.ndim != 1:
@@ -185,14 +186,14 @@ def embedding_bag(
     if scale_grad_by_freq:
         rows = _by_frequency(rows, places, weight.shape[0])
     row = _row_of("embedding_bag", padding_idx, weight)
-    counted = OPS["full"](tuple(places.shape), True, dtypes.bool) if row is None else places != row
+    counted = make("full", input.device, tuple(places.shape), True, dtypes.bool) if row is None else places != row
     if mode == "max":
         return _largest_of(rows, counted, bags, number)
     if per_sample_weights is not None:
         rows = rows * reshape(per_sample_weights, (-1, 1))
     rows = where(OPS["unsqueeze"](counted, 1), rows, 0.0)
-    out = OPS["index_add"](OPS["full"]((number, weight.shape[1]), 0, weight.dtype), 0, bags, rows)
+    out = OPS["index_add"](make("full", input.device, (number, weight.shape[1]), 0, weight.dtype), 0, bags, rows)
     if mode == "sum":
         return out
-    sizes = OPS["index_add"](OPS["full"]((number,), 0, weight.dtype), 0, bags, cast(counted, weight.dtype))
+    sizes = OPS["index_add"](make("full", input.device, (number,), 0, weight.dtype), 0, bags, cast(counted, weight.dtype))
     return out / OPS["unsqueeze"](OPS["clamp_min"](sizes, 1), 1)

@@ -13,15 +13,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..autograd.autocast import autocasts
+from ..cuda import is_real
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import promote_types, result_type
 from ..tensor import Tensor
 from .activation import logsigmoid
 from .arguments import cast, need_tensor, rounded_once
+from .devices import make
 from .normalization import pairwise_distance
 from .pointwise import clamp, where
 from .reduction import mean
@@ -230,13 +230,13 @@ def gaussian_nll_loss(
 
     `var` is a number, of input's shape, or of one value an example. Raises ValueError for another shape and for negative variances.
     """
-    spread: Tensor = var if isinstance(var, Tensor) else OPS["full"](tuple(input.shape), float(var), input.dtype)
+    spread: Tensor = var if isinstance(var, Tensor) else make("full", input.device, tuple(input.shape), float(var), input.dtype)
     if tuple(spread.shape) != tuple(input.shape):
         if tuple(spread.shape) == tuple(input.shape[:-1]):
             spread = OPS["unsqueeze"](spread, spread.ndim)
         elif tuple(spread.shape[:-1]) != tuple(input.shape[:-1]) or spread.shape[-1] != 1:
             raise error(ValueError, f"gaussian_nll_loss(): var is of incorrect size: {tuple(spread.shape)} for input {tuple(input.shape)}")
-    if type(spread._data) is np.ndarray and bool((spread._data < 0).any()):
+    if is_real(spread._data) and bool((spread._data < 0).any()):
         raise error(ValueError, "gaussian_nll_loss(): var has negative entry/entries")
     spread = spread + (clamp(spread, min=eps) - spread).detach()
     loss = 0.5 * (OPS["log"](spread) + OPS["square"](input - target) / spread)

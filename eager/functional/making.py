@@ -16,7 +16,7 @@ from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, fills_out, need_kind
-from .creation import check_steps, empty, in_kind, linspace, rand, randn
+from .creation import check_steps, empty, full, in_kind, linspace, rand, randn
 from .products import added, matmul
 from .shape import broadcast_shapes
 
@@ -29,14 +29,14 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
     first, last = (in_kind(v, of) for v in (start, end))
     wide = dtypes.complex128 if of.is_complex else dtypes.float64
-    exponents = linspace(first, last, steps, dtype=wide)
+    exponents = linspace(first, last, steps, dtype=wide, device=device)
     out = cast(OPS["pow"](OPS["full"]((), base, wide), exponents), of)
     return out.requires_grad_() if requires_grad else out
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
     """A 0-d tensor of the default dtype, or of `dtype`."""
-    out = OPS["full"]((), s.item() if isinstance(s, Tensor) else s, as_dtype(dtype) if dtype is not None else get_default_dtype())
+    out = full((), s.item() if isinstance(s, Tensor) else s, dtype=as_dtype(dtype) if dtype is not None else get_default_dtype(), device=device)
     return out.requires_grad_() if requires_grad else out
 
 

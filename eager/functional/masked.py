@@ -17,13 +17,14 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import elementary, reduction, scanning, statistics
 from .arguments import cast, dimensions
+from .devices import make
 from .linalg import legacy
 
 
 def _kept(input: Tensor, mask: Tensor | None) -> Tensor:
     """The mask in the input's shape."""
     if mask is None:
-        return OPS["full"](tuple(input.shape), True, dtypes.bool)
+        return make("full", input.device, tuple(input.shape), True, dtypes.bool)
     return OPS["expand"](cast(mask, dtypes.bool), tuple(input.shape)) if tuple(mask.shape) != tuple(input.shape) else cast(mask, dtypes.bool)
 
 

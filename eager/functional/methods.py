@@ -20,6 +20,7 @@ from ..tensor import Storage, Tensor
 from ..transforms.levels import beside
 from . import complex_numbers, creation, exchange, indexing, making, pointwise, products, shape, storage
 from .arguments import Number, as_operand, as_shape, cast, inplace
+from .devices import make
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
 METHODS = {
@@ -190,7 +191,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     """Fill with one value."""
     if isinstance(value, Tensor):
         return copy_(self, value)
-    return self._write("fill", OPS["full"](tuple(self.shape), value, self.dtype))
+    return self._write("fill", make("full", self.device, tuple(self.shape), value, self.dtype))
 
 
 def zero_(self: Tensor) -> Tensor:
@@ -204,7 +205,7 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
         raise error(RuntimeError, f"normal_ expects std >= 0.0, but found std {std}")
     if self.is_meta:
         return self
-    return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator) * std + mean)
+    return self._write("normal", creation.randn(tuple(self.shape), dtype=self.dtype, generator=generator, device=self.device) * std + mean)
 
 
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
@@ -213,12 +214,12 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
         raise error(RuntimeError, f"uniform_ expects to return a [from, to) range, but found from={from_} > to={to}")
     if self.is_meta:
         return self
-    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator) * (to - from_) + from_)
+    return self._write("uniform", creation.rand(tuple(self.shape), dtype=self.dtype, generator=generator, device=self.device) * (to - from_) + from_)
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
     """Fill with 1 with probability `p`, else 0."""
-    draws = creation.rand(tuple(self.shape), generator=generator)
+    draws = creation.rand(tuple(self.shape), generator=generator, device=self.device)
     return self._write("bernoulli", cast(draws < p, self.dtype))
 
 
@@ -230,19 +231,20 @@ def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: A
     if from_ == 0 and to is None:
         to = (_WHOLE[self.dtype] if self.dtype in _WHOLE else dtypes.iinfo(self.dtype).max) + (0 if self.dtype is dtypes.int64 else 1)
     bounds = (0, from_) if to is None else (from_, to)
-    return self._write("random", creation.randint(*bounds, tuple(self.shape), dtype=self.dtype, generator=generator))
+    return self._write("random", creation.randint(*bounds, tuple(self.shape), dtype=self.dtype, generator=generator, device=self.device))
 
 
 def _new(function: Callable) -> Callable:
     def method(self: Tensor, *sizes: Any, dtype: Any = None, **options: Any) -> Tensor:
+        options["device"] = options.get("device") or self.device
         return beside(function(*sizes, dtype=dtype or self.dtype, **options), self)
 
     return method
 
 
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A new tensor of this one's dtype."""
-    return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A new tensor of this one's dtype, on its device."""
+    return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad, device=device or self.device)
 
 
 def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
@@ -293,7 +295,7 @@ def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
     flat = shape.reshape(self.detach(), (-1,))
     missing = numel(wanted) - flat.shape[0]
     if missing > 0:
-        flat = OPS["cat"]((flat, OPS["full"]((missing,), 0, self.dtype)), 0)
+        flat = OPS["cat"]((flat, make("full", self.device, (missing,), 0, self.dtype)), 0)
     return _take_over(self, shape.reshape(OPS["slice"](flat, 0, 0, numel(wanted), 1), wanted))
 
 

@@ -17,6 +17,7 @@ from ..sizes import demand, known
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, rounded_once, single, widened, write_out
+from .devices import make
 from .fused import fused
 from .linalg.legacy import norm
 from .pointwise import clamp, div
@@ -276,7 +277,7 @@ def native_batch_norm(
     if training:
         demand(input.numel(), "!=", 0, lambda: error(RuntimeError, f"native_batch_norm(): input tensor must have at least one element, got {tuple(input.shape)}"))
     out, average, scale = _batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)
-    saved = [OPS["full"]((0,), 0, input.dtype) if value is None else reshape(value.detach(), (-1,)) for value in (average, scale)]
+    saved = [make("full", input.device, (0,), 0, input.dtype) if value is None else reshape(value.detach(), (-1,)) for value in (average, scale)]
     return _all_in(input.dtype, out, *saved)
 
 

@@ -13,6 +13,7 @@ from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import need_tensor
+from .devices import make
 from .pointwise import clamp
 
 
@@ -104,5 +105,5 @@ def _selected(x: Tensor, dim: int, before: Any, after: Any, mode: str) -> Tensor
         raise error(ShapeError, f"pad(): padding ({before}, {after}) leaves nothing of dimension {dim} of input {list(x.shape)}")
     if before <= 0 and after <= 0:
         return OPS["slice"](x, dim, -before, size + after, 1)
-    place = OPS["arange"](-before, 1, size + before + after, dtypes.int64)
+    place = make("arange", x.device, -before, 1, size + before + after, dtypes.int64)
     return OPS["index_select"](x, dim, SOURCES[mode](place, size))

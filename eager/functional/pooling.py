@@ -22,6 +22,7 @@ from . import kernels
 from .arguments import accepts_out, cast, widened
 from .convolutions import batched, spread
 from .creation import rand
+from .devices import make
 from .fused import fused
 from .pointwise import clamp, div, where
 from .reduction import argmax
@@ -65,7 +66,7 @@ def _divisor(x: Tensor, kernel: tuple, steps: tuple, edges: tuple, counts: tuple
     total: Any = 1
     for i in range(rank):
         size = x.shape[x.ndim - rank + i]
-        start = OPS["arange"](-edges[i], steps[i], counts[i], dtypes.int64)
+        start = make("arange", x.device, -edges[i], steps[i], counts[i], dtypes.int64)
         end = clamp(start + kernel[i], max=size + edges[i])
         if not include:
             start, end = clamp(start, min=0), clamp(end, max=size)
@@ -247,7 +248,7 @@ def _unpool(rank: int, input: Tensor, indices: Tensor, kernel_size: Any, stride:
                 raise error(ValueError, f"{name}(): invalid output_size {list(sizes)} (dim {i} must be between {usual - s} and {usual + s})")
     lead, count = tuple(x.shape[:2]), numel(x.shape[2:])
     places, values = reshape(indices, (*lead, count)), reshape(x, (*lead, count))
-    out = OPS["scatter"](OPS["full"]((*lead, numel(sizes)), 0, x.dtype), 2, cast(places, dtypes.int64), values)
+    out = OPS["scatter"](make("full", input.device, (*lead, numel(sizes)), 0, x.dtype), 2, cast(places, dtypes.int64), values)
     return _unbatched(reshape(out, (*lead, *sizes)), single)
 
 
@@ -288,9 +289,9 @@ def _targets(name: str, x: Tensor, output_size: Any, rank: int) -> tuple:
     return sizes
 
 
-def _even_windows(size: Any, count: Any) -> tuple[Tensor, Tensor, Any]:
+def _even_windows(size: Any, count: Any, where: dtypes.device) -> tuple[Tensor, Tensor, Any]:
     """First places, numbers of elements, and the greatest such number, of windows from floor(i size / count) to ceil((i + 1) size / count)."""
-    i = OPS["arange"](0, 1, count, dtypes.int64)
+    i = make("arange", where, 0, 1, count, dtypes.int64)
     start = OPS["floor_divide"](i * size, count)
     end = OPS["floor_divide"]((i + 1) * size + (count - 1), count)
     width = size // count if size % count == 0 else (size + count - 1) // count + 1
@@ -311,8 +312,8 @@ def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
             blocks = reshape(x, (*x.shape[:dim], count, size // count, *x.shape[dim + 1 :]))
             x = OPS["sum"](blocks, (dim + 1,), False) / (size // count)
         else:
-            start, lengths, width = _even_windows(size, count)
-            offset = OPS["arange"](0, 1, width, dtypes.int64)
+            start, lengths, width = _even_windows(size, count, input.device)
+            offset = make("arange", input.device, 0, 1, width, dtypes.int64)
             place = clamp(OPS["unsqueeze"](start, 1) + offset, max=size - 1)
             part = OPS["index_select"](x, dim, reshape(place, (-1,)))
             part = reshape(part, (*x.shape[:dim], count, width, *x.shape[dim + 1 :]))
@@ -374,8 +375,8 @@ def _adaptive_max(rank: int) -> Callable[..., Any]:
         x, single = batched(input, rank, name)
         places = []
         for size, count in zip(x.shape[2:], _targets(name, x, output_size, rank)):
-            start, lengths, width = _even_windows(size, count)
-            offset = OPS["minimum"](OPS["arange"](0, 1, width, dtypes.int64), OPS["unsqueeze"](lengths, 1) - 1)
+            start, lengths, width = _even_windows(size, count, input.device)
+            offset = OPS["minimum"](make("arange", input.device, 0, 1, width, dtypes.int64), OPS["unsqueeze"](lengths, 1) - 1)
             places.append(OPS["unsqueeze"](start, 1) + offset)
         out, indices = _largest(x, places)
         out = _unbatched(out, single)
@@ -413,13 +414,13 @@ def _fractional_max(rank: int) -> Callable[..., Any]:
             ratios = spread(output_ratio, rank, name, "output_ratio")
             output_size = [int(size * ratio) for size, ratio in zip(x.shape[2:], ratios)]
         counts = spread(output_size, rank, name, "output_size")
-        draws = rand(*x.shape[:2], rank, dtype=x.dtype) if _random_samples is None else _random_samples
+        draws = rand(*x.shape[:2], rank, dtype=x.dtype, device=x.device) if _random_samples is None else _random_samples
         places = []
         for i, (size, count, width) in enumerate(zip(x.shape[2:], counts, kernel)):
             if count + width - 1 > size:
                 raise error(ShapeError, f"{name}(): pool size {kernel} is too large for {list(counts)} windows over the images {list(input.shape)}")
             start = _fractional_starts(OPS["select"](draws, 2, rank - 1 - i if rank == 2 else i), size, count, width)
-            places.append(OPS["unsqueeze"](start, 3) + OPS["arange"](0, 1, width, dtypes.int64))
+            places.append(OPS["unsqueeze"](start, 3) + make("arange", input.device, 0, 1, width, dtypes.int64))
         out, indices = _largest(x, places)
         out = _unbatched(out, single)
         return (out, _unbatched(indices, single)) if return_indices else out
@@ -435,8 +436,8 @@ def _fractional_max(rank: int) -> Callable[..., Any]:
 
 def _fractional_starts(draw: Tensor, size: int, count: int, width: int) -> Tensor:
     """floor((i + u) alpha) - floor(u alpha) with alpha = (size - width) / (count - 1), for u (N, C); the last window ends at the end."""
-    i = OPS["arange"](0, 1, count, dtypes.int64)
-    last = OPS["full"]((*draw.shape, count), size - width, dtypes.int64)
+    i = make("arange", draw.device, 0, 1, count, dtypes.int64)
+    last = make("full", draw.device, (*draw.shape, count), size - width, dtypes.int64)
     if count == 1:
         return last
     alpha = (size - width) / (count - 1)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..cuda import is_real
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..sizes import demand
@@ -28,15 +29,15 @@ def runtime_size(count: Tensor, low: int, high: Any, what: str) -> Any:
     3
     """
     array = count._data
-    if type(array) is np.ndarray or not hasattr(array, "tracer") or not hasattr(array.tracer, "runtime_size"):
+    if is_real(array) or not hasattr(array, "tracer") or not hasattr(array.tracer, "runtime_size"):
         return int(count.item())
     return array.tracer.runtime_size(array, low, high, what)
 
 
 def how_many(true: Tensor, least: int = 0) -> Any:
     """How many elements of a bool tensor are true, as a size. It is the caller's word that there are `least`."""
-    if type(true._data) is np.ndarray:
-        return int(np.count_nonzero(true._data))
+    if is_real(true._data):
+        return int(np.count_nonzero(true._data))  # of CuPy's array its own function of that name
     count = OPS["sum"](true, tuple(range(true.ndim)), False)
     return runtime_size(count, least, true.numel(), "the number of true elements")
 
@@ -55,7 +56,7 @@ def positions(x: Tensor, least: int = 0) -> Tensor:
             [2]])
     """
     array = x._data
-    if type(array) is np.ndarray:
+    if is_real(array):
         return OPS["nonzero"](x, int(np.count_nonzero(array)))
     if x.device.type == "meta":
         raise error(DtypeError, f"nonzero(): the result's size depends on the values, which a tensor of shape {tuple(x.shape)} without data has not")

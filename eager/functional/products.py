@@ -16,6 +16,7 @@ from ..ops.shapes import numel
 from ..sizes import demand, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, need_tensor
+from .devices import make
 from .shape import broadcast_shapes, reshape
 
 
@@ -108,7 +109,7 @@ def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
         beta, alpha = (bool(v) if product.dtype is dtypes.bool else int(v) for v in (beta, alpha))
     product = product if alpha == 1 else product * alpha
     if beta == 0:
-        return product + OPS["where"](OPS["full"]((), True, dtypes.bool), False, input)
+        return product + OPS["where"](make("full", input.device, (), True, dtypes.bool), False, input)
     return product + (input if beta == 1 else input * beta)
 
 

@@ -14,6 +14,7 @@ from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
 from .arguments import as_shape, dimension, dimensions, spelled
+from .devices import make
 from .positions import none_of, runtime_size
 from .shape import ravel, reshape
 
@@ -73,7 +74,7 @@ def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
     none_of(OPS["lt"](counts, 0), lambda: error(RuntimeError, "repeat_interleave(): repeats cannot be negative"))
     ends = OPS["cumsum"](counts, 0)
     total = total if total is not None else runtime_size(OPS["sum"](counts, (0,), False), 0, BEYOND_SIZES, "the sum of repeats")
-    return OPS["searchsorted"](ends, OPS["arange"](0, 1, total, int64), True)
+    return OPS["searchsorted"](ends, make("arange", counts.device, 0, 1, total, int64), True)
 
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:

@@ -18,6 +18,7 @@ from ..sizes import demand, known
 from ..tensor import Tensor
 from .arguments import accepts_out, as_operand, cast, dimension, numpy_names
 from .creation import tensor, zeros
+from .devices import make
 from .positions import positions
 from .reduction import argsort, cumsum, folded, sort
 from .shape import cat, ravel, reshape
@@ -189,7 +190,7 @@ def searchsorted(
         raise error(RuntimeError, "searchsorted(): side and right can't be set to opposites, got side of left while right was True")
     values = as_operand(input, "searchsorted")
     common = result_type(sorted_sequence, values)
-    values = cast(values, common) if isinstance(values, Tensor) else OPS["full"]((), values, common)
+    values = cast(values, common) if isinstance(values, Tensor) else make("full", sorted_sequence.device, (), values, common)
     sorted_sequence = cast(sorted_sequence, common)
     if sorter is not None:
         if sorter.dtype is not dtypes.int64:
@@ -210,11 +211,12 @@ def bucketize(input: Any, boundaries: Tensor, *, out_int32: bool = False, right:
 @accepts_out
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Whether each element is among `test_elements`."""
-    x, tests = (v if isinstance(v, Tensor) else tensor(v) for v in (elements, test_elements))
+    where = next((v.device for v in (elements, test_elements) if isinstance(v, Tensor)), None)
+    x, tests = (v if isinstance(v, Tensor) else tensor(v, device=where) for v in (elements, test_elements))
     common = result_type(x, tests)
     x, tests = cast(x, common), ravel(cast(tests, common))
     if tests.numel() == 0:
-        found = OPS["full"](tuple(x.shape), False, dtypes.bool)
+        found = make("full", x.device, tuple(x.shape), False, dtypes.bool)
     else:
         ordered = sort(tests, 0)[0]
         place = OPS["clamp_max"](OPS["searchsorted"](ordered, x, False), tests.numel() - 1)
@@ -256,7 +258,7 @@ def _slices(name: str, input: Tensor, dim: int) -> int:
 
 def _as_rows(x: Tensor, place: int) -> Tensor:
     if type(x.shape[place]) is int and x.shape[place] == 0:
-        return zeros(0, 1, dtype=x.dtype)
+        return zeros(0, 1, dtype=x.dtype, device=x.device)
     width = math.prod(size for d, size in enumerate(x.shape) if d != place)
     return reshape(OPS["permute"](x, (place, *(d for d in range(x.ndim) if d != place))), (x.shape[place], width))
 
@@ -268,22 +270,22 @@ def _runs(x: Tensor, place: int, order: Tensor | None, shape: tuple, return_inve
     some = known(size, ">", 0)
     if some:
         fresh = OPS["any"](OPS["ne"](OPS["slice"](rows, 0, 1, size, 1), OPS["slice"](rows, 0, 0, size - 1, 1)), (1,), False)
-        fresh = cat((OPS["full"]((1,), True, dtypes.bool), fresh), 0)
+        fresh = cat((make("full", x.device, (1,), True, dtypes.bool), fresh), 0)
     elif some is None:
-        place_of = OPS["arange"](0, 1, size, dtypes.int64)
+        place_of = make("arange", x.device, 0, 1, size, dtypes.int64)
         before = OPS["index_select"](rows, 0, OPS["clamp_min"](place_of - 1, 0))
         fresh = OPS["logical_or"](OPS["any"](OPS["ne"](rows, before), (1,), False), OPS["eq"](place_of, 0))
     else:
-        fresh = OPS["full"]((0,), True, dtypes.bool)
+        fresh = make("full", x.device, (0,), True, dtypes.bool)
     starts = OPS["select"](positions(fresh, 1 if some else 0), 1, 0)
     found: list[Tensor] = [OPS["index_select"](x, place, starts)]
     if return_inverse:
         run = cumsum(fresh, 0) - 1
         if order is not None:
-            run = OPS["scatter"](OPS["full"]((size,), 0, dtypes.int64), 0, order, run)
+            run = OPS["scatter"](make("full", x.device, (size,), 0, dtypes.int64), 0, order, run)
         found.append(reshape(run, shape))
     if return_counts:
         runs = starts.shape[0]
-        borders = cat((starts, OPS["full"]((1,), size, dtypes.int64)), 0)
+        borders = cat((starts, make("full", x.device, (1,), size, dtypes.int64)), 0)
         found.append(OPS["sub"](OPS["slice"](borders, 0, 1, runs + 1, 1), starts))
     return found[0] if len(found) == 1 else tuple(found)

@@ -14,6 +14,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, known_true
 from .creation import arange
+from .devices import make
 from .indexing import cut_to, places
 from .positions import positions
 from .shape import broadcast_shapes, ravel, reshape
@@ -54,14 +55,14 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     if size < 0:
         raise error(RuntimeError, f"nonzero_static: 'size' must be an non-negative integer, got {size}")
     count = OPS["cumsum"](ravel(OPS["ne"](input, 0)), 0)
-    wanted = arange(1, size + 1)
+    wanted = arange(1, size + 1, device=input.device)
     position = OPS["searchsorted"](count, wanted, False)
     columns, step = [], 1
     for extent in reversed(input.shape):
         columns.append(OPS["unsqueeze"]((position // step) % max(extent, 1), 1))
         step *= max(extent, 1)
     if not columns:
-        return OPS["full"]((size, 0), 0, dtypes.int64)
+        return make("full", input.device, (size, 0), 0, dtypes.int64)
     found = OPS["cat"](tuple(reversed(columns)), 1)
     return OPS["where"](OPS["unsqueeze"](OPS["lt"](position, input.numel()), 1), found, fill_value)
 
@@ -132,13 +133,13 @@ def scatter_reduce(input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: 
     src = cut_to(src, where)
     base = input
     if not include_self:
-        base = OPS["scatter"](input, place, where, OPS["full"](tuple(where.shape), _neutral(reduce, input.dtype), input.dtype))
+        base = OPS["scatter"](input, place, where, make("full", input.device, tuple(where.shape), _neutral(reduce, input.dtype), input.dtype))
     if reduce in ("sum", "mean"):
         total = OPS["scatter_add"](base, place, where, src)
         if reduce == "sum":
             return total
-        count = OPS["full"](tuple(input.shape), 1 if include_self else 0, dtypes.int64)
-        count = OPS["clamp_min"](OPS["scatter_add"](count, place, where, OPS["full"](tuple(where.shape), 1, dtypes.int64)), 1)
+        count = make("full", input.device, tuple(input.shape), 1 if include_self else 0, dtypes.int64)
+        count = OPS["clamp_min"](OPS["scatter_add"](count, place, where, make("full", input.device, tuple(where.shape), 1, dtypes.int64)), 1)
         return total / cast(count, input.dtype) if input.dtype.category > dtypes.INTEGER else OPS["floor_divide"](total, cast(count, input.dtype))
     return OPS["scatter_fold"](base, place, where, src, reduce)
 
@@ -176,13 +177,13 @@ def segment_reduce(
         lengths = ends - OPS["slice"](offsets, axis, 0, offsets.shape[axis] - 1, 1)
         count = offsets.shape[axis] - 1
     size = data.shape[axis]
-    row = OPS["expand"](arange(size), (*data.shape[:axis], size)).contiguous()
+    row = OPS["expand"](arange(size, device=data.device), (*data.shape[:axis], size)).contiguous()
     segment = OPS["searchsorted"](cast(ends, dtypes.int64), row, True)
     rest = tuple(data.shape[axis + 1 :])
     segment = OPS["expand"](reshape(segment, (*segment.shape, *(1,) * len(rest))), tuple(data.shape))
     kind = names[reduce]
     start = initial if initial is not None else _neutral(kind, data.dtype)
-    base = OPS["full"]((*data.shape[:axis], count + 1, *rest), start, data.dtype)  # one more for what lies behind the last end
+    base = make("full", data.device, (*data.shape[:axis], count + 1, *rest), start, data.dtype)  # one more for what lies behind the last end
     folded = OPS["slice"](scatter_reduce(base, axis, segment, data, "sum" if kind == "mean" else kind), axis, 0, count, 1)
     if kind != "mean":
         return folded

@@ -14,14 +14,14 @@ import numpy as np
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..dtypes import INTEGER
-from ..errors import DeviceError, DimensionError, ShapeError, error
-from ..meta import meta_tensor
+from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..shapes import Size
 from ..sizes import demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
+from .devices import make, on_device
 
 
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
@@ -355,7 +355,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     if input.ndim == 2:
         return OPS["clone"](OPS["diagonal"](input, diagonal, 0, 1))
     ahead, behind = (diagonal, 0) if diagonal > 0 else (0, -diagonal)
-    place = OPS["arange"](0, 1, input.shape[0] + ahead + behind, dtypes.int64)
+    place = make("arange", input.device, 0, 1, input.shape[0] + ahead + behind, dtypes.int64)
     on = OPS["eq"](OPS["unsqueeze"](place, 1) + diagonal, OPS["unsqueeze"](place, 0))
     return OPS["where"](on, OPS["unsqueeze"](pad_1d(input, (ahead, behind)), 0), False)
 
@@ -392,28 +392,18 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     return tuple(OPS["expand"](reshape(x, tuple(-1 if j == i else 1 for j in range(len(found)))), shape) for i, x in enumerate(found))
 
 
-def _moved(input: Tensor, device: dtypes.device, dtype: dtypes.dtype) -> Tensor:
-    """Shape and dtype alone on the meta device, where there is no gradient to go back; nothing else can be moved here."""
-    if input.device.type == "meta":
-        raise error(NotImplementedError, "Cannot copy out of meta tensor; no data!", "empty_like(tensor, device=...), or Module.to_empty(device=...)")
-    if device.type != "meta" or getattr(input._data, "is_traced", False):
-        raise error(DeviceError, f"to(): cannot move a tensor from {input.device} to {device} here", "device='cpu'")
-    return meta_tensor(tuple(input.shape), dtype)
-
-
 def to(
     input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False, memory_format: Any = None
 ) -> Tensor:
     """The tensor in another dtype (and on another device): `x.to(segue.float64)`, `x.to("cpu")`, `x.to(other)`."""
     for argument in args:
         if isinstance(argument, Tensor):
-            dtype = argument.dtype
+            dtype, device = argument.dtype, argument.device
         elif isinstance(argument, dtypes.dtype):
             dtype = argument
         elif isinstance(argument, (str, int, dtypes.device)) and not isinstance(argument, bool):
             device = argument
-    if device is not None and dtypes.device(device).type != input.device.type:
-        return _moved(input, dtypes.device(device), input.dtype if dtype is None else dtypes.as_dtype(dtype))
+    out = input if device is None else on_device(input, device)
     if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:
-        return cast(input, dtypes.as_dtype(dtype))
-    return OPS["clone"](input) if copy else input
+        return cast(out, dtypes.as_dtype(dtype))
+    return OPS["clone"](out) if copy and out is input else out

@@ -15,6 +15,7 @@ from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import fourier
 from .arguments import need_tensor
+from .devices import make
 from .indexing import index_add
 from .padding import pad
 from .shape import narrow, reshape, transpose, unfold
@@ -30,7 +31,7 @@ def _framing(name: str, x: Tensor, n_fft: int, hop: int | None, length: int | No
     if window is not None and (window.ndim != 1 or window.shape[0] != width):
         raise error(RuntimeError, f"{name}: expected a 1D window tensor of size equal to win_length={width}, but got window with size {tuple(window.shape)}")
     of = {dtypes.complex64: dtypes.float32, dtypes.complex128: dtypes.float64}.get(x.dtype, x.dtype)
-    window = OPS["full"]((width,), 1, of) if window is None else window
+    window = make("full", x.device, (width,), 1, of) if window is None else window
     left = (n_fft - width) // 2
     return step, window if width == n_fft else OPS["pad"](window, (left, n_fft - width - left), 0)
 
@@ -107,12 +108,12 @@ def istft(
         frames = fourier.irfft(narrow(spectra, -1, 0, n_fft // 2 + 1), n_fft, norm=norm)
     count = frames.shape[-2]
     total = n_fft + step * (count - 1)
-    places = (OPS["unsqueeze"](OPS["arange"](0, step, count, dtypes.int64), 1) + OPS["arange"](0, 1, n_fft, dtypes.int64)).reshape(-1)
+    places = (OPS["unsqueeze"](make("arange", input.device, 0, step, count, dtypes.int64), 1) + make("arange", input.device, 0, 1, n_fft, dtypes.int64)).reshape(-1)
 
     def overlapped(pieces: Tensor) -> Tensor:
         """Frames added up where they lie."""
         lead = tuple(pieces.shape[:-2])
-        return index_add(OPS["full"]((*lead, total), 0, pieces.dtype), len(lead), places, reshape(pieces, (*lead, -1)))
+        return index_add(make("full", pieces.device, (*lead, total), 0, pieces.dtype), len(lead), places, reshape(pieces, (*lead, -1)))
 
     signal = overlapped(frames * weights)
     square = overlapped(OPS["expand"](weights * weights, (count, n_fft)))
@@ -126,5 +127,5 @@ def istft(
     missing = (length if length is not None else kept) - kept
     if missing > 0:
         warnings.warn("The length of signal is shorter than the length parameter. Result is being padded with zeros in the tail.", stacklevel=2)
-        signal = OPS["cat"]((signal, OPS["full"]((*signal.shape[:-1], missing), 0, signal.dtype)), signal.ndim - 1)
+        signal = OPS["cat"]((signal, make("full", input.device, (*signal.shape[:-1], missing), 0, signal.dtype)), signal.ndim - 1)
     return signal

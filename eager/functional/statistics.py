@@ -20,6 +20,7 @@ from ..tensor import Tensor
 from .arguments import cast, dimension, dimensions, known_true, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
+from .devices import make
 from .linalg.legacy import norm
 from .positions import none_of, runtime_size
 from .products import matmul
@@ -90,7 +91,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 def _at(name: str, x: Tensor, place: int, order: Tensor, k: Any, keepdim: bool) -> Any:
     """(values, indices) at place `k` (an int, or a tensor of one for each slice) of the sorted order."""
     if not x.ndim:
-        return _Found[name](OPS["clone"](x), OPS["full"]((), 0, dtypes.int64))
+        return _Found[name](OPS["clone"](x), make("full", x.device, (), 0, dtypes.int64))
     indices = OPS["gather"](order, place, k) if isinstance(k, Tensor) else OPS["slice"](order, place, k, k + 1, 1)
     values = OPS["gather"](x, place, indices)
     if not keepdim:
@@ -112,7 +113,7 @@ def _medians(name: str, ignore: bool) -> Any:
     def function(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
         if dim is None:
             if input.numel() == 0:
-                return OPS["full"]((), math.nan if input.dtype.is_floating_point else 0, input.dtype)
+                return make("full", input.device, (), math.nan if input.dtype.is_floating_point else 0, input.dtype)
             return function(ravel(input), 0).values
         place = dimension(dim, input.ndim)
         need_some(name, input, place)
@@ -125,7 +126,7 @@ def _medians(name: str, ignore: bool) -> Any:
         if ignore:
             k = OPS["floor_divide"](OPS["clamp_min"](size - missing - 1, 0), 2)
         else:
-            k = OPS["where"](OPS["gt"](missing, 0), size - missing, OPS["full"](tuple(missing.shape), (size - 1) // 2, dtypes.int64))
+            k = OPS["where"](OPS["gt"](missing, 0), size - missing, make("full", input.device, tuple(missing.shape), (size - 1) // 2, dtypes.int64))
         return _at(name, input, place, order, k, keepdim)
 
     function.__name__ = function.__qualname__ = name
@@ -148,9 +149,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     size = input.shape[place]
     order = argsort(input, place)
     ordered = OPS["gather"](input, place, order).detach()
-    where = reshape(arange(size), (-1,) + (1,) * (input.ndim - 1 - place))
+    where = reshape(arange(size, device=input.device), (-1,) + (1,) * (input.ndim - 1 - place))
     fresh = OPS["ne"](OPS["slice"](ordered, place, 1, size, 1), OPS["slice"](ordered, place, 0, size - 1, 1))
-    fresh = OPS["cat"]((OPS["full"]((*input.shape[:place], 1, *input.shape[place + 1 :]), True, dtypes.bool), fresh), place)
+    fresh = OPS["cat"]((make("full", input.device, (*input.shape[:place], 1, *input.shape[place + 1 :]), True, dtypes.bool), fresh), place)
     starts = cummax(OPS["where"](fresh, where, 0), place)[0]
     length = OPS["sub"](where, starts)  # of the run so far: the first that is longest ends the smallest mode
     return _at("mode", input, place, order, OPS["argmax"](length, place, True), keepdim)
@@ -165,7 +166,7 @@ def _quantiles(name: str, ignore: bool) -> Any:
             raise error(RuntimeError, f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
         if interpolation not in _INTERPOLATIONS:
             raise error(RuntimeError, f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}")
-        levels = q if isinstance(q, Tensor) else OPS["full"]((), q, input.dtype)
+        levels = q if isinstance(q, Tensor) else make("full", input.device, (), q, input.dtype)
         if levels.dtype is not input.dtype or levels.ndim > 1:
             raise error(RuntimeError, f"{name}() q must be a scalar or 1D tensor of the input's dtype, got {levels.dtype}, {levels.ndim}D")
         if not isinstance(q, Tensor) and not 0 <= q <= 1:
@@ -196,12 +197,12 @@ def _levels(x: Tensor, levels: Tensor, ignore: bool, interpolation: str) -> Tens
     if ignore:
         rank = OPS["clamp_min"](size - missing - 1, 0) * levels
     else:
-        rank = OPS["where"](OPS["gt"](missing, 0), cast(OPS["full"]((1,), size - 1, dtypes.int64), x.dtype), levels * (size - 1))
+        rank = OPS["where"](OPS["gt"](missing, 0), cast(make("full", x.device, (1,), size - 1, dtypes.int64), x.dtype), levels * (size - 1))
     low, high = OPS["floor"](rank), OPS["ceil"](rank)
     if interpolation in ("lower", "higher", "nearest"):
         rank = {"lower": low, "higher": high, "nearest": OPS["round"](rank)}[interpolation]
         return OPS["gather"](ordered, last, cast(rank, dtypes.int64))
-    weight = OPS["full"]((), 0.5, x.dtype) if interpolation == "midpoint" else rank - low
+    weight = make("full", x.device, (), 0.5, x.dtype) if interpolation == "midpoint" else rank - low
     below, above = (OPS["gather"](ordered, last, cast(r, dtypes.int64)) for r in (low, high))
     return below + (above - below) * weight
 
@@ -275,13 +276,13 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise error(RuntimeError, f"weights should be 1-d and have the same length as input, got {tuple(weights.shape)} for {tuple(input.shape)}")
     none_of(OPS["lt"](input, 0), lambda: error(RuntimeError, "bincount only supports 1-d non-negative integral inputs."))
     input = cast(input, dtypes.int64)
-    last = OPS["amax"](cat((OPS["full"]((1,), minlength - 1, dtypes.int64), input), 0), (0,), False)
+    last = OPS["amax"](cat((make("full", input.device, (1,), minlength - 1, dtypes.int64), input), 0), (0,), False)
     size = runtime_size(last + 1, minlength, BEYOND_SIZES, "the number of bins")
     if weights is None:
-        weights = OPS["full"](tuple(input.shape), 1, dtypes.int64)
+        weights = make("full", input.device, tuple(input.shape), 1, dtypes.int64)
     elif weights.dtype is not dtypes.float32:
         weights = cast(weights, dtypes.float64)
-    return OPS["index_add"](zeros(size, dtype=weights.dtype), 0, input, weights)
+    return OPS["index_add"](zeros(size, dtype=weights.dtype, device=weights.device), 0, input, weights)
 
 
 @numpy_names
@@ -304,7 +305,7 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     place = OPS["where"](OPS["eq"](wide, high), bins - 1, place)
     inside = OPS["logical_and"](OPS["ge"](wide, low), OPS["le"](wide, high))
     place = OPS["clamp_max"](OPS["clamp_min"](OPS["where"](inside, place, 0), 0), bins - 1)
-    return OPS["index_add"](zeros(bins, dtype=x.dtype), 0, place, cast(inside, x.dtype))
+    return OPS["index_add"](zeros(bins, dtype=x.dtype, device=x.device), 0, place, cast(inside, x.dtype))
 
 
 def _edges(x: Tensor, bins: Any, bounds: Any, of: Any) -> Tensor:
@@ -317,7 +318,7 @@ def _edges(x: Tensor, bins: Any, bounds: Any, of: Any) -> Tensor:
         raise error(RuntimeError, f"histogram: range [{low}, {high}] is not finite, or max is below min")
     if low == high:
         low, high = low - 0.5, high + 0.5
-    return linspace(low, high, bins + 1, dtype=of)
+    return linspace(low, high, bins + 1, dtype=of, device=x.device)
 
 
 @numpy_names
@@ -354,7 +355,7 @@ def histogramdd(input: Tensor, bins: Any, range: Any = None, weight: Tensor | No
         edges.append(edge)
         sizes.append(count)
     amount = cast(inside, input.dtype) if weight is None else OPS["where"](inside, ravel(weight).detach(), 0.0)
-    hist = reshape(OPS["index_add"](zeros(math.prod(sizes), dtype=input.dtype), 0, flat, amount), tuple(sizes))
+    hist = reshape(OPS["index_add"](zeros(math.prod(sizes), dtype=input.dtype, device=input.device), 0, flat, amount), tuple(sizes))
     if density:
         hist = hist / OPS["sum"](hist, tuple(_range(width)), False)
         for i, edge in enumerate(edges):

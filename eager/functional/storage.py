@@ -104,7 +104,7 @@ def untyped_storage(self: Tensor) -> TypedStorage:
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:
-    """The tensor itself: there is no accelerator to copy to."""
+    """The tensor itself: copies to a GPU wait until they are done, so that no memory has to be pinned for them."""
     return self
 
 
@@ -145,8 +145,8 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
         raise error(RuntimeError, f"fill_diagonal_(): all dimensions of input must be of equal length, got {tuple(self.shape)}")
     short = min(self.shape)
     if self.ndim > 2:
-        places = creation.arange(short)
-        return self.index_put_((places,) * self.ndim, creation.tensor(fill_value, dtype=self.dtype))
+        places = creation.arange(short, device=self.device)
+        return self.index_put_((places,) * self.ndim, creation.tensor(fill_value, dtype=self.dtype, device=self.device))
     rows, columns = self.shape
     for start in range(0, rows if wrap else 1, columns + 1):
         OPS["diagonal"](self[start:], 0, 0, 1).fill_(fill_value)
@@ -166,7 +166,7 @@ def map_(self: Tensor, tensor: Tensor, callable: Callable) -> Tensor:  # noqa: A
 def _each(self: Tensor, function: Callable, *others: Tensor) -> Tensor:
     rows = [x.detach().reshape(-1).tolist() for x in (self, *others)]
     with no_grad():
-        return self.copy_(creation.tensor([function(*row) for row in zip(*rows)], dtype=self.dtype).reshape(tuple(self.shape)))
+        return self.copy_(creation.tensor([function(*row) for row in zip(*rows)], dtype=self.dtype, device=self.device).reshape(tuple(self.shape)))
 
 
 def _no(self: Tensor, *args: Any) -> bool:

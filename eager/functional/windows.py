@@ -15,17 +15,18 @@ from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from .creation import arange, full
 
 
-def _window(formula: Callable[..., Tensor], M: int, sym: bool, dtype: Any, requires_grad: bool, *parameters: Any) -> Tensor:
+def _window(formula: Callable[..., Tensor], M: int, sym: bool, dtype: Any, device: Any, requires_grad: bool, *parameters: Any) -> Tensor:
     """`formula(n, last, *parameters)`: n = 0 ... M - 1 in float64, `last` the number of the last sample of the symmetric window."""
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
     if M < 0 or of not in (dtypes.float32, dtypes.float64):
         raise error(ValueError, f"a window needs M >= 0 and float32 or float64, got M={M} and {of}")
     if M <= 1:
-        out = OPS["full"]((M,), 1.0, of)
+        out = full((M,), 1.0, dtype=of, device=device)
     else:
-        out = OPS["cast"](formula(OPS["arange"](0, 1, M, dtypes.float64), M - 1 if sym else M, *parameters), of)
+        out = OPS["cast"](formula(arange(M, dtype=dtypes.float64, device=device), M - 1 if sym else M, *parameters), of)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -42,7 +43,7 @@ def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, dtype: Any =
     weights = tuple(a)
     if not weights:
         raise error(ValueError, "Coefficients cannot be empty")
-    return _window(_cosines, M, sym, dtype, requires_grad, weights)
+    return _window(_cosines, M, sym, dtype, device, requires_grad, weights)
 
 
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
@@ -72,12 +73,12 @@ def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 def bartlett(M: int, *, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
     """A triangle that begins and ends with 0."""
-    return _window(lambda n, last: 1.0 - OPS["abs"](n * (2.0 / last) - 1.0), M, sym, dtype, requires_grad)
+    return _window(lambda n, last: 1.0 - OPS["abs"](n * (2.0 / last) - 1.0), M, sym, dtype, device, requires_grad)
 
 
 def cosine(M: int, *, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
     """sin(pi (n + 0.5) / M)."""
-    return _window(lambda n, last: OPS["sin"]((n + 0.5) * (math.pi / (last + 1))), M, sym, dtype, requires_grad)
+    return _window(lambda n, last: OPS["sin"]((n + 0.5) * (math.pi / (last + 1))), M, sym, dtype, device, requires_grad)
 
 
 def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
@@ -85,7 +86,7 @@ def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: b
     """exp(-|n - center| / tau)."""
     if tau <= 0 or (sym and center is not None):
         raise error(ValueError, f"Tau must be positive, and a symmetric window has no center of its own; got tau={tau}, center={center}")
-    return _window(lambda n, last: OPS["exp"](OPS["abs"](n - (last / 2 if center is None else center)) * (-1.0 / tau)), M, sym, dtype, requires_grad)
+    return _window(lambda n, last: OPS["exp"](OPS["abs"](n - (last / 2 if center is None else center)) * (-1.0 / tau)), M, sym, dtype, device, requires_grad)
 
 
 def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
@@ -93,7 +94,7 @@ def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, d
     """exp(-(n - middle)^2 / (2 std^2))."""
     if std <= 0:
         raise error(ValueError, f"Standard deviation must be positive, got: {std} instead.")
-    return _window(lambda n, last: OPS["exp"](OPS["square"]((n - last / 2) * (1.0 / std)) * -0.5), M, sym, dtype, requires_grad)
+    return _window(lambda n, last: OPS["exp"](OPS["square"]((n - last / 2) * (1.0 / std)) * -0.5), M, sym, dtype, device, requires_grad)
 
 
 def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
@@ -106,7 +107,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, d
         inside = OPS["clamp_min"](1.0 - OPS["square"](n * (2.0 / last) - 1.0), 0.0)
         return OPS["i0"](OPS["sqrt"](inside) * beta) / OPS["i0"](OPS["full"]((), beta, dtypes.float64))
 
-    return _window(formula, M, sym, dtype, requires_grad)
+    return _window(formula, M, sym, dtype, device, requires_grad)
 
 
 __all__ = [

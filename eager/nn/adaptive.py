@@ -69,7 +69,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise RuntimeError(f"Target values should be in [0, {self.n_classes - 1}], but values in range [{int(classes.min())}, {int(classes.max())}] were found.")
         head = F.log_softmax(self.head(x), dim=1)
         gate = classes.clamp(max=self.shortlist_size - 1)
-        within = zeros(len(classes), dtype=head.dtype)
+        within = zeros(len(classes), dtype=head.dtype, device=head.device)
         for i, (low, high) in enumerate(zip(self.cutoffs, self.cutoffs[1:])):
             rows = ((classes >= low) & (classes < high)).nonzero().squeeze(1)
             if rows.numel():

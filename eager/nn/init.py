@@ -172,7 +172,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Gener
     zero = math.ceil(sparsity * rows)
     with no_grad():
         tensor.normal_(0.0, std, generator=generator)
-        order = rand(columns, rows, generator=generator).argsort(1)
+        order = rand(columns, rows, generator=generator, device=tensor.device).argsort(1)
         return tensor.masked_fill_(order.argsort(1).t() < zero, 0.0)
 
 

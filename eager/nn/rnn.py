@@ -91,7 +91,7 @@ class RNNBase(Module):
         """The states (layers * directions, N, size), zeros where none are given. Raises RuntimeError for other shapes."""
         count = self.num_layers * (2 if self.bidirectional else 1)
         if hx is None:
-            return tuple(zeros(count, batch, size, dtype=like.dtype) for size in self._state_sizes())
+            return tuple(zeros(count, batch, size, dtype=like.dtype, device=like.device) for size in self._state_sizes())
         given = tuple(hx) if self.mode == "LSTM" else (hx,)
         found = []
         for name, state, size in zip(("hidden[0]", "hidden[1]") if len(given) > 1 else ("hidden",), given, self._state_sizes()):
@@ -256,7 +256,7 @@ class RNNCellBase(Module):
         single = input.ndim == 1
         x = input.unsqueeze(0) if single else input
         if states is None:
-            states = (zeros(x.shape[0], self.hidden_size, dtype=x.dtype),) * count
+            states = (zeros(x.shape[0], self.hidden_size, dtype=x.dtype, device=x.device),) * count
         else:
             for state in states:
                 if tuple(state.shape) != (*input.shape[:-1], self.hidden_size):

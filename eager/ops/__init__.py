@@ -22,6 +22,7 @@ from . import (
     special,
     spectral,
     strided,
+    transfers,
     views,
 )
 from .definition import OPS
@@ -30,5 +31,5 @@ NAMES = tuple(OPS)  # the rows of this package; a room above may define rows of 
 
 __all__ = [
     "NAMES", "OPS", "bits", "complex", "convolution", "creation", "decompositions", "draws", "elementary", "folds", "fourier", "indexing", "pointwise",
-    "pooling", "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "views",
+    "pooling", "products", "random", "reductions", "scans", "scatter", "solving", "special", "spectral", "strided", "transfers", "views",
 ]  # fmt: skip

@@ -172,7 +172,7 @@ class OpDef(Row):
     """One operator. Arguments follow `schema`'s order everywhere: in calls, tape nodes and graph nodes.
 
     kind
-        "pointwise", "view", "reduction", "index", "scatter", "extern", "random" or "creation".
+        "pointwise", "view", "reduction", "index", "scatter", "extern", "random", "creation" or "transfer".
     dtype(*args) -> dtype or (compute dtype, result dtype)
         Type promotion. Tensor arguments are Tensors (or anything with `.dtype` and `.ndim`), numbers stay Python numbers.
         With a pair, tensor operands are cast to the compute dtype (as recorded `cast` operations) before the kernel runs.

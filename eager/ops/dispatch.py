@@ -15,6 +15,7 @@ import numpy as np
 from .._dispatch import install, record, viewed
 from ..autograd.mode import STATE
 from ..autograd.tape import SEQUENCE, OperatorNode, Plan, metas_of
+from ..cuda import ACCELERATED, making
 from ..dtypes import _default, bfloat16, float16, float32
 from ..errors import SegueError, error
 from ..memory import Storage
@@ -23,6 +24,7 @@ from ..tensor import Tensor, fresh
 from ..transforms.levels import lifted
 from .definition import OPS, OpDef
 from .pointwise import WIDE
+from .transfers import carry_out
 
 HALF = (float16, bfloat16)
 _ndarray = np.ndarray
@@ -85,28 +87,35 @@ def _general(op: OpDef, args: tuple) -> Tensor:
 def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
     """The result's array: from the kernel, or recorded when an operand is traced (or, for creation, a tracer is active)."""
     arrays = []
-    traced = None
+    traced = beside = None
     for argument in args:
         if isinstance(argument, Tensor):
             argument = argument._data
             if type(argument) is not _ndarray:
                 traced = getattr(argument, "tracer", traced)
+                beside = ACCELERATED.get(type(argument), beside)
         elif type(argument) in (tuple, list) and argument:
             parts = []
             for part in argument:
                 if isinstance(part, Tensor):
                     part = part._data
-                    traced = getattr(part, "tracer", traced)
+                    if type(part) is not _ndarray:
+                        traced = getattr(part, "tracer", traced)
+                        beside = ACCELERATED.get(type(part), beside)
                 parts.append(part)
             argument = tuple(parts)
         arrays.append(argument)
     if traced is None and not tensors and STATE.tracers:
         traced = STATE.tracers[-1]
+    if beside is None and (not tensors or op.kind == "random"):
+        beside = making()
     try:
         if traced is not None:
             return traced.record(op, tuple(arrays), op.shape(*args), result)
         if op.kind != "pointwise":
             op.shape(*args)  # NumPy would let some of PyTorch's errors pass
+        if beside is not None:
+            return carry_out(op, arrays, result, beside)
         token = hush()
         try:
             array = op.kernel(np, *arrays)
@@ -115,6 +124,8 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
     except _PROBLEMS as error:
         raise _explain(error, op, args) from None
     if type(array) is not _ndarray:
+        if type(array) in ACCELERATED:  # brought there from the host
+            return array
         array = np.asarray(array)
     if array.dtype != result:
         array = array.astype(result)

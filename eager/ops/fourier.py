@@ -42,10 +42,16 @@ def _shifted(name: str) -> Any:
     return batching.shifted(name, lambda x, dim, *rest: (tuple(d + 1 for d in dim) if isinstance(dim, tuple) else dim + 1, *rest))
 
 
+def transforms(xp: Any) -> Any:
+    """SciPy's pocketfft for NumPy; CuPy's own module, which is cuFFT."""
+    return pocketfft if xp is np else xp.fft
+
+
 def _c2c(xp: Any, x: Any, dim: tuple, forward: bool) -> Any:
     if not dim or not x.size:
         return x.copy()
-    return pocketfft.fftn(x, axes=dim) if forward else pocketfft.ifftn(x, axes=dim, norm="forward")
+    of = transforms(xp)
+    return of.fftn(x, axes=dim) if forward else of.ifftn(x, axes=dim, norm="forward")
 
 
 def _c2c_samples() -> list:
@@ -75,7 +81,7 @@ def _r2c_vjp(F: Any, g: Any, x_shape: Any, dim: int) -> Any:
 
 define(
     "fft_r2c", "x: Tensor, dim", kind="extern", dtype=_dtype("fft_r2c", _FROM_REAL), shape=_r2c_shape,
-    kernel=lambda xp, x, dim: pocketfft.rfft(x, axis=dim) if x.size else np.zeros(_r2c_shape(x, dim), np.result_type(x.dtype, np.complex64)),
+    kernel=lambda xp, x, dim: transforms(xp).rfft(x, axis=dim) if x.size else xp.zeros(_r2c_shape(x, dim), np.result_type(x.dtype, np.complex64)),
     lower=_HOST, vjp={"x": _r2c_vjp}, jvp="linear", batch=_shifted("fft_r2c"),
     samples=lambda: calls((Source("a").floats((5,)), 0), (Source("b").floats((2, 4)), 1), (Source("c").floats((3, 2)), 0), (Source("d").floats((0, 2)), 1)),
     doc="The first n // 2 + 1 sums of x[t] exp(-2 pi i k t / n) over `dim`: the others are their conjugates. Not scaled.",
@@ -104,7 +110,7 @@ def _c2r_samples() -> list:
 
 define(
     "fft_c2r", "x: Tensor, dim, size", kind="extern", dtype=_dtype("fft_c2r", promotion.REAL_OF), shape=_c2r_shape,
-    kernel=lambda xp, x, dim, size: pocketfft.irfft(x, size, axis=dim, norm="forward") if x.size else np.zeros(_c2r_shape(x, dim, size), x.real.dtype),
+    kernel=lambda xp, x, dim, size: transforms(xp).irfft(x, size, axis=dim, norm="forward") if x.size else xp.zeros(_c2r_shape(x, dim, size), x.real.dtype),
     lower=_HOST, vjp={"x": _c2r_vjp}, jvp="linear", batch=_shifted("fft_c2r"), samples=_c2r_samples,
     doc="The real signal of `size` whose half spectrum is x: the sums of X[k] exp(2 pi i k t / size) over the whole spectrum. Not scaled.",
 )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import promotion
+from ..cuda import any_outside
 from ..dtypes import INTEGER, int64
 from ..errors import BoundsError, DtypeError, ShapeError, error
 from . import batching
@@ -25,7 +26,7 @@ _ALL = slice(None)
 
 def check_bounds(name: str, index: Any, size: int, dim: int) -> None:
     """Raise BoundsError unless all elements of an integer array lie in [0, size)."""
-    if index.size:
+    if index.size and (type(index) is np.ndarray or any_outside(index, size)):
         low, high = index.min(), index.max()
         if low < 0 or high >= size:
             raise error(BoundsError, f"{name}(): index {low if low < 0 else high} is out of bounds for dimension {dim} with size {size}")
@@ -404,8 +405,12 @@ def index_shape(name: str, x: Any, indices: Sequence[Any]) -> tuple:
     return (*rest[:place], *common, *rest[place:])
 
 
-def key(indices: Sequence[Any]) -> tuple:
-    """The indices as NumPy takes them."""
+def key(xp: Any, name: str, x: Any, indices: Sequence[Any]) -> tuple:
+    """The indices as NumPy takes them. Raises BoundsError on a device, where an index out of bounds would wrap around (NumPy raises by itself)."""
+    if xp is not np:
+        for dim, index in enumerate(indices):
+            if index is not None:
+                check_bounds(name, xp.where(index < 0, index + x.shape[dim], index), x.shape[dim], dim)
     return tuple(_ALL if index is None else index for index in indices)
 
 
@@ -448,7 +453,7 @@ def _index_samples(s: Source) -> list:
 
 copying(
     "index", "x: Tensor, indices: Tensor[]", lambda h, index, out_shape, x, indices: x.load(index_place(h, index, x.shape, indices)),
-    shape=lambda x, indices: index_shape("index", x, indices), kernel=lambda xp, x, indices: x[key(indices)],
+    shape=lambda x, indices: index_shape("index", x, indices), kernel=lambda xp, x, indices: x[key(xp, "index", x, indices)],
     vjp={"x": lambda F, g, x_shape, indices: OPS["index_put"](zeros(F, g, x_shape), indices, g, True)}, batch=_index_batch,
     samples=_one(_index_samples),
     tags="recompute checked",

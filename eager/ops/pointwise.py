@@ -120,7 +120,7 @@ def _divides(kernel: Callable[..., Any]) -> Callable[..., Any]:
     def checked(xp: Any, x: Any, y: Any) -> Any:
         if not (y.dtype.kind == "f" or y.dtype.kind == "V" if hasattr(y, "dtype") else isinstance(y, float)):
             kind = (x if hasattr(x, "dtype") else y).dtype.kind
-            if kind in _INTEGER_KINDS and not xp.all(y):
+            if kind in _INTEGER_KINDS and not (xp.all(y) if hasattr(y, "dtype") else y):
                 raise error(RuntimeError, "ZeroDivisionError: integer division by zero")
         return kernel(xp, x, y)
 

@@ -59,7 +59,7 @@ def _kernel(name: str) -> Callable[..., Any]:
             return fold(x, axis=dim, keepdims=keepdim, dtype=np.float32).astype(x.dtype)
         if not x.size and name in ("amax", "amin"):  # nothing to fold, but nothing to give either: the shape facet has seen to that
             return xp.empty(_shape(x, dim, keepdim), x.dtype)
-        if name == "sum" and not keepdim and x.dtype.kind == "f" and _is_of_windows(x, dim):
+        if xp is np and name == "sum" and not keepdim and x.dtype.kind == "f" and _is_of_windows(x, dim):
             return _window_sum(x, x.ndim - len(dim))
         return fold(x, axis=dim, keepdims=keepdim)
 

@@ -39,6 +39,11 @@ def _same_dtype(name: str, source: str) -> Any:
 
 def add_rows(xp: Any, base: Any, rows: Any, values: Any) -> None:
     """base[rows[i]] += values[i] in the order of i, in place, for a contiguous base (R, C) and values (n, C), by one flat walk."""
+    if xp is not np and base.dtype.kind == "V":  # CuPy adds no bfloat16 in place: in float32, rounded once
+        wide = base.astype(np.float32)
+        add_rows(xp, wide, rows, values.astype(np.float32))
+        base[...] = wide.astype(base.dtype)
+        return
     columns = base.shape[1]
     places = rows if columns == 1 else (rows[:, None] * columns + xp.arange(columns)).reshape(-1)
     xp.add.at(base.reshape(-1), places, values.reshape(-1))
@@ -77,7 +82,7 @@ def _scatter_add_kernel(xp: Any, x: Any, dim: int, index: Any, source: Any) -> A
     linear: Any = 0
     for size, place in zip(x.shape, places):
         linear = linear * size + place
-    xp.add.at(out.reshape(-1), linear.reshape(-1), values.reshape(-1))
+    add_rows(xp, out.reshape(-1, 1), linear.reshape(-1), values.reshape(-1, 1))
     return out
 
 
@@ -196,7 +201,7 @@ def _index_put_shape(x: Any, indices: Sequence[Any], values: Any, accumulate: bo
 
 def _index_put_kernel(xp: Any, x: Any, indices: Sequence[Any], values: Any, accumulate: bool) -> Any:
     out = x.copy("C")
-    places = key(indices)
+    places = key(xp, "index_put", x, indices)
     if not accumulate:
         out[places] = values
         return out

@@ -190,7 +190,7 @@ def _polynomial_kernel(xp: Any, family: str, order: int, x: Any, n: Any) -> Any:
     below = [xp.ones(wide.shape)] + [zero] * order
     now = [first * wide + shift, xp.full(wide.shape, first), *[zero] * order][: order + 1]
     found = xp.where(degree == 0, below[order], xp.where(degree == 1, now[order], zero))
-    top = int(xp.max(degree, initial=0)) if degree.size and np.isfinite(degree).all() else 0
+    top = max(int(xp.max(degree)), 0) if degree.size and xp.isfinite(degree).all() else 0
     for m in range(1, top):
         a, b, c = step(m)
         after = [(a * wide + b) * now[k] + (k * a * now[k - 1] if k else 0.0) - c * below[k] for k in range(order + 1)]

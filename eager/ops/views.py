@@ -299,15 +299,15 @@ view_row(
 # diagonal, unfold: their gradients are scattered to the places that the view shows
 
 
-def places(F: Any, x_shape: Any, view: Callable[[Any], Any]) -> Any:
+def places(F: Any, x_shape: Any, view: Callable[[Any], Any], device: Any) -> Any:
     """The flat positions, in a tensor of shape `x_shape`, of what a view shows, flattened."""
     count = numel(x_shape)
-    return F.reshape(view(F.reshape(F.arange(count), tuple(x_shape))), (-1,))
+    return F.reshape(view(F.reshape(F.arange(count, device=device), tuple(x_shape))), (-1,))
 
 
 def scattered(F: Any, g: Any, x_shape: Any, view: Callable[[Any], Any]) -> Any:
     flat = zeros(F, g, (numel(x_shape),))
-    return F.reshape(F.index_add(flat, 0, places(F, x_shape, view), F.reshape(g, (-1,))), tuple(x_shape))
+    return F.reshape(F.index_add(flat, 0, places(F, x_shape, view, g.device), F.reshape(g, (-1,))), tuple(x_shape))
 
 
 def _least(a: Any, b: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One parameter's update at once: what the commonest optimizers do, over NumPy arrays and in their memory.
+"""One parameter's update at once: what the commonest optimizers do, over NumPy's arrays (or CuPy's, whose arrays NumPy's functions take) and in their memory.
 
 In come a parameter, its gradient and its state as arrays, and the group's settings; the arrays are changed. The one idea: as with the compositions that own a kernel
 (functional/fused.py), `update` stays what the optimizer means and what is captured; the kernel does the same, operator by operator, so that the
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.mode import STATE
+from ..cuda import is_real
 from ..pieces import pieces
 from ..quiet import hush, restore
 from ..tensor import Tensor
@@ -28,9 +29,9 @@ def updated_at_once(kernel: Kernel | None, parameter: Tensor, gradient: Tensor, 
         return False
     held = [parameter, *[value for value in state.values() if isinstance(value, Tensor)]]
     weights, of = parameter._data, gradient._data
-    if not parameter.ndim or type(weights) is not np.ndarray or type(of) is not np.ndarray or of.shape != weights.shape or of.dtype is not weights.dtype:
+    if not parameter.ndim or not is_real(weights) or type(of) is not type(weights) or of.shape != weights.shape or of.dtype != weights.dtype:
         return False
-    if weights.dtype not in _FLOATS or not all(type(x._data) is np.ndarray and x._data.flags.writeable for x in held):
+    if weights.dtype not in _FLOATS or not all(_is_writable(x._data, type(weights)) for x in held):
         return False
     token = hush()
     try:
@@ -42,6 +43,18 @@ def updated_at_once(kernel: Kernel | None, parameter: Tensor, gradient: Tensor, 
         for tensor in held:
             tensor._storage.version += 1
     return done
+
+
+def _is_writable(array: Any, kind: Any) -> bool:
+    """Whether a kernel can write an array beside weights of a kind: of the same kind, or a counter on the host."""
+    if type(array) is np.ndarray:
+        return bool(array.flags.writeable and (kind is np.ndarray or not array.ndim))
+    return isinstance(array, kind) and 0 not in array.strides
+
+
+def _parts(array: Any) -> Any:
+    """Where to update: piece by piece, so that all that belongs to one stays in the cache; on a GPU all at once."""
+    return pieces(array.shape, 1) if type(array) is np.ndarray else (...,)
 
 
 def _plain(*settings: Any) -> bool:
@@ -63,7 +76,7 @@ def sgd(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
     lr, momentum = group["lr"], group["momentum"]
     if group["dampening"] != 0 or not _plain(lr, momentum, group["weight_decay"]) or (momentum != 0 and state["momentum_buffer"].dtype != p.dtype):
         return False
-    for at in pieces(p.shape, 1):
+    for at in _parts(p):
         part = p[at]
         step = _decayed(part, g[at], group)
         if momentum != 0:
@@ -85,7 +98,7 @@ def adam(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
     count = step.astype(p.dtype)
     size, root = lr / _bias_correction(count, beta1), _bias_correction(count, beta2) ** 0.5
     largest = state["max_exp_avg_sq"] if group["amsgrad"] else None
-    for at in pieces(p.shape, 1):
+    for at in _parts(p):
         part, m, v = p[at], mean[at], square[at]
         slope = _decayed(part, g[at], group, group["decoupled_weight_decay"])
         change = slope - m

@@ -156,7 +156,7 @@ class LBFGS(Optimizer):
         return {"func_evals": 0, "n_iter": 0} if parameter is self._params[0] else {}
 
     def _gradient(self) -> Tensor:
-        found = [zeros(p.numel(), dtype=p.dtype) if p.grad is None else p.grad.reshape(-1) for p in self._params]
+        found = [zeros(p.numel(), dtype=p.dtype, device=p.device) if p.grad is None else p.grad.reshape(-1) for p in self._params]
         return cat(found).detach()
 
     def _move(self, step: float, direction: Tensor) -> None:

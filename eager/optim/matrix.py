@@ -47,7 +47,7 @@ class Adafactor(Optimizer):
             return {**state, "variance": zeros_like(parameter)}
         shape = tuple(parameter.shape)
         row, column = (*shape[:-1], 1), (*shape[:-2], 1, shape[-1])
-        return {**state, "row_var": zeros(row, dtype=parameter.dtype), "col_var": zeros(column, dtype=parameter.dtype)}
+        return {**state, "row_var": zeros(row, dtype=parameter.dtype, device=parameter.device), "col_var": zeros(column, dtype=parameter.dtype, device=parameter.device)}
 
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import _NAMES, device, dtype
+from ..cuda import ACCELERATED, exact, laid_over, memory_of, moved, offset_of
+from ..dtypes import _NAMES, CPU, device, dtype
+from ..dtypes import device as Device  # noqa: N812  (where a parameter is called device)
 from ..errors import CheckpointError, DeviceError, error
 from ..memory import over, place_in
 from ..meta import MetaArray, meta_tensor
@@ -29,16 +31,19 @@ class Saved:
     def __init__(self) -> None:
         self.numbers: dict[int, int] = {}
         self.memories: list[np.ndarray] = []
+        self.devices: list[str] = []  # where each lies
         self.kept: list[Storage] = []  # so that no id is used again
 
     def place(self, x: Tensor) -> tuple[int, int]:
         """The number of the storage under `x`, and the byte in it where `x` begins."""
-        array, memory, key = x._real("save()"), x._memory(), id(x._storage)
+        key, on_gpu = id(x._storage), type(x._data) in ACCELERATED
         if key not in self.numbers:
             self.numbers[key] = len(self.memories)
-            self.memories.append(memory)
+            self.memories.append(memory_of(x._data) if on_gpu else x._memory())
+            self.devices.append(str(x.device))
             self.kept.append(x._storage)
-        return self.numbers[key], place_in(memory, array)
+        number = self.numbers[key]
+        return number, offset_of(x._data) if on_gpu else place_in(self.memories[number], x._real("save()"))
 
 
 class Loaded:
@@ -49,17 +54,20 @@ class Loaded:
 
     def __init__(self, nbytes: int, of: dtype | None, read: Callable[[], np.ndarray]) -> None:
         self.nbytes, self.dtype, self.read = nbytes, of, read
-        self.device = device("cpu")
+        self.device = CPU
         self.bytes: np.ndarray | None = None
+        self.on_gpu: Any = None  # the bytes there, where that is their device
         self.storage = Storage()
 
     def cpu(self) -> Loaded:
-        """The storage itself: it is on the CPU."""
+        """The storage, which stays on the CPU."""
+        self.device = CPU
         return self
 
-    def cuda(self, *args: Any) -> Loaded:
-        """Raises DeviceError."""
-        raise error(DeviceError, "load(): no CUDA device can be used here", "map_location='cpu'")
+    def cuda(self, device: int | None = None) -> Loaded:
+        """The storage, which goes to a GPU. Raises DeviceError where there is none."""
+        self.device = exact(Device("cuda", device), "load()")
+        return self
 
     def __len__(self) -> int:
         return self.nbytes // (1 if self.dtype is None else self.dtype.itemsize)
@@ -85,6 +93,10 @@ class Loaded:
             raise CheckpointError(f"a tensor reaches beyond its storage, or is too large to exist: {problem}") from problem
         if not array.flags.aligned:
             raise CheckpointError(f"a tensor of {of} begins at byte {start} of its storage, which is no multiple of its element's size")
+        if self.device.type == "cuda":
+            if self.on_gpu is None:
+                self.on_gpu = moved(self.whole(), self.device)
+            array = laid_over(self.on_gpu, array, start)
         return Tensor._wrap(array, self.storage)
 
 
@@ -147,9 +159,10 @@ def _asked(function: Callable, storage: Loaded, location: str) -> Loaded:
 
 def _sent(storage: Loaded, location: str) -> Loaded:
     kind = location.partition(":")[0]
-    if kind not in ("cpu", META):
+    if kind not in ("cpu", "cuda", META):
         raise error(
             DeviceError, f"load(): the checkpoint holds a tensor of the device {location[:40]!r}, which cannot be used here", "map_location='cpu'"
         )
-    storage.device = device(kind)
+    where = device_named(location) if kind == "cuda" else device(kind)
+    storage.device = exact(where, f"load(): the checkpoint holds a tensor of the device {location[:40]!r} (map_location='cpu' brings it to the CPU)")
     return storage

@@ -155,7 +155,7 @@ def _rebuilt(w: Writer, x: Tensor) -> Call:
     nbytes, width = w.saved.memories[number].nbytes, x.itemsize
     if w.types.setdefault(number, x.dtype) is not x.dtype or nbytes % width or start % width:
         raise error(RuntimeError, f"save(format='torch'): tensors of {w.types[number]} and {x.dtype} show the same memory", "clone() one of them")
-    storage = Persistent(("storage", Name("torch", _STORAGE_OF[x.dtype]), str(number), "cpu", nbytes // width))
+    storage = Persistent(("storage", Name("torch", _STORAGE_OF[x.dtype]), str(number), w.saved.devices[number], nbytes // width))
     return Call(
         Name("torch._utils", "_rebuild_tensor_v2"), (storage, start // width, tuple(x.shape), x.stride(), x.requires_grad, OrderedDict())
     )

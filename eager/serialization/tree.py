@@ -188,6 +188,7 @@ def write(obj: Any, archive: ArchiveWriter, pickle_module: Any = None) -> None:
     root = w.value(obj)
     index = {
         "format": "segue", "version": VERSION, "byteorder": sys.byteorder, "storages": [memory.nbytes for memory in w.saved.memories],
+        **({"devices": w.saved.devices} if any(where != "cpu" for where in w.saved.devices) else {}),
         "objects": w.objects, "root": root,
     }  # fmt: skip
     archive.add(INDEX, json.dumps(index, allow_nan=False, separators=(",", ":")).encode("ascii"))
@@ -210,7 +211,10 @@ class Reader:
                 raise CheckpointError(f"the checkpoint has version {index['version']} of its format; this segue reads up to {VERSION}")
         except (ValueError, KeyError, TypeError, RecursionError) as problem:
             raise CheckpointError(f"the checkpoint is damaged: {INDEX} cannot be read ({problem})") from problem
-        self.storages = [place(self._storage(archive, number, size, order), "cpu") for number, size in enumerate(sizes)]
+        where = [str(device_named(name)) for name in index.get("devices", ["cpu"] * len(sizes))]
+        if len(where) != len(sizes):
+            raise CheckpointError(f"the checkpoint is damaged: {INDEX} names {len(where)} devices for {len(sizes)} storages")
+        self.storages = [place(self._storage(archive, number, size, order), where[number]) for number, size in enumerate(sizes)]
         self.built: list[Any] = [_NOT_YET] * len(self.objects)
 
     @staticmethod

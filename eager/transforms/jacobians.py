@@ -35,7 +35,7 @@ def _basis(tensors: Sequence[Tensor]) -> list[Tensor]:
     total = sum(sizes)
     found, start = [], 0
     for x, size in zip(tensors, sizes):
-        columns = F[0].arange(total).unsqueeze(1) == F[0].arange(start, start + size).unsqueeze(0)
+        columns = F[0].arange(total, device=x.device).unsqueeze(1) == F[0].arange(start, start + size, device=x.device).unsqueeze(0)
         found.append(columns.to(x.dtype).reshape((total, *x.shape)))
         start += size
     return found

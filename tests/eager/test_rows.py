@@ -22,7 +22,7 @@ from .plain_references import PYTHON
 
 ROWS = [OPS[name] for name in sorted(NAMES)]
 OF_MEMORY = {"real", "imag", "view_as_real", "view_as_complex", "view_dtype"}  # views that no index map can tell
-KINDS = {"pointwise", "view", "reduction", "index", "scatter", "extern", "random", "creation"}
+KINDS = {"pointwise", "view", "reduction", "index", "scatter", "extern", "random", "creation", "transfer"}
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 

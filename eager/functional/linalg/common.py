@@ -18,6 +18,7 @@ from ...ops.shapes import require
 from ...tensor import Tensor
 from ..arguments import cast, need_tensor, write_outs
 from ..complex_numbers import conj
+from ..devices import make
 from ..reduction import sum
 from ..shape import broadcast_shapes, broadcast_to, transpose
 
@@ -82,4 +83,4 @@ def common_batch(*matrices: Tensor) -> tuple[Tensor, ...]:
 
 def on_tape_of(value: Tensor, x: Tensor) -> Tensor:
     """`value`, which does not depend on `x`, with a gradient of zero for it: where PyTorch says that the result requires a gradient."""
-    return OPS["where"](OPS["full"](tuple(value.shape), True, boolean), value, sum(x)) if x.requires_grad else value
+    return OPS["where"](make("full", value.device, tuple(value.shape), True, boolean), value, sum(x)) if x.requires_grad else value

@@ -83,7 +83,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> Any:
 def lu_unpack(LU_data: Tensor, LU_pivots: Tensor, unpack_data: bool = True, unpack_pivots: bool = True, *, out: Any = None) -> Any:
     """(P, L, U) from `lu_factor`'s (LU, pivots). What is not asked for is empty."""
     require(LU_pivots.dtype is dtypes.int32, lambda: "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.")
-    nothing = eye(0, dtype=LU_data.dtype)
+    nothing = eye(0, dtype=LU_data.dtype, device=LU_data.device)
     lower, upper = rows.lu_parts(NAMESPACE[0], LU_data) if unpack_data else (nothing, nothing)
     order = linalg_row("permutation", LU_pivots, LU_data.shape[-2], LU_data.dtype) if unpack_pivots else nothing
     return several("lu", out, order, lower, upper)
@@ -155,7 +155,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     if mode == "r":
         if A.requires_grad:
             raise error(RuntimeError, "linalg.qr: The QR decomposition is not differentiable when mode='r'", "mode='reduced'")
-        return several("qr", out, zeros(0, dtype=A.dtype), factors(linalg_row("qr", A, "reduced"), *rows.qr_shapes(A, "reduced"))[1])
+        return several("qr", out, zeros(0, dtype=A.dtype, device=A.device), factors(linalg_row("qr", A, "reduced"), *rows.qr_shapes(A, "reduced"))[1])
     return several("qr", out, *factors(linalg_row("qr", A, mode), *rows.qr_shapes(A, mode)))
 
 
@@ -167,7 +167,7 @@ def geqrf(input: Tensor, *, out: Any = None) -> Any:
 def _reflected(A: Tensor, tau: Tensor, other: Tensor, adjoint: bool) -> Tensor:
     """H_1 H_2 ... H_k times `other` (or the adjoint of that product), H_i = 1 - tau_i v_i v_i^H; v_i is column i of A below a one."""
     m, k = A.shape[-2], tau.shape[-1]
-    vectors = tril(narrow(A, -1, 0, k), -1) + eye(m, k, dtype=A.dtype)
+    vectors = tril(narrow(A, -1, 0, k), -1) + eye(m, k, dtype=A.dtype, device=A.device)
     for i in range(k) if adjoint else reversed(range(k)):
         v, scale = narrow(vectors, -1, i, 1), unsqueeze(narrow(tau, -1, i, 1), -1)
         other = other - (conj(scale) if adjoint else scale) * matmul(v, matmul(adjoint_of(v), other))
@@ -187,7 +187,7 @@ def householder_product(input: Tensor, tau: Tensor, *, out: Any = None) -> Tenso
     require(m >= n, lambda: f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1], not {m} and {n}")
     require(n >= k, lambda: f"{name}: input.shape[-1] must be greater than or equal to tau.shape[-1], not {n} and {k}")
     require(input.dtype is tau.dtype, lambda: f"{name}: tau dtype {tau.dtype} does not match input dtype {input.dtype}")
-    start = broadcast_to(eye(m, n, dtype=input.dtype), tuple(input.shape))
+    start = broadcast_to(eye(m, n, dtype=input.dtype, device=input.device), tuple(input.shape))
     return write_out(out, _reflected(input, tau, start, False) if k else on_tape_of(clone(start), input), name)
 
 

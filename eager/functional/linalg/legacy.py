@@ -43,7 +43,7 @@ def cholesky_solve(B: Tensor, L: Tensor, upper: bool = False, *, out: Any = None
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Any = None) -> Tensor:
     """The inverse of A, from its Cholesky factor."""
     need_tensor(L, "cholesky_inverse", "L")
-    return write_out(out, cholesky_solve(broadcast_to(eye(size_of(L), dtype=L.dtype), tuple(L.shape)), L, upper), "cholesky_inverse")
+    return write_out(out, cholesky_solve(broadcast_to(eye(size_of(L), dtype=L.dtype, device=L.device), tuple(L.shape)), L, upper), "cholesky_inverse")
 
 
 def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
@@ -67,7 +67,7 @@ def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any =
     """(U, S, V) with A = U diag(S) V^H: PyTorch's older form. Without `compute_uv` U and V are zeros of their square shapes."""
     if not compute_uv:
         m, n = input.shape[-2:]
-        empty = [zeros((*input.shape[:-2], size, size), dtype=input.dtype) for size in (m, n)]
+        empty = [zeros((*input.shape[:-2], size, size), dtype=input.dtype, device=input.device) for size in (m, n)]
         return several("legacy_svd", out, empty[0], spectra.svdvals(input), empty[1])
     left, values, right = spectra.svd(input, not some)
     return several("legacy_svd", out, left, values, adjoint(right))

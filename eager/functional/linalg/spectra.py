@@ -74,7 +74,7 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Any = None) -> Tensor:
 def _range(A: Tensor, q: int, niter: int, M: Tensor | None) -> Tensor:
     """An orthonormal basis that catches most of A - M, by power iteration on random vectors (Halko and others, arXiv:0909.4061, algorithm 4.4)."""
     of = A.dtype
-    noise = randn(*A.shape[:-2], A.shape[-1], q, dtype=dtypes.float64 if of in (dtypes.float64, dtypes.complex128) else dtypes.float32)
+    noise = randn(*A.shape[:-2], A.shape[-1], q, dtype=dtypes.float64 if of in (dtypes.float64, dtypes.complex128) else dtypes.float32, device=A.device)
     rest = A if M is None else A - M
     basis = qr(matmul(rest, cast(noise, of))).Q
     for _ in range(niter):

@@ -134,10 +134,10 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None,
     values = row("svdvals", A.detach())
     rank = (values > values[..., :1] * rtol).sum(-1) if A.numel() else values.sum(-1).long()
     rows, columns = A.shape[-2:]
-    nothing = empty(0, dtype=values.dtype)
+    nothing = empty(0, dtype=values.dtype, device=values.device)
     full = rows > columns and (driver == "gels" or bool((rank == columns).all()))
     residuals = (matmul(A, solution) - right).abs().square().sum(-2) if full else nothing
-    return several("lstsq", out, squeeze(solution, -1) if vector else solution, residuals, empty(0, dtype=rank.dtype) if driver == "gels" else rank,
+    return several("lstsq", out, squeeze(solution, -1) if vector else solution, residuals, empty(0, dtype=rank.dtype, device=rank.device) if driver == "gels" else rank,
                    values if driver in ("gelss", "gelsd") else nothing)  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
     """A multiplied with itself `n` times, by repeated squaring; of the inverse for negative `n`. Raises LinAlgError for a singular matrix then."""
     _, size = square_shape("linalg.matrix_power", need_tensor(A, "linalg.matrix_power", "A"))
     if n == 0:
-        return write_out(out, on_tape_of(broadcast_to(eye(size, dtype=A.dtype), tuple(A.shape)).clone(), A), "linalg.matrix_power")
+        return write_out(out, on_tape_of(broadcast_to(eye(size, dtype=A.dtype, device=A.device), tuple(A.shape)).clone(), A), "linalg.matrix_power")
     base, result = inv(A) if n < 0 else A, None
     n = abs(n)
     while n:

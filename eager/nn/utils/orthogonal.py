@@ -23,7 +23,7 @@ MAPS = ("matrix_exp", "cayley", "householder")
 
 
 def _identity(size: int, like: Tensor) -> Tensor:
-    return eye(size, dtype=like.dtype)
+    return eye(size, dtype=like.dtype, device=like.device)
 
 
 def _is_orthogonal(Q: Tensor) -> bool:
@@ -69,7 +69,7 @@ class _Orthogonal(Module):
     def _of_skew(self, A: Tensor, n: int, k: int) -> Tensor:
         lower = A.tril()
         if n != k:
-            lower = cat([lower, zeros(*lower.shape[:-1], n - k, dtype=lower.dtype)], -1)
+            lower = cat([lower, zeros(*lower.shape[:-1], n - k, dtype=lower.dtype, device=lower.device)], -1)
         skew = lower - lower.mH
         if self.orthogonal_map == "matrix_exp":
             return linalg.matrix_exp(skew)
@@ -97,7 +97,7 @@ class _Orthogonal(Module):
         if n == k:
             base = Q.clone() if _is_orthogonal(Q) else _make_orthogonal(Q)
         else:
-            base = _make_orthogonal(cat([Q, randn(*Q.shape[:-2], n, n - k, dtype=Q.dtype)], -1))
+            base = _make_orthogonal(cat([Q, randn(*Q.shape[:-2], n, n - k, dtype=Q.dtype, device=Q.device)], -1))
         self.base = base.detach()
         return -(_identity(n, Q)[:, :k] * (Q * 0 + 1))
 
@@ -108,7 +108,7 @@ class _Orthogonal(Module):
         k = A.shape[-1]
         signs = A.diagonal(0, -2, -1).sign()
         signs = signs * (1 - 2 * (tau == 0).to(signs.dtype))
-        one = cat([_identity(k, A), zeros(A.shape[-2] - k, k, dtype=A.dtype)], 0)
+        one = cat([_identity(k, A), zeros(A.shape[-2] - k, k, dtype=A.dtype, device=A.device)], 0)
         return A * (1 - one) + one * signs.unsqueeze(-2)
 
 

@@ -50,7 +50,7 @@ def _iterate(matrix: Tensor, u: Tensor, v: Tensor, count: int, eps: float, right
 
 def _start(size: int, like: Tensor, eps: float) -> Tensor:
     with no_grad():
-        return normalize(randn(size, dtype=like.dtype), dim=0, eps=eps)
+        return normalize(randn(size, dtype=like.dtype, device=like.device), dim=0, eps=eps)
 
 
 # ---------------------------------------------------------------------------------------------------------------- as parametrisations

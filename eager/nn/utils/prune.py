@@ -195,7 +195,7 @@ class RandomStructured(BasePruningMethod):
 
     def worth(self, t: Tensor) -> Tensor:
         """What a slice is worth: chance."""
-        return randperm(t.shape[self.dim]).to(t.dtype)
+        return randperm(t.shape[self.dim], device=t.device).to(t.dtype)
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         if t.ndim < 2:

@@ -80,7 +80,7 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
     """The order that undoes an order."""
     if permutation is None:
         return None
-    return empty_like(permutation).scatter(0, permutation, arange(permutation.numel(), dtype=permutation.dtype))
+    return empty_like(permutation).scatter(0, permutation, arange(permutation.numel(), dtype=permutation.dtype, device=permutation.device))
 
 
 def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False, enforce_sorted: bool = True) -> PackedSequence:
@@ -107,7 +107,7 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
             raise RuntimeError("`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass `enforce_sorted=False` to "
                 "pack_padded_sequence to sidestep this requirement")  # fmt: skip
     else:
-        order = argsort(tensor(sizes, dtype=int64), descending=True, stable=True)
+        order = argsort(tensor(sizes, dtype=int64, device=input.device), descending=True, stable=True)
         padded = padded.index_select(1, order)
         sizes = sorted(sizes, reverse=True)
     counts = [sum(size > t for size in sizes) for t in range(sizes[0])]
@@ -130,10 +130,10 @@ def pad_packed_sequence(
         part = sequence.data[start : start + count]
         start += count
         if count < counts[0]:
-            part = cat([part, full((counts[0] - count, *trailing), padding_value, dtype=part.dtype)], 0)
+            part = cat([part, full((counts[0] - count, *trailing), padding_value, dtype=part.dtype, device=part.device)], 0)
         rows.append(part.unsqueeze(0))
     if total_length is not None and total_length > length:
-        rows.append(full((total_length - length, counts[0], *trailing), padding_value, dtype=sequence.data.dtype))
+        rows.append(full((total_length - length, counts[0], *trailing), padding_value, dtype=sequence.data.dtype, device=sequence.data.device))
     padded = cat(rows, 0)
     lengths = tensor([sum(count > i for count in counts) for i in range(counts[0])], dtype=int64)
     if sequence.unsorted_indices is not None:
@@ -150,7 +150,7 @@ def pad_sequence(sequences: Iterable[Tensor], batch_first: bool = False, padding
     rows = []
     for part in parts:
         if part.shape[0] < longest:
-            filler = full((longest - part.shape[0], *part.shape[1:]), padding_value, dtype=part.dtype)
+            filler = full((longest - part.shape[0], *part.shape[1:]), padding_value, dtype=part.dtype, device=part.device)
             part = cat([part, filler] if padding_side == "right" else [filler, part], 0)
         rows.append(part.unsqueeze(0))
     out = cat(rows, 0)
