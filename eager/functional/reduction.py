@@ -140,9 +140,7 @@ def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the largest value along `dim`, or in the flattened tensor; the first of equals."""
     place = None if dim is None else dimension(dim, input.ndim)
-    if place is None:
-        need_elements("argmax", input, None)
-    else:
+    if place is not None:
         need_some("argmax", input, place)
     return OPS["argmax"](input, place, keepdim)
 
@@ -151,9 +149,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the smallest value along `dim`, or in the flattened tensor; the first of equals."""
     place = None if dim is None else dimension(dim, input.ndim)
-    if place is None:
-        need_elements("argmin", input, None)
-    else:
+    if place is not None:
         need_some("argmin", input, place)
     return OPS["argmin"](input, place, keepdim)
 

@@ -6,6 +6,7 @@ derivative; promotion, broadcasting, the batching rule, tags and samples follow 
 
 from __future__ import annotations
 
+import cmath
 import importlib
 import math
 from collections.abc import Callable
@@ -232,10 +233,11 @@ def _power_base(F: Any, g: Any, x: Any, y: Any) -> Any:
 
 
 def _power_exponent(F: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
-    """g x**y log x, and 0 where 0 ** y is constant (y >= 0)."""
+    """g x**y log x, and 0 where 0 ** y is constant (y, or its real part, >= 0)."""
+    grows = F.ge(F.real(y) if y.dtype.is_complex else y, 0)
     if not hasattr(x, "dtype"):
-        return F.where(F.ge(y, 0), 0.0, g * (out * -math.inf)) if x == 0 else g * (out * math.log(x))
-    flat = F.logical_and(F.eq(x, 0), F.ge(y, 0))
+        return F.where(grows, 0.0, g * (out * -math.inf)) if x == 0 else g * (out * (cmath if isinstance(x, complex) else math).log(x))
+    flat = F.logical_and(F.eq(x, 0), grows)
     return F.where(flat, 0.0, g * (out * F.log(F.where(flat, 1.0, x))))
 
 

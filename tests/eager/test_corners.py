@@ -65,6 +65,7 @@ ERRORS = {
     "where": (lambda: segue.where(T([True]), T([1], dtype=U), 300), RuntimeError),
     "masked_fill": (lambda: T([1], dtype=U).masked_fill(T([True]), 300), RuntimeError),
     "amax": (lambda: segue.amax(segue.ones(0, 0), 1), IndexError),
+    "argmax of nothing": (lambda: segue.argmax(segue.ones(0, 0)), IndexError),
     "argmin": (lambda: segue.argmin(segue.ones(0, 0), 1), IndexError),
     "unique": (lambda: segue.unique(segue.ones(5, 0), dim=0), RuntimeError),
     "native_batch_norm": (lambda: segue.native_batch_norm(segue.ones(0, 2), None, None, None, None, True, 0.1, 1e-5), RuntimeError),
@@ -122,3 +123,10 @@ def test_scatter_multiply_has_a_derivative():
     x.scatter(0, T([0, 0]), source, reduce="multiply").sum().backward()
     assert (x.grad.tolist(), source.grad.tolist()) == ([12.0, 1.0], [8.0, 6.0])
     assert isinstance(segue.broadcast_shapes((2, 1), (3,)), segue.Size)
+
+
+def test_powers_with_complex_exponents_have_derivatives():
+    x, y = T([1 + 2j, 0j], requires_grad=True), T([2 + 1j, 1 + 0j], requires_grad=True)
+    (x**y).real.sum().backward()
+    assert segue.allclose(y.grad, T([((1 + 2j) ** (2 + 1j) * segue.log(T(1 + 2j))).conj(), 0j]))
+    assert segue.autograd.gradcheck(lambda e: (2j**e).real, T([1 + 1j], dtype=segue.complex128, requires_grad=True))
