@@ -80,6 +80,14 @@ def exit_stack(x):
         stack.enter_context(segue.no_grad())
         stack.push(lambda *details: log.append(details[0]) or True)
         x = x + 1
+    return x, log
+
+
+def exit_stack_left_by_an_error(x):
+    log = []
+    with contextlib.ExitStack() as stack:
+        stack.push(lambda *details: log.append(details[0]) or True)
+        x = x + 1
         raise ValueError("a")
     return x, log
 
@@ -272,6 +280,10 @@ PROGRAMS = [
 @pytest.mark.parametrize("program, makers", PROGRAMS, ids=lambda value: getattr(value, "__name__", ""))
 def test_one_graph(program, makers):
     check(program, *(make() for make in makers))
+
+
+def test_an_error_that_leaves_an_exit_stack():
+    check(exit_stack_left_by_an_error, x3(), breaks=None)
 
 
 # -- what they read may change ---------------------------------------------------------------------------------------------

@@ -147,6 +147,7 @@ class ExceptionValue(ObjectValue):
 
     def set_traceback(self, value: Value) -> None:
         if isinstance(value, TracebackValue) and value.owner is self:
+            self.raised_at = self.raised_at[: value.count]  # as it was when somebody took it
             return
         if self.real is not MISSING or not (isinstance(value, Constant) and value.value is None):
             raise self.unsupported("setting the traceback")
@@ -216,6 +217,7 @@ class TracebackValue(Value):
 
     def __init__(self, owner: ExceptionValue) -> None:
         self.owner = owner
+        self.count = len(owner.raised_at)
 
     def type(self) -> type:
         return types.TracebackType
