@@ -182,6 +182,9 @@ class Calls:
 
     def call_for_real(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A function marked `__segue_capture_time__`: it is idempotent, and runs on the real objects."""
+        for arg in args:
+            if isinstance(arg, ObjectValue) and (ahead := set(function.__code__.co_names).intersection(arg.stored)):
+                raise Break(f"{function.__qualname__}() reads {', '.join(sorted(ahead))}, which the captured code has set and the object itself does not have yet")
         real = [self.real_of(arg) for arg in args]
         named = {name: self.real_of(value) for name, value in kwargs.items()}
         self.ran_for_real.append((len(self.guards), function, tuple(arg.source for arg in [*args, *kwargs.values()])))

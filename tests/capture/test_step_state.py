@@ -457,3 +457,27 @@ def test_a_checkpointed_child_of_a_compiled_module_saves_the_same_twice(whole):
         found.append([p.grad.clone() for p in net.parameters()])
     for a, b in zip(*found, strict=True):
         segue.testing.assert_close(b, a)
+
+
+def test_a_group_that_is_added_in_the_step_takes_part_in_it():
+    found = []
+    for compiled in (False, True):
+        made, head, calls = nn.Linear(3, 3), nn.Linear(3, 2), [0]
+        for p in [*made.parameters(), *head.parameters()]:
+            nn.init.constant_(p, 0.5)
+        optimizer = optim.SGD(made.parameters(), 0.1, momentum=0.9)
+
+        def step(x, made=made, head=head, calls=calls, optimizer=optimizer):
+            calls[0] += 1
+            if calls[0] == 2:
+                optimizer.add_param_group({"params": head.parameters(), "lr": 0.01})
+            loss = head(made(x)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        run = segue.compile(step, backend="eager") if compiled else step
+        found.append([*(run(X) for _ in range(3)), made.weight, head.weight])
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(segue.as_tensor(b), segue.as_tensor(a))
