@@ -11,6 +11,9 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from .._dispatch import fresh
 from ..errors import error
 from ..sizes import fits
 from . import anomaly
@@ -122,13 +125,33 @@ def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
     return roots, result
 
 
+_UNSEEN = 2  # of a sum: its memory is ours, and no step has been given it
+_PARTS = frozenset({"slice", "select"})  # views of a part, no element of which they name twice
+
+
 class _Sums:
     """Gradients on their way: per node (and result of it), the sum so far and whether we own its memory."""
 
     def __init__(self) -> None:
         self.of_node: dict[Node, Any] = {}
-        self.of_leaf: dict[int, tuple[Any, tuple[Any, bool]]] = {}
+        self.of_leaf: dict[int, tuple[Any, tuple[Any, int]]] = {}
         self.heap: list[tuple[int, int, Node]] = []
+
+    def get(self, edge: Any) -> Any:
+        """What has come for a node with one result, or for a leaf: (sum, owned) or None."""
+        if isinstance(edge, Node):
+            return self.of_node.get(edge)
+        entry = self.of_leaf.get(id(edge))
+        return entry and entry[1]
+
+    def put(self, edge: Any, value: tuple[Any, int]) -> None:
+        """Set what has come for a node with one result, or for a leaf."""
+        if isinstance(edge, Node):
+            if edge not in self.of_node:
+                heapq.heappush(self.heap, (-edge.sequence, id(edge), edge))
+            self.of_node[edge] = value
+        else:
+            self.of_leaf[id(edge)] = edge, value
 
     def add(self, edge: Any, gradient: Any, owned: bool) -> None:
         if isinstance(edge, Part):
@@ -138,14 +161,26 @@ class _Sums:
                 slots = self.of_node[node] = [None] * node.results
                 heapq.heappush(self.heap, (-node.sequence, id(node), node))
             slots[index] = _sum(slots[index], gradient, owned)
-        elif isinstance(edge, Node):
-            before = self.of_node.get(edge)
-            if before is None:
-                heapq.heappush(self.heap, (-edge.sequence, id(edge), edge))
-            self.of_node[edge] = _sum(before, gradient, owned)
         else:
-            entry = self.of_leaf.get(id(edge))
-            self.of_leaf[id(edge)] = edge, _sum(entry and entry[1], gradient, owned)
+            self.put(edge, _sum(self.get(edge), gradient, owned))
+
+    def add_to_part(self, edge: Any, gradient: Any, meta: tuple, part_of: Callable[[Any], Any]) -> bool:
+        """Add the gradient of a part of a tensor in place, to a whole that nobody else has seen; False where the arrays are not made for it."""
+        (shape, dtype), array = meta, gradient._data
+        if type(array) is not np.ndarray or dtype is not gradient.dtype:
+            return False
+        before = self.get(edge)
+        if before is None:
+            whole = np.zeros(tuple(shape), array.dtype)
+        elif type(before[0]._data) is not np.ndarray or before[0]._data.dtype is not array.dtype:
+            return False
+        else:
+            whole = before[0]._data if before[1] is _UNSEEN else before[0]._data.copy("C")
+        part = part_of(whole)
+        np.add(part, array, out=part)
+        if before is None or before[1] is not _UNSEEN:
+            self.put(edge, (fresh(whole), _UNSEEN))
+        return True
 
     def through_hooks(self) -> None:
         """Once all of a leaf's gradient is there, its hooks see it."""
@@ -155,13 +190,13 @@ class _Sums:
                 self.of_leaf[key] = leaf, (changed, owned and changed is gradient)
 
 
-def _sum(before: tuple[Any, bool] | None, gradient: Any, owned: bool) -> tuple[Any, bool]:
+def _sum(before: tuple[Any, int] | None, gradient: Any, owned: int) -> tuple[Any, int]:
     return (gradient, owned) if before is None else (before[0] + gradient, True)
 
 
 def _walk(
     roots: list[Any], gradients: list[Any], targets: list[Any] | None, retain: bool, create_graph: bool
-) -> dict[int, tuple[Any, tuple[Any, bool]]]:
+) -> dict[int, tuple[Any, tuple[Any, int]]]:
     """Leaf (or target) id -> (tensor, (gradient, owned))."""
     sums = _Sums()
     previous, autocast = STATE.enabled, STATE.autocast
@@ -228,6 +263,8 @@ def _key(edge: Any) -> tuple[int, int | None]:
 
 def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> None:
     """Send the gradients of one node's inputs on their way."""
+    if isinstance(node, OperatorNode) and node.op.name in _PARTS and _step_of_part(node, arrived, sums, allowed):
+        return
     pulled = _pulled(node, arrived) if STATE.anomaly or node.after else node.pull(arrived)
     metas = node.metas if isinstance(node, OperatorNode) else None
     for position, (edge, gradient) in enumerate(zip(node.edges, pulled)):
@@ -239,6 +276,16 @@ def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> N
                     _send(sub_edge, sub_gradient, metas and metas[position][part], arrived, sums, allowed)
         else:
             _send(edge, gradient, metas and metas[position], arrived, sums, allowed)
+
+
+def _step_of_part(node: OperatorNode, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> bool:
+    """The step of a view of a part, without a whole of zeros for each: many parts of one tensor cost what the tensor has elements. False where somebody watches."""
+    edge, args = node.edges[0], node.args
+    if STATE.enabled or STATE.tracers or STATE.levels or STATE.anomaly or node.after or args is None or edge is None or isinstance(edge, Part):
+        return False
+    if allowed is not None and isinstance(edge, Node) and edge not in allowed and _key(edge) not in _wanted(allowed):
+        return False
+    return sums.add_to_part(edge, arrived, node.metas[0], lambda whole: node.op.kernel(np, whole, *args[1:]))
 
 
 def _pulled(node: Node, arrived: Any) -> Any:
@@ -338,7 +385,7 @@ def _through_hooks(tensor: Any, gradient: Any) -> Any:
     return gradient
 
 
-def _accumulate(leaf: Any, gradient: Any, owned: bool, create_graph: bool) -> None:
+def _accumulate(leaf: Any, gradient: Any, owned: int, create_graph: bool) -> None:
     """PyTorch's rule: the first gradient is kept (copied if its memory is shared), later ones are added, in place unless a graph is wanted."""
     before = leaf.grad
     if before is None:

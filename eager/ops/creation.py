@@ -5,6 +5,7 @@ In come a shape or a count, out go rows. The one idea: everything else (zeros, o
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ def _full_kernel(xp: Any, shape: tuple, value: Any, dtype: Any) -> Any:
     try:
         if dtype is uint8 and isinstance(value, int) and -256 < value < 0:
             value %= 256  # negative numbers wrap, as PyTorch has it
+        if type(value) in (int, float) and value == 0 and math.copysign(1, value) > 0:
+            return xp.zeros(shape, dtype.numpy)  # the system's own zeros: nothing is written
         return xp.full(shape, value, dtype.numpy)
     except OverflowError:
         raise error(DtypeError, f"full(): value cannot be converted to type {dtype} without overflow: {value}") from None

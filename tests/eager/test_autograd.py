@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
+import segue
 import segue.eager.functional as F
 from segue.eager.autograd.engine import backward, grad
 from segue.eager.autograd.gradcheck import gradcheck, gradgradcheck
@@ -274,3 +275,36 @@ def test_a_retained_gradient_is_that_of_what_the_tensor_is_now():
     y.view(3).mul_(3)
     y.sum().backward()
     assert y.grad.tolist() == [1, 1, 1]
+
+
+def test_gradients_of_parts_are_summed_in_one_array():
+    def parts(x):
+        first, *rest = x.split(2, 1)
+        return (first * x[1, :2]).sum() + sum((part * part).sum() for part in rest) + (x[:, 3] * x[0, 1]).sum() + x.sin().sum() + x[1:, ::2].sum() + x[2, 2, 1]
+
+    values = np.random.default_rng(0).random((3, 8, 2))
+    x = segue.tensor(values, requires_grad=True)
+    inner = x * 2.0
+    out = parts(inner) + parts(x)
+    found = segue.autograd.grad(out, [x, inner], retain_graph=True)
+    expected = segue.autograd.grad(out, [x, inner], create_graph=True)  # one whole array for each part, as it is recorded
+    for ours, theirs in zip(found, expected):
+        np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-12)
+    out.backward(retain_graph=True)
+    kept = x.grad
+    out.backward()
+    assert x.grad is kept
+    np.testing.assert_allclose(kept.numpy(), 2 * expected[0].detach().numpy(), rtol=1e-12)
+
+
+def test_gradients_of_parts_do_not_write_into_what_others_hold():
+    x = segue.ones(4, requires_grad=True)
+    given = segue.ones(4)
+    seen = []
+    y = x * 1
+    y.register_hook(seen.append)
+    segue.autograd.backward([y, y[:2].sum()], [given, None])
+    assert given.tolist() == [1, 1, 1, 1] and seen[0].tolist() == x.grad.tolist() == [2, 2, 1, 1]
+    x.grad = None
+    segue.autograd.backward([x[1:].sum(), x[:2].sum(), x.sum()])
+    assert x.grad.tolist() == [2, 3, 2, 2]

@@ -5,6 +5,7 @@ Each row is what PyTorch 2.13 answers: values and dtype, or the type of the erro
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import segue
@@ -130,3 +131,18 @@ def test_powers_with_complex_exponents_have_derivatives():
     (x**y).real.sum().backward()
     assert segue.allclose(y.grad, T([((1 + 2j) ** (2 + 1j) * segue.log(T(1 + 2j))).conj(), 0j]))
     assert segue.autograd.gradcheck(lambda e: (2j**e).real, T([1 + 1j], dtype=segue.complex128, requires_grad=True))
+
+
+@pytest.mark.parametrize("dtype", [segue.float32, segue.float64])
+def test_where_chooses_bits(dtype):
+    random = np.random.default_rng(0)
+    x, y = (segue.tensor(random.standard_normal((3, 2000)), dtype=dtype) for _ in "xy")
+    x[0, :4] = segue.tensor([float("nan"), -0.0, float("inf"), 5e-46])
+    condition = segue.tensor(random.random((3, 2000)) > 0.5)
+    condition[0, :4] = True
+    for a, b in ((x, y), (x, -0.0), (float("inf"), y), (x.T.contiguous().T, y), (x, 1)):
+        arrays = [v.numpy() if isinstance(v, segue.Tensor) else v for v in (a, b)]
+        found, expected = segue.where(condition, a, b).numpy(), np.where(condition.numpy(), *arrays)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
