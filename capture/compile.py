@@ -103,7 +103,7 @@ def _compiled_function(function: Any, options: dict[str, Any], owner: Module | N
     return compiled
 
 
-def _called(function: types.FunctionType) -> types.FunctionType:
+def _called(function: types.FunctionType) -> Any:
     """A function that calls one of segue's operators: in its graph that is one operation, and the operator's own code, which others of its table share, is not captured."""
 
     @functools.wraps(function)
