@@ -229,8 +229,8 @@ _EXACT_CASTS = {
 
 
 def copy_of_own(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
-    """A copy in the layout of its source is the source: nothing in a graph is overwritten."""
-    return args[0] if node.target.name in _COPIES and _same_layout(args[0], node) else None
+    """A copy in the layout of its source is the source: nothing in a graph is overwritten. An input may be, between the graph and its backward."""
+    return args[0] if node.target.name in _COPIES and args[0].kind != "input" and _same_layout(args[0], node) else None
 
 
 _COPIES = frozenset({"clone", "contiguous"})

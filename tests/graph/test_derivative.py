@@ -155,6 +155,15 @@ def test_a_saved_value_that_was_overwritten_is_refused():
         y.sum().backward()
 
 
+def test_a_copy_of_an_input_that_was_overwritten_is_read():
+    """A queue of keys that is changed behind the loss (He, Fan, Wu, Xie and Girshick 2020, Momentum Contrast)."""
+    x, queue = randn(4, 3), segue.ones(3, 3, dtype=segue.float64)
+    (y,) = compile_graph(trace_function(lambda x, q: (x @ q.clone().detach(),), [x, queue]), "eager")(x, queue)
+    queue.mul_(2)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.full((4, 3), 3.0))
+
+
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_a_result_without_a_gradient_takes_no_part_in_the_backward(create_graph):
     """As in eager mode: its saved values may be overwritten, its infinite derivatives make no NaN, and its inputs get None."""

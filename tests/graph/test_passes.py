@@ -99,7 +99,7 @@ RULE_EXAMPLES = {
     "expand_of_expand": (lambda x: x.view(2, 1, 3).expand(2, 4, 3).expand(5, 2, 4, 3) * 1.5, ["view", "expand", "mul"]),
     "cast_to_same": (lambda x: segue.eager.ops.definition.OPS["cast"](x, segue.float32) * 1.5, ["mul"]),
     "cast_there_and_back": (lambda x: x.double().float() * 1.5, ["mul"]),
-    "copy_of_own": (lambda x: x.clone() * 1.5, ["mul"]),
+    "copy_of_own": (lambda x: (x * 1.5).clone() * 1.5, ["mul", "mul"]),
     "neutral_operand": (lambda x: ((x * 1) / 1 - 0) * 1.5, ["mul"]),
     "not_of_not": (lambda x: x.neg().neg() * 1.5, ["mul"]),
 }
@@ -121,6 +121,7 @@ KEPT = {
     "lossy cast": (lambda x: x.half().float() * 1.5, ["cast", "cast", "mul"]),
     "transposing copy": (lambda x: x.t().clone().view(6) * 1.5, ["permute", "clone", "view", "mul"]),
     "swapped equal sizes": (lambda x: x[:, :2].t() * 1.5, ["slice", "permute", "mul"]),
+    "copy of an input, which may be written before the backward": (lambda x: x.clone() * 1.5, ["clone", "mul"]),
     "result that is a copy": (lambda x: x.clone(), ["clone"]),
     "detach": (lambda x: x.detach() * 1.5, ["detach", "mul"]),
 }
