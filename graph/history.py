@@ -6,7 +6,7 @@ In comes a place on the tape, out goes what is found on the ways back from it. T
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..eager.autograd.tape import Part, flat_edges
@@ -15,36 +15,37 @@ from ..eager.tensor import Tensor
 
 @dataclass
 class History:
-    """`ends`: the leaves, and the nodes without edges; `open`: one of them is reached through nothing that was freed; `freed` and `overwritten`: there is a
-    node whose saved values are gone, or have changed since."""
+    """`ends`: the leaves, and the nodes without edges; `freed` and `overwritten`: there is a node whose saved values are gone, or have changed since; `open`: there
+    is an end to which no way leads through what was freed, so that a derivative by it alone would still be found."""
 
-    ends: list[Any] = field(default_factory=list)
-    open: bool = False
-    freed: bool = False
-    overwritten: bool = False
+    ends: list[Any]
+    open: bool
+    freed: bool
+    overwritten: bool
 
 
 def history(edge: Any) -> History:
     """What is behind a place on the tape (None: nothing)."""
-    found = History()
-    seen: set[int] = set()
-    todo: list[Any] = [edge]
-    behind: list[Any] = []
-    while todo or behind:
-        through_freed = not todo  # what is reached through nothing that was freed comes first
-        edge = todo.pop() if todo else behind.pop()
+    places = _behind([edge])
+    nodes = [place for place in places if not isinstance(place, Tensor)]
+    ends = [place for place in places if isinstance(place, Tensor) or not flat_edges(place)]
+    freed = [node for node in nodes if node.is_freed()]
+    lost = {id(place) for place in _behind(freed)}
+    return History(
+        ends, any(id(end) not in lost for end in ends), bool(freed), any(node.is_overwritten() for node in nodes if id(node) not in lost),
+    )  # fmt: skip
+
+
+def _behind(edges: list[Any]) -> list[Any]:
+    """These places and all behind them, each once."""
+    found: dict[int, Any] = {}
+    todo = list(edges)
+    while todo:
+        edge = todo.pop()
         edge = edge.node if isinstance(edge, Part) else edge
-        if edge is None or id(edge) in seen:
+        if edge is None or id(edge) in found:
             continue
-        seen.add(id(edge))
-        is_leaf = isinstance(edge, Tensor)
-        following = [] if is_leaf else flat_edges(edge)
-        freed = through_freed or not is_leaf and edge.is_freed()
-        if not is_leaf and not through_freed:
-            found.freed |= freed
-            found.overwritten |= edge.is_overwritten()
-        (behind if freed else todo).extend(following)
-        if not following:
-            found.ends.append(edge)
-            found.open |= not freed
-    return found
+        found[id(edge)] = edge
+        if not isinstance(edge, Tensor):
+            todo.extend(flat_edges(edge))
+    return list(found.values())
