@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..eager.cuda import bounds_of
+from ..eager.cuda import bounds_of, is_real
 from .guard_kinds import Guard
 from .relations import evaluate, program_of, program_text
 from .sources import MISSING, Source, array_of
@@ -196,7 +196,10 @@ class Aliasing(_Partition):
 
     @staticmethod
     def spans(values: Sequence[Any]) -> list[tuple[int, int]]:
-        return [bounds_of(array_of(value)) for value in values]
+        arrays = [array_of(value) for value in values]
+        if not all(map(is_real, arrays)):
+            raise TypeError("one of them holds no values")
+        return [bounds_of(array) for array in arrays]
 
     def text(self) -> str:
         return f"share memory: {self._listed()}"

@@ -381,13 +381,10 @@ class Builder:
                 raise Unbuildable(self.attempt.shared[storage], "a result of an autograd.Function that shares memory is given out of the graph")
 
     def keep_errors(self, results: list[Tensor]) -> None:
-        """A backward that eagerly fails must fail: what was overwritten, or was freed for a part of a result, a graph would not know."""
-        for twin in results:
-            behind = history(twin._edge)
-            if behind.overwritten:
-                raise Skip("a value that the backward needs is overwritten in place")
-            if behind.freed and not self.attempt.tracer.is_used_up(twin._edge):
-                raise Skip("a part of the history of a result was freed by a backward")
+        """A backward that eagerly fails on what was overwritten must fail: a graph would not know. (Of a history that was freed in part the graph still has all:
+        a derivative by a leaf behind what was freed, which eager mode refuses, is found.)"""
+        if any(history(twin._edge).overwritten for twin in results):
+            raise Skip("a value that the backward needs is overwritten in place")
 
     def keep_switched(self, results: list[Tensor], graph: Graph) -> None:
         """An input whose `requires_grad` was switched in the graph stands on the tape as it was for the whole of a call: where a result or a write has a history

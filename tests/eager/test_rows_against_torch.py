@@ -139,7 +139,7 @@ def skipped(row, args):
 def test_all_rows_are_compared():
     others = {"airy_ai_slope", "orthogonal_polynomial", "linear_recurrence", "row_order"}  # test_special.py, test_operators.py
     others |= {"beta_slope", "gamma_slope", *(name for name in NAMES if name.startswith("draw_"))}  # distributions/
-    others |= {"overwrite"}  # fill_ and copy_, in test_autograd.py
+    others |= {"overwrite", "to_device"}  # fill_ and copy_, in test_autograd.py; test_cuda.py
     others |= {name for name in NAMES if name.startswith(("linalg_", "fft_"))}  # through their public functions, in test_linalg.py and test_fft.py
     assert set(NAMES) - CALLS.keys() == {"uniform", "randint", *others}
 
