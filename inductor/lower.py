@@ -7,6 +7,7 @@ units at all; asking for their value runs their row's body at the index that is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -325,9 +326,10 @@ def _check(value: Value) -> tuple | None:
 
 
 def _joined(runs: list[tuple[Any, Any]]) -> frozenset:
-    """(step, size) of loops over memory: two of them are one where the second goes on at the first one's end."""
-    for step, size in runs:
-        for further in runs:
-            if same(step * size, further[0]) and further != (step, size):
-                return _joined([run for run in runs if run not in ((step, size), further)] + [(step, product((size, further[1])))])
-    return frozenset(runs)
+    """(step, size) of loops over memory, and how many there are of each: two of them are one where the second goes on at the first one's end."""
+    for first, (step, size) in enumerate(runs):
+        for second, (further, length) in enumerate(runs):
+            if first != second and same(step * size, further):
+                others = [run for place, run in enumerate(runs) if place not in (first, second)]
+                return _joined([*others, (step, product((size, length)))])
+    return frozenset(Counter(runs).items())

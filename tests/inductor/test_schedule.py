@@ -162,6 +162,19 @@ def test_inputs_are_written_in_place_behind_the_last_check(again, copied):
     compare(graph, compile_graph(graph), arrays)
 
 
+def test_windows_over_indices_are_looked_at_though_their_first_places_were():
+    """The windows reach further than the row of places that was checked: what fails there must leave `scale` as it was."""
+    def step(table, scale, places):
+        scale.mul_(F.embedding(places[:3], table).sum())
+        return F.embedding(places.unfold(0, 3, 1), table) * scale
+
+    arrays = [floats(9, 4), floats(4), np.array([1, 8, 0, 99, 2])]
+    before = arrays[1].copy()
+    with pytest.raises(IndexError):
+        compile_graph(traced(step, *arrays))(arrays)
+    np.testing.assert_array_equal(arrays[1], before)
+
+
 def test_a_dying_operand_gives_its_memory_to_the_result():
     def chain(x):
         for _ in range(4):
