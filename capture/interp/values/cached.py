@@ -14,25 +14,16 @@ from ..outcome import Break
 from .base import Value
 from .constants import Constant
 from .containers import TupleValue
-from .functions import CallableValue
+from .functions import KnownValue
 
 
-class CachedValue(CallableValue):
+class CachedValue(KnownValue):
     """A function that lru_cache made."""
-
-    def __init__(self, real: Any, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
 
     def describe(self) -> str:
         return f"cached function {getattr(self.real, '__qualname__', '')}"
 
     def attribute(self, run: Any, name: str) -> Value:
-        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
-            return run.make(getattr(self.real, name))
         if name == "__wrapped__":
             return run.wrap(self.real.__wrapped__, sources.Attribute(sources.Constant(self.real, self.describe()), name))
         return super().attribute(run, name)
@@ -56,9 +47,6 @@ class CachedValue(CallableValue):
         if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
             return value.python(run)
         raise Break(f"a {value.describe()} as an argument of the {self.describe()} is not captured")
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 def gives(expected: Any, args: tuple, named: tuple, function: Any) -> bool:

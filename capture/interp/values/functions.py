@@ -255,8 +255,8 @@ class MethodValue(CallableValue):
         out.call(types.MethodType, self.function, self.owner)
 
 
-class CompiledValue(CallableValue):
-    """A function that is compiled on its own, called inside of another: it is followed as the function that it wraps."""
+class KnownValue(CallableValue):
+    """A callable known by identity, of which what names it can be read."""
 
     def __init__(self, real: Any, source: Any = None) -> None:
         self.real = real
@@ -264,6 +264,18 @@ class CompiledValue(CallableValue):
 
     def type(self) -> type:
         return type(self.real)
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return run.make(getattr(self.real, name))
+        return super().attribute(run, name)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
+class CompiledValue(KnownValue):
+    """A function that is compiled on its own, called inside of another: it is followed as the function that it wraps."""
 
     def wrapped(self, run: Any) -> Value:
         return run.wrap(self.real.__wrapped__, sources.Attribute(self.source, "__wrapped__"))
@@ -273,9 +285,6 @@ class CompiledValue(CallableValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call(self.wrapped(run), args, kwargs)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 class DisabledValue(CompiledValue):
@@ -287,22 +296,13 @@ class DisabledValue(CompiledValue):
         raise Break(f"{name} is disabled for capture", getattr(self.real, "__segue_reason__", ""))
 
 
-class BuiltinValue(CallableValue):
-    """A callable without Python bytecode, known by identity."""
-
-    def __init__(self, real: Any, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
+class BuiltinValue(KnownValue):
+    """A callable without Python bytecode."""
 
     def describe(self) -> str:
         return f"builtin {getattr(self.real, '__qualname__', repr(self.real))}"
 
     def attribute(self, run: Any, name: str) -> Value:
-        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
-            return run.make(getattr(self.real, name))
         if isinstance(self.real, property) and name in ("fget", "fset", "fdel"):
             return run.wrap_known(getattr(self.real, name))
         if not hasattr(self.real, name):
@@ -311,9 +311,6 @@ class BuiltinValue(CallableValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_builtin(self.real, args, kwargs)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 class BuiltinMethod(CallableValue):
