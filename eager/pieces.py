@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-BLOCK = 1 << 15  # elements of a piece: with what is made of it, it stays in a second cache of half a megabyte
+BLOCK = 1 << 16  # elements of a piece: it stays in a second cache of half a megabyte (smaller ones pay more for the calls)
+KEPT = 1 << 20  # elements: up to this size what the forward computed on the way is kept, as it is sooner fetched than computed again
 _WHOLE: tuple[tuple, ...] = ((),)
 
 
@@ -22,8 +23,8 @@ def pieces(shape: tuple[int, ...], inner: int) -> Any:
 
     >>> list(pieces((4, 3), 1))
     [()]
-    >>> list(pieces((2, 50), 1000))
-    [(slice(0, 1, None), slice(0, 32, None)), (slice(0, 1, None), slice(32, 64, None)), (slice(1, 2, None), slice(0, 32, None)), (slice(1, 2, None), slice(32, 64, None))]
+    >>> list(pieces((2, 100), 1000))
+    [(slice(0, 1, None), slice(0, 65, None)), (slice(0, 1, None), slice(65, 130, None)), (slice(1, 2, None), slice(0, 65, None)), (slice(1, 2, None), slice(65, 130, None))]
     """
     return _WHOLE if math.prod(shape) * inner <= BLOCK else _cut(shape, inner)
 

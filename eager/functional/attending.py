@@ -1,21 +1,29 @@
 """The kernel that attention owns: forward and backward over NumPy arrays (see fused.py).
 
 In come queries, keys and values (..., length, features) and what may be looked at, out go the weighted values. The one idea: the scores of some queries at a time, so that they
-stay in the processor's cache and no length x length array is kept: the backward makes them again from each row's largest score and sum, as Dao, Fu, Ermon, Rudra and Re (2022,
-FlashAttention) do, and where a row may only look back nothing is computed ahead of it.
+stay in the processor's cache and no large length x length array is kept: the backward makes the weights again from each row's largest score and sum, as Dao, Fu, Ermon, Rudra and Re
+(2022, FlashAttention) do (few weights are kept), and where a row may only look back nothing is computed ahead of it.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..ops.definition import OPS
-from ..pieces import BLOCK, pieces
+from ..pieces import BLOCK, KEPT, pieces
 
 LEAST_ROWS = 64  # of queries at a time: a product with fewer does not pay
+
+
+@functools.lru_cache(maxsize=16)
+def _ahead(rows: int, columns: int) -> Any:
+    """True where a column is ahead of its row."""
+    return ~np.tri(rows, columns, dtype=bool)
 
 
 class Scores(NamedTuple):
@@ -32,7 +40,7 @@ class Scores(NamedTuple):
         rows, columns = found.shape[-2:]
         if self.causal:
             if columns > first:
-                np.copyto(found[..., first:], -np.inf, where=~np.tri(rows, columns - first, dtype=bool))
+                np.copyto(found[..., first:], -np.inf, where=_ahead(rows, columns - first))
         elif self.mask is not None:
             mask = self.mask[at][..., first : first + rows, :]
             if mask.dtype == bool:
@@ -73,6 +81,7 @@ def attention(query: Any, key: Any, value: Any, mask: Any, causal: bool, factor:
         scores = Scores(None, causal, factor)
     out = np.empty((*query.shape[:-1], value.shape[-1]), query.dtype)
     top, total = np.empty((*query.shape[:-1], 1), query.dtype), np.empty((*query.shape[:-1], 1), query.dtype)
+    kept = np.empty(whole, query.dtype) if math.prod(whole) <= KEPT else None
     for at, rows, columns in _steps(query, key, causal):
         weights = scores.of(query[at][..., rows, :], key[at][..., columns, :], at, rows.start)
         most, sums = top[at][..., rows, :], total[at][..., rows, :]
@@ -84,26 +93,30 @@ def attention(query: Any, key: Any, value: Any, mask: Any, causal: bool, factor:
         sums[sums == 0] = 1
         weights /= sums
         out[at][..., rows, :] = _product(weights, value[at][..., columns, :])
-    return out, (query, key, value, scores, top, total, mask), ()
+        if kept is not None:
+            kept[at][..., rows, columns] = weights
+    return out, (query, key, value, scores, top, total, kept, mask), ()
 
 
 def attention_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """By the product rule around the softmax's derivative. A mask that is added gets what the scores get, summed to its shape."""
-    query, key, value, scores, top, total, mask = saved
+    query, key, value, scores, top, total, kept, mask = saved
     of_query, of_key, of_value = [np.zeros(x.shape, x.dtype) if asked else None for x, asked in zip((query, key, value), wanted)]
     of_scores = np.empty((*query.shape[:-1], key.shape[-2]), query.dtype) if wanted[3] else None
     for at, rows, columns in _steps(query, key, scores.causal):
         q, k, v, slope = query[at][..., rows, :], key[at][..., columns, :], value[at][..., columns, :], g[at][..., rows, :]
-        weights = scores.of(q, k, at, rows.start)
-        weights -= top[at][..., rows, :]
-        np.exp(weights, out=weights)
-        weights /= total[at][..., rows, :]
+        if kept is not None:
+            weights = kept[at][..., rows, columns]
+        else:
+            weights = scores.of(q, k, at, rows.start)
+            weights -= top[at][..., rows, :]
+            np.exp(weights, out=weights)
+            weights /= total[at][..., rows, :]
         if of_value is not None:
             of_value[at][..., columns, :] += _product(_turned(weights), slope)
         part = _product(slope, _turned(v))
         part *= weights
-        weights *= np.add.reduce(part, axis=-1, keepdims=True)
-        part -= weights
+        part -= weights * np.add.reduce(part, axis=-1, keepdims=True)
         if of_scores is not None:
             of_scores[at][..., rows, :] = part
         part *= scores.factor

@@ -8,12 +8,13 @@ operators never leaves the processor's cache.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ops.definition import OPS
-from ..pieces import pieces
+from ..pieces import KEPT, pieces
 
 Found = Any  # (result, saved, further results) or None
 
@@ -86,59 +87,59 @@ def log_softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
 # ---------------------------------------------------------------------------------------------------------------- normalisation
 
 
-def _kept_first(x: Any, dims: tuple) -> tuple[int, ...]:
-    """An order of the dimensions in which `dims` come last."""
-    return (*[d for d in range(x.ndim) if d not in dims], *dims)
+def _kept_first(x: Any, dims: tuple) -> tuple[int, ...] | None:
+    """An order of the dimensions in which `dims` come last; None where they do."""
+    return None if _trailing(x, dims) is not None else (*[d for d in range(x.ndim) if d not in dims], *dims)
 
 
-def _laid(x: Any, shape: tuple, order: tuple) -> Any:
-    """A weight that is laid out as `shape` against the last dimensions, in another order of all."""
-    return None if x is None else x.reshape((1,) * (len(order) - len(shape)) + tuple(shape)).transpose(order)
+def _ordered(order: tuple | None, *arrays: Any) -> Sequence[Any]:
+    return arrays if order is None else [None if x is None else x.transpose(order) for x in arrays]
+
+
+def _laid(x: Any, shape: tuple) -> Any:
+    """A weight with all dimensions, of which `shape` has the last ones or all."""
+    return None if x is None else x.reshape(shape)
 
 
 def _of_piece(x: Any, at: tuple) -> Any:
     """What stands against a piece in an array that is broadcast."""
-    return x[tuple([slice(None) if size == 1 else place for size, place in zip(x.shape, at)])]
+    return x[tuple([slice(None) if size == 1 else place for size, place in zip(x.shape, at)])] if at else x
 
 
 def normalise(x: Any, dims: tuple, eps: float, weight: Any, bias: Any, shape: tuple) -> Found:
     """(x - mean) / sqrt(variance + eps), times weight, plus bias; and the mean, the variance, and 1 / sqrt(variance + eps)."""
-    count, order = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims)
-    kept, last = x.ndim - len(dims), tuple(range(x.ndim - len(dims), x.ndim))
-    out = np.empty(x.shape, x.dtype)
-    found = [np.empty([1 if d in dims else size for d, size in enumerate(x.shape)], x.dtype) for _ in range(3)]
-    inputs, results, *statistics = [array.transpose(order) for array in (x, out, *found)]
-    factor, term = _laid(weight, shape, order), _laid(bias, shape, order)
+    count, order, kept = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims), x.ndim - len(dims)
+    laid, last = (1,) * (x.ndim - len(shape)) + tuple(shape), tuple(range(kept, x.ndim))
+    out, along = np.empty(x.shape, x.dtype), [1 if d in dims else size for d, size in enumerate(x.shape)]
+    found = average, variance, scale = np.empty(along, x.dtype), np.empty(along, x.dtype), np.empty(along, x.dtype)
+    inputs, results, averages, variances, scales, factor, term = _ordered(order, x, out, *found, _laid(weight, laid), _laid(bias, laid))
     for at in pieces(inputs.shape[:kept], count):
-        part, center = inputs[at], results[at]
-        average, variance, scale = [array[at] for array in statistics]
-        np.add.reduce(part, axis=last, keepdims=True, out=average)
-        average /= count
-        np.subtract(part, average, out=center)
-        np.add.reduce(center * center, axis=last, keepdims=True, out=variance)
-        variance /= count
-        np.divide(1.0, np.sqrt(variance + eps), out=scale)
-        center *= scale
+        part, center, spread, by = inputs[at], results[at], variances[at], scales[at]
+        middle = np.add.reduce(part, axis=last, keepdims=True, out=averages[at])
+        middle /= count
+        np.subtract(part, middle, out=center)
+        np.add.reduce(center * center, axis=last, keepdims=True, out=spread)
+        spread /= count
+        np.add(spread, eps, out=by)
+        np.divide(1.0, np.sqrt(by, out=by), out=by)
+        center *= by
         if factor is not None:
             center *= _of_piece(factor, at)
         if term is not None:
             center += _of_piece(term, at)
-    average, variance, scale = found
-    return out, (x, average, scale, weight, None if bias is None else bias.shape, shape, dims), (average, variance, scale)
+    return out, (x, average, scale, weight, None if bias is None else bias.shape, laid, dims), found
 
 
 def normalise_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """scale (h - mean(h) - n mean(h n)), where n is the normalised x and h the gradient times weight (Ba, Kiros and Hinton, 2016)."""
-    x, average, scale, weight, bias_shape, shape, dims = saved
-    count, order = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims)
-    kept, last = x.ndim - len(dims), tuple(range(x.ndim - len(dims), x.ndim))
-    found = np.empty(x.shape, x.dtype) if wanted[0] else None
-    of_weight = np.zeros(shape, x.dtype) if wanted[3] else None
-    of_bias = np.zeros(shape, x.dtype) if wanted[4] else None
-    inputs, gradients, averages, scales = [array.transpose(order) for array in (x, g, average, scale)]
-    factor, slopes, shifts = [_laid(array, shape, order) for array in (weight, of_weight, of_bias)]
-    laid = _laid(np.empty(shape), shape, order).shape
-    over = tuple([d for d, size in enumerate(laid) if size == 1])
+    x, average, scale, weight, bias_shape, laid, dims = saved
+    count, order, kept = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims), x.ndim - len(dims)
+    last, found = tuple(range(kept, x.ndim)), np.empty(x.shape, x.dtype) if wanted[0] else None
+    of_weight, of_bias = [np.zeros(laid, x.dtype) if asked else None for asked in wanted[3:5]]
+    inputs, gradients, averages, scales, results, factor, slopes, shifts = _ordered(
+        order, x, g, average, scale, found, _laid(weight, laid), of_weight, of_bias
+    )
+    over = tuple([i for i, d in enumerate(order or range(x.ndim)) if laid[d] == 1])
     for at in pieces(inputs.shape[:kept], count):
         part, by = gradients[at], scales[at]
         normal = inputs[at] - averages[at]
@@ -147,9 +148,9 @@ def normalise_backward(g: Any, saved: tuple, wanted: tuple) -> list:
             _of_piece(slopes, at)[...] += np.add.reduce(part * normal, axis=over, keepdims=True)
         if shifts is not None:
             _of_piece(shifts, at)[...] += np.add.reduce(part, axis=over, keepdims=True)
-        if found is None:
+        if results is None:
             continue
-        h = found.transpose(order)[at]
+        h = results[at]
         np.multiply(part, 1.0 if factor is None else _of_piece(factor, at), out=h)
         along = np.add.reduce(h * normal, axis=last, keepdims=True)
         along /= count
@@ -241,20 +242,25 @@ def gelu(x: Any, approximate: str) -> Found:
     if part_of is None:
         return None
     out = np.empty(x.shape, x.dtype)
+    kept = np.empty(x.shape, x.dtype) if x.size <= KEPT else None
     for at in pieces(x.shape, 1):
         part, of = x[at], out[at]
         np.multiply(0.5, part, out=of)
-        of *= 1.0 + part_of(part)
-    return out, (x, approximate), ()
+        between = part_of(part)
+        if kept is not None:
+            kept[at] = between
+        between += 1.0
+        of *= between
+    return out, (x, approximate, kept), ()
 
 
 def gelu_backward(g: Any, saved: tuple, wanted: tuple) -> list:
-    """g (Phi(x) + x Phi'(x)). erf and tanh are computed again: sooner done than fetched from memory."""
-    x, approximate = saved
+    """g (Phi(x) + x Phi'(x)). Of large arrays erf and tanh are computed again."""
+    x, approximate, kept = saved
     found = np.empty(x.shape, x.dtype)
     for at in pieces(x.shape, 1):
         part, slope = x[at], found[at]
-        between = _GELU[approximate](part)
+        between = _GELU[approximate](part) if kept is None else kept[at].copy()
         np.multiply(part, part, out=slope)
         if approximate == "none":
             slope *= -0.5

@@ -6,7 +6,7 @@ import pytest
 import segue
 import segue.nn.functional as F
 from segue.eager import pieces
-from segue.eager.functional import activation, attending, attention, classification, dropouts, normalization, pooling, reduction
+from segue.eager.functional import activation, attending, attention, classification, dropouts, kernels, normalization, pooling, reduction
 from segue.eager.functional.fused import FusedNode
 from segue.eager.ops.definition import OPS
 
@@ -140,8 +140,11 @@ def test_sums_of_many_small_windows():
 
 
 @pytest.mark.filterwarnings("ignore:anomaly detection")
+@pytest.mark.parametrize("kept", [0, 1 << 20])
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_done_piece_by_piece_is_the_same(name, monkeypatch):
+def test_what_is_done_piece_by_piece_is_the_same(name, kept, monkeypatch):
+    for module in (kernels, attending):
+        monkeypatch.setattr(module, "KEPT", kept)
     monkeypatch.setattr(pieces, "BLOCK", 7)
     monkeypatch.setattr(attending, "BLOCK", 7)
     monkeypatch.setattr(attending, "LEAST_ROWS", 2)
