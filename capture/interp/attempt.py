@@ -91,6 +91,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
         self.tracer.sharing = ASK if knowledge.asks_sharing else DEFER
         self.guards: list[guards.Guard] = []
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
+        self.draws: list[Any] = []  # calls of generators of random numbers, which the new code makes in front of the graph
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}
         self.floats: dict[Any, FloatValue] = {}

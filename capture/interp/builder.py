@@ -30,7 +30,7 @@ from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
 from .values.containers import Unread
-from .values.floats import FloatInput, FloatValue, ResultValue
+from .values.floats import ConvertedInput, FloatValue, ResultValue
 from .values.functions import CellValue
 from .values.tensors import TensorValue
 
@@ -307,9 +307,11 @@ class Builder:
         assembler = out.assembler
         self.finish_graph(out)
         wanted = dict(out.sources)
+        wanted.update(dict.fromkeys([draw.owner.source for draw in self.attempt.draws], ""))
         if self.compiled is not None:
-            wanted.update(dict.fromkeys([i.source if isinstance(i, FloatInput) else i for i in self.attempt.graph_inputs], ""))
+            wanted.update(dict.fromkeys([i.source if isinstance(i, ConvertedInput) else i for i in self.attempt.graph_inputs], ""))
         loader = Loader(assembler, wanted)
+        states = self.make_draws(assembler, loader)
         for source, place in out.sources.items():
             loader.load(source)
             assembler.emit("STORE_FAST", place)
@@ -320,8 +322,8 @@ class Builder:
         assembler.load_const(functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:
-            if isinstance(source, FloatInput):
-                assembler.load_const(HELPERS["float_tensor"])
+            if isinstance(source, ConvertedInput):
+                assembler.load_const(source.convert)
                 assembler.prepare_call()
                 loader.load(source.source)
                 assembler.call(1)
@@ -334,10 +336,36 @@ class Builder:
         assembler.handler = None
         self.store_results(out)
         assembler.jump(done)
-        self.run_again(assembler, failed, [*out.sources.values(), *loader.kept])
+        self.run_again(assembler, failed, states, [*out.sources.values(), *loader.kept])
         assembler.place(done)
 
-    def run_again(self, assembler: Assembler, failed: Label, temporaries: list[str]) -> None:
+    def make_draws(self, assembler: Assembler, loader: Loader) -> dict[str, str]:
+        """Draw the random numbers, each into a temporary. Returns the generators and what they were before, both in temporaries."""
+        states: dict[str, str] = {}
+        for draw in self.attempt.draws:
+            loader.load(draw.owner.source)
+            owner = assembler.store_temporary()
+            if self.compiled is not None and draw.owner not in [earlier.owner for earlier in self.attempt.draws[: draw.place.number]]:
+                self.helper_call(assembler, "state_of", owner)
+                states[owner] = assembler.store_temporary()
+            self.helper_call(assembler, "draw", owner, Constant(draw.name), Constant(draw.args), Constant(draw.named))
+            loader.places[draw.place] = assembler.store_temporary()
+            loader.kept += [owner, loader.places[draw.place]]
+        loader.kept += states.values()
+        return states
+
+    def helper_call(self, assembler: Assembler, name: str, *args: Any) -> None:
+        """Push what a helper makes of temporaries and constants."""
+        assembler.load_const(HELPERS[name])
+        assembler.prepare_call()
+        for arg in args:
+            if isinstance(arg, Constant):
+                assembler.load_const(arg.value)
+            else:
+                assembler.emit("LOAD_FAST", arg)
+        assembler.call(len(args))
+
+    def run_again(self, assembler: Assembler, failed: Label, states: dict[str, str], temporaries: list[str]) -> None:
         """The graph raised: nothing has changed so far, so the frame's own code runs from its beginning, raises at the user's line and finds the user's handlers."""
         assembler.place(failed)
         assembler.load_const(HELPERS["run_again"])
@@ -346,6 +374,9 @@ class Builder:
         assembler.load_const(self.attempt.root.code.co_qualname)
         assembler.call(2)
         assembler.emit("POP_TOP")
+        for owner, state in states.items():
+            self.helper_call(assembler, "put_back", owner, state)
+            assembler.emit("POP_TOP")
         assembler.emit("POP_TOP")
         for name in temporaries:
             assembler.emit("DELETE_FAST", name)

@@ -37,6 +37,32 @@ def float_tensor(value: float) -> Tensor:
     return wrap(np.array(value, dtype=np.float64))
 
 
+def int_tensor(value: int) -> Tensor:
+    return wrap(np.array(value, dtype=np.int64))
+
+
+def number_list(values: list) -> Tensor:
+    """A list of ints or of floats."""
+    return wrap(np.array(values))
+
+
+def draw(generator: Any, name: str, args: tuple, named: tuple) -> Any:
+    """A call of a method of a generator of random numbers. What `shuffle` would leave in the list is its result."""
+    if name == "shuffle":
+        items = list(args[0])
+        generator.shuffle(items)
+        return items
+    return getattr(generator, name)(*args, **dict(named))
+
+
+def state_of(generator: Any) -> Any:
+    return generator.getstate()
+
+
+def put_back(generator: Any, state: Any) -> None:
+    generator.setstate(state)
+
+
 def number_of(tensor: Tensor) -> float:
     """The other way."""
     return tensor.item()

@@ -37,8 +37,10 @@ from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, 
 from .values.contained import ContainerObject, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
+from .values.draws import METHODS as GENERATORS
+from .values.draws import GeneratorValue
 from .values.exceptions import ExceptionValue
-from .values.floats import FloatInput, FloatValue
+from .values.floats import ConvertedInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, PartialValue
 from .values.mappings import DictValue, key_of_real
 from .values.modules import ModuleValue
@@ -124,7 +126,7 @@ class Wrapping:
             known = self.floats.get(source)
             if known is None:
                 twin = self.tracer.input(float_tensor(obj), input_name(source))
-                self.graph_inputs.append(FloatInput(source))
+                self.graph_inputs.append(ConvertedInput(source, float_tensor))
                 self.guard(guards.TypeIs(source, float))
                 known = self.floats[source] = FloatValue(twin, frozenset([source]), source, obj)
             return known
@@ -319,6 +321,8 @@ def wrap_python_module(run: Any, obj: Any, source: Any) -> Value:
 
 
 def wrap_method(run: Any, obj: Any, source: Any) -> Value:
+    if type(obj.__self__) in GENERATORS:
+        return wrap_builtin(run, obj, source)
     run.guard(guards.TypeIs(source, types.MethodType))
     function = run.wrap(obj.__func__, sources.Attribute(source, "__func__"))
     return MethodValue(function, run.wrap(obj.__self__, sources.Attribute(source, "__self__")), source, obj)
@@ -381,6 +385,11 @@ def wrap_opaque(run: Any, obj: Any, source: Any) -> Value:
     return OpaqueValue(obj, source)
 
 
+def wrap_generator(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return GeneratorValue(obj, source)
+
+
 def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.Is(source, obj))
     return Constant(obj, source)
@@ -413,6 +422,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
+    **dict.fromkeys(GENERATORS, wrap_generator),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),

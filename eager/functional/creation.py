@@ -56,8 +56,21 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
         return _placed(OPS["full"]((), data, as_dtype(dtype) if dtype is not None else dtypes.int64), device, requires_grad)
     array = _array(data)
     target = as_dtype(dtype) if dtype is not None else _inferred(data, array)
+    if array.dtype == object:
+        return _placed(_of_sizes(array.tolist(), target), device, requires_grad)
     out = wrap(np.array(array, dtype=target.numpy, order="C"))
     return _placed(out, device, requires_grad)
+
+
+def _has_sizes(array: np.ndarray) -> bool:
+    """Whether sizes stand among the numbers, while a graph is traced."""
+    return array.dtype == object and all(isinstance(part, (int, float)) or hasattr(part, "segue_symbol") for part in array.flat)
+
+
+def _of_sizes(data: Any, target: dtype) -> Tensor:
+    if not isinstance(data, list):
+        return OPS["full"]((), data, target)
+    return OPS["cat"](tuple(OPS["unsqueeze"](_of_sizes(part, target), 0) for part in data), 0)
 
 
 def _array(data: Any) -> np.ndarray:
@@ -67,7 +80,7 @@ def _array(data: Any) -> np.ndarray:
         array = np.asarray(data)
     except ValueError as problem:
         raise error(ValueError, f"tensor(): the nested sequences are ragged or not numeric ({problem})") from None
-    if array.dtype == object or array.dtype.kind in "SUMm":
+    if (array.dtype == object and not _has_sizes(array)) or array.dtype.kind in "SUMm":
         raise error(TypeError, f"tensor(): cannot make a tensor from {type(data).__name__} holding {array.dtype}")
     return array
 
@@ -85,6 +98,8 @@ def _plain(data: Any) -> Any:
 def _inferred(data: Any, array: np.ndarray) -> dtype:
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
         return dtypes.from_numpy_dtype(array.dtype)
+    if array.dtype == object:
+        return get_default_dtype() if any(isinstance(part, float) for part in array.flat) else dtypes.int64
     if array.dtype.kind == "f":
         return get_default_dtype()
     if array.dtype.kind == "c":

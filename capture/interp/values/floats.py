@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ... import guards
 from ..outcome import RUNTIME, Specialise
@@ -61,7 +61,7 @@ def _differs(a: float, b: float) -> bool:
 def decided(run: Any, function: Callable[[Any, Any], bool], symbol: str, left: Value, right: Value) -> bool:
     """A comparison of floats that are inputs, and numbers, as it comes out in this call; it is guarded to come out so. Raises Specialise for what was computed."""
     for value in (left, right):
-        if not (is_number(value) and (not isinstance(value, FloatValue) or value.source is not None)):
+        if not (is_number(value) and (not isinstance(value, FloatValue) or (value.source is not None and RUNTIME not in value.origins))):
             raise Specialise(origins_of(left, right))
     varying = [value for value in (left, right) if isinstance(value, FloatValue)]
     found = function(*(value.real if isinstance(value, FloatValue) else value.value for value in (left, right)))  # type: ignore[attr-defined]
@@ -164,8 +164,8 @@ class ResultValue(Value):
             out.python_result(self)
 
 
-class FloatInput:
-    """An input of the graph that is a float at its source."""
+class ConvertedInput(NamedTuple):
+    """An input of the graph that a helper makes of what stands at its source: of a float, or of drawn numbers."""
 
-    def __init__(self, source: Any) -> None:
-        self.source = source
+    source: Any
+    convert: Callable

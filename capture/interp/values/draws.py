@@ -1,0 +1,207 @@
+"""Random numbers of Python and NumPy: what `random.random()`, a `random.Random`, `np.random.rand()` or a `Generator` give inside of a compiled function.
+
+In come a generator from outside and the arguments of one of its methods, out goes the Value of what a call of the new code will give. The one idea: a draw depends on nothing
+that the graph computes, so the new code makes all draws for real in front of the graph, in the program's order, and their results are inputs. Nothing is known
+of them during capture: where a number is asked for (a branch, a message), the graph ends, as for `item()`. Should the graph raise, the generators are put back before the
+frame runs again eagerly.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections.abc import Callable
+from typing import Any
+
+from ....eager.functional.positions import runtime_size
+from ....graph.foreign import OPAQUE
+from ... import sources
+from ...sources import MISSING, Source
+from ..outcome import RUNTIME, Break
+from ..rebuild import draw, float_tensor, int_tensor, number_list
+from .base import Value
+from .constants import constant
+from .containers import ListValue, Sequence, TupleValue
+from .floats import ConvertedInput, FloatValue, ResultValue
+from .objects import OpaqueValue
+
+LARGEST = 2**62  # ints are held in int64
+NO_BOUNDS = (-LARGEST, LARGEST)
+
+
+@sources.path
+class Drawn(Source):
+    """The result of a draw, by its number. No guard sees it: there is none before the call's draws are made."""
+
+    number: int
+
+    def text(self) -> str:
+        return f"<draw {self.number}>"
+
+
+class Draw:
+    """One call of a generator's method. `example` is what another generator gave, `bounds` are those of the whole numbers that it can give."""
+
+    def __init__(self, run: Any, owner: Value, name: str, args: tuple, named: tuple, example: Any, bounds: tuple[int, int]) -> None:
+        self.run = run
+        self.owner = owner
+        self.name, self.args, self.named = name, args, named
+        self.example = example
+        self.bounds = bounds
+        self.place = Drawn(len(run.draws))
+        run.draws.append(self)
+
+    @functools.cached_property
+    def several(self) -> Any:
+        """The twin of a list of numbers."""
+        return add_input(self.run, self.example, ConvertedInput(self.place, number_list), self.name)
+
+
+def add_input(run: Any, example: Any, source: ConvertedInput, name: str) -> Any:
+    twin = run.tracer.input(source.convert(example), name)
+    run.graph_inputs.append(source)
+    return twin
+
+
+class DrawnFloat(FloatValue):
+    """A float that was drawn. It is an input of the graph where the graph computes with it."""
+
+    def __init__(self, draw: Draw, place: Any, index: int | None = None) -> None:
+        self.draw, self.index = draw, index
+        self.source = place
+        self.real = MISSING  # type: ignore[assignment]
+        self.origins = frozenset({RUNTIME})
+
+    @functools.cached_property
+    def twin(self) -> Any:  # type: ignore[override]
+        return number_twin(self, 0.0, float_tensor)
+
+    def describe(self) -> str:
+        return "float that is drawn"
+
+
+class DrawnInt(ResultValue):
+    """An int that was drawn."""
+
+    def __init__(self, draw: Draw, place: Any, index: int | None = None) -> None:
+        self.draw, self.index = draw, index
+        self.source = place
+        self.cls = int
+        self.unfolded: Any = None
+
+    @functools.cached_property
+    def twin(self) -> Any:  # type: ignore[override]
+        return number_twin(self, 0, int_tensor)
+
+    def whole(self, run: Any) -> Value:
+        if self.unfolded is None:
+            what = f"the result of {self.draw.name}()"
+            self.unfolded = run.leaf(lambda x: runtime_size(x, *self.draw.bounds, what), [run.tensor_value(self.twin)], {}, self.draw.name)
+        return self.unfolded
+
+
+def number_twin(number: Any, example: Any, convert: Callable) -> Any:
+    draw = number.draw
+    if number.index is None:
+        return add_input(draw.run, example, ConvertedInput(number.source, convert), draw.name)
+    return draw.run.leaf(lambda x: x[number.index], [draw.run.tensor_value(draw.several)], {}, draw.name).twin
+
+
+def drawn_tensor(value: Value) -> Value | None:
+    """The numbers of a list that were drawn at once and stand in their order, or some of them from one place on, as one tensor; None for other Values."""
+    if not isinstance(value, Sequence) or not value.items or not all(isinstance(item, (DrawnInt, DrawnFloat)) and item.index is not None for item in value.items):
+        return None
+    first = value.items[0]
+    if any(item.draw is not first.draw or item.index != first.index + place for place, item in enumerate(value.items)):
+        return None
+    several, count = first.draw.run.tensor_value(first.draw.several), len(value.items)
+    return several if count == len(first.draw.example) else first.draw.run.leaf(lambda x: x[first.index : first.index + count], [several], {}, first.draw.name)
+
+
+def with_drawn_tensors(key: Value) -> Value:
+    """An index with its lists of drawn numbers as tensors."""
+    if isinstance(key, TupleValue):
+        return TupleValue([with_drawn_tensors(item) if isinstance(item, Value) else item for item in key.items], key.cls)
+    return drawn_tensor(key) or key
+
+
+# -- the generators ------------------------------------------------------------------------------------------------------------
+
+
+class GeneratorValue(OpaqueValue):
+    """A generator that exists outside."""
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.builtin_method(self, name) if name in METHODS[self.type()] else super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name not in METHODS[self.type()]:
+            raise self.unsupported(f"method '{name}'")
+        if run.tracer.inner is not None or run.tracer.in_checkpoint:
+            raise Break(f"{name}() in code that may run never or often is not captured", "draw in front of it")
+        if run.deferred or any(node.op is OPAQUE for node in run.tracer.nodes):
+            raise Break(f"{name}() behind code that may draw, too, is not captured")
+        plain = [plain_argument(run, arg) for arg in args]
+        named = tuple((key, plain_argument(run, value)) for key, value in kwargs.items())
+        try:
+            example = draw(anew(self.real), name, tuple(plain), named)
+        except Exception as problem:
+            raise Break(f"{name}() raises {type(problem).__name__}") from None
+        made = Draw(run, self, name, tuple(plain), named, example, bounds_of(name, plain, dict(named)))
+        if name == "shuffle" and isinstance(args[0], ListValue):
+            args[0].items[:] = numbers(made)
+            args[0].changed(run)
+            return constant(None)
+        if type(example) is list:
+            return ListValue(numbers(made))
+        return constant(None) if example is None else number_class(name, {type(example), *population_types(name, plain)})(made, made.place)
+
+
+def plain_argument(run: Any, value: Value) -> Any:
+    """An argument as a constant of the new code. Sizes that vary are refused: they would be fixed to what they are."""
+    found = run.python(value)
+    if isinstance(found, (list, tuple)):
+        found = tuple(found)
+    if any(getattr(item, "segue_symbol", False) for item in (found if type(found) is tuple else (found,))):
+        raise Break("a random number within bounds that vary is not captured", "draw outside of the compiled function")
+    return found
+
+
+def numbers(made: Draw) -> list[Any]:
+    kind = number_class(made.name, {*map(type, made.example), *population_types(made.name, made.args)})
+    return [kind(made, sources.Item(made.place, index), index) for index in range(len(made.example))]
+
+
+def number_class(name: str, kinds: set[type]) -> Any:
+    if len(kinds) != 1 or not kinds <= {int, float}:
+        raise Break(f"{name}() gives what only the run knows", "draw an int or a float, or outside of the compiled function")
+    return DrawnInt if kinds == {int} else DrawnFloat
+
+
+def population_types(name: str, args: Any) -> set[type]:
+    return set(map(type, args[0])) if name in CHOOSING and args else set()
+
+
+def bounds_of(name: str, args: Any, named: dict[str, Any]) -> tuple[int, int]:
+    """Bounds of the whole numbers that a method can give."""
+    if name in CHOOSING:
+        found = [item for item in args[0] if type(item) is int]
+    elif name in ("randint", "randrange") and not named:
+        found = [args[0], args[1]] if name == "randint" else [*range(*args)[:1], *range(*args)[-1:]]
+    elif name == "getrandbits":
+        found = [0, 2 ** args[0] - 1]
+    else:
+        return NO_BOUNDS
+    if found and max(map(abs, found)) > LARGEST:
+        raise Break(f"{name}() of numbers beyond 64 bits is not captured")
+    return (min(found), max(found)) if found else NO_BOUNDS
+
+
+def anew(generator: Any) -> Any:
+    return type(generator)(0)
+
+
+FLOATS = ("random", "uniform", "gauss", "normalvariate", "triangular", "betavariate", "expovariate", "gammavariate", "lognormvariate", "vonmisesvariate", "paretovariate",
+          "weibullvariate")  # fmt: skip
+CHOOSING = frozenset({"choice", "choices", "sample", "shuffle"})
+METHODS: dict[type, frozenset[str]] = {random.Random: frozenset({*FLOATS, *CHOOSING, "randint", "randrange", "getrandbits", "binomialvariate", "seed"})}

@@ -1,0 +1,109 @@
+"""Random numbers of Python inside of compiled functions.
+
+In come programs that draw, out go what they return and what the generator draws next, after as many calls of the compiled function as of the function itself. The one idea: the same
+numbers in the same order at every call, whatever becomes of the graph.
+"""
+
+import random
+
+import pytest
+from interp_support import same
+
+import segue
+from segue.eager.errors import CaptureError
+from segue.eager.stats import stats
+
+X = segue.tensor([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
+RNG = random.Random(7)
+
+
+def shuffled(x):
+    order = list(range(3))
+    random.shuffle(order)
+    return x[:, order], x[:, order[:2]], order
+
+
+def masked(x):
+    start = random.randint(0, 1)
+    y = x.clone()
+    y[:, start : start + random.randrange(1, 3)] = 0
+    return y, start
+
+
+def looped(x):
+    for _ in range(3):
+        x = x * random.uniform(0.5, 1.5) + RNG.gauss(0, 1)
+    return x, random.getrandbits(8), [RNG.random() for _ in range(2)]
+
+
+def sampled(x):
+    found = random.sample(range(10), 3)
+    found.append(random.choice([1, 5, 9]))
+    return found, x * segue.tensor(found[:3]), random.choices([0.5, 1.5], k=2)
+
+
+def seeded(x):
+    random.seed(3)
+    return x + random.random()
+
+
+def branched(x):
+    return x * 2 if random.random() < 0.5 else x * 3
+
+
+def interrupted(x):
+    y = x * random.random()
+    print("", end="")
+    return y + random.random()
+
+
+def in_a_branch(x):
+    return segue.cond(x.sum() > 100, lambda x: x * random.random(), lambda x: x + 1, (x,))
+
+
+def chosen_of_kinds(x):
+    return random.choice(["a", "b"]), x + random.random()
+
+
+PROGRAMS = {  # program -> its breaks
+    shuffled: 0, masked: 0, looped: 0, sampled: 0, seeded: 0, branched: 1, interrupted: 1, chosen_of_kinds: 1,
+}  # fmt: skip
+
+
+def run(function, x, calls=4):
+    random.seed(5)
+    RNG.seed(6)
+    return [function(x) for _ in range(calls)], random.random(), RNG.random()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_same_numbers_at_every_call(program):
+    before = stats.read()
+    compiled = segue.compile(program, backend="eager")
+    assert same(run(program, X), run(compiled, X))
+    assert stats.since(before)["breaks"] == PROGRAMS[program]
+
+
+def test_what_only_one_branch_draws_is_not_captured():
+    with pytest.raises(CaptureError, match="never or often"):
+        segue.compile(in_a_branch, backend="eager", fullgraph=True)(X)
+
+
+def test_a_graph_that_raises_has_drawn_nothing():
+    def program(x, index):
+        return x[index] * random.random()
+
+    compiled = segue.compile(program, backend="eager")
+    compiled(X[0], segue.tensor([0]))
+    random.seed(1)
+    expected = random.random()
+    random.seed(1)
+    with pytest.raises(IndexError):
+        compiled(X[0], segue.tensor([9]))
+    assert random.random() == expected
+
+
+def test_a_list_of_sizes_is_a_tensor():
+    compiled = segue.compile(lambda x: segue.tensor([[x.shape[0], 2], [3, 4]]) * x, backend="eager", dynamic=True, fullgraph=True)
+    for count in (2, 3):
+        assert compiled(segue.ones(count, 2, 2)).tolist() == (segue.tensor([[count, 2], [3, 4]]) * segue.ones(count, 2, 2)).tolist()
