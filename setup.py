@@ -26,8 +26,9 @@ def packages() -> dict[str, str]:
 
 
 def flags(*more: str) -> list[str]:
-    checks = [f"-fsanitize={SANITIZE}", "-g", "-fno-omit-frame-pointer"] if SANITIZE else []
-    return ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", *checks, *more]
+    # The sanitizers' checks make the optimizer slow: matmul.cpp takes 63 s at -O3 with them, 25 s at -O1, 13 s without.
+    checks = [f"-fsanitize={SANITIZE}", "-g", "-fno-omit-frame-pointer", "-O1"] if SANITIZE else []
+    return ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", *more, *checks]
 
 
 def sources(pattern: str) -> list[str]:
@@ -52,4 +53,4 @@ def extensions() -> list[Extension]:
 
 
 found = packages()
-setup(packages=list(found), package_dir=found, ext_modules=extensions())
+setup(packages=list(found), package_dir=found, ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count()}})
