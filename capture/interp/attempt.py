@@ -28,9 +28,10 @@ from ..bytecode.decode import decode
 from ..marks import apply_marks
 from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
-from . import checks, handlers_data, handlers_flow, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import checks, handlers_data, handlers_flow, numpy_functions, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
+from .instances import Instances
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
@@ -76,7 +77,7 @@ class ReachedBreak(Exception):  # noqa: N818
     """The root frame stands before the instruction at which the graph must end."""
 
 
-class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
+class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
     """See the module's opening."""
 
     module_class = Module
@@ -91,6 +92,7 @@ class Attempt(Operators, Lookup, Calls, Wrapping, Printing):
         self.tracer.sharing = ASK if knowledge.asks_sharing else DEFER
         self.guards: list[guards.Guard] = []
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
+        self.handed: list[Any] = []  # NumPy arrays made here that share their memory with a tensor
         self.draws: list[Any] = []  # calls of generators of random numbers, which the new code makes in front of the graph
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}

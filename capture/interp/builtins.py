@@ -23,8 +23,6 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
 from .. import guards
@@ -78,7 +76,6 @@ def _holds_tensor(value: Any) -> bool:
 for _function in (
     *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
     builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans,
-    *(f for f in vars(np).values() if isinstance(f, np.ufunc)), np.prod, np.sum, np.mean, np.max, np.min, np.std, np.var, np.median, np.argmax, np.argmin, np.round, np.clip,
 ):  # fmt: skip
     BUILTINS[_function] = _pure(_function)
 

@@ -10,17 +10,15 @@ from __future__ import annotations
 import collections
 import operator
 import types
-import typing
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from ...eager.functional.positions import runtime_size
 from ...eager.sizes import BEYOND_SIZES
-from .. import guards, sources
 from ..sources import MISSING
-from .lookup import entry_of, is_standard
 from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
+from .values.arrays import ARRAYS, ArrayValue, operation
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
 from .values.contained import ContainerObject, overrides
@@ -69,7 +67,6 @@ PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, Se
 FLOAT_OPERATORS = ("+", "-", "*")
 REPEATED_LIMIT = 100_000
 MERGED = frozenset({dict, collections.OrderedDict, collections.defaultdict})
-UNIONS = (types.UnionType, type(typing.Union[int, str]))  # noqa: UP007
 SHOWN = {"**": "** or pow()"}
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset", "<": "issubset", ">": "issuperset"}
@@ -83,6 +80,8 @@ class Operators:
         row = BINARY[symbol]
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.inplace if shown else row.function, left.value, right.value))
+        if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
+            return operation(self, row.function, left, right)
         if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
             return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
@@ -196,6 +195,8 @@ class Operators:
 
     def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = BINARY[symbol]
+        if isinstance(left, ArrayValue) or (isinstance(left, TensorValue) and isinstance(right, ARRAYS)):
+            return operation(self, row.inplace or row.function, left, right)
         if isinstance(left, TensorValue) and isinstance(right, FloatValue):
             right = self.float_operand(right, left)
         if isinstance(left, TensorValue) and isinstance(right, PLAIN):
@@ -230,6 +231,8 @@ class Operators:
     def unary(self: Any, symbol: str, value: Value) -> Value:
         function, name = UNARY[symbol]
         value = self.whole(value)
+        if isinstance(value, ARRAYS):
+            return operation(self, function, value)
         if isinstance(value, SizeFloat):
             return self.unary(symbol, now(value)) if symbol == "~" else size_unary(self, function, name, value)
         if isinstance(value, FloatValue):
@@ -246,6 +249,8 @@ class Operators:
 
     def compare(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = COMPARISONS[symbol]
+        if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
+            return operation(self, row.function, left, right)
         if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
             return size_compare(self, symbol, left, right)
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
@@ -426,51 +431,6 @@ class Operators:
     def contains(self: Any, container: Value, item: Value) -> bool:
         return container.contains(self, item)
 
-    def is_instance(self: Any, value: Value, of: Value) -> bool:
-        """isinstance(value, of)."""
-        classes = self.class_tuple(of)
-        cls = value.type()
-        if cls in classes:
-            return True
-        for one in classes:
-            check = type(one).__instancecheck__
-            if check is not type.__instancecheck__ and not is_standard(check.__module__):
-                if not isinstance(check, types.FunctionType):
-                    raise Break(f"the check for instances that {type(one).__qualname__} defines is not captured")
-                if self.truth(self.call(self.bind_entry(self.class_entry(type(one), "__instancecheck__"), self.wrap_known(one), type(one)), [value], {})):
-                    return True
-                classes = tuple(other for other in classes if other is not one)
-        return self.is_subclass(cls, classes)
-
-    def is_subclass(self: Any, cls: type, classes: tuple) -> bool:
-        """issubclass(cls, classes); what a class inherits from is guarded, and so is what an abstract base class answers."""
-        self.guard_order(cls)
-        if not set(classes).isdisjoint(cls.__mro__):
-            return True
-        return any(self.abstract_subclass(cls, one) for one in classes if type(one).__subclasscheck__ is not type.__subclasscheck__)
-
-    def abstract_subclass(self: Any, cls: type, of: type) -> bool:
-        """What the metaclass of `of` answers. Those of the standard library (abc, typing) are asked for real; a user's own is not captured."""
-        if not is_standard(type(of).__subclasscheck__.__module__):
-            raise Break(f"the check for subclasses that {type(of).__qualname__} defines is not captured")
-        found = self.concrete(issubclass, cls, of)
-        if not is_standard(of.__module__):  # more classes may be registered
-            paths = sources.Constant(cls, cls.__qualname__), sources.Constant(of, of.__qualname__)
-            self.guard(guards.Predicate(paths, issubclass if found else _is_no_subclass))
-        return found
-
-    def class_tuple(self: Any, of: Value) -> tuple:
-        if isinstance(of, TupleValue):
-            return tuple(one for item in of.items_of(self) for one in self.class_tuple(item))
-        real = of.real
-        if issubclass(type(real), type):
-            return (real,)
-        if type(real) in UNIONS:  # isinstance() would ask the object for its __class__
-            return tuple(typing.get_args(real))
-        if entry_of(type(real), "__instancecheck__")[0] is not MISSING:
-            raise Break(f"the check for instances that {type(real).__qualname__} defines is not captured")
-        raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
-
 
 def kind_of(value: Sequence) -> type:
     """Which sequences it compares with: lists with lists, deques with deques, tuples of all classes."""
@@ -480,10 +440,6 @@ def kind_of(value: Sequence) -> type:
 def is_class(value: Value) -> bool:
     """Whether a Value is a class whose `|` is type's own, or a union of classes."""
     return type(value.real) in (type, types.UnionType)
-
-
-def _is_no_subclass(cls: type, of: type) -> bool:
-    return not issubclass(cls, of)
 
 
 def is_made_anew(value: Value) -> bool:

@@ -42,8 +42,8 @@ def int_tensor(value: int) -> Tensor:
 
 
 def number_list(values: list) -> Tensor:
-    """A list of ints or of floats."""
-    return wrap(np.array(values))
+    """A list of ints or of floats, or an array, whose memory is shared."""
+    return wrap(np.asarray(values))
 
 
 def draw(generator: Any, name: str, args: tuple, named: tuple) -> Any:
@@ -56,11 +56,24 @@ def draw(generator: Any, name: str, args: tuple, named: tuple) -> Any:
 
 
 def state_of(generator: Any) -> Any:
-    return generator.getstate()
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.getstate() if hasattr(generator, "getstate") else generator.get_state()
 
 
 def put_back(generator: Any, state: Any) -> None:
-    generator.setstate(state)
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    else:
+        (generator.setstate if hasattr(generator, "setstate") else generator.set_state)(state)
+
+
+def new_array(data: bytes, dtype: str, shape: tuple, order: Any) -> np.ndarray:
+    return np.frombuffer(data, dtype).reshape(shape, order=order).copy(order)
+
+
+def array_of(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().numpy()
 
 
 def number_of(tensor: Tensor) -> float:

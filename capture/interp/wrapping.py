@@ -30,6 +30,7 @@ from ..sources import MISSING
 from .calls import ModuleObject
 from .outcome import Break
 from .rebuild import float_tensor
+from .values.arrays import ArrayValue
 from .values.base import Value
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
@@ -37,11 +38,11 @@ from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, 
 from .values.contained import ContainerObject, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
-from .values.draws import METHODS as GENERATORS
-from .values.draws import GeneratorValue
 from .values.exceptions import ExceptionValue
 from .values.floats import ConvertedInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, PartialValue
+from .values.generators import METHODS as GENERATORS
+from .values.generators import GeneratorValue
 from .values.mappings import DictValue, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
@@ -435,5 +436,5 @@ MAKERS: dict[type, Callable] = {
     frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
     range: lambda run, obj: RangeValue(obj),
-    SymInt: lambda run, obj: SymIntValue(obj),
+    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Random numbers of Python inside of compiled functions.
+"""Random numbers of Python and NumPy inside of compiled functions.
 
 In come programs that draw, out go what they return and what the generator draws next, after as many calls of the compiled function as of the function itself. The one idea: the same
 numbers in the same order at every call, whatever becomes of the graph.
@@ -6,6 +6,7 @@ numbers in the same order at every call, whatever becomes of the graph.
 
 import random
 
+import numpy as np
 import pytest
 from interp_support import same
 
@@ -15,6 +16,8 @@ from segue.eager.stats import stats
 
 X = segue.tensor([[1.0, 2.0, 3.5], [4.0, 5.0, 6.0]])
 RNG = random.Random(7)
+NUMPY = np.random.default_rng(8)
+STATE = NUMPY.bit_generator.state
 
 
 def shuffled(x):
@@ -65,15 +68,29 @@ def chosen_of_kinds(x):
     return random.choice(["a", "b"]), x + random.random()
 
 
+def of_numpy(x):
+    order = np.random.permutation(3)
+    noise = np.random.uniform(-1, 1, size=(2, 3)) * 2 - 1
+    return x[:, order] + segue.from_numpy(noise).float(), order, noise < 0, np.random.randint(1, 5), np.random.normal(), x * np.random.beta(2.0, 3.0)
+
+
+def of_a_numpy_generator(x):
+    y = x + segue.tensor(NUMPY.normal(size=3), dtype=segue.float32)
+    return y * NUMPY.random(), NUMPY.integers(0, 9, size=2)
+
+
 PROGRAMS = {  # program -> its breaks
-    shuffled: 0, masked: 0, looped: 0, sampled: 0, seeded: 0, branched: 1, interrupted: 1, chosen_of_kinds: 1,
+    shuffled: 0, masked: 0, looped: 0, sampled: 0, seeded: 0, branched: 1, interrupted: 1, chosen_of_kinds: 1, of_numpy: 0,
+    of_a_numpy_generator: 0,
 }  # fmt: skip
 
 
 def run(function, x, calls=4):
     random.seed(5)
     RNG.seed(6)
-    return [function(x) for _ in range(calls)], random.random(), RNG.random()
+    np.random.seed(7)
+    NUMPY.bit_generator.state = STATE
+    return [function(x) for _ in range(calls)], random.random(), RNG.random(), np.random.rand(), NUMPY.random()
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

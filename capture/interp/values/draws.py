@@ -9,21 +9,17 @@ frame runs again eagerly.
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Callable
 from typing import Any
 
 from ....eager.functional.positions import runtime_size
-from ....graph.foreign import OPAQUE
 from ... import sources
 from ...sources import MISSING, Source
-from ..outcome import RUNTIME, Break
-from ..rebuild import draw, float_tensor, int_tensor, number_list
+from ..outcome import RUNTIME
+from ..rebuild import float_tensor, int_tensor, number_list
 from .base import Value
-from .constants import constant
-from .containers import ListValue, Sequence, TupleValue
+from .containers import Sequence, TupleValue
 from .floats import ConvertedInput, FloatValue, ResultValue
-from .objects import OpaqueValue
 
 LARGEST = 2**62  # ints are held in int64
 NO_BOUNDS = (-LARGEST, LARGEST)
@@ -118,90 +114,8 @@ def drawn_tensor(value: Value) -> Value | None:
     return several if count == len(first.draw.example) else first.draw.run.leaf(lambda x: x[first.index : first.index + count], [several], {}, first.draw.name)
 
 
-def with_drawn_tensors(key: Value) -> Value:
-    """An index with its lists of drawn numbers as tensors."""
+def with_drawn_tensors(run: Any, key: Value) -> Value:
+    """An index with its lists and arrays of drawn numbers as tensors."""
     if isinstance(key, TupleValue):
-        return TupleValue([with_drawn_tensors(item) if isinstance(item, Value) else item for item in key.items], key.cls)
-    return drawn_tensor(key) or key
-
-
-# -- the generators ------------------------------------------------------------------------------------------------------------
-
-
-class GeneratorValue(OpaqueValue):
-    """A generator that exists outside."""
-
-    def attribute(self, run: Any, name: str) -> Value:
-        return run.builtin_method(self, name) if name in METHODS[self.type()] else super().attribute(run, name)
-
-    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        if name not in METHODS[self.type()]:
-            raise self.unsupported(f"method '{name}'")
-        if run.tracer.inner is not None or run.tracer.in_checkpoint:
-            raise Break(f"{name}() in code that may run never or often is not captured", "draw in front of it")
-        if run.deferred or any(node.op is OPAQUE for node in run.tracer.nodes):
-            raise Break(f"{name}() behind code that may draw, too, is not captured")
-        plain = [plain_argument(run, arg) for arg in args]
-        named = tuple((key, plain_argument(run, value)) for key, value in kwargs.items())
-        try:
-            example = draw(anew(self.real), name, tuple(plain), named)
-        except Exception as problem:
-            raise Break(f"{name}() raises {type(problem).__name__}") from None
-        made = Draw(run, self, name, tuple(plain), named, example, bounds_of(name, plain, dict(named)))
-        if name == "shuffle" and isinstance(args[0], ListValue):
-            args[0].items[:] = numbers(made)
-            args[0].changed(run)
-            return constant(None)
-        if type(example) is list:
-            return ListValue(numbers(made))
-        return constant(None) if example is None else number_class(name, {type(example), *population_types(name, plain)})(made, made.place)
-
-
-def plain_argument(run: Any, value: Value) -> Any:
-    """An argument as a constant of the new code. Sizes that vary are refused: they would be fixed to what they are."""
-    found = run.python(value)
-    if isinstance(found, (list, tuple)):
-        found = tuple(found)
-    if any(getattr(item, "segue_symbol", False) for item in (found if type(found) is tuple else (found,))):
-        raise Break("a random number within bounds that vary is not captured", "draw outside of the compiled function")
-    return found
-
-
-def numbers(made: Draw) -> list[Any]:
-    kind = number_class(made.name, {*map(type, made.example), *population_types(made.name, made.args)})
-    return [kind(made, sources.Item(made.place, index), index) for index in range(len(made.example))]
-
-
-def number_class(name: str, kinds: set[type]) -> Any:
-    if len(kinds) != 1 or not kinds <= {int, float}:
-        raise Break(f"{name}() gives what only the run knows", "draw an int or a float, or outside of the compiled function")
-    return DrawnInt if kinds == {int} else DrawnFloat
-
-
-def population_types(name: str, args: Any) -> set[type]:
-    return set(map(type, args[0])) if name in CHOOSING and args else set()
-
-
-def bounds_of(name: str, args: Any, named: dict[str, Any]) -> tuple[int, int]:
-    """Bounds of the whole numbers that a method can give."""
-    if name in CHOOSING:
-        found = [item for item in args[0] if type(item) is int]
-    elif name in ("randint", "randrange") and not named:
-        found = [args[0], args[1]] if name == "randint" else [*range(*args)[:1], *range(*args)[-1:]]
-    elif name == "getrandbits":
-        found = [0, 2 ** args[0] - 1]
-    else:
-        return NO_BOUNDS
-    if found and max(map(abs, found)) > LARGEST:
-        raise Break(f"{name}() of numbers beyond 64 bits is not captured")
-    return (min(found), max(found)) if found else NO_BOUNDS
-
-
-def anew(generator: Any) -> Any:
-    return type(generator)(0)
-
-
-FLOATS = ("random", "uniform", "gauss", "normalvariate", "triangular", "betavariate", "expovariate", "gammavariate", "lognormvariate", "vonmisesvariate", "paretovariate",
-          "weibullvariate")  # fmt: skip
-CHOOSING = frozenset({"choice", "choices", "sample", "shuffle"})
-METHODS: dict[type, frozenset[str]] = {random.Random: frozenset({*FLOATS, *CHOOSING, "randint", "randrange", "getrandbits", "binomialvariate", "seed"})}
+        return TupleValue([with_drawn_tensors(run, item) if isinstance(item, Value) else item for item in key.items], key.cls)
+    return key.tensor(run) if hasattr(key, "tensor") else drawn_tensor(key) or key

@@ -160,13 +160,13 @@ class TensorValue(Value):
         return run.leaf(lambda twin: twin.shape[0] if twin.shape else len(twin), [self], {}, "len")
 
     def item(self, run: Any, key: Value) -> Value:
-        return run.leaf(lambda twin, index: twin[index], [self, with_drawn_tensors(key)], {}, "Tensor.__getitem__")
+        return run.leaf(lambda twin, index: twin[index], [self, with_drawn_tensors(run, key)], {}, "Tensor.__getitem__")
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         def store(twin: Any, index: Any, new: Any) -> None:
             twin[index] = new
 
-        run.leaf(store, [self, with_drawn_tensors(key), value], {}, "Tensor.__setitem__")
+        run.leaf(store, [self, with_drawn_tensors(run, key), value], {}, "Tensor.__setitem__")
 
     def contains(self, run: Any, item: Value) -> bool:
         raise self.needs_data("__contains__")
