@@ -29,7 +29,8 @@ from .interp.outcome import Break
 from .interp.values.constants import Constant, constant
 from .shapes import declared
 
-CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": (None, "default"), "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
+MODES = (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # PyTorch's: there is one way here, and nothing to tune
+CHOICES: dict[str, tuple] = {"numerics": ("eager", "fast"), "mode": MODES, "check": (None, False), "wait": (True, False), "dynamic": (None, True, False)}
 OPERATORS = tuple(f"{__name__.partition('.')[0]}.eager.{room}" for room in ("functional.", "nn.functional"))
 SUSPENDED = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -37,7 +38,7 @@ _live: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def compile(  # noqa: A001  (the public name)
     model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, shapes: dict | None = None, backend: Any = None, mode: str | None = None,
-    numerics: str = "eager", check: bool | None = None, wait: bool = True, memory_budget: float | None = None,
+    options: dict | None = None, disable: bool = False, numerics: str = "eager", check: bool | None = None, wait: bool = True, memory_budget: float | None = None,
 ) -> Any:  # fmt: skip
     """Compile a function or a module; usable as a decorator, with and without arguments.
 
@@ -47,7 +48,8 @@ def compile(  # noqa: A001  (the public name)
     size: it names the line. Of a list, tuple or dict of tensors each has its own. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
     `(graph_module, example_inputs) -> callable`. `memory_budget` (0 to 1; None: `config.memory_budget`) is the share of the bytes usually kept for the backward
     that may be kept; the rest is computed again. With `wait=False` a new graph runs through the eager kernels until the backend, on a thread of its own, is done
-    with it; it then goes with the process's `config.numerics` only. Raises TypeError for what cannot be called, ValueError for an unknown option.
+    with it; it then goes with the process's `config.numerics` only. PyTorch's `mode` and `options` choose among ways of tuning of which there is one here: they
+    are accepted and change nothing. `disable=True` gives the function back as it is. Raises TypeError for what cannot be called, ValueError for an unknown option.
 
     >>> import segue
     >>> @segue.compile(backend="eager")
@@ -63,24 +65,24 @@ def compile(  # noqa: A001  (the public name)
     ...
     segue.eager.errors.CaptureError: shapes: size 1 of x is declared as 4, but this call has 5
     """
-    options = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait,
-               "memory_budget": memory_budget}  # fmt: skip
+    chosen = {"fullgraph": fullgraph, "dynamic": dynamic, "shapes": shapes, "backend": backend, "mode": mode, "numerics": numerics, "check": check, "wait": wait,
+              "memory_budget": memory_budget}  # fmt: skip
     if model is None:
-        return functools.partial(compile, **options)
+        return functools.partial(compile, disable=disable, **chosen)
     if not callable(model):
         raise TypeError(f"segue.compile takes a function or a module, not {type(model).__name__}")
-    for name, value in options.items():
+    for name, value in chosen.items():
         if value not in CHOICES.get(name, (value,)):
             raise ValueError(f"{name}={value!r} is not supported; there is {', '.join(map(repr, CHOICES[name]))}")
     if memory_budget is not None and not 0 <= memory_budget <= 1:
         raise ValueError(f"memory_budget={memory_budget!r} is not a share between 0 and 1")
     if not wait and numerics != config.numerics:
         raise ValueError(f"wait=False compiles on another thread, with config.numerics={config.numerics!r}; numerics={numerics!r} is not supported there")
-    if config.disable:
+    if config.disable or disable:
         return model
     if isinstance(model, Module):
-        return _compiled_module(model, {**options, "shapes": declared(options["shapes"], model)})
-    return _compiled_function(model, {**options, "shapes": declared(options["shapes"], model)})
+        return _compiled_module(model, {**chosen, "shapes": declared(shapes, model)})
+    return _compiled_function(model, {**chosen, "shapes": declared(shapes, model)})
 
 
 def _compiled_function(function: Any, options: dict[str, Any], owner: Module | None = None) -> Any:

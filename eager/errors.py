@@ -189,6 +189,11 @@ def error(kind: type[Exception], problem: str, hint: str = "", location: Locatio
     return kind(message(problem, hint, location))
 
 
+def renamed(problem: Exception, inner: str, outer: str) -> Exception:
+    """The exception as what the user called would raise it: where an operator that it is made of speaks of itself."""
+    return type(problem)(str(problem).replace(inner, outer, 1))
+
+
 def refusing(name: str, doc: str, kind: type[Exception], said: str, instead: str) -> Any:
     """A function of this name and docstring that raises, whatever it is called with: for what programs may name but not have here."""
 

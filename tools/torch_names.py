@@ -32,13 +32,6 @@ PLACES = {  # PyTorch's modules that are no modules here: where their names stan
 USAGE = "usage: python -m segue.torch script.py [arguments ...]\n       python -m segue.torch -m module [arguments ...]"
 
 
-def compile_as_torch(model: Any = None, *, options: Any = None, disable: bool = False, mode: str | None = None, **settings: Any) -> Any:
-    """`segue.compile` with torch.compile's keywords: `mode` and `options` choose among ways of tuning that segue has not, and change no result."""
-    if disable:
-        return model if model is not None else lambda function: function
-    return importlib.import_module(OURS).compile(model, **settings)
-
-
 def save_as_torch(obj: Any, f: Any, pickle_module: Any = pickle, pickle_protocol: int = 2, _use_new_zipfile_serialization: bool = True) -> None:
     """`segue.save` as programs for PyTorch mean it: a file that PyTorch reads too. What has no form there (a whole module) is pickled into segue's own format."""
     save = importlib.import_module(OURS).save
@@ -58,7 +51,7 @@ def later(name: str) -> Any:
 def names() -> dict[str, Any]:
     """What stands in the module `torch`: plain names in a plain module, so that captured code reads them as it reads segue's own."""
     ours = {name: value for name, value in vars(importlib.import_module(OURS)).items() if name not in HIDDEN and not (name[:2] == name[-2:] == "__")}
-    return {**ours, "__version__": VERSION, "__getattr__": later, "compile": compile_as_torch, "save": save_as_torch}
+    return {**ours, "__version__": VERSION, "__getattr__": later, "save": save_as_torch}
 
 
 class Finder:

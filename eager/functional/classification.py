@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
-from ..errors import ShapeError, error
+from ..errors import BoundsError, ShapeError, error, renamed
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Tensor
@@ -71,7 +71,10 @@ def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index
     dim = 1 if input.ndim > 1 else 0
     valid = OPS["ne"](target, ignore_index)
     safe = cast(where(valid, target, 0), dtypes.int64)
-    picked = OPS["squeeze"](OPS["gather"](input, dim, OPS["unsqueeze"](safe, dim)), (dim,))
+    try:
+        picked = OPS["squeeze"](OPS["gather"](input, dim, OPS["unsqueeze"](safe, dim)), (dim,))
+    except BoundsError as problem:
+        raise renamed(problem, "gather(): index", "nll_loss(): Target") from None
     scale = _weights_of(weight, safe, valid, input.dtype)
     loss = where(valid, -picked if weight is None else -picked * scale, 0.0)
     return total(loss) / total(scale) if reduction == "mean" else reduced(loss, reduction)

@@ -11,7 +11,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..autograd.mode import no_grad
-from ..errors import ShapeError, error
+from ..errors import BoundsError, ShapeError, error, renamed
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, need_tensor, widened
@@ -94,10 +94,17 @@ def _row_of(name: str, padding_idx: int | None, weight: Tensor) -> int | None:
 def _renormalise(weight: Tensor, places: Tensor, max_norm: float, norm_type: float) -> None:
     """Rows that are looked up and longer than `max_norm` are scaled to it, in place."""
     with no_grad():
-        rows = OPS["index_select"](weight, 0, places)
+        rows = _rows("embedding", weight, places)
         lengths = rows.norm(norm_type, 1, True)
         scale = where(lengths > max_norm, max_norm / (lengths + 1e-7), 1.0)
         weight.copy_(OPS["index_put"](weight, (places,), rows * scale, False))
+
+
+def _rows(name: str, weight: Tensor, places: Tensor) -> Tensor:
+    try:
+        return OPS["index_select"](weight, 0, places)
+    except BoundsError as problem:
+        raise renamed(problem, "index_select(): index", f"{name}(): index") from None
 
 
 def _by_frequency(rows: Tensor, places: Tensor, count: Any) -> Tensor:
@@ -124,7 +131,7 @@ def embedding(
     if max_norm is not None:
         _renormalise(weight, places, float(max_norm), norm_type)
     row = _row_of("embedding", padding_idx, weight)
-    rows = OPS["index_select"](weight, 0, places)
+    rows = _rows("embedding", weight, places)
     if row is not None:
         rows = where(OPS["unsqueeze"](places != row, 1), rows, rows.detach())
     if scale_grad_by_freq:
@@ -182,7 +189,7 @@ def embedding_bag(
     places = cast(reshape(input, (-1,)), dtypes.int64)
     if max_norm is not None:
         _renormalise(weight, places, float(max_norm), norm_type)
-    rows = OPS["index_select"](weight, 0, places)
+    rows = _rows("embedding_bag", weight, places)
     if scale_grad_by_freq:
         rows = _by_frequency(rows, places, weight.shape[0])
     row = _row_of("embedding_bag", padding_idx, weight)

@@ -466,3 +466,10 @@ def test_an_operator_compiled_by_itself_is_one_operation():
         made = compiled(function, fullgraph=True)
         assert same(made(*args), function(*args)) and made.__name__ == function.__name__ and graphs(made) == 1
     assert hook.is_skipped(segue.sigmoid)
+
+
+def test_pytorchs_ways_of_tuning_are_accepted():
+    assert compile(lambda x: x + 1, backend="eager", mode="reduce-overhead", options={"triton.cudagraphs": True})(segue.ones(1)).item() == 2
+    assert compile(disable=True)(same) is same
+    with pytest.raises(ValueError, match="mode='fastest' is not supported"):
+        compile(same, mode="fastest")

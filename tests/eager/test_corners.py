@@ -10,6 +10,7 @@ import pytest
 
 import segue
 from segue import tensor as T  # noqa: N812  (a table reads better with short names)
+from segue.nn import functional
 
 B, U, I, F, D = segue.bool, segue.uint8, segue.int32, segue.float32, segue.float64  # noqa: E741
 NONE = segue.zeros(0, dtype=segue.int64)
@@ -146,3 +147,12 @@ def test_where_chooses_bits(dtype):
         assert found.dtype == expected.dtype
         np.testing.assert_array_equal(found, expected)
         np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: functional.embedding(T([7]), segue.ones(5, 2)), r"embedding\(\): index 7"), (lambda: functional.embedding_bag(T([[1, 9]]), segue.ones(4, 2)), r"embedding_bag\(\): index 9"),
+    (lambda: functional.cross_entropy(segue.ones(3, 5), T([1, 2, 7])), r"Target 7 is out of bounds"), (lambda: functional.nll_loss(segue.ones(3, 5), T([1, -2, 0])), r"Target -2 is out of bounds"),
+])  # fmt: skip
+def test_a_place_outside_is_named_by_what_was_called(call, said):
+    with pytest.raises(IndexError, match=said):
+        call()
