@@ -15,7 +15,7 @@ from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from . import kernels, pointwise
+from . import curves, kernels, pointwise
 from .arguments import accepts_out, need_room, need_tensor, offers_inplace, widened
 from .creation import rand
 from .devices import make
@@ -45,7 +45,12 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace
         min_val, max_val = int(min_val), int(max_val)
     need_room(min_val, input.dtype, "hardtanh")
     need_room(max_val, input.dtype, "hardtanh")
-    return where(input <= min_val, min_val, where(input >= max_val, max_val, input))
+    return _bounded(input, min_val, max_val)
+
+
+@fused(*curves.bounded)
+def _bounded(input: Tensor, low: float, high: float) -> Tensor:
+    return where(input <= low, low, where(input >= high, high, input))
 
 
 @offers_inplace
@@ -65,14 +70,25 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
 @widened
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where positive, else negative_slope * x."""
-    return where(input > 0, input, input * negative_slope)
+    return _leaky(input, negative_slope)
+
+
+@fused(*curves.leaky_relu)
+def _leaky(input: Tensor, slope: float) -> Tensor:
+    return where(input > 0, input, input * slope)
 
 
 @offers_inplace
 @widened
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else alpha * (exp(x) - 1)."""
-    return where(input > 0, input, alpha * OPS["expm1"](clamp(input, max=0)))
+    return _elu(input, alpha, 1.0)
+
+
+@fused(*curves.elu)
+def _elu(input: Tensor, alpha: float, width: float) -> Tensor:
+    low = where(input <= 0, input, 0.0)
+    return where(input <= 0, alpha * OPS["expm1"](low if width == 1 else low / width), input)
 
 
 @offers_inplace
@@ -88,7 +104,7 @@ def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else alpha * (exp(x / alpha) - 1) (Barron, 2017). Raises RuntimeError for alpha 0."""
     if alpha == 0:
         raise error(RuntimeError, "ZeroDivisionError: alpha cannot be 0 for CELU")
-    return where(input > 0, input, alpha * OPS["expm1"](clamp(input, max=0) / alpha))
+    return _elu(input, alpha, alpha)
 
 
 @accepts_out
@@ -119,8 +135,13 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 @widened
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta x)) / beta; x itself where beta x is above `threshold`."""
+    return _softplus(input, beta, threshold)
+
+
+@fused(*curves.softplus)
+def _softplus(input: Tensor, beta: float, threshold: float) -> Tensor:
     scaled = input * beta
-    small = OPS["log1p"](OPS["exp"](clamp(scaled, max=threshold))) / beta
+    small = OPS["log1p"](OPS["exp"](where(scaled > threshold, 0.0, scaled))) / beta
     return where(scaled > threshold, input, small)
 
 
@@ -171,6 +192,11 @@ def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
 @widened
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
     """x * hardsigmoid(x) (Howard et al., 2019)."""
+    return _hard_swish(input)
+
+
+@fused(*curves.hard_swish)
+def _hard_swish(input: Tensor) -> Tensor:
     return where(input >= 3, input, where(input <= -3, input * 0.0, input * (input + 3) / 6))
 
 
@@ -178,7 +204,13 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 @widened
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) without overflow."""
-    return where(input < 0, input, 0.0) - OPS["log1p"](OPS["exp"](-OPS["abs"](input)))
+    return _log_sigmoid(input)
+
+
+@fused(*curves.log_sigmoid)
+def _log_sigmoid(input: Tensor) -> Tensor:
+    low = where(input < 0, input, -input)  # -|x| with a derivative at 0, where the result's is 1/2
+    return where(input < 0, input, 0.0) - OPS["log1p"](OPS["exp"](low))
 
 
 @widened

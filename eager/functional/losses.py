@@ -19,9 +19,11 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import promote_types, result_type
 from ..tensor import Tensor
+from . import curves
 from .activation import logsigmoid
 from .arguments import cast, need_tensor, rounded_once
 from .devices import make
+from .fused import fused
 from .normalization import pairwise_distance
 from .pointwise import clamp, where
 from .reduction import mean
@@ -122,8 +124,14 @@ def smooth_l1_loss(input: Tensor, target: Tensor, size_average: Any = None, redu
         raise error(RuntimeError, f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return reduced(OPS["abs"](_gap(input, target)), reduction)
+    return reduced(_smooth(input, target, beta, 0.5 / beta, 1.0), reduction)
+
+
+@fused(*curves.smooth)
+def _smooth(input: Tensor, target: Tensor, edge: float, bend: float, steep: float) -> Tensor:
+    """bend d^2 where d = |input - target| is below `edge`, else steep (d - edge / 2)."""
     gap = OPS["abs"](_gap(input, target))
-    return reduced(where(gap < beta, OPS["square"](gap) * (0.5 / beta), gap - 0.5 * beta), reduction)
+    return where(gap >= edge, (gap - 0.5 * edge) * steep, OPS["square"](gap) * bend)
 
 
 @autocasts
@@ -133,8 +141,7 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     _alike("huber_loss", input, target)
     if delta <= 0:
         raise error(RuntimeError, f"huber_loss does not support non-positive values for delta, got {delta}")
-    gap = OPS["abs"](_gap(input, target))
-    return cast(_weighted(where(gap < delta, OPS["square"](gap) * 0.5, (gap - 0.5 * delta) * delta), weight, reduction), input.dtype)
+    return cast(_weighted(_smooth(input, target, delta, 0.5, delta), weight, reduction), input.dtype)
 
 
 # ---------------------------------------------------------------------------------------------------------------- probabilities
@@ -181,12 +188,16 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:  # fmt: skip
     """`binary_cross_entropy` of sigmoid(input), without overflow; `pos_weight` weighs the positive targets."""
     _same_size("binary_cross_entropy_with_logits", input, target)
-    negative = -logsigmoid(input)
     if pos_weight is None:
-        loss = (1 - target) * input + negative
+        loss = _of_logits(input, target)
     else:
-        loss = (1 - target) * input + (1 + (pos_weight - 1) * target) * negative
+        loss = (1 - target) * input - (1 + (pos_weight - 1) * target) * logsigmoid(input)
     return reduced(loss if weight is None else loss * weight, reduction)
+
+
+@fused(*curves.binary_cross_entropy)
+def _of_logits(input: Tensor, target: Tensor) -> Tensor:
+    return (1 - target) * input - logsigmoid(input)
 
 
 def _x_log_x(x: Tensor) -> Tensor:

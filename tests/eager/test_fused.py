@@ -1,12 +1,14 @@
 """Compositions that own an eager kernel: it gives the composition's values to the last bit, and its derivatives of every order."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 import segue
 import segue.nn.functional as F
 from segue.eager import pieces
-from segue.eager.functional import activation, attending, attention, classification, dropouts, kernels, normalization, pooling, reduction
+from segue.eager.functional import activation, attending, attention, classification, dropouts, kernels, losses, normalization, pooling, reduction
 from segue.eager.functional.fused import FusedNode
 from segue.eager.ops.definition import OPS
 
@@ -46,6 +48,17 @@ CASES = {
     "causal": (attention._attention, _of(*HEADS), (None, True, 0.3, 0.0)),
     "masked": (attention._attention, _of(*HEADS), (MASK, False, 0.3, 0.0)),
     "added mask": (lambda q, k, v, m: attention._attention(q, k, v, m, False, 0.3, 0.0), _of(*HEADS, (3, 1, 5)), ()),
+    "leaky": (activation._leaky, _of((4, 9)), (0.1,)),
+    "leaky, steep": (activation._leaky, _of((4, 9)), (-1.5,)),
+    "elu": (activation._elu, _of((4, 9)), (1.3, 1.0)),
+    "celu": (activation._elu, _of((4, 9)), (0.7, 0.7)),
+    "softplus": (activation._softplus, _of((4, 9)), (1.5, 1.0)),
+    "log_sigmoid": (activation._log_sigmoid, _of((4, 9)), ()),
+    "bounded": (activation._bounded, _of((4, 9)), (0.0, 0.7)),
+    "hard_swish": (lambda x: activation._hard_swish(x * 4), _of((4, 9)), ()),
+    "smooth": (losses._smooth, _of((4, 9), (4, 9)), (0.5, 1.0, 1.0)),
+    "smooth, as Huber": (losses._smooth, _of((4, 9), (4, 9)), (0.7, 0.5, 0.7)),
+    "of logits": (losses._of_logits, _of((4, 9), (4, 9)), ()),
     "windows": (pooling._sums, _of((2, 3, 6, 7)), ((3, 2), (2, 1), (1, 0), (3, 6), False)),
 }  # fmt: skip
 
@@ -129,6 +142,15 @@ def test_bad_input_raises_as_the_composition():
         F.cross_entropy(scores, segue.tensor([0, -2]))
     with pytest.raises(RuntimeError, match="approximate"):
         F.gelu(scores, approximate="erf")
+
+
+@pytest.mark.filterwarnings("ignore:anomaly detection")
+def test_the_logarithm_of_a_sigmoid_has_slope_one_half_at_zero():
+    for look in (contextlib.nullcontext(), segue.autograd.detect_anomaly(check_nan=False)):
+        x = segue.zeros(2, requires_grad=True)
+        with look:
+            one, two = [segue.autograd.grad(loss.sum(), x)[0] for loss in (F.logsigmoid(x), F.binary_cross_entropy_with_logits(x, segue.ones(2), reduction="sum"))]
+        assert one.tolist() == [0.5, 0.5] and two.tolist() == [-0.5, -0.5]
 
 
 def test_sums_of_many_small_windows():
