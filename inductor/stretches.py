@@ -2,7 +2,7 @@
 
 In comes a graph, out goes a runner that carries out a plan: run a compiled stretch, run the host nodes that wait for it, go on. The one idea: the level of
 a node is the number of host nodes that must have run before it; all native nodes of one level are one stretch, and a value that crosses a level is an
-output of one stretch and an input of another.
+output of one stretch and an input of another, and is let go behind the last that reads it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ..graph.ir import FakeValue, Graph, Node, contiguous_strides, nodes_in
 from ..graph.symbolic import SymInt
 from .lower import kind_of
 
+Writes = Sequence[tuple[int, Node]]
+
 
 def has_host_nodes(graph: Graph) -> bool:
     return any(node.kind == "op" and kind_of(node) == "host" for node in graph.nodes)
@@ -27,9 +29,10 @@ def has_host_nodes(graph: Graph) -> bool:
 class PlanRunner:
     """Runs the plan. The attributes are the sums over its stretches."""
 
-    def __init__(self, graph: Graph, steps: list[Any], stretches: list[Any], hosts: list[Node]) -> None:
+    def __init__(self, graph: Graph, steps: list[Any], stretches: list[Any], hosts: list[Node], direct: Writes) -> None:
         self.graph = graph
         self.steps = steps
+        self.writes = [write for write in graph.writes if write not in direct]
         self.source = "\n".join(stretch.source for stretch in stretches)
         self.kernels = sum(stretch.kernels for stretch in stretches)
         self.functions = sum(stretch.functions for stretch in stretches)
@@ -37,18 +40,31 @@ class PlanRunner:
         self.arena_bytes = max([stretch.arena_bytes for stretch in stretches], default=0)
         self.cache_hit = all(stretch.cache_hit for stretch in stretches)
         self.host_nodes = len(hosts)
+        self.dead = _dead_behind(graph, steps, self.writes)
 
     def __call__(self, inputs: list) -> list:
         values: dict[Any, Any] = dict(zip(self.graph.inputs, inputs))
         sizes = self.graph.bindings(inputs)
-        for step in self.steps:
+        for step, dead in zip(self.steps, self.dead):
             step(values, sizes)
+            for node in dead:
+                del values[node]
         env = self.graph.shape_env
         results = [_result(output, values, env, sizes) for output in self.graph.outputs]
-        new = [(position, values[node]) for position, node in self.graph.writes]
+        new = [(position, values[node]) for position, node in self.writes]
         for position, value in new:
             inputs[position][...] = value
         return results
+
+
+def _dead_behind(graph: Graph, steps: list[Any], writes: Writes) -> list[list[Node]]:
+    """For each step the values that nothing reads any more when it has run."""
+    kept = {*nodes_in(tuple(graph.outputs)), *(node for _, node in writes)}
+    found: list[list[Node]] = []
+    for step in reversed(steps):
+        found.append([node for node in dict.fromkeys([*step.inputs, *step.outputs]) if node not in kept and node.kind == "op"])
+        kept.update(found[-1])
+    return found[::-1]
 
 
 def _result(output: Any, values: dict, env: Any, sizes: dict) -> Any:
@@ -63,11 +79,14 @@ def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any], compil
     hosts = [node for node in graph.operations if kind_of(node) == "host"]
     steps: list[Any] = []
     stretches: list[Any] = []
-    crossing = _crossing(graph, level)
-    for number in range(max(level.values(), default=0) + 1):
+    again, last = _made_again(graph), max(level.values(), default=0)
+    direct = _direct_writes(graph, level, last, hosts)
+    crossing = _crossing(graph, level, again, direct)
+    for number in range(last + 1):
         wanted = [node for node in crossing if level[node] == number and node.kind == "op" and kind_of(node) != "host"]
-        if wanted:
-            stretch, inputs = _stretch(graph, level, number, wanted)
+        writes = direct if number == last else []
+        if wanted or writes:
+            stretch, inputs = _stretch(graph, level, number, wanted, again, writes)
             runner = compile_stretch(stretch)
             stretches.append(runner)
             steps.append(_StretchStep(runner, inputs, wanted))
@@ -77,10 +96,11 @@ def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any], compil
             continue
         stats.count("host_nodes")
         log("schedule", f"{node.target.name} runs as an eager kernel: {getattr(node.target.lower, 'reason', 'its dtypes have no native form')}  {node.line or ''}")
-    return PlanRunner(graph, steps, stretches, hosts)
+    return PlanRunner(graph, steps, stretches, hosts, direct)
 
 
 def _levels(graph: Graph) -> dict[Node, int]:
+    """The stretch that makes each value: the first that can, but a view or pointwise value that is read later only waits until then, where no more bytes cross for it."""
     level: dict[Node, int] = {}
     for node in graph.nodes[:-1]:
         found = 0
@@ -88,22 +108,46 @@ def _levels(graph: Graph) -> dict[Node, int]:
             after_host = argument.kind == "op" and kind_of(argument) == "host"
             found = max(found, level[argument] + after_host)
         level[node] = found
+    owned = set(nodes_in(graph.output_node.args))
+    waiting = [node for node in reversed(graph.operations) if node not in owned and node.users and isinstance(node.value, FakeValue)]
+    for node in [node for kind in ("view", "pointwise") for node in waiting if kind_of(node) == kind]:  # first, that is, which operands cross anyway
+        latest = min(level.get(user, 0) for user in node.users)  # 0: the output, of which a size is read
+        crossing = [x for x in dict.fromkeys(node.inputs) if x.kind == "op" and x not in owned and not any(u is not node and level.get(u, 0) >= latest for u in x.users)]
+        if latest > level[node] and sum(x.value.nbytes_hint for x in crossing if isinstance(x.value, FakeValue)) <= node.value.nbytes_hint:
+            level[node] = latest
     return level
 
 
-def _crossing(graph: Graph, level: dict[Node, int]) -> list[Node]:
+def _made_again(graph: Graph) -> set[Node]:
+    """Views of inputs: every stretch that reads one takes its own."""
+    found: set[Node] = set()
+    for node in graph.operations:
+        if kind_of(node) != "host" and "alias" in node.target.tags and all(x in found or x.kind == "input" for x in node.inputs):
+            found.add(node)
+    return found
+
+
+def _direct_writes(graph: Graph, level: dict[Node, int], last: int, hosts: list[Node]) -> Writes:
+    """The writes that the last stretch may carry out itself: nothing can fail behind it, and nobody else holds the memory."""
+    read = {x for host in hosts for x in nodes_in(host.args)} | set(nodes_in(tuple(graph.outputs)))
+    if any(level[host] == last for host in hosts) or any(node.kind != "op" for _, node in graph.writes) or {graph.inputs[p] for p, _ in graph.writes} & read:
+        return []
+    return [(position, node) for position, node in graph.writes if level[node] == last and kind_of(node) != "host"]
+
+
+def _crossing(graph: Graph, level: dict[Node, int], again: set[Node], direct: Writes) -> list[Node]:
     """Nodes whose value is needed outside of their stretch: by a later one, by a host node, or as a result."""
-    needed: dict[Node, None] = dict.fromkeys(nodes_in(graph.output_node.args))
+    needed: dict[Node, None] = dict.fromkeys([*nodes_in(tuple(graph.outputs)), *(node for position, node in graph.writes if (position, node) not in direct)])
     for node in graph.operations:
         host = kind_of(node) == "host"
         for argument in nodes_in(node.args):
-            if host or level[argument] != level[node]:
+            if host or (level[argument] != level[node] and argument not in again):
                 needed[argument] = None
     order = {node: n for n, node in enumerate(graph.nodes)}
     return sorted(needed, key=order.__getitem__)
 
 
-def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Node]) -> tuple[Graph, list[Node]]:
+def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Node], again: set[Node], writes: Writes) -> tuple[Graph, list[Node]]:
     """The graph of one level, and the nodes of the whole graph that are its inputs."""
     place: dict[Node, Node] = {}
     inputs: list[Node] = []
@@ -112,7 +156,7 @@ def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Nod
     def placed(node: Node) -> Node:
         if node in place:
             return place[node]
-        native = node.kind == "op" and kind_of(node) != "host" and level[node] == number
+        native = node.kind == "op" and kind_of(node) != "host" and (level[node] == number or node in again)
         if native or node.kind == "constant":
             args = _mapped(node.args, placed)
             made = Node(node.kind, node.target, args, node.value, node.name, node.line, node.module, node.differentiable, node.region, node.late)
@@ -124,13 +168,17 @@ def _stretch(graph: Graph, level: dict[Node, int], number: int, wanted: list[Nod
         return made
 
     outputs = [placed(node) for node in wanted]
+    for position, node in writes:
+        placed(node)
+        placed(graph.inputs[position])
     for node in graph.inputs:  # sizes, and tensors that carry them
         if node not in place and (isinstance(node.value, SymInt) or graph.symbols):
             placed(node)
     for node in graph.giving([node.value for node in nodes] + [node.args for node in nodes if node.kind == "op"]):
         if level[node] < number:  # before it has run, an input carries the size: a gradient that came in
             placed(node)
-    made = Graph(nodes, [place[node] for node in inputs], outputs, (), graph.shape_env, name=f"{graph.name}_{number}")
+    written = [(inputs.index(graph.inputs[position]), place[node]) for position, node in writes]
+    made = Graph(nodes, [place[node] for node in inputs], outputs, written, graph.shape_env, name=f"{graph.name}_{number}")
     return made, inputs
 
 
@@ -175,6 +223,7 @@ class HostStep:
         self.held = held
         self.node = node
         self.env = env
+        self.inputs, self.outputs = list(nodes_in(node.args)), [node]
 
     def __call__(self, values: dict, sizes: dict) -> None:
         args = [self._argument(argument, values, sizes) for argument in self.node.args]
