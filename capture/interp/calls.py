@@ -22,6 +22,7 @@ from ...graph.sharing import SharingMatters
 from ..sources import MISSING
 from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .constructors import CONSTRUCTORS
+from .library import DISPATCH, dispatch
 from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
@@ -81,6 +82,8 @@ class Calls:
             handler = FUNCTIONS.get(real)
             if handler is not None:
                 return self.call_checked(lambda: handler(self, *args, **kwargs), function.describe())
+            if real.__code__ is DISPATCH and len(args) == 1 and not kwargs:
+                return dispatch(self, function, args[0])
             marks = real.__dict__
             if marks.get("__segue_capture_time__"):
                 return self.call_for_real(real, args, kwargs)
@@ -313,7 +316,7 @@ class Calls:
         elif initialiser is object.__init__:
             if (args or kwargs) and maker is object.__new__:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
-        elif isinstance(made, ContainerObject):
+        elif isinstance(made, ContainerObject) or issubclass(cls, types.SimpleNamespace):
             self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
         elif not issubclass(cls, BaseException):
             raise Break(f"making a {cls.__qualname__} is not captured")

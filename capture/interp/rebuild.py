@@ -138,7 +138,7 @@ def make_partial(function: Any, args: tuple, keywords: dict) -> functools.partia
 
 
 def new_object(cls: type) -> Any:
-    return object.__new__(cls)
+    return types.SimpleNamespace.__new__(cls) if issubclass(cls, types.SimpleNamespace) else object.__new__(cls)
 
 
 def new_container(cls: type, base: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import keyword
 import re
 import types
@@ -46,6 +47,8 @@ from .values.generators import GeneratorValue
 from .values.mappings import DictValue, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
+from .values.patterns import PatternValue
+from .values.proxies import ProxyValue
 from .values.sets import SetValue
 from .values.state import ModesValue
 from .values.tensors import TensorValue
@@ -106,7 +109,7 @@ class Wrapping:
         if not isinstance(cls.__getattribute__, (types.FunctionType, types.WrapperDescriptorType)):
             return False
         builtin = () if held is None else held.__mro__
-        return all(base is object or base in builtin or is_written_in_python(base) for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
+        return all(base in (object, types.SimpleNamespace) or base in builtin or is_written_in_python(base) for base in cls.__mro__) and not hasattr(cls, "__segue_opaque__") and (
             cls.__module__ not in ("threading", "_thread"))
 
     def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
@@ -386,6 +389,20 @@ def wrap_opaque(run: Any, obj: Any, source: Any) -> Value:
     return OpaqueValue(obj, source)
 
 
+def wrap_pattern(run: Any, obj: Any, source: Any) -> Value:
+    run.guard_is(source, obj)
+    return PatternValue(obj, source)
+
+
+def wrap_proxy(run: Any, obj: Any, source: Any) -> Value:
+    """A read-only view of a dict, which is always of the same dict: that is read as any other."""
+    (held,) = gc.get_referents(obj)
+    if type(held) is not dict or isinstance(source, sources.Local):
+        return wrap_opaque(run, obj, source)
+    run.guard_is(source, obj)
+    return ProxyValue(run.wrap(held, sources.Constant(held, source.text())), obj, source)
+
+
 def wrap_generator(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
     return GeneratorValue(obj, source)
@@ -423,7 +440,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator),
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, types.MappingProxyType: wrap_proxy,
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),
@@ -436,5 +453,5 @@ MAKERS: dict[type, Callable] = {
     frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
     range: lambda run, obj: RangeValue(obj),
-    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue,
+    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
 }  # fmt: skip

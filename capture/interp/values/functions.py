@@ -348,6 +348,7 @@ class PartialValue(CallableValue):
         self.function = function
         self.args = args
         self.kwargs = kwargs
+        self.attributes: dict[str, Value] = {}
         self.source = source
         self.real = real
 
@@ -361,7 +362,12 @@ class PartialValue(CallableValue):
             return TupleValue(self.args)
         if name == "keywords":
             return DictValue([(key, Constant(key), value) for key, value in self.kwargs.items()])
-        return super().attribute(run, name)
+        return self.attributes[name] if name in self.attributes else super().attribute(run, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if self.source is not None or name in vars(functools.partial):
+            raise self.unsupported(f"setting attribute '{name}'")
+        self.attributes[name] = value
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         before = [run.read(item) for item in self.args]
@@ -371,6 +377,9 @@ class PartialValue(CallableValue):
     def build(self, out: Any) -> None:
         keywords = DictValue([(name, Constant(name), value) for name, value in self.kwargs.items()])
         out.helper("make_partial", self.function, TupleValue(self.args), keywords)
+        out.remember(self)
+        for name, value in self.attributes.items():
+            out.statement("store_attribute", self, Constant(name), value)
 
 
 class ClassValue(CallableValue):

@@ -1,0 +1,63 @@
+"""Functions of Python's library that are answered here in place of being followed: regular expressions, single dispatch, namespaces.
+
+In come Values, out go Values. The one idea: patterns and matches do not change, so they are constants like the strings they are made of; and of a generic function only the table of
+its implementations matters.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+from typing import Any
+
+from .. import sources
+from .builtins import FUNCTIONS, METHODS
+from .outcome import Break
+from .values.base import Value
+from .values.constants import Constant, constant
+from .values.patterns import PatternValue, pattern_function
+
+# -- re ------------------------------------------------------------------------------------------------------------------------
+
+
+for _function in (re.match, re.search, re.fullmatch, re.findall, re.split, re.sub, re.subn, re.finditer):
+    FUNCTIONS[_function] = pattern_function(_function.__name__)
+FUNCTIONS[re.compile] = lambda run, pattern, flags=Constant(0): (
+    pattern if isinstance(pattern, PatternValue) else run.make(run.concrete(re.compile, run.python(pattern), run.python(flags))))
+FUNCTIONS[re.escape] = lambda run, text: run.make(run.concrete(re.escape, run.python(text)))
+
+
+# -- functools.singledispatch --------------------------------------------------------------------------------------------------
+
+
+DISPATCH = functools.singledispatch(len).dispatch.__code__  # type: ignore[attr-defined]
+
+
+def dispatch(run: Any, function: Any, cls: Value) -> Value:
+    """The implementation that a generic function has for a class: its table is guarded, and what it inherits from. Raises Break where an abstract base class is in the table."""
+    place = DISPATCH.co_freevars.index("registry")
+    cell: Any = run.cell(function.real.__closure__[place], sources.Item(sources.Closure(function.path()), place))
+    registry = cell.get(run)
+    registry.guard_keys(run)
+    if any(hasattr(key, "__abstractmethods__") for key in registry.real):
+        raise Break("a generic function for an abstract base class is not captured")
+    run.guard_order(cls.real)
+    found = next(base for base in cls.real.__mro__ if base in registry.real)
+    return registry.item(run, run.wrap_known(found))
+
+
+# -- types.SimpleNamespace -----------------------------------------------------------------------------------------------------
+
+
+def _fill(run: Any, owner: Any, *args: Value, **kwargs: Value) -> Value:
+    if args:
+        raise Break("a SimpleNamespace of a mapping is not captured")
+    for name, value in kwargs.items():
+        owner.store_own(run, name, value)
+    return constant(None)
+
+
+METHODS[types.SimpleNamespace, "__init__"] = _fill
+for _name in ("__setattr__", "__delattr__", "__getattribute__"):
+    METHODS[types.SimpleNamespace, _name] = METHODS[object, _name]

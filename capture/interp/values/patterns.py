@@ -1,0 +1,59 @@
+"""Values of compiled regular expressions, and of what they find.
+
+In come patterns, texts and functions, out go texts, matches and lists of them. The one idea: neither a pattern nor a match changes, so both are constants, and `re` itself is
+asked during capture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..outcome import Break
+from .base import Value
+from .constants import Constant
+from .containers import ListValue
+
+FINDS = ("match", "search", "fullmatch", "findall", "split", "sub", "subn", "finditer")
+
+
+class PatternValue(Constant):
+    """A pattern."""
+
+    def describe(self) -> str:
+        return f"pattern {self.value.pattern!r}"
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "finditer":
+            found = run.concrete(lambda *texts: list(self.value.finditer(*texts)), *map(run.python, args))
+            return run.sequence_iterator(ListValue([run.make(match) for match in found]))
+        if name in ("sub", "subn") and args and not isinstance(args[0], Constant):
+            return self.replaced(run, name, *args, **kwargs)
+        return super().call_method(run, name, args, kwargs)
+
+    def replaced(self, run: Any, name: str, function: Value, text: Value, count: Value = Constant(0)) -> Value:
+        """`sub` with a function, which is called with each match."""
+        whole = run.text(text)
+        parts, end, wanted = [], 0, run.python(count)
+        matches = list(self.value.finditer(whole))
+        for match in matches[:wanted] if wanted else matches:
+            found = run.call(function, [run.make(match)], {})
+            parts += [whole[end : match.start()], run.text(found)]
+            end = match.end()
+        if name == "subn":
+            raise Break("subn() with a function is not captured")
+        return Constant("".join([*parts, whole[end:]]))
+
+
+def pattern_function(name: str) -> Callable:
+    """`re.match` and its kin as the method of the pattern."""
+
+    def handler(run: Any, pattern: Value, *args: Value, flags: Value = Constant(0), **kwargs: Value) -> Value:
+        if not isinstance(pattern, PatternValue):
+            pattern = PatternValue(run.concrete(re.compile, run.python(pattern), run.python(flags)))
+        if len(args) > (3 if name in ("sub", "subn") else 2 if name == "split" else 1):
+            raise Break(f"re.{name}() with flags by position is not captured", "flags=...")
+        return pattern.call_method(run, name, list(args), kwargs)
+
+    return handler

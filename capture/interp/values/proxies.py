@@ -1,0 +1,47 @@
+"""Values of read-only views of dicts (`types.MappingProxyType`).
+
+In comes the Value of the dict, out goes what can be read of it.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from .base import Value
+from .mappings import DictValue
+
+READS = frozenset({"get", "items", "keys", "values", "copy", "__getitem__", "__contains__", "__len__", "__iter__"})
+
+
+class ProxyValue(Value):
+    """A view of the dict that stands behind it."""
+
+    def __init__(self, held: DictValue, real: Any, source: Any) -> None:
+        self.held = held
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return types.MappingProxyType
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return self.held.attribute(run, name) if name in READS else super().attribute(run, name)
+
+    def item(self, run: Any, key: Value) -> Value:
+        return self.held.item(run, key)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return self.held.contains(run, item)
+
+    def iterate(self, run: Any) -> Value:
+        return self.held.iterate(run)
+
+    def items_of(self, run: Any) -> list[Value] | None:
+        return self.held.items_of(run)
+
+    def length(self, run: Any) -> Value:
+        return self.held.length(run)
+
+    def truth(self, run: Any) -> bool:
+        return self.held.truth(run)

@@ -1,0 +1,97 @@
+"""Parts of Python's library inside of compiled functions: regular expressions, generic functions, namespaces, partial methods.
+
+In come programs, each of which is one graph; where something that they read changes, the answer is still eager mode's.
+"""
+
+import functools
+import re
+import string
+import types
+
+import pytest
+from interp_support import check, same
+
+import segue
+
+X = segue.tensor([1.0, 2.0, 3.5])
+LIMITS = types.MappingProxyType({"low": 1.5, "high": 3.0})
+DIGITS = re.compile(r"(\d+)")
+
+
+@functools.singledispatch
+def scaled(value):
+    return 7
+
+
+@scaled.register
+def _(value: segue.Tensor):
+    return value * 3
+
+
+class Layer:
+    @functools.singledispatchmethod
+    def apply(self, value):
+        return value
+
+    @apply.register
+    def _(self, value: int):
+        return value + 5
+
+    def power(self, x, exponent):
+        return x**exponent
+
+    square = functools.partialmethod(power, exponent=2)
+
+
+class Config(types.SimpleNamespace):
+    def area(self):
+        return self.width * self.height
+
+
+LAYER = Layer()
+OUTSIDE = types.SimpleNamespace(rate=0.5, seen=[])
+
+
+def namespaces(x):
+    made = types.SimpleNamespace(x=x, n=2)
+    made.y = made.x * made.n
+    del made.n
+    config = Config(width=3, height=2)
+    return made, config.area(), vars(config)["width"], getattr(made, "n", None), config, x * OUTSIDE.rate
+
+
+def patterns(x):
+    names = [re.sub(r"\.(\d+)", lambda m: "_" + m.group(1), name) for name in ("a.1", "b.22")]
+    total = sum(int(m.group()) for m in re.finditer(r"\d+", "1 2 3"))
+    found = re.match(r"(?P<kind>[a-z]+)(\d+)", "layer12")
+    return x * total * int(DIGITS.search("ab12").group(1)), names, found["kind"], re.match("a", "b"), string.Template("$a b").substitute(a=found.group(2))
+
+
+def proxies(x):
+    return x.clamp(LIMITS["low"], LIMITS.get("high", 2.0)), "low" in LIMITS, len(LIMITS), list(LIMITS)
+
+
+def generics(x):
+    return scaled(x) + scaled("a"), LAYER.apply(2), LAYER.apply("b"), LAYER.square(x)
+
+
+@pytest.mark.parametrize("program", [namespaces, patterns, proxies, generics], ids=lambda program: program.__name__)
+def test_one_graph(program):
+    check(program, X, graphs=1)
+
+
+def test_what_is_changed_later_is_seen():
+    compiled = segue.compile(lambda x: (x * OUTSIDE.rate, scaled(1.0)), backend="eager")
+    assert same(compiled(X), (X * 0.5, 7))
+    scaled.register(float, lambda value: value + 1)
+    OUTSIDE.rate = 2.0
+    assert same(compiled(X), (X * 2.0, 2.0))
+
+
+def test_a_namespace_from_outside_is_changed():
+    def program(x, config):
+        config.step += 1
+        config.last = x * 2
+        return config
+
+    check(program, X, types.SimpleNamespace(step=3), graphs=1)
