@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..eager.cuda import bounds_of, is_real
+from ..graph.inputs import Layout, is_dense, share_memory
 from .guard_kinds import Guard
 from .relations import evaluate, program_of, program_text
 from .sources import MISSING, Source, array_of
@@ -19,7 +20,7 @@ class TensorMatch(Guard):
     """Type, dtype, shape, strides, requires_grad and device of a tensor (a value with `_data`) or of a plain array, read without running Python.
 
     shape, strides: a tuple with None where anything goes, strides in elements; `strides` may be None as a whole. `order`, for sizes that are free, says
-    that the array is dense: these dimensions, the innermost first, each stride the product of the sizes before it (a dimension of size 1 may have any).
+    that the array is dense: these dimensions, the innermost first, each stride the product of the sizes before it. A dimension of size 1 may have any stride, and so may all of no element.
     `requires_grad`, `leaf` (it came from no operation, and nobody hooks its gradient) and `writeable`: True, False or None. `array_type`: exact type of the array behind the tensor.
     """
 
@@ -37,8 +38,8 @@ class TensorMatch(Guard):
     array_type: Any = np.ndarray
 
     @classmethod
-    def of(cls, source: Source, tensor: Any, dynamic: Iterable[int] = (), writeable: bool | None = None) -> TensorMatch:
-        """The guard that a tensor or array itself passes. Sizes of the `dynamic` dimensions are free, and strides then follow them if it is dense.
+    def of(cls, source: Source, tensor: Any, dynamic: Iterable[int] = (), writeable: bool | None = None, layout: Layout | None = None) -> TensorMatch:
+        """The guard that a tensor or array itself passes. Sizes of the `dynamic` dimensions are free, and strides then follow them as `layout` says (see `Layout.of`).
 
         Raises ValueError for strides that are no multiple of the item size.
         """
@@ -47,11 +48,11 @@ class TensorMatch(Guard):
         if any(step % array.itemsize for step in array.strides):
             raise ValueError(f"{source.text()} has strides {array.strides} in bytes, no multiple of its item size {array.itemsize}")
         real = tuple(step // array.itemsize for step in array.strides)
-        order = dense_order(array.shape, real, free) if free else None
+        layout = Layout.of(array.shape, real, free) if layout is None else layout
         requires_grad = None if array is tensor else bool(tensor.requires_grad)
         return cls(
             source, type(tensor), array.dtype, tuple(None if dim in free else size for dim, size in enumerate(array.shape)),
-            real if order is None else None, order, requires_grad, is_plain_leaf(tensor) if requires_grad else None, writeable,
+            layout.strides if layout.order is None else None, layout.order, requires_grad, is_plain_leaf(tensor) if requires_grad else None, writeable,
             str(getattr(tensor, "device", "cpu")), type(array),
         )  # fmt: skip
 
@@ -83,9 +84,7 @@ class TensorMatch(Guard):
             return f"dtype {array.dtype}"
         if len(array.shape) != len(self.shape) or any(want is not None and want != size for want, size in zip(self.shape, array.shape)):
             return f"shape {tuple(array.shape)}"
-        if self.strides is not None and any(w is not None and w * array.itemsize != s for w, s in zip(self.strides, array.strides, strict=True)):
-            return f"strides {array.strides} in bytes"
-        if self.order is not None and not is_dense(array.shape, array.strides, self.order, array.itemsize):
+        if not self.strides_hold(array.shape, array.strides, array.itemsize):
             return f"strides {array.strides} in bytes"
         if self.requires_grad is not None and bool(value.requires_grad) is not self.requires_grad:
             return f"requires_grad={value.requires_grad}"
@@ -97,6 +96,13 @@ class TensorMatch(Guard):
             return f"device {value.device}"
         return ""
 
+    def strides_hold(self, shape: Sequence[int], strides: Sequence[int], step: int = 1) -> bool:
+        """Whether strides, in units of which an element has `step`, are as they should be; those of dimensions of size 1, and of no element, do not matter."""
+        wanted = [None if size == 1 else stride for size, stride in zip(shape, self.strides or ())]
+        if 0 in shape:
+            return True
+        return (self.order is None or is_dense(shape, strides, self.order, step)) and all(w is None or w * step == s for w, s in zip(wanted, strides))
+
     def now(self, frame: Any) -> str:
         value = self.source.fetch(frame)
         return "nothing" if value is MISSING else self.mismatch(value) or "the same"
@@ -105,25 +111,6 @@ class TensorMatch(Guard):
 def is_plain_leaf(tensor: Any) -> bool:
     """Whether a tensor came from no operation and nobody hooks its gradient."""
     return bool(tensor.is_leaf) and not getattr(tensor, "_hooks", None)
-
-
-def dense_order(shape: Sequence[int], strides: Sequence[int], free: Collection[int]) -> tuple[int, ...] | None:
-    """The dimensions of a dense array, innermost first, without those of the fixed size 1; None when it is not dense. As graph/inputs.py assumes it."""
-    if 0 in shape:  # nothing can be said against any order
-        return tuple(dim for dim in reversed(range(len(shape))) if shape[dim] != 1 or dim in free)
-    order = [dim for dim in sorted(range(len(shape)), key=lambda d: (strides[d], shape[d] != 1, -d)) if shape[dim] != 1 or dim in free]
-    return tuple(order) if is_dense(shape, strides, order) else None
-
-
-def is_dense(shape: Sequence[int], strides: Sequence[int], order: Sequence[int], step: int = 1) -> bool:
-    """Whether each stride is `step` times the product of the sizes before it in `order`; strides of dimensions of size 1, and of no element, do not matter."""
-    if 0 in shape:
-        return True
-    for dim in order:
-        if shape[dim] != 1 and strides[dim] != step:
-            return False
-        step *= shape[dim]
-    return True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,6 +190,11 @@ class Aliasing(_Partition):
 
     def text(self) -> str:
         return f"share memory: {self._listed()}"
+
+
+def apart(one: Any, other: Any) -> bool:
+    """Whether two tensors whose stretches of memory meet share no element all the same, as columns of one matrix."""
+    return not share_memory(array_of(one), array_of(other))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -28,7 +28,7 @@ from typing import Any
 
 from .guard_constants import same_constant
 from .guard_kinds import CellIsEmpty, DictKeys, Equals, Guard, HasAttribute, HasEntry, HasKey, Is, IsNone, LengthIs, Predicate, TypeIs
-from .guard_tensors import Aliasing, SameObjects, SizeRelation, TensorMatch
+from .guard_tensors import Aliasing, SameObjects, SizeRelation, TensorMatch, apart
 from .sources import (
     MISSING,
     Attribute,
@@ -63,7 +63,7 @@ __all__ = [
     "MISSING", "Aliasing", "Attribute", "Builtin", "Cell", "CellContents", "CellIsEmpty", "Closure", "Constant", "DictKey", "DictKeys", "DictValue",
     "Equals", "FreeCell", "Function", "FunctionCode", "FunctionDefaults", "FunctionGlobals", "FunctionKwDefaults", "Global", "Guard", "GuardSet",
     "HasAttribute", "HasEntry", "HasKey", "InstanceDict", "Is", "IsNone", "Item", "Length", "LengthIs", "Local", "Predicate", "SameObjects", "Size",
-    "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "array_of", "grow", "same_constant",
+    "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "apart", "array_of", "grow", "same_constant",
 ]  # fmt: skip
 
 

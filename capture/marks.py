@@ -12,7 +12,7 @@ from typing import Any
 from ..eager.errors import CaptureError, error
 from ..eager.tensor import Tensor
 from ..graph.expressions import class_of
-from ..graph.symbolic import ShapeEnv, SymInt, print_python
+from ..graph.symbolic import ShapeEnv, print_python
 
 MARKS = "_segue_marked_sizes"  # in a tensor's __dict__: dimension -> "dynamic", "maybe" or "static"
 
@@ -73,8 +73,6 @@ def apply_marks(t: Tensor, dims: dict[int, Any]) -> None:
 
 def why_fixed(size: Any, env: ShapeEnv) -> str:
     """Why a size that was to vary became a number: the line of the user's that fixed it, and what it needs."""
-    if not isinstance(size, SymInt):
-        return "its memory is not contiguous"
     fixing = (guard for guard in env.guards if class_of(guard.relation) == "Equality" and size.expr in guard.relation.free_symbols)
     return next((f"{guard.line or 'the program'} needs {print_python(guard.relation)}" for guard in fixing), "the program fixes it")
 

@@ -18,13 +18,13 @@ import numpy as np
 
 from ..eager.autograd.mode import STATE
 from ..eager.dtypes import from_numpy_dtype
-from ..eager.errors import InplaceError, error
+from ..eager.errors import CaptureError, InplaceError, error
 from ..eager.ops.definition import OPS, Scalar, define
 from ..eager.tensor import Storage, Tensor
 from ..eager.viewing import replace_view
 from .ir import FakeValue, Node, ViewStep
 from .sharing import copied_unless, without_guards
-from .symbolic import hint_of
+from .symbolic import hint_of, structural_key
 
 
 class TracedStorage:
@@ -142,20 +142,31 @@ def current_node(array: TracedArray) -> Node:
     return node
 
 
-def overlaps_itself(array: TracedArray) -> bool:
-    """Whether two indices of the array name one place in memory (as in an expanded or overlapping unfolded view), by the sizes seen while tracing."""
-    dims = sorted((hint_of(stride), hint_of(size)) for size, stride in zip(array.shape, array.element_strides) if hint_of(size) > 1)
-    reach = 0
+def overlaps_itself(shape: tuple, strides: tuple) -> bool:
+    """Whether two indices of memory in this layout name one place in memory (as in an expanded or overlapping unfolded view); makes guards where sizes that vary decide."""
+    dims = sorted(zip(strides, shape), key=lambda dim: (hint_of(dim[0]), hint_of(dim[1]) != 1))
+    if structural_key(_dense([size for _, size in dims])) == structural_key([stride for stride, _ in dims]):
+        return False
+    reach: Any = 0
     for stride, size in dims:
-        if stride <= reach:
+        if (type(size) is int and size < 2) or stride > reach:
+            reach = reach + stride * (size - 1)
+        elif size > 1:
             return True
-        reach += stride * (size - 1)
     return False
+
+
+def _dense(sizes: Sequence[Any]) -> list[Any]:
+    """The strides of dense memory, the innermost first."""
+    strides: list[Any] = [1]
+    for size in sizes[:-1]:
+        strides.append(size * strides[-1])
+    return strides[: len(sizes)]
 
 
 def write(tracer: Any, array: TracedArray, new: Any) -> None:
     """Put `new` (a traced or real array of the same shape) into the memory behind `array`. Raises InplaceError where memory overlaps."""
-    if overlaps_itself(array):
+    if overlaps_itself(array.shape, array.element_strides):
         raise error(
             InplaceError,
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location",
@@ -164,6 +175,8 @@ def write(tracer: Any, array: TracedArray, new: Any) -> None:
     storage = array.storage
     tracer.before_write(storage)
     old = storage.node
+    if array.chain and storage.input is not None and overlaps_itself(old.value.shape, storage.strides):
+        raise error(CaptureError, "an input is written through a view of it, and several of its elements are one place in memory", "clone() it first")
     tracked = STATE.enabled and not any(step.op.name == "detach" or not step.differentiable for step in array.chain)
     source = new if isinstance(new, TracedArray) else tracer.constant(new)
     with tracer.recording(tracked):

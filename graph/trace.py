@@ -19,7 +19,7 @@ import numpy as np
 
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.tape import CallbackNode, Part
-from ..eager.cuda import ACCELERATED, device_of, is_real, on_host
+from ..eager.cuda import ACCELERATED, device_of, is_real, on_host, strides_of
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
 from ..eager.ops.definition import OPS, OpDef
@@ -27,7 +27,7 @@ from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
 from .history import history
-from .inputs import InputRecord, Memory, byte_bounds, share_memory, symbolic_strides
+from .inputs import InputRecord, Layout, Memory, byte_bounds, share_memory
 from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
 from .numbering import Numbering
 from .runtime_sizes import ITEM, bounds_of, number_behind
@@ -67,28 +67,31 @@ class Tracer:
         self._record_of: dict[Node, InputRecord] = {}
         self._numbering = Numbering(self.nodes)
         self._runtime_sizes: dict[int, SymInt] = {}  # what a size is computed from, by number -> the size
-        self._memory = Memory()
+        self.memory = Memory()
 
     # ------------------------------------------------------------------------------------------------ inputs
 
-    def input(self, tensor: Tensor, name: str | None = None, dynamic: Iterable[int] | Mapping[int, Any] = ()) -> Tensor:
+    def input(self, tensor: Tensor, name: str | None = None, dynamic: Iterable[int] | Mapping[int, Any] = (), layout: Layout | None = None) -> Tensor:
         """The twin of a real tensor: same class and attributes, same requires_grad and leafness, traced array.
 
-        `dynamic` names dimensions whose size becomes a symbol; as a mapping it gives the `SymInt` (or the symbol's name) for each. The gradient
-        of a twin is read lazily: see `load_grad`.
+        `dynamic` names dimensions whose size becomes a symbol; as a mapping it gives the `SymInt` (or the symbol's name) for each. `layout` says how its strides follow from
+        its sizes (None: see `Layout.of`); those that are numbers of their own are passed behind it, in the order of its dimensions. The gradient of a twin is read lazily: see `load_grad`.
         """
-        array = tensor._data
+        array, wanted = tensor._data, name or f"x{len(self.records)}"
         shape = list(array.shape)
-        wanted = name or f"x{len(self.records)}"
         for dim in dynamic:
             given = dynamic[dim] if isinstance(dynamic, Mapping) else None
             dim = dim % len(shape)
             shape[dim] = given if isinstance(given, SymInt) else self.shape_env.new_symbol(shape[dim], given or f"s{len(self.shape_env.hints)}")
-        strides = symbolic_strides(array, tuple(shape))
+        real = strides_of(array)
+        layout = Layout.of(array.shape, real, {dim % len(shape) for dim in dynamic}) if layout is None else layout
+        strides = layout.of_sizes(tuple(shape), lambda dim: self.shape_env.new_symbol(real[dim], f"t{len(self.shape_env.hints)}"))
         twin = self._input(tuple(shape), array.dtype, strides, tensor.device, wanted, tensor.requires_grad, tensor)
         twin._grad = LAZY
         if tensor._edge is not None:
             twin._edge = self.records[-1].edge = CallbackNode((), _leaves_the_graph, "OutsideOfTheGraph")
+        for dim in layout.own:
+            self.add_size_input(strides[dim])
         return twin
 
     def fake_input(self, value: FakeValue, name: str, requires_grad: bool = False) -> Tensor:
@@ -105,8 +108,8 @@ class Tracer:
         if requires_grad:
             self.carries_gradient.add(node)
         record = InputRecord(node, tensor, twin, None, (0, 0) if tensor is None else byte_bounds(tensor._data), storage)
-        self._memory.add(record)
-        for other in self._memory.near(record):
+        self.memory.add(record)
+        for other in self.memory.near(record):
             if other.written:
                 self._refuse_overlap(other, record)
         self.records.append(record)
@@ -167,11 +170,11 @@ class Tracer:
 
     @property
     def innermost(self) -> Tracer:
-        """The tracer of the region that is in the making furthest inside, or this one."""
+        """The tracer of the innermost region in the making, or this one."""
         return self if self.inner is None else self.inner.innermost
 
     def recording(self, differentiable: bool) -> Recording:
-        """Within the block nothing goes on the tape, and the recorded nodes are marked as differentiable or not."""
+        """Within the block nothing goes on the tape; the recorded nodes are marked as differentiable or not."""
         return Recording(self, differentiable)
 
     @contextmanager
@@ -198,6 +201,8 @@ class Tracer:
 
     def _record_view(self, op: OpDef, source: TracedArray, attributes: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
         strides = view_strides(op, source.shape, source.element_strides, attributes, from_numpy_dtype(source.dtype))
+        if strides is None and 0 in shape:
+            strides = contiguous_strides(shape)  # no element lies anywhere
         if strides is None:
             raise RuntimeError(f"{op.name}(): a view of shape {list(shape)} is not possible on strides {list(source.element_strides)}; use reshape()")
         differentiable = STATE.enabled if self._differentiable is None else self._differentiable
@@ -260,14 +265,12 @@ class Tracer:
             return
         record = self._record_of[storage.input]
         record.written = True
-        for other in self._memory.near(record):
+        for other in self.memory.near(record):
             if other is not record:
                 self._refuse_overlap(record, other)
 
     def _refuse_overlap(self, written: InputRecord, other: InputRecord) -> None:
-        if written.tensor is None or other.tensor is None or written.tensor is other.tensor:
-            return
-        if written.bounds[0] < other.bounds[1] and other.bounds[0] < written.bounds[1] and share_memory(written.tensor._data, other.tensor._data):
+        if written.meets(other) and share_memory(written.tensor._data, other.tensor._data):  # type: ignore[union-attr]
             raise error(
                 InplaceError,
                 f"'{written.node.name}' is written in place while '{other.node.name}', another input of the graph, shares its memory",

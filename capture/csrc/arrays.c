@@ -202,15 +202,18 @@ static inline int layout_holds(PyArrayObject *exact, const TensorFacts *facts)
     if (PyArray_NDIM(exact) != facts->dimensions) {
         return 0;
     }
+    int other = 0; /* whether a stride that matters differs */
     for (int i = 0; i < facts->dimensions; i++) {
         if (facts->sizes[i] >= 0 && facts->sizes[i] != PyArray_DIM(exact, i)) {
             return 0;
         }
-        if (facts->strides != NULL && facts->strides[i] != FREE_STRIDE && facts->strides[i] != PyArray_STRIDE(exact, i)) {
-            return 0;
-        }
+        other |= facts->strides != NULL && facts->strides[i] != FREE_STRIDE && facts->strides[i] != PyArray_STRIDE(exact, i) && PyArray_DIM(exact, i) != 1;
     }
-    Py_ssize_t step = facts->itemsize, ordered = facts->ordered > 0 && PyArray_SIZE(exact) == 0 ? 0 : facts->ordered; /* no element: any strides */
+    int empty = (other || facts->ordered > 0) && PyArray_SIZE(exact) == 0; /* no element: any strides */
+    if (other && !empty) {
+        return 0;
+    }
+    Py_ssize_t step = facts->itemsize, ordered = empty ? 0 : facts->ordered;
     for (Py_ssize_t i = 0; i < ordered; i++) {
         int dim = (int)facts->order[i];
         if (PyArray_DIM(exact, dim) != 1 && PyArray_STRIDE(exact, dim) != step) {

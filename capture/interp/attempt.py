@@ -19,12 +19,16 @@ from ...eager.config import config
 from ...eager.nn.module import Module
 from ...eager.shapes import Size
 from ...eager.tensor import LAZY, Tensor
-from ...graph.sharing import ASK, DEFER
+from ...graph.expressions import sympy
+from ...graph.inputs import Layout
+from ...graph.sharing import ASK, DEFER, settle
+from ...graph.symint import expression_of, hint_of
 from ...graph.trace import Tracer
 from .. import guards, sources
 from ..bytecode import Body
 from ..bytecode.breaks import entry_of
 from ..bytecode.decode import decode
+from ..layouts import choose
 from ..marks import apply_marks
 from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
@@ -61,6 +65,7 @@ class Knowledge:
     suggestion: str = ""
     location: Any = None
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
+    seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)  # source of a tensor -> what earlier captures hold for
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
     split: set[Any] = field(default_factory=set)
@@ -242,15 +247,34 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
 
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
         """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
-        if not tensor.is_contiguous():
-            self.sizes.apply(source, tensor, {})
-            return []  # its strides depend on its sizes, and the guard could only free them altogether
         dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))
         if self.knowledge.all_dynamic and type(tensor) is Tensor:
             dims.update(dict.fromkeys(dim for dim, size in enumerate(tensor.shape) if size > 1))
         apply_marks(tensor, dims)
         self.sizes.apply(source, tensor, dims)
         return dict(sorted(dims.items()))
+
+    def layout(self, source: Any, tensor: Tensor, dims: Any) -> Layout:
+        """How the strides of a tensor follow from its sizes, of which these are symbols."""
+        vary = bool(self.knowledge.all_dynamic) and type(tensor) is Tensor
+        return choose(self.knowledge.seen.get(source, ()), tensor._data.shape, tensor.stride(), dims, vary)
+
+    def guard_layout(self, value: TensorValue, strides: bool) -> None:
+        """The program reads how a tensor lies in memory: it must lie there as in eager mode. Where it reads the `strides` of a view of an input, that one's are guarded
+        even of a dimension of size 1. Raises SharingMatters."""
+        storage = getattr(value.twin._data, "storage", None)
+        if storage is not None and storage.alike:
+            settle(storage)
+        owner = next((other for other in self.tensor_inputs if storage is not None and other.twin._data.storage is storage), None)
+        if owner is None or not strides or all(type(size) is int and size > 1 for size in owner.twin._data.shape):
+            return
+        for dim, stride in enumerate(owner.twin._data.element_strides):
+            if hint_of(stride) != owner.real.stride(dim):
+                raise Break("the strides of a tensor are read that has a dimension of size 1, or no element, and lies in memory in a way of its own")
+            source, name = sources.Stride(owner.source, dim), sympy.Symbol("stride", integer=True)
+            if self.bindings.get(str(stride)) != source:
+                relation = sympy.Eq(name, expression_of(stride), evaluate=False)
+                self.guard(guards.SizeRelation.from_sympy(relation, {**self.bindings, str(name): source}, str(self.location())))
 
     def guard_names(self, source: Any, twin: Tensor) -> None:
         """Sizes of one name in `shapes` are one symbol, and so must they be in later calls."""

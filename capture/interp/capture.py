@@ -65,6 +65,7 @@ class CodeState:
     compilations: int = 0
     entries: list[Any] = field(default_factory=list)  # what came of them
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
+    seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)
     dynamic_ints: set[Any] = field(default_factory=set)
     dynamic_floats: set[Any] = field(default_factory=set)
     split: set[Any] = field(default_factory=set)  # tuples of numbers whose items are guarded one by one
@@ -218,13 +219,14 @@ def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, v
 
 
 def generalise(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> None:
-    """What differs from the frames that were compiled before becomes symbolic: sizes of tensors, and ints."""
+    """What differs from the frames that were compiled before becomes symbolic: sizes and strides of tensors, and ints."""
     failed = [entry.guards.first_failed(view) for entry in entries]
     again = Recompile(code.co_qualname, f"{code.co_filename}:{code.co_firstlineno}", tuple((guard.text(), guard.now(view)) for guard in failed if guard is not None))
     settings.recompiles.append(again)
     log("recompiles", again.__str__)
     if settings.dynamic is False:
         return
+    state.seen.clear()
     for entry in entries:
         for guard in entry.guards:
             if isinstance(guard, guards.TensorMatch):
@@ -249,6 +251,7 @@ def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) ->
     now = guard.source.fetch(view)
     if now is MISSING or type(now) is not guard.type:
         return
+    state.seen.setdefault(guard.source, []).append(guard)
     shape = guards.array_of(now).shape
     if len(shape) == len(guard.shape):
         changed = {dim for dim, (before, after) in enumerate(zip(guard.shape, shape)) if before is not None and before != after}
@@ -280,7 +283,7 @@ def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, 
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     start, hooks = time.perf_counter(), STATE.saved_hooks
     knowledge = Knowledge(
-        dynamic=state.dynamic, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
+        dynamic=state.dynamic, seen=state.seen, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
@@ -422,6 +425,8 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     changed = bool(graph.writes) or bool(attempt.changed_gradients()) or any(value.born is not None for value in tensors)
     if changed and len(tensors) > 1:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
+    for pair in attempt.tracer.memory.meeting():
+        attempt.guard(guards.Predicate(tuple(value.source for value in tensors if any(value.real is one for one in pair)), guards.apart))
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]

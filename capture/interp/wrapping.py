@@ -181,13 +181,17 @@ class Wrapping:
     def tensor_input(self: Any, obj: Any, source: Any) -> Value:
         dims = self.dynamic_dims(source, obj)
         try:
-            twin = self.tracer.input(obj, input_name(source), dims)
-            self.guard(guards.TensorMatch.of(source, obj, dims))
+            layout = self.layout(source, obj, dims)
+            twin = self.tracer.input(obj, input_name(source), dims, layout)
+            self.guard(guards.TensorMatch.of(source, obj, dims, layout=layout))
         except (SegueError, ValueError) as problem:  # memory that overlaps what was written, strides that are no multiple of the item size
             raise Break(str(problem).splitlines()[0]) from None
         self.graph_inputs.append(source)
         for dim in dims:
             self.bindings.setdefault(str(twin._data.shape[dim]), sources.Size(source, dim))
+        for dim in layout.own:
+            self.graph_inputs.append(sources.Stride(source, dim))
+            self.bindings[str(twin._data.element_strides[dim])] = sources.Stride(source, dim)
         self.guard_names(source, twin)
         value = self.twins[id(twin)] = TensorValue(twin, source, obj)
         self.tensor_inputs.append(value)

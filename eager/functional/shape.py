@@ -47,7 +47,7 @@ def reshape(input: Tensor, *shape: Any, **named: Any) -> Tensor:
     row = OPS["view"]
 
     def shares() -> bool:
-        return input.is_contiguous() or (row.strides is not None and row.strides(input, sizes) is not None)
+        return (type(input._data) is np.ndarray and input.is_contiguous()) or (row.strides is not None and row.strides(input, sizes) is not None)
 
     return row(_copied_unless(input, shares), sizes)
 

@@ -105,9 +105,7 @@ def is_contiguous(shape: Sequence[Any], strides: Sequence[Any]) -> bool:
         return True
     step: Any = 1
     for size, stride in zip(reversed(shape), reversed(strides)):
-        if is_one(size):
-            continue
-        if not (stride is step or stride == step):
+        if not (is_one(size) or stride is step or stride == step or size == 1):
             return False
         step = step * size
     return True
@@ -129,7 +127,9 @@ def view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | None
             continue
         if runs and stride == runs[-1][0] * runs[-1][1]:
             runs[-1] = runs[-1][0] * size, runs[-1][1]
-        else:
+        elif runs and runs[-1][0] == 1:
+            runs[-1] = size, stride
+        elif not runs or size != 1:
             runs.append((size, stride))
     result: list[Any] = []
     left = list(reversed(new_shape))

@@ -57,7 +57,6 @@ BROKEN = {  # name -> function, shapes, a call that keeps to them, one that does
     "a lower bound": (lambda x: x, {"x": (Dim("B", 2),)}, (R(8),), (R(1),), "size 0 of x is B, at least 2, but this call has 1"),
     "the rank": (lambda x: x, {"x": ("B", 4)}, (R(3, 4),), (R(4),), "x is declared with 2 sizes, but this call has a tensor of shape [4]"),
     "behind a break": (broken, {"x": ("B", 3), "y": ("B", 3)}, (R(8, 3), R(8, 3)), (R(8, 3), R(1, 3)), "B is 8 by size 0 of x, but size 0 of y is 1"),
-    "memory": (lambda x: x, {"x": ("B", 4)}, (R(3, 4),), (R(4, 3).t(),), "its memory is not contiguous"),
     "in a list": (lambda xs: xs[0], {"xs": [("B",), (2,)]}, ([R(3), R(2)],), ([R(3), R(3)],), "size 0 of xs[1] is declared as 2, but this call has 3"),
 }
 

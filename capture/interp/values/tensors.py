@@ -111,6 +111,8 @@ class TensorValue(Value):
         if name == "requires_grad_" and self.source is not None and len(args) < 2 and not kwargs:
             self.set_attribute(run, "requires_grad", *(args or [Constant(True)]))
             return self
+        if name in ("stride", "is_contiguous"):
+            run.guard_layout(self, name == "stride")
         if name in TAKES_A_NUMBER:
             args = [run.float_operand(arg, self) for arg in args]
         return run.leaf(getattr(self.type(), name), [self, *args], kwargs, f"Tensor.{name}")
