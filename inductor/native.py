@@ -1,4 +1,4 @@
-"""Rows run eagerly on the native library: convolutions, the places of max pooling and the error function call what compiled graphs call.
+"""Rows run eagerly on the native library: convolutions, the places of max pooling and some elementary functions call what compiled graphs call.
 
 In come NumPy arrays and the row's attributes, out goes an array. The one idea: eager never imports this room, so this module hands its functions in, as it is imported; where the library is
 not built nothing is handed in, and the rows keep their NumPy kernels.
@@ -42,13 +42,10 @@ class _Pool(ctypes.Structure):
     ]  # fmt: skip
 
 
-class _Along(ctypes.Structure):
-    """segue_along of segue_runtime.h."""
+class _Elementary(ctypes.Structure):
+    """segue_elementary of segue_runtime.h."""
 
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ("dtype", "outer", "size", "inner")), ("input", ctypes.c_void_p), ("output", ctypes.c_void_p),
-        ("descending", ctypes.c_int64),
-    ]  # fmt: skip
+    _fields_ = [("function", ctypes.c_int64), ("count", ctypes.c_int64), ("input", ctypes.c_void_p), ("output", ctypes.c_void_p)]
 
 
 class _Draw(ctypes.Structure):
@@ -59,7 +56,7 @@ class _Draw(ctypes.Structure):
 
 _PLACES = {  # row -> its place in the table segue_runtime, counted in words, and what it takes
     "convolution": (4, _Convolution), "convolution_input_gradient": (5, _Convolution), "convolution_weight_gradient": (6, _Convolution),
-    "max_pool_indices": (7, _Pool), "erf": (12, _Along), "uniform": (13, _Draw),
+    "max_pool_indices": (7, _Pool), "elementary": (12, _Elementary), "uniform": (13, _Draw),
 }  # fmt: skip
 
 
@@ -118,18 +115,18 @@ def max_pool_indices(x: Any, kernel: tuple, stride: tuple, padding: tuple, dilat
     return out
 
 
-_ERF_SIZE = 1024  # below it SciPy's is done before ours is called
+ELEMENTARY = ("erf", "expm1", "log1p", "acos", "atan", "sinh", "cosh")  # SEGUE_ELEMENTARY of segue_runtime.h
+_LEAST_SIZE = 1024  # below it NumPy's and SciPy's are done before ours is called
 
 
-def erf(x: Any) -> Any:
-    """The error function of a float32 array."""
-    if x.dtype != np.float32 or x.size < _ERF_SIZE:
+def elementary(place: int, x: Any) -> Any:
+    """The function at a place of `ELEMENTARY` of a float32 array."""
+    if x.dtype != np.float32 or x.size < _LEAST_SIZE:
         return NotImplemented
     x = np.ascontiguousarray(x)
     out = np.empty_like(x)
-    call = _Along(_CODES[x.dtype], 1, x.size, 1, x.ctypes.data, out.ctypes.data, 0)
-    if FUNCTIONS["erf"](ctypes.byref(call)):
-        raise RuntimeError(f"erf(): the native library refused an array of {x.size} elements")
+    if FUNCTIONS["elementary"](ctypes.byref(_Elementary(place, x.size, x.ctypes.data, out.ctypes.data))):
+        raise RuntimeError(f"{ELEMENTARY[place]}(): the native library refused an array of {x.size} elements")
     return out
 
 
@@ -152,6 +149,6 @@ except BackendError:  # not built: `segue doctor` says so, and the first compile
     pass
 else:
     install_native({
-        **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "erf": erf,
-        "uniform": uniform,
+        **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "uniform": uniform,
+        **{name: functools.partial(elementary, place) for place, name in enumerate(ELEMENTARY)},
     })  # fmt: skip

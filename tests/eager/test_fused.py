@@ -138,7 +138,7 @@ def test_bad_input_raises_as_the_composition():
     scores, target = segue.randn(2, 3), segue.tensor([0, 7])
     with pytest.raises((IndexError, RuntimeError), match="nll|gather|index"):
         F.cross_entropy(scores, target)
-    with pytest.raises((IndexError, RuntimeError), match="index"):
+    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
         F.cross_entropy(scores, segue.tensor([0, -2]))
     with pytest.raises(RuntimeError, match="approximate"):
         F.gelu(scores, approximate="erf")

@@ -24,7 +24,7 @@ typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT64_TYPE__ uint64_t;
 
 /* Raised with every change of a struct or of a meaning below. It is part of the cache's key, and the launcher refuses another value. */
-#define SEGUE_RUNTIME_ABI 3
+#define SEGUE_RUNTIME_ABI 4
 
 /* What an entry and the functions below return. The launcher turns these into exceptions; codes from SEGUE_ERROR_OWN on are the
  * library's own, and their texts are given to the launcher when it is made. */
@@ -112,6 +112,14 @@ typedef struct segue_along {
     int64_t descending;          /* argsort: 0 ascending, 1 descending. Stable both ways; NaN counts as greatest */
 } segue_along;
 
+/* One function of `count` float32 elements: a place among SEGUE_ELEMENTARY (those that are within two ulps). */
+#define SEGUE_ELEMENTARY(X) X(erf) X(expm1) X(log1p) X(acos) X(atan) X(sinh) X(cosh)
+typedef struct segue_elementary {
+    int64_t function, count;
+    const float* input;
+    float* output;
+} segue_elementary;
+
 /* The first `count` uniform numbers of a draw (see segue_philox.h). `offset` includes the call's index. */
 typedef struct segue_draw {
     int64_t seed, offset, count;
@@ -141,8 +149,8 @@ typedef struct segue_runtime {
     void* (*acquire)(int64_t bytes);
     void (*release)(void* block);
 
-    /* The error function of all elements, float32 only: for eager code, which has it nowhere else this fast. */
-    int64_t (*erf)(const segue_along* call);
+    /* A function of segue_math.h of all elements: for eager code, which has it nowhere else this fast. */
+    int64_t (*elementary)(const segue_elementary* call);
 
     /* Uniform float32 numbers in [0, 1): for eager code. */
     int64_t (*uniform)(const segue_draw* call);

@@ -161,16 +161,22 @@ template <> int64_t pool_of<float>(const segue_pool& c) {  /* places as wide as 
 template <class Call> static bool typed(const Call* call) { return call->dtype >= SEGUE_BOOL && call->dtype <= SEGUE_FLOAT64; }
 static bool sensible(const segue_along* call) { return typed(call) && call->outer >= 0 && call->size >= 0 && call->inner >= 0; }
 
-SEGUE_FOR_EVERY_HOST static void erf_range(const float* input, float* output, int64_t count) {
-    int64_t i = 0;
-    for (; i + segue::LANES <= count; i += segue::LANES) segue::store(output + i, segue::erf(segue::load(input + i)));
-    if (i < count) segue::store_partial(output + i, segue::erf(segue::load_partial(input + i, count - i)), count - i);
-}
-int64_t erf(const segue_along* call) {
-    if (call->dtype != SEGUE_FLOAT32 || !sensible(call)) return SEGUE_ERROR_ARGUMENT;
-    const float* input = static_cast<const float*>(call->input);
-    float* output = static_cast<float*>(call->output);
-    parallel(call->outer * call->size * call->inner, GRAIN / 4, [&](int64_t begin, int64_t end) { erf_range(input + begin, output + begin, end - begin); });
+#define X(NAME)                                                                                                               \
+    SEGUE_FOR_EVERY_HOST static void NAME##_range(const float* input, float* output, int64_t count) {                           \
+        int64_t i = 0;                                                                                                          \
+        for (; i + segue::LANES <= count; i += segue::LANES) segue::store(output + i, segue::NAME(segue::load(input + i)));     \
+        if (i < count) segue::store_partial(output + i, segue::NAME(segue::load_partial(input + i, count - i)), count - i);     \
+    }
+SEGUE_ELEMENTARY(X)
+#undef X
+#define X(NAME) NAME##_range,
+static void (*const elementary_ranges[])(const float*, float*, int64_t) = {SEGUE_ELEMENTARY(X)};
+#undef X
+int64_t elementary(const segue_elementary* call) {
+    if (call->function < 0 || call->function >= int64_t(sizeof elementary_ranges / sizeof *elementary_ranges) || call->count < 0) return SEGUE_ERROR_ARGUMENT;
+    parallel(call->count, GRAIN / 4, [&](int64_t begin, int64_t end) {
+        elementary_ranges[call->function](call->input + begin, call->output + begin, end - begin);
+    });
     return SEGUE_OK;
 }
 

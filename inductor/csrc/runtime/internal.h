@@ -90,7 +90,7 @@ int64_t convolution_weight_gradient(const segue_convolution* call);
 int64_t max_pool_indices(const segue_pool* call);
 int64_t cumsum(const segue_along* call);
 int64_t argsort(const segue_along* call);
-int64_t erf(const segue_along* call);
+int64_t elementary(const segue_elementary* call);
 int64_t uniform(const segue_draw* call);
 
 extern segue_runtime table;
