@@ -28,7 +28,7 @@ finally:
 from math import e, inf, nan, pi
 
 from segue.capture.explain import explain
-from segue.eager.checks import _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
+from segue.eager.checks import _assert, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
 from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from segue.eager.autograd.autocast import (
     autocast, clear_autocast_cache, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled, set_autocast_dtype, set_autocast_enabled,

@@ -11,7 +11,7 @@ from typing import Any
 
 from .errors import error
 
-__all__ = ["FAILURE", "_check", "_check_index", "_check_is_size", "_check_not_implemented", "_check_type", "_check_value", "check"]
+__all__ = ["FAILURE", "_assert", "_check", "_check_index", "_check_is_size", "_check_not_implemented", "_check_type", "_check_value", "check"]
 
 FAILURE = "Expected cond to be True, but got False."
 Message = Callable[[], Any] | None
@@ -25,6 +25,14 @@ def check(kind: type[Exception], condition: Any, message: Message = None) -> Non
         if message is not None and not callable(message):
             raise error(TypeError, "message must be a callable", "lambda: text")
         raise error(kind, FAILURE if message is None else str(message()))
+
+
+def _assert(condition: Any, message: Any = "") -> None:
+    """Raise AssertionError with the message unless the condition (a bool, or a tensor of one element) holds.
+
+    >>> _assert(2 > 1, "numbers have an order")
+    """
+    check(AssertionError, bool(condition), lambda: message)
 
 
 def _check(cond: Any, message: Message = None) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Final
 from .errors import error
 
 __all__ = [
-    "Final", "Future", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "optimize_for_inference", "script",
-    "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
+    "Final", "Future", "annotate", "export", "fork", "freeze", "ignore", "interface", "is_scripting", "is_tracing", "load", "optimize_for_inference",
+    "save", "script", "script_if_tracing", "script_method", "trace", "trace_module", "unused", "wait",
 ]  # fmt: skip
 
 
@@ -115,3 +115,14 @@ def interface(obj: Any) -> Any:
 def annotate(the_type: Any, the_value: Any) -> Any:
     """The value."""
     return the_value
+
+
+def save(m: Any, f: Any, _extra_files: Any = None) -> None:
+    """Raises NotImplementedError: there is no TorchScript, and so there are no archives of it; weights are saved by `segue.save`."""
+    raise error(NotImplementedError, f"jit.save: {type(m).__name__} has no form without its Python code here", "segue.save(model.state_dict(), f)")
+
+
+def load(f: Any, map_location: Any = None, _extra_files: Any = None, _restore_shapes: bool = False) -> Any:
+    """Raises NotImplementedError: the code in a TorchScript archive is not run here."""
+    raise error(NotImplementedError, f"jit.load: {f} cannot be run here, where there is no TorchScript",
+        "torch.jit.load(f).state_dict(), saved by PyTorch, and segue.load(...) of that")  # fmt: skip

@@ -58,6 +58,7 @@ class GradScaler:
         self._init_scale = init_scale
         self._scale = full((), float(init_scale), dtype=float32)
         self._growth_tracker = full((), 0, dtype=int32)
+        self._has_scaled = False
         self._found: dict[int, Tensor] = {}  # id of an optimizer -> whether its gradients overflowed
         self._stages: dict[int, str] = {}
 
@@ -65,6 +66,7 @@ class GradScaler:
         """The tensor, or each of an iterable, times the scale. Raises ValueError for anything else."""
         if not self._enabled:
             return outputs
+        self._has_scaled = True
         if isinstance(outputs, Tensor):
             return outputs * self._scale
         if isinstance(outputs, (list, tuple)):
@@ -74,9 +76,14 @@ class GradScaler:
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Any) -> None:
-        """Divide the gradients of an optimizer by the scale, once between updates (for clipping them). Raises RuntimeError for a second time."""
+        """Divide the gradients of an optimizer by the scale, once between updates (for clipping them).
+
+        Raises RuntimeError for a second time, AssertionError where no loss was scaled before.
+        """
         if not self._enabled:
             return
+        if not self._has_scaled:
+            raise AssertionError("Attempted unscale_ or step, but nothing was scaled: call scaler.scale(loss).backward() before")
         stage = self._stages.get(id(optimizer))
         if stage == UNSCALED:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")

@@ -21,11 +21,13 @@ DTYPES: dict[str, tuple[dtype, ...]] = {"cpu": (bfloat16, float16), "cuda": (flo
 OPERATORS: dict[str, dict[str, str]] = {  # device type -> policy -> the operators, by name
     "cpu": {
         "lower": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d bmm mm matmul baddbmm addmm addbmm linear prelu "
-                 "scaled_dot_product_attention",
+                 "scaled_dot_product_attention vecdot",
         "float32": "avg_pool3d binary_cross_entropy binary_cross_entropy_with_logits grid_sample polar prod quantile nanquantile trace "
                    "view_as_complex cholesky cholesky_inverse cholesky_solve inv lu_solve householder_product ormqr pinverse max_pool3d adaptive_avg_pool3d "
                    "mse_loss cosine_embedding_loss nll_loss hinge_embedding_loss poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss "
-                   "margin_ranking_loss soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss",
+                   "margin_ranking_loss soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss cdist "
+                   "svdvals svd eig eigh eigvals eigvalsh solve lstsq qr cholesky_ex inv_ex cond matrix_rank tensorinv tensorsolve geqrf triangular_solve "
+                   "fft ifft rfft irfft hfft ihfft fft2 ifft2 rfft2 irfft2 hfft2 ihfft2 fftn ifftn rfftn irfftn hfftn ihfftn",
         "widest": "cat stack index_copy",
     },
 }  # fmt: skip

@@ -100,7 +100,7 @@ class _IndependentConstraint(Constraint):
         return _all_of(found, self.reinterpreted_batch_ndims)
 
     def __repr__(self) -> str:
-        return f"Independent({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
+        return f"IndependentConstraint({self.base_constraint!r}, {self.reinterpreted_batch_ndims})"
 
 
 def _all_of(found: Tensor, ndims: int) -> Tensor:

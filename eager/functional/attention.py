@@ -88,11 +88,11 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, c
 
 
 def additive_mask(mask: Tensor | None, name: str, of: Any) -> Tensor | None:
-    """A mask of booleans (True hides) as zeros and minus infinities; floating ones as they are. Raises RuntimeError for other dtypes."""
+    """A mask of booleans (True hides) as zeros and minus infinities; floating ones as they are. Raises AssertionError for other dtypes, as PyTorch."""
     if mask is None or mask.dtype.is_floating_point:
         return mask if mask is None else cast(mask, of)
     if mask.dtype is not dtypes.bool:
-        raise error(RuntimeError, f"only bool and floating types of {name} are supported, not {mask.dtype}")
+        raise error(AssertionError, f"only bool and floating types of {name} are supported, not {mask.dtype}")
     return where(mask, -math.inf, make("full", mask.device, (), 0, of))
 
 

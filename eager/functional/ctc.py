@@ -14,7 +14,7 @@ from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import cast, widened
+from .arguments import cast, known_true, widened
 from .creation import tensor
 from .devices import make
 from .losses import reduced
@@ -78,6 +78,8 @@ def ctc_loss(
     if not 0 <= blank < classes:
         raise error(RuntimeError, f"ctc_loss(): blank must be in label range: {blank} for {classes} classes")
     times, sizes = _lengths(input_lengths, "input_lengths", count), _lengths(target_lengths, "target_lengths", count)
+    if not known_true(OPS["logical_and"](times >= 0, times <= steps)):
+        raise error(RuntimeError, f"ctc_loss(): Expected input_lengths to have value at most {steps} and at least 0, but got {times.tolist()}")
     labels = _padded(OPS["unsqueeze"](targets, 0) if single and targets.ndim == 1 else targets, sizes, count)
     longest = labels.shape[1]
     labels = where(make("arange", log_probs.device, 0, 1, longest, dtypes.int64) < OPS["unsqueeze"](sizes, 1), labels, blank)

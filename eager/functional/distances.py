@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -33,6 +34,7 @@ def _order(name: str, p: float) -> float:
     return p
 
 
+@autocasts
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = None) -> Tensor:
     """(..., P, R): the p-norm distances between the points of x1 (..., P, M) and x2 (..., R, M), batches broadcast.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import dtypes
+from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, floating
@@ -133,7 +134,7 @@ _KINDS: dict[str, tuple[Callable[..., Tensor], bool, str]] = {
 def _named(function: Any, name: str, doc: str) -> Any:
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"{doc}. `norm` is backward, forward or ortho. Raises RuntimeError for lengths below 1 and dtypes that have no transform."
-    return accepts_out(function)
+    return autocasts(accepts_out(function))
 
 
 def _one(kind: str) -> Any:

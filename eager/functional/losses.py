@@ -173,8 +173,14 @@ def _same_size(name: str, input: Tensor, target: Tensor) -> None:
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """-(t log p + (1-t) log(1-p)) for probabilities p; the logarithms are kept at least -100. Raises ValueError unless both have one shape."""
+    """-(t log p + (1-t) log(1-p)) for probabilities p; the logarithms are kept at least -100. Raises ValueError unless both have one shape, RuntimeError
+    for probabilities outside of [0, 1] (in captured code, values are not looked at).
+    """
     _same_size("binary_cross_entropy", input, target)
+    for name, value in (("input", input), ("target", target)):
+        if is_real(value._data) and not bool(((value._data >= 0) & (value._data <= 1)).all()):
+            raise error(RuntimeError, f"binary_cross_entropy(): all elements of {name} should be between 0 and 1", "segue.nn.functional."
+                "binary_cross_entropy_with_logits where they are scores")  # fmt: skip
     loss = -(target * _bounded_log(input) + (1 - target) * _bounded_log(input, True))
     return reduced(loss if weight is None else loss * weight, reduction)
 
@@ -274,7 +280,12 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Tensor:
-    """max(0, -target (input1 - input2) + margin): target 1 when input1 should be the larger, -1 otherwise."""
+    """max(0, -target (input1 - input2) + margin): target 1 when input1 should be the larger, -1 otherwise. Raises RuntimeError unless all
+    have equally many dimensions.
+    """
+    if not input1.ndim == input2.ndim == target.ndim:
+        raise error(RuntimeError, f"margin_ranking_loss(): All input tensors should have same dimension but got sizes: input1: {list(input1.shape)}, "
+            f"input2: {list(input2.shape)}, target: {list(target.shape)}")  # fmt: skip
     return reduced(clamp(-target * (input1 - input2) + margin, min=0), reduction)
 
 

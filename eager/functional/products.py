@@ -43,6 +43,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     return OPS["squeeze"](result, (result.ndim - 1,)) if right else result
 
 
+_as_it_is = matmul.__wrapped__  # type: ignore[attr-defined]  # the product that autocast does not change
+
+
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """Batches folded into rows when the right side is one matrix, else broadcast."""
     x, y = tuple(a._data.shape), tuple(b._data.shape)
@@ -80,8 +83,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 @accepts_out
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """Matrix times vector."""
-    return matmul(input, vec)
+    """Matrix times vector. Unlike `matmul` it keeps its tensors' dtype under autocast."""
+    return _as_it_is(input, vec)
 
 
 @accepts_out
@@ -89,7 +92,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of the products of two vectors."""
     if input.ndim != 1 or tensor.ndim != 1:
         raise error(RuntimeError, f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    return matmul(input, tensor)
+    return _as_it_is(input, tensor)
 
 
 @accepts_out

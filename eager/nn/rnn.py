@@ -73,6 +73,14 @@ class RNNBase(Module):
         """Nothing to do: weights are used where they are."""
 
     @property
+    def _flat_weights_names(self) -> list[str]:  # PyTorch's name, which weight dropping of recurrent networks goes by
+        return [name for names in self._names for name in names]
+
+    @property
+    def _flat_weights(self) -> list[Parameter]:
+        return [weight for weights in self.all_weights for weight in weights]
+
+    @property
     def all_weights(self) -> list[list[Parameter]]:
         """The parameters of each layer and direction."""
         return [[getattr(self, name) for name in names] for names in self._names]

@@ -14,7 +14,6 @@ from typing import Any
 from ..autograd.mode import enable_grad, no_grad
 from ..functional import cat
 from ..functional.creation import zeros
-from ..nn.hooks import hooks_of
 from ..tensor import Tensor
 from .optimizer import Group, Optimizer, check_at_least, decides_by_values
 
@@ -171,13 +170,11 @@ class LBFGS(Optimizer):
         """Up to `max_iter` iterations, each with one or more calls of `closure`. Returns the first loss. Raises TypeError without a closure."""
         if closure is None:
             raise TypeError("LBFGS.step() needs a closure that computes the loss and its gradients anew")
-        for hook, _ in hooks_of(self._hooks, "step_pre"):
-            hook(self, (closure,), {})
+        given = self._before_step(closure)
         self.prepare()
         with no_grad():
             loss = self._iterate(closure)
-        for hook, _ in hooks_of(self._hooks, "step_post"):
-            hook(self, (closure,), {})
+        self._after_step(given)
         return loss
 
     def _iterate(self, closure: Callable[[], Any]) -> Any:

@@ -126,10 +126,8 @@ class Optimizer:
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step with the gradients of now; parameters without one stay. Returns what `closure` (which may compute the loss anew) returns."""
-        for hook, _ in hooks_of(self._hooks, "step_pre"):
-            changed = hook(self, (closure,), {})
-            if changed is not None:
-                (closure,) = changed[0]
+        given = self._before_step(closure)
+        closure = given[0][1] if len(given[0]) > 1 else given[1].get("closure")
         loss = None
         if closure is not None:
             with enable_grad():
@@ -146,9 +144,23 @@ class Optimizer:
                             self.update(as_pairs(parameter), as_pairs(gradient), pairs, group)
                         else:
                             self.update(parameter, gradient, state, group)
-        for hook, _ in hooks_of(self._hooks, "step_post"):
-            hook(self, (closure,), {})
+        self._after_step(given)
         return loss
+
+    def _before_step(self, closure: Any) -> tuple[tuple, dict]:
+        """The step's (args, kwargs) behind the hooks in front of it. As in PyTorch the optimizer is the first of the args."""
+        given: Any = ((self,) if closure is None else (self, closure), {})
+        for hook, _ in hooks_of(self._hooks, "step_pre"):
+            changed = hook(self, *given)
+            if changed is not None:
+                if not (isinstance(changed, tuple) and len(changed) == 2):
+                    raise RuntimeError(f"a hook before a step must return None or a tuple of (new_args, new_kwargs), but got {changed}")
+                given = changed
+        return given
+
+    def _after_step(self, given: tuple[tuple, dict]) -> None:
+        for hook, _ in hooks_of(self._hooks, "step_post"):
+            hook(self, *given)
 
     @capture_time
     def prepare(self) -> None:
@@ -219,7 +231,7 @@ class Optimizer:
             hook(self)
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """Call `hook(optimizer, args, kwargs)` before each step; it may return (args, kwargs) that take the place of the step's."""
+        """Call `hook(optimizer, args, kwargs)` before each step; it may return (args, kwargs) that take the place of the step's. `args` begins with the optimizer."""
         return add_hook(self._hooks, "step_pre", hook, False, False)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:

@@ -14,7 +14,8 @@ PROGRAMS = [
     "x @ x", "t.mm(x, x)", "t.matmul(h, x)", "F.linear(x, x, x[0])", "t.addmm(x, x, x)", "t.baddbmm(b, b, b)", "F.conv1d(b, b)", "F.prelu(x, x[0])",
     "F.scaled_dot_product_attention(b, b, b)", "x + h", "t.cat([x, h])", "t.stack([h, h])", "t.stack([x, h])", "h.exp()", "F.softmax(h, 0)",
     "F.mse_loss(h, h)", "F.cross_entropy(h, x.argmax(1))", "h.prod()", "t.einsum('ij,jk->ik', x, x)", "d @ d", "F.layer_norm(h, (3,))", "t.quantile(h, 0.5)",
-    "F.l1_loss(h, x)", "h.sum()", "t.tensordot(x, x, 1)", "F.binary_cross_entropy_with_logits(h, x.sigmoid())", "F.gelu(x @ x)",
+    "F.l1_loss(h, x)", "h.sum()", "t.tensordot(x, x, 1)", "F.binary_cross_entropy_with_logits(h, x.sigmoid())", "F.gelu(x @ x)", "t.mv(x, x[0])", "t.dot(x[0], x[0])", "t.linalg.vecdot(x, x)", "t.cdist(h, h)", "t.linalg.svdvals(h)", "t.linalg.lstsq(x, x)[0]",
+    "t.fft.fft(h)",
 ]  # fmt: skip
 
 
@@ -120,6 +121,8 @@ def test_what_the_scaler_refuses():
     scaler, optimizer = GradScaler("cpu"), segue.optim.SGD([w], lr=0.1)
     with pytest.raises(AssertionError, match="No inf checks"):
         scaler.update()
+    with pytest.raises(AssertionError, match="nothing was scaled"):
+        scaler.step(optimizer)
     scaler.scale(w.sum()).backward()
     scaler.unscale_(optimizer)
     with pytest.raises(RuntimeError, match="already been called"):

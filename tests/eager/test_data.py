@@ -159,6 +159,7 @@ def test_convert_and_kinds_of_collections():
 @pytest.mark.parametrize("wrong, kind, words", [
     (lambda: RandomSampler([1], replacement=1), TypeError, "replacement"),
     (lambda: RandomSampler([1], num_samples=0), ValueError, "num_samples"),
+    (lambda: DataLoader([], shuffle=True), ValueError, "num_samples=0"),
     (lambda: WeightedRandomSampler([[1.0]], 1), ValueError, "1d"),
     (lambda: WeightedRandomSampler([1.0], 0), ValueError, "num_samples"),
     (lambda: BatchSampler([1], 0, False), ValueError, "batch_size"),

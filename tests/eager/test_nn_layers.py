@@ -226,6 +226,13 @@ def test_clip_values_and_vectors():
     (lambda: nn.GroupNorm(2, 3), ValueError, "divisible"),
     (lambda: nn.MSELoss(reduction="avg")(segue.ones(2), segue.ones(2)), ValueError, "avg"),
     (lambda: nn.Embedding(3, 2, padding_idx=3), AssertionError, "within num_embeddings"),
+    (lambda: nn.BCELoss()(segue.tensor([1.5]), segue.tensor([1.0])), RuntimeError, "elements of input should be between 0 and 1"),
+    (lambda: nn.BCELoss()(segue.tensor([0.5]), segue.tensor([2.0])), RuntimeError, "elements of target should be between 0 and 1"),
+    (lambda: nn.MarginRankingLoss()(segue.ones(3), segue.ones(3), segue.ones(3, 1)), RuntimeError, "same dimension"),
+    (lambda: nn.CTCLoss()(segue.zeros(2, 1, 3), segue.ones(1, 1).long(), [3], [1]), RuntimeError, "input_lengths to have value at most 2"),
+    (lambda: nn.MultiMarginLoss(p=3), ValueError, "p == 2"),
+    (lambda: nn.TripletMarginLoss(margin=0), ValueError, "greater than 0"),
+    (lambda: nn.MultiheadAttention(4, 2)(*[segue.ones(2, 1, 4)] * 3, attn_mask=segue.ones(2, 2).int()), AssertionError, "bool and floating"),
     (lambda: nn.Parameter([1.0]), TypeError, "from a Tensor"),
     (lambda: nn.Parameter(segue.tensor([1])), RuntimeError, "require a gradient"),
 ])  # fmt: skip

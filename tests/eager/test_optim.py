@@ -180,6 +180,9 @@ def test_hooks():
         handle.remove()
     optimizer.step()
     assert len(seen) == 4 and parameter.item() == 0.0 and "more" not in optimizer.state_dict()
+    optimizer.register_step_pre_hook(lambda o, args, kwargs: (args, {"closure": lambda: seen.append(args == (o,))}))  # as PyTorch: args begin with it
+    optimizer.step()
+    assert seen[4:] == [True]
 
 
 def test_a_differentiable_step_is_recorded():

@@ -215,6 +215,14 @@ def test_names_are_segues(installed):
         import torch.nowhere  # noqa: F401
     with pytest.raises(AttributeError):
         torch.config  # noqa: B018
+    import torch.onnx
+
+    assert not torch.onnx.is_in_onnx_export()
+    for asked in (lambda: torch.onnx.export(torch.nn.ReLU(), torch.ones(1), "x.onnx"), lambda: torch.jit.save(torch.nn.ReLU(), "x.pt"), lambda: torch.jit.load("x.pt")):
+        with pytest.raises(NotImplementedError, match="Instead: "):
+            asked()
+    with pytest.raises(AssertionError, match="why"):
+        torch._assert(torch.tensor(False), "why")
 
 
 def test_names_are_captured(installed):

@@ -42,6 +42,7 @@ def _cholesky(x: Tensor, upper: bool, check: bool) -> Tensor:
     return adjoint_of(linalg_row("cholesky", adjoint_of(x), check)) if upper else linalg_row("cholesky", x, check)
 
 
+@autocasts
 def cholesky_ex(input: Tensor, *, upper: bool = False, check_errors: bool = False, out: Any = None) -> Any:
     """(L, info): `cholesky` that does not raise; info (int32) is the order of the first leading minor that is not positive definite, or 0."""
     info = linalg_row("cholesky_info", adjoint_of(input.detach()) if upper else input.detach())
@@ -144,6 +145,7 @@ def ldl_solve(LD: Tensor, pivots: Tensor, B: Tensor, *, hermitian: bool = False,
 # ---------------------------------------------------------------------------------------------------------------- QR
 
 
+@autocasts
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     """(Q, R) with A = Q R for matrices (*, m, n): Q (*, m, k) with orthonormal columns and R (*, k, n) upper triangular.
 
@@ -159,6 +161,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     return several("qr", out, *factors(linalg_row("qr", A, mode), *rows.qr_shapes(A, mode)))
 
 
+@autocasts
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
     """(a, tau): R above, and the Householder vectors below the diagonal, with their coefficients. LAPACK's geqrf. No derivative."""
     return several("geqrf", out, *factors(linalg_row("geqrf", input.detach()), *rows.geqrf_shapes(input)))

@@ -58,11 +58,13 @@ def lu_solve(b: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Any = None) 
     return decompositions.lu_solve(LU_data, LU_pivots, b, out=out)
 
 
+@autocasts
 def qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
     """`linalg.qr` under PyTorch's older name: reduced, or complete unless `some`."""
     return decompositions.qr(input, "reduced" if some else "complete", out=out)
 
 
+@autocasts
 def svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """(U, S, V) with A = U diag(S) V^H: PyTorch's older form. Without `compute_uv` U and V are zeros of their square shapes."""
     if not compute_uv:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ...autograd.autocast import autocasts
 from ...dtypes import as_dtype
 from ...errors import DimensionError, DtypeError, error
 from ...ops.definition import OPS
@@ -148,6 +149,7 @@ def norm(input: Tensor, ord: Any = None, dim: Any = None, keepdim: bool = False,
     return vector_norm(flat, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
 
 
+@autocasts
 def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
     """The condition number norm(A) norm(inv(A)) in the norm `p`; by default, and for 2 and -2, a ratio of singular values. inf for singular matrices."""
     if A.ndim < 2:
@@ -162,6 +164,7 @@ def cond(A: Tensor, p: Any = None, *, out: Any = None) -> Tensor:
     return write_out(out, OPS["where"](OPS["ne"](row("zero_pivot", A.detach()), 0), math.inf, found), "linalg.cond")
 
 
+@autocasts
 def matrix_rank(A: Tensor, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None, out: Any = None) -> Tensor:
     """How many singular values exceed max(atol, rtol * the largest) (int64); by eigenvalues with `hermitian`. `tol` is an atol alone."""
     need_tensor(A, "linalg.matrix_rank", "A")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...autograd.autocast import autocasts
 from ...dtypes import int64
 from ...errors import error
 from ...ops.shapes import require
@@ -40,6 +41,7 @@ def cross(input: Tensor, other: Tensor, *, dim: int = -1, out: Any = None) -> Te
 
 
 @numpy_names
+@autocasts
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Any = None) -> Tensor:
     """The sum of conj(x) * y over `dim`; the other dimensions broadcast."""
     for value in (x, y):

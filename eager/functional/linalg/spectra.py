@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ... import dtypes
+from ...autograd.autocast import autocasts
 from ...errors import error
 from ...ops import spectral as rows
 from ...tensor import Tensor
@@ -19,6 +20,7 @@ from .common import adjoint, factors, real_part, row, several
 from .decompositions import qr
 
 
+@autocasts
 def eig(A: Tensor, *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of square matrices (*, n, n), complex; the vectors have norm 1 and are the columns. LAPACK's geev.
 
@@ -27,6 +29,7 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
     return several("eig", out, *factors(row("eig", need_tensor(A, "linalg.eig", "A")), *rows.eigen_shapes(A)))
 
 
+@autocasts
 def eigvals(A: Tensor, *, out: Any = None) -> Tensor:
     """The eigenvalues of square matrices (*, n, n), complex."""
     return write_out(out, row("eigvals", need_tensor(A, "linalg.eigvals", "A")), "linalg.eigvals")
@@ -38,6 +41,7 @@ def _triangle(name: str, uplo: str) -> str:
     return uplo.upper()
 
 
+@autocasts
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     """(eigenvalues, eigenvectors) of Hermitian matrices (*, n, n), ascending and real, from the lower or upper triangle. LAPACK's syevd.
 
@@ -50,11 +54,13 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     return several("eigh", out, real_part(values), vectors)
 
 
+@autocasts
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Tensor:
     """The eigenvalues of Hermitian matrices (*, n, n), ascending and real."""
     return write_out(out, row("eigvalsh", need_tensor(A, "linalg.eigvalsh", "A"), _triangle("linalg.eigvalsh", UPLO)), "linalg.eigvalsh")
 
 
+@autocasts
 def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """(U, S, Vh) with A = U diag(S) Vh for matrices (*, m, n), S descending; U and Vh are square with `full_matrices`. LAPACK's gesdd.
 
@@ -66,6 +72,7 @@ def svd(A: Tensor, full_matrices: bool = True, *, driver: str | None = None, out
     return several("svd", out, left, real_part(values), right)
 
 
+@autocasts
 def svdvals(A: Tensor, *, driver: str | None = None, out: Any = None) -> Tensor:
     """The singular values of matrices (*, m, n), descending."""
     return write_out(out, row("svdvals", need_tensor(A, "linalg.svdvals", "A")), "linalg.svdvals")

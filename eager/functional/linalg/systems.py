@@ -40,6 +40,7 @@ def _solved(name: str, A: Tensor, B: Tensor, left: bool, check: bool) -> Tensor:
     return squeeze(row("solve", A, unsqueeze(B, -1), check), -1) if vector else row("solve", A, B, check)
 
 
+@autocasts
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Any = None) -> Tensor:
     """X with A X = B, for A (*, n, n) and B (*, n), (n,) or (*, n, k), batches broadcast; X A = B unless `left`. LAPACK's gesv.
 
@@ -66,6 +67,7 @@ def solve_triangular(A: Tensor, B: Tensor, *, upper: bool, left: bool = True, un
     return write_out(out, transpose(turned, -2, -1), "linalg.solve_triangular")
 
 
+@autocasts
 def triangular_solve(b: Tensor, A: Tensor, upper: bool = True, transpose: bool = False, unitriangular: bool = False, *, out: Any = None) -> Any:
     """(solution, A): `solve_triangular` under PyTorch's older name; `transpose` solves with A^T."""
     matrix = A.mT if transpose else A
@@ -79,6 +81,7 @@ def inv(A: Tensor, *, out: Any = None) -> Tensor:
     return write_out(out, row("inv", need_tensor(A, "linalg.inv", "A"), True), "linalg.inv")
 
 
+@autocasts
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     """(inverse, info): `inv` that does not raise; info (int32) is the place (from 1) of the first zero pivot, or 0."""
     return several("inv_ex", out, row("inv", need_tensor(A, "linalg.inv_ex", "A"), check_errors), row("zero_pivot", A.detach()))
@@ -116,6 +119,7 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     return pinv(input, rcond)
 
 
+@autocasts
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None) -> Any:
     """(solution, residuals, rank, singular_values) of the X that makes A X - B smallest, for A (*, m, n) and B (*, m, k) or (*, m).
 
@@ -191,6 +195,7 @@ def matrix_power(A: Tensor, n: int, *, out: Any = None) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- tensors as matrices
 
 
+@autocasts
 def tensorinv(A: Tensor, ind: int = 2, *, out: Any = None) -> Tensor:
     """The inverse of A as a map from its dimensions from `ind` on to its first `ind`. Raises RuntimeError unless their sizes have equal products."""
     if ind <= 0:
@@ -201,6 +206,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Any = None) -> Tensor:
     return write_out(out, reshape(inv(reshape(A, (numel(first), numel(last)))), (*last, *first)), "linalg.tensorinv")
 
 
+@autocasts
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Any = None) -> Tensor:
     """X with tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end first."""
     A = moveaxis(A, tuple(dims), tuple(range(A.ndim - len(dims), A.ndim))) if dims is not None else A
