@@ -22,7 +22,7 @@ from ..eager.stats import stats as counters
 from ..eager.transforms.calls import install_compiled
 from ..graph.backends import in_background, lookup_backend
 from ..graph.compiled import CompiledGraph
-from . import frame, sources
+from . import frame, lifting, sources
 from .interp.builtins import FUNCTIONS
 from .interp.capture import Settings, compile_frame, skip
 from .interp.outcome import Break
@@ -172,6 +172,7 @@ def reset() -> None:
         settings.captured.clear()
         settings.skipped.clear()
         settings.recompiles.clear()
+    lifting.forget()
     counters.reset()
 
 

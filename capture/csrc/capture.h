@@ -79,6 +79,7 @@ typedef struct {
     Cache *cache; /* of the Compiled that is active on this thread; NULL: none. Borrowed: its owner is on the C stack */
     int off;      /* guards, the callback or a disabled function are running */
     int depth;    /* regions open on this thread */
+    int levels;   /* function transforms that run on this thread */
 } ThreadState;
 
 extern _Thread_local ThreadState segue_thread;
@@ -88,6 +89,7 @@ void hook_leave(void);
 int hook_ready(PyObject *module);
 extern PyMethodDef hook_methods[];
 extern int segue_eager;                 /* whether compiled functions run eagerly, on all threads */
+extern PyObject *segue_lift;            /* called (compiled, args, kwargs) for a call inside of function transforms; NULL: there is none */
 extern PyObject *segue_oracle;          /* called (guards, view, result) after each check in the debugging mode, else NULL */
 
 extern PyTypeObject Compiled_Type, Disabled_Type;

@@ -14,6 +14,28 @@ typedef struct {
     PyObject *weak_references;
 } Wrapper;
 
+/* A call inside of function transforms, as tuple and dict. */
+static PyObject *call_at_levels(PyObject *compiled, PyObject *const *args, size_t count, PyObject *names)
+{
+    Py_ssize_t given = PyVectorcall_NARGS(count), named = names == NULL ? 0 : PyTuple_GET_SIZE(names);
+    PyObject *positional = PyTuple_New(given), *keywords = PyDict_New(), *result = NULL;
+    if (positional != NULL && keywords != NULL) {
+        for (Py_ssize_t i = 0; i < given; i++) {
+            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+        }
+        Py_ssize_t i = 0;
+        while (i < named && PyDict_SetItem(keywords, PyTuple_GET_ITEM(names, i), args[given + i]) == 0) {
+            i++;
+        }
+        if (i == named) {
+            result = PyObject_CallFunctionObjArgs(segue_lift, compiled, positional, keywords, NULL);
+        }
+    }
+    Py_XDECREF(positional);
+    Py_XDECREF(keywords);
+    return result;
+}
+
 static PyObject *compiled_call(PyObject *object, PyObject *const *args, size_t count, PyObject *names)
 {
     Wrapper *self = (Wrapper *)object;
@@ -21,6 +43,9 @@ static PyObject *compiled_call(PyObject *object, PyObject *const *args, size_t c
         return PyObject_Vectorcall(self->function, args, count, names);
     }
     COUNT(calls);
+    if (segue_thread.levels > 0 && segue_lift != NULL) {
+        return call_at_levels(object, args, count, names);
+    }
     Cache *before = segue_thread.cache;
     Py_INCREF(self);
     segue_thread.cache = (Cache *)self->cache;

@@ -8,6 +8,7 @@ _Thread_local ThreadState segue_thread;
 Counters segue_counters;
 PyObject *segue_oracle;
 int segue_eager;
+PyObject *segue_lift;
 
 static Py_ssize_t open_regions; /* on all threads; under the GIL */
 static int closed;              /* the interpreter is ending */
@@ -422,6 +423,22 @@ static PyObject *py_set_eager(PyObject *module, PyObject *eager)
     Py_RETURN_NONE;
 }
 
+static PyObject *py_set_lift(PyObject *module, PyObject *lift)
+{
+    Py_XSETREF(segue_lift, Py_NewRef(lift));
+    Py_RETURN_NONE;
+}
+
+static PyObject *py_add_levels(PyObject *module, PyObject *change)
+{
+    long more = PyLong_AsLong(change);
+    if (more == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    segue_thread.levels += (int)more;
+    Py_RETURN_NONE;
+}
+
 static PyObject *py_run_eagerly(PyObject *module, PyObject *ignored)
 {
     segue_thread.off++;
@@ -461,6 +478,8 @@ PyMethodDef hook_methods[] = {
     {"is_active", py_is_active, METH_NOARGS, "is_active() -> bool: whether frames that begin now on this thread are looked up."},
     {"set_oracle", py_set_oracle, METH_O, "set_oracle(function or None): call function(guards, view, result) after each check of the guard engine."},
     {"set_eager", py_set_eager, METH_O, "set_eager(bool): whether calls of compiled functions run them eagerly, on all threads."},
+    {"set_lift", py_set_lift, METH_O, "set_lift(function): call function(compiled, args, kwargs) for calls inside of function transforms."},
+    {"add_levels", py_add_levels, METH_O, "add_levels(n): how many function transforms more run on this thread."},
     {"run_eagerly", py_run_eagerly, METH_NOARGS, "run_eagerly(): the hook is off until the innermost frame with an entry ends; called by the entry's code."},
     {"mismatch", py_mismatch, METH_VARARGS, "mismatch(code, new_code) -> str | None: why new_code cannot run in a frame made for code."},
     {"shutdown", py_shutdown, METH_NOARGS, "shutdown(): take the hook away for good; at the interpreter's exit."},

@@ -15,6 +15,7 @@ from ...eager.autograd.mode import STATE
 from ...eager.checkpoint import checkpoint
 from ...eager.nn.hooks import passed_through
 from ...eager.transforms import calls, jacobians
+from ...eager.transforms.lifted import pull_taken, run_taken
 from .builtins import FUNCTIONS
 from .outcome import Break
 from .values.base import Value
@@ -65,6 +66,25 @@ def _checkpoint(run: Any, function: Value, *args: Value, **kwargs: Value) -> Val
     return found
 
 
+def _lifted(run: Any, taken: Value, *rest: Value) -> Value:
+    """A call that stands inside of a transform, with the transform in front (eager/transforms/lifted.py). What stands on the transform's tape is computed again for the
+    backward, so it may change nothing."""
+    run.only_here = "a function transform taken to the front of a function is this process's"
+    plan: Any = taken.real  # type: ignore[attr-defined]
+    outside, notes, mode, written, draws = [*run.frames, *rest], len(run.journal.notes), modes(), run.tracer.written(), run.tracer.random_calls
+    found = run.leaf(plan.run, [Callback(rest[0]), *map(Handed, rest[1:])], {}, "a function transform")
+    changed = run.tracer.written() != written or run.tracer.random_calls != draws or changed_outside(run, outside, notes, mode) is not None
+    if plan.taped and changed:
+        raise Break("a compiled function that changes something or draws is not differentiated inside of a function transform", "call it without compile()")
+    return found
+
+
+def _pulled(run: Any, taken: Value, wanted: Value, *rest: Value) -> Value:
+    run.only_here = "a function transform taken to the front of a function is this process's"
+    plan: Any = taken.real  # type: ignore[attr-defined]
+    return run.leaf(plan.pull, [wanted, Callback(rest[0]), *map(Handed, rest[1:])], {}, "the gradient of a compiled function")
+
+
 def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
     """What a module's backward hooks see: followed by the backward that the graph holds, as a hook on a tensor is."""
     made = run.leaf(passed_through, [Callback(function), *tensors], {}, "a module's backward hook")
@@ -72,7 +92,7 @@ def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
     return made
 
 
-FUNCTIONS[checkpoint] = _checkpoint
+FUNCTIONS.update({checkpoint: _checkpoint, run_taken: _lifted, pull_taken: _pulled})
 FUNCTIONS[passed_through] = _passed_through
 MAKERS[Box] = lambda run, box: box.value
 for _function in (calls.value_and_grad, calls.vjp, calls.jvp, calls.linearize, calls.vmap, jacobians.jacrev, jacobians.jacfwd):

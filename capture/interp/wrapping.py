@@ -23,6 +23,7 @@ from ...eager.errors import SegueError
 from ...eager.meta import MetaArray
 from ...eager.shapes import Size
 from ...eager.tensor import Tensor
+from ...eager.transforms.levels import TransformedArray
 from ...graph.symbolic import SymInt
 from .. import guards, sources
 from .._capture import Compiled, Disabled
@@ -365,6 +366,8 @@ def wrap_tensor(run: Any, obj: Any, source: Any) -> Value:
         raise Break(f"a tensor of the user's class {type(obj).__qualname__} is not captured", "use segue.Tensor or nn.Parameter")
     if type(obj._data) is MetaArray:
         raise Break("a tensor of the meta device has no values to compute with")
+    if isinstance(obj._data, TransformedArray):
+        raise Break("a tensor of a function transform that runs outside is not captured", "pass it as an argument")
     return run.tensor_input(obj, source)
 
 

@@ -17,7 +17,7 @@ from ..errors import AutogradError, error
 from ..tensor import Tensor
 from .batched import BatchLevel
 from .dual import DualLevel
-from .levels import Level, level_of, lifted
+from .levels import Level, level_of, lifted, running
 
 
 class VmapInfo(NamedTuple):
@@ -61,10 +61,10 @@ class below:  # noqa: N801  (a context manager)
         self.levels, self.depth = STATE.levels, level.depth
 
     def __enter__(self) -> None:
-        STATE.levels = self.levels[: self.depth - 1]
+        running(self.levels[: self.depth - 1])
 
     def __exit__(self, *exception: object) -> None:
-        STATE.levels = self.levels
+        running(self.levels)
 
 
 def _mapped(function: Callable[[Any], Any], found: Any) -> Any:

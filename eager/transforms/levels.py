@@ -50,6 +50,16 @@ class TransformedArray:
         raise error(RuntimeError, f"the memory of a tensor inside of {self.level.name} cannot be copied as such", "tensor.clone()")
 
 
+WATCHERS: list[Any] = []  # called with how many levels more, or fewer, run on this thread from now on: capture/lifting.py installs one
+
+
+def running(levels: tuple) -> None:
+    """From now on these levels run on this thread."""
+    change, STATE.levels = len(levels) - len(STATE.levels), levels
+    for watcher in WATCHERS:
+        watcher(change)
+
+
 class Level:
     """One running transform. A context manager: inside, its tensors may be used.
 
@@ -64,12 +74,12 @@ class Level:
         self.tracked = False
 
     def __enter__(self) -> Any:
-        STATE.levels = (*STATE.levels, self)
+        running((*STATE.levels, self))
         self.depth = len(STATE.levels)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        STATE.levels = STATE.levels[: self.depth - 1]
+        running(STATE.levels[: self.depth - 1])
 
     @property
     def running(self) -> bool:
@@ -145,6 +155,15 @@ def _lift(top: Level, argument: Any) -> Any:
     if type(argument) in (tuple, list):
         return tuple(top.lift(part) if isinstance(part, Tensor) else part for part in argument)
     return argument
+
+
+def under_levels(x: Tensor) -> Any:
+    """The tensor below all transforms, None for one that stands for the examples of a batch."""
+    while isinstance(x._data, TransformedArray):
+        if getattr(x._data, "dim", None) is not None:
+            return None
+        x = x._data.value
+    return x
 
 
 def to_innermost(x: Tensor) -> Tensor:

@@ -62,3 +62,67 @@ def test_what_the_function_changes_is_guarded_through_the_transform():
     assert func.grad(compiled)(segue.ones(2)).tolist() == [5, 5]
     assert func.vmap(compiled, in_dims=1)(segue.ones(2, 3)).tolist() == [10, 10, 10]
     assert func.vmap(compiled, in_dims=0)(segue.ones(2, 3)).tolist() == [15, 15]
+
+
+CALLED_INSIDE = {
+    "vmap": lambda f, x: func.vmap(lambda a, b: f(a) * b, in_dims=(1, None), out_dims=0)(x.expand(3, 4).t(), x[0]),
+    "jacfwd": lambda f, x: func.jacfwd(lambda x: f(x) * 2)(x),
+    "gradients of examples": lambda f, x: func.vmap(func.grad(lambda x: f(x) * 2))(x.expand(3, 4)),
+    "hessians of examples": lambda f, x: func.vmap(func.hessian(lambda x: f(x) * 2))(x.expand(3, 4)),
+    "jvp of grad of jvp": lambda f, x: func.jvp(func.grad(lambda y: func.jvp(lambda x: f(x) * 1, (y,), (y.cos(),))[1]), (x,), (x.sin(),)),
+    "grad of grad in vmap": lambda f, x: func.vmap(func.grad(lambda y: func.grad(lambda x: f(x) * 2)(y).sum()))(x.expand(2, 4)),
+}
+
+
+@pytest.mark.parametrize("name", CALLED_INSIDE)
+def test_a_compiled_function_inside_of_transforms_runs_compiled(name):
+    before, x = stats.read(), segue.linspace(0.1, 0.9, 4)
+    compiled = segue.compile(wave, backend="eager")
+    for value in (x, x * 2):
+        assert_close(CALLED_INSIDE[name](compiled, value), CALLED_INSIDE[name](wave, value))
+    found = stats.since(before)
+    assert found["graphs"] >= 1 and found["transformed_frames"] == 0
+
+
+def drops(x):
+    return segue.nn.functional.dropout(x, 0.5) * 2
+
+
+def adds_to(a, b):
+    a.add_(b)
+    return {"sum": a * 2, "rest": (3, None)}
+
+
+def closes_over(f, y):
+    compiled = segue.compile(lambda a: a * y, backend="eager")
+    return func.vmap(lambda a: (compiled if isinstance(f, type(compiled)) else lambda a: a * y)(a) + f(a))(y.expand(2, *y.shape))
+
+
+# name: (function, how it is called, whether it runs eagerly)
+AS_EAGERLY = {
+    "a draw for each": (drops, lambda f, x: func.vmap(lambda x: f(x) + 1, randomness="different")(x), False),
+    "one draw": (drops, lambda f, x: func.vmap(lambda x: f(x) + 1, randomness="same")(x), False),
+    "no draw": (drops, lambda f, x: func.vmap(lambda x: f(x) + 1)(x), True),
+    "draws on the tape": (drops, lambda f, x: func.vmap(func.grad(lambda x: f(x).sum()), randomness="different")(x), True),
+    "writes": (adds_to, lambda f, x: func.vmap(lambda x: (lambda y: (f(y, b=x)["sum"], y))(x * 1))(x), False),
+    "a tangent is written": (adds_to, lambda f, x: func.jvp(lambda x: (lambda y: (f(y, x)["sum"], y * 1))(segue.ones_like(x)), (x,), (x.cos(),)), True),
+    "a tensor of a transform is closed over": (wave, lambda f, x: func.vmap(lambda y: closes_over(f, y))(x), True),
+    "item": (lambda x: x * x.sum().item(), lambda f, x: func.vmap(lambda x: f(x) * 2)(x), True),
+}
+
+
+@pytest.mark.parametrize("name", AS_EAGERLY)
+def test_what_is_changed_and_drawn_inside_of_transforms_is_eagers(name):
+    function, call, eagerly = AS_EAGERLY[name]
+
+    def outcome(f):
+        segue.manual_seed(0)
+        try:
+            return call(f, segue.linspace(0.1, 0.9, 12).reshape(3, 4)), segue.rand(2)
+        except RuntimeError as problem:
+            return type(problem), str(problem).splitlines()[0]
+
+    before = stats.read()
+    found, expected = outcome(segue.compile(function, backend="eager")), outcome(function)
+    assert (stats.since(before)["transformed_frames"] > 0) == eagerly
+    assert found == expected if isinstance(expected[0], type) else assert_close(found, expected) is None

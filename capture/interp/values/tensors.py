@@ -11,6 +11,7 @@ from typing import Any
 
 from ....eager import dtypes
 from ....eager.tensor import Tensor
+from ....eager.transforms.levels import under_levels
 from ... import sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
@@ -149,8 +150,10 @@ class TensorValue(Value):
         return self.result(run, dtypes.int64, int)
 
     def result(self, run: Any, of: Any, cls: Any) -> Any:
-        """A copy of the values as they are now, which leaves the graph as a Python object."""
-        made = run.leaf(lambda twin: twin.detach().to(of, copy=True).reshape(twin.shape if cls is list else ()), [self], {}, "Tensor.item")
+        """A copy of the values as they are now, which leaves the graph as a Python object. Inside of transforms it is what lies below them all, and a batch has no one value."""
+        if under_levels(self.twin) is None:
+            raise self.needs_data("tolist" if cls is list else "item")
+        made = run.leaf(lambda twin: under_levels(twin).detach().to(of, copy=True).reshape(twin.shape if cls is list else ()), [self], {}, "Tensor.item")
         return ResultValue(made.twin, cls)
 
     # -- slots --------------------------------------------------------------------------------------------------------
