@@ -105,7 +105,9 @@ def is_contiguous(shape: Sequence[Any], strides: Sequence[Any]) -> bool:
         return True
     step: Any = 1
     for size, stride in zip(reversed(shape), reversed(strides)):
-        if not (is_one(size) or stride is step or stride == step or size == 1):
+        if is_one(size):
+            continue
+        if not (stride is step or stride == step):
             return False
         step = step * size
     return True
@@ -119,6 +121,15 @@ def view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | None
     >>> view_strides((4, 6), (6, 1), (2, 2, 6)), view_strides((4, 6), (1, 4), (24,)), view_strides((4, 6), (12, 1), (2, 2, 3, 2))
     ((12, 6, 1), None, (24, 12, 2, 1))
     """
+    found = _view_strides(shape, strides, new_shape)
+    if found is None and any(type(size) is not int and size == 1 for size in shape):  # asked only where it could help
+        kept = [(size, stride) for size, stride in zip(shape, strides) if size != 1]
+        found = _view_strides(tuple(size for size, _ in kept), tuple(stride for _, stride in kept), new_shape)
+    return found
+
+
+def _view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | None:
+    """As `view_strides`; a symbolic size is not asked whether it is 1."""
     if is_contiguous(shape, strides):
         return contiguous_strides(new_shape)
     runs: list[tuple[Any, Any]] = []  # (elements, stride of the innermost), from the right
@@ -127,9 +138,7 @@ def view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | None
             continue
         if runs and stride == runs[-1][0] * runs[-1][1]:
             runs[-1] = runs[-1][0] * size, runs[-1][1]
-        elif runs and runs[-1][0] == 1:
-            runs[-1] = size, stride
-        elif not runs or size != 1:
+        else:
             runs.append((size, stride))
     result: list[Any] = []
     left = list(reversed(new_shape))

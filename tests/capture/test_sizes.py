@@ -35,6 +35,7 @@ PROGRAMS = {
     "einsum": lambda x: segue.einsum("ij,kj->ik", x, x),
     "shapes compared": lambda x: x * (2 if x.shape == (x.T.shape[1], 4) else 3) * [4, x.shape[0]].index(x.shape[-1]) + ((x.shape[0], 1) in [(1, 1)]),
     "attention, head by head": lambda x: (lambda q: (q @ q.mT).softmax(-1) @ q)(x.view(x.shape[0], 2, 2).transpose(0, 1)).transpose(0, 1).contiguous().view(-1, 4) * 2,
+    "heads of a part": lambda x: x[None, :, :2].view(1, x.shape[0], 2, 1).transpose(1, 2) * 2,
     "linspace": lambda x: x * segue.linspace(-1, 1, x.shape[0])[:, None],
     "an LSTM over lengths": lambda x: RECURRENT["lstm"](x[None])[0],
     "a GRU both ways": lambda x: RECURRENT["gru"](x[:, None])[1],
