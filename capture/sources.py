@@ -9,6 +9,7 @@ and the code generator that reloads the value in bytecode.
 from __future__ import annotations
 
 import collections
+import weakref
 from dataclasses import dataclass, fields
 from types import CellType, FunctionType
 from typing import Any, ClassVar, dataclass_transform
@@ -301,6 +302,20 @@ class DictKey(Source):
 
     def step(self, frame: Any, base: Any) -> Any:
         return list(dict.keys(base))[self.index] if self.index >= 0 else MISSING
+
+
+@path
+class Referent(Source):
+    """What a weak reference leads to: `base()`, None when that is gone."""
+
+    kind: ClassVar[str] = "referent"
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}()"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return base() if type(base) is weakref.ref else MISSING
 
 
 @path

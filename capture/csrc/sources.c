@@ -108,6 +108,8 @@ STEP(step_dict_key)
     return give(key, result);
 }
 
+STEP(step_referent) { return PyWeakref_CheckRefExact(base) ? hand_over(PyObject_CallNoArgs(base), result) : give(NULL, result); }
+
 STEP(step_type_of) { return give((PyObject *)Py_TYPE(base), result); }
 
 static Py_ssize_t builtin_length(PyObject *value)
@@ -185,6 +187,7 @@ static const struct {
     {"dict_value", step_dict_value, recall_dict_value},
     {"dict_key", step_dict_key, recall_dict_key},
     {"type_of", step_type_of, recall_type_of},
+    {"referent", step_referent, NULL},
     {"length", step_length, NULL},
     {"function_code", step_function_code, recall_fetched},
     {"function_defaults", step_function_defaults, recall_fetched},

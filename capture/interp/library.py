@@ -1,4 +1,4 @@
-"""Functions of Python's library that are answered here in place of being followed: regular expressions, single dispatch, namespaces.
+"""Functions of Python's library that are answered here in place of being followed: regular expressions, single dispatch, namespaces, facts of the machine.
 
 In come Values, out go Values. The one idea: patterns and matches do not change, so they are constants like the strings they are made of; and of a generic function only the table of
 its implementations matters.
@@ -7,12 +7,14 @@ its implementations matters.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import types
 from typing import Any
 
-from .. import sources
-from .builtins import FUNCTIONS, METHODS
+from ...eager.accelerators import device_count, is_available
+from .. import guards, sources
+from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, constant
@@ -61,3 +63,30 @@ def _fill(run: Any, owner: Any, *args: Value, **kwargs: Value) -> Value:
 METHODS[types.SimpleNamespace, "__init__"] = _fill
 for _name in ("__setattr__", "__delattr__", "__getattribute__"):
     METHODS[types.SimpleNamespace, _name] = METHODS[object, _name]
+
+
+# -- os, and what the machine has ----------------------------------------------------------------------------------------------
+
+
+def _fspath(run: Any, path: Value) -> Value:
+    return path if type(path.real) in (str, bytes) else run.call(path.attribute(run, "__fspath__"), [], {})
+
+
+def machine_fact(function: Any) -> Any:
+    """A function without arguments that answers the same as long as the process lives."""
+
+    def handler(run: Any) -> Value:
+        found = function()
+        run.guard(guards.Predicate((), functools.partial(_still, function, found), f"{function.__qualname__}() is {found}"))
+        return constant(found)
+
+    return handler
+
+
+def _still(function: Any, found: Any) -> bool:
+    return function() == found
+
+
+BUILTINS[os.fspath] = _fspath
+for _fact in (is_available, device_count):
+    FUNCTIONS[_fact] = machine_fact(_fact)

@@ -90,6 +90,7 @@ LOADS: dict[type, Callable[[Loader, Any], None]] = {
     sources.DictKey: Loader.by_step,
     sources.TypeEntry: Loader.by_step,
     sources.TypeOf: lambda loader, source: loader.attribute(source.base, "__class__"),
+    sources.Referent: Loader.by_step,
     sources.Length: Loader.by_step,
     sources.Size: Loader.by_step,
     sources.Stride: Loader.by_step,

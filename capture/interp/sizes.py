@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager import dtypes
+from ...eager.errors import UndecidedSize
 from ...eager.lazy import LazyModule
 from ...eager.ops.definition import OPS
 from .values.base import Value
@@ -44,7 +45,14 @@ def number_of(value: Any) -> Any:
 def size_float(run: Any, value: SymIntValue) -> SizeFloat:
     """`float(n)`."""
     made = run.leaf(lambda n: OPS["full"]((), n, dtypes.float64), [value], {}, "float")
-    return SizeFloat(made.twin, lambda: float(int(value.symbol)), bool(value.symbol > 0), (value.symbol, 1))
+    return SizeFloat(made.twin, lambda: float(int(value.symbol)), _is_above_zero(value.symbol), (value.symbol, 1))
+
+
+def _is_above_zero(size: Any) -> bool:
+    try:
+        return bool(size > 0)
+    except UndecidedSize:  # only the run knows
+        return False
 
 
 def _lifted(run: Any, value: Value) -> Any:

@@ -12,6 +12,7 @@ import gc
 import keyword
 import re
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ from .values.mappings import DictValue, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
-from .values.proxies import ProxyValue
+from .values.proxies import ProxyValue, ReferenceValue
 from .values.sets import SetValue
 from .values.state import ModesValue
 from .values.tensors import TensorValue
@@ -401,6 +402,11 @@ def wrap_pattern(run: Any, obj: Any, source: Any) -> Value:
     return PatternValue(obj, source)
 
 
+def wrap_reference(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return ReferenceValue(obj, source)
+
+
 def wrap_proxy(run: Any, obj: Any, source: Any) -> Value:
     """A read-only view of a dict, which is always of the same dict: that is read as any other."""
     (held,) = gc.get_referents(obj)
@@ -447,7 +453,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, types.MappingProxyType: wrap_proxy,
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, types.MappingProxyType: wrap_proxy,
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),

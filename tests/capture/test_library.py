@@ -4,9 +4,12 @@ In come programs, each of which is one graph; where something that they read cha
 """
 
 import functools
+import os
+import pathlib
 import re
 import string
 import types
+import weakref
 
 import pytest
 from interp_support import check, same
@@ -75,7 +78,19 @@ def generics(x):
     return scaled(x) + scaled("a"), LAYER.apply(2), LAYER.apply("b"), LAYER.square(x)
 
 
-@pytest.mark.parametrize("program", [namespaces, patterns, proxies, generics], ids=lambda program: program.__name__)
+class Child:
+    def __init__(self, parent):
+        self.parent = weakref.ref(parent)
+
+
+CHILD = Child(LAYER)
+
+
+def references(x):
+    return CHILD.parent().power(x, 3), os.path.join("a", pathlib.PurePath("b") / "c.txt"), segue.cuda.is_available()
+
+
+@pytest.mark.parametrize("program", [references, namespaces, patterns, proxies, generics], ids=lambda program: program.__name__)
 def test_one_graph(program):
     check(program, X, graphs=1)
 
@@ -86,6 +101,18 @@ def test_what_is_changed_later_is_seen():
     scaled.register(float, lambda value: value + 1)
     OUTSIDE.rate = 2.0
     assert same(compiled(X), (X * 2.0, 2.0))
+
+
+def test_a_weak_reference_is_followed_at_every_call():
+    first, second = Layer(), Layer()
+    first.rate, second.rate = 2.0, 3.0
+    child = Child(first)
+    compiled = segue.compile(lambda x: x if child.parent() is None else x * child.parent().rate, backend="eager")
+    assert same(compiled(X), X * 2.0)
+    child.parent = weakref.ref(second)
+    assert same(compiled(X), X * 3.0)
+    del second
+    assert child.parent() is None and same(compiled(X), X)
 
 
 def test_a_namespace_from_outside_is_changed():

@@ -27,6 +27,7 @@ PROGRAMS = {  # name -> (program, its breaks)
     "int() of a float": (lambda x, n: int(x.sum()), 1),
     "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
     "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),
+    "a quotient of ints": (lambda x, n: (n.sum().item() / 4, (x > 1).sum().item() / len(x)), 0),
     "a remainder": (lambda x, n: (n.sum().item() // 2, n.max().item() % 3, -n.min().item()), 0),
 }
 

@@ -1,13 +1,15 @@
-"""Values of read-only views of dicts (`types.MappingProxyType`).
+"""Values of what stands for another object: read-only views of dicts (`types.MappingProxyType`), weak references.
 
-In comes the Value of the dict, out goes what can be read of it.
+In comes such an object, out goes what can be read of the other one.
 """
 
 from __future__ import annotations
 
 import types
+import weakref
 from typing import Any
 
+from ... import sources
 from .base import Value
 from .mappings import DictValue
 
@@ -45,3 +47,19 @@ class ProxyValue(Value):
 
     def truth(self, run: Any) -> bool:
         return self.held.truth(run)
+
+
+class ReferenceValue(Value):
+    """A weak reference. What it leads to is read by its path, like an attribute."""
+
+    def __init__(self, real: Any, source: Any) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return weakref.ref
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if args or kwargs:
+            raise self.unsupported("a call with arguments")
+        return run.wrap(self.real(), sources.Referent(self.source))
