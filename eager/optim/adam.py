@@ -15,7 +15,7 @@ from ..functional import maximum, where
 from ..functional.creation import ones, zeros, zeros_like
 from ..tensor import Tensor
 from . import kernels
-from .optimizer import Group, Optimizer, bias_correction, check_at_least, check_betas, counted, decayed
+from .optimizer import Group, Optimizer, bias_correction, check_at_least, check_betas, counted, decayed, precise
 
 
 def moments(gradient: Tensor, state: dict[str, Any], betas: tuple[float, float]) -> tuple[Tensor, Tensor]:
@@ -144,6 +144,7 @@ class NAdam(Optimizer):
         now, ahead = (beta1 * (1 - 0.5 * (t * rate).exp()) for t in (count, count + 1))
         product = state["mu_product"]
         product.mul_(now)
+        product = precise(product, parameter)
         root = (square / bias_correction(count, beta2)).sqrt() + group["eps"]
         lr = group["lr"]
         parameter.sub_(lr * (1 - now) / (1 - product) * gradient / root + lr * ahead / (1 - product * ahead) * mean / root)

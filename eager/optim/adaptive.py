@@ -145,7 +145,7 @@ class Rprop(Optimizer):
         previous, size = state["prev"], state["step_size"]
         state["step"] += 1
         agreement = gradient * previous
-        size.copy_((size * where(agreement > 0, grow, where(agreement < 0, shrink, 1.0))).clamp(*group["step_sizes"]))
+        size.copy_(where(agreement > 0, size * grow, where(agreement < 0, size * shrink, size)).clamp(*group["step_sizes"]))
         gradient = where(agreement < 0, 0.0, gradient)
         parameter.sub_(gradient.sign() * size)
         previous.copy_(gradient)

@@ -307,7 +307,12 @@ def counted(state: dict[str, Any], parameter: Tensor) -> Tensor:
     """The step's number, this step included, as a 0-d tensor: float32, or float64 for float64 parameters."""
     step = state["step"]
     step += 1
-    return step.to(float64) if parameter.dtype is float64 else step
+    return precise(step, parameter)
+
+
+def precise(number: Tensor, parameter: Tensor) -> Tensor:
+    """A float32 number of the state, as it goes into the arithmetic of a step: in float64 for float64 parameters."""
+    return number.to(float64) if parameter.dtype is float64 else number
 
 
 def decayed(parameter: Tensor, gradient: Tensor, group: Group, decoupled: bool = False) -> Tensor:

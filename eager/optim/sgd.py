@@ -15,7 +15,7 @@ from ..functional.creation import full, ones, zeros, zeros_like
 from ..scripting import value_if_known
 from ..tensor import Tensor
 from . import kernels
-from .optimizer import Group, Optimizer, check_at_least, counted, decayed
+from .optimizer import Group, Optimizer, check_at_least, counted, decayed, precise
 
 
 class SGD(Optimizer):
@@ -101,9 +101,10 @@ class ASGD(Optimizer):
     def update(self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: Group) -> None:
         """One parameter's step."""
         step, eta, share, average = counted(state, parameter), state["eta"], state["mu"], state["ax"]
+        rate = precise(eta, parameter)
         gradient = decayed(parameter, gradient, group)
-        parameter.mul_(1 - group["lambd"] * eta)
-        parameter.sub_(eta * gradient)
-        average.copy_(where(share == 1, parameter, average + (parameter - average) * share))
+        parameter.mul_(1 - group["lambd"] * rate)
+        parameter.sub_(rate * gradient)
+        average.copy_(where(share == 1, parameter, average + (parameter - average) * precise(share, parameter)))
         eta.copy_(group["lr"] / (1 + group["lambd"] * group["lr"] * step) ** group["alpha"])
         share.copy_(1 / (step - group["t0"]).clamp_min(1.0))

@@ -45,21 +45,22 @@ def gradients(step, shapes, scale):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("dtype, rtol, atol", [(np.float32, 2e-6, 2e-7), (np.float64, 2e-8, 2e-9)])
 @pytest.mark.parametrize("name, settings", SETTINGS)
-def test_step_for_step_as_pytorch(name, settings):
+def test_step_for_step_as_pytorch(name, settings, dtype, rtol, atol):
     torch = pytest.importorskip("torch")
     shapes = [(3, 4), (5,), ()]
-    start = gradients(99, shapes, 1.0)
+    start = [value.astype(dtype) for value in gradients(99, shapes, 1.0)]
     mine = [segue.tensor(value, requires_grad=True) for value in start]
     theirs = [torch.tensor(value, requires_grad=True) for value in start]
     ours, reference = getattr(optim, name)(mine, **settings), getattr(torch.optim, name)(theirs, **settings)
     for step in range(25):
         for parameter, other, gradient in zip(mine, theirs, gradients(step, shapes, 10.0 ** -(step % 4))):
-            parameter.grad, other.grad = segue.tensor(gradient), torch.tensor(gradient)
+            parameter.grad, other.grad = segue.tensor(gradient.astype(dtype)), torch.tensor(gradient.astype(dtype))
         ours.step()
         reference.step()
         for parameter, other in zip(mine, theirs):
-            np.testing.assert_allclose(parameter.detach().numpy(), other.detach().numpy(), rtol=2e-6, atol=2e-7, err_msg=f"step {step}")
+            np.testing.assert_allclose(parameter.detach().numpy(), other.detach().numpy(), rtol=rtol, atol=atol, err_msg=f"step {step}")
 
 
 @pytest.mark.torch
