@@ -385,3 +385,29 @@ def taps_backward(g: Any, saved: tuple, wanted: tuple) -> list:
             dense = read[-1] - read[0] + 1 == len(read)
             found[(*lead, slice(read[0], read[-1] + 1) if dense else read)] += share.take(first + rank, axis=dim)
     return [found, *(None,) * 4]
+
+
+# ---------------------------------------------------------------------------------------------------------------- the first of an order
+
+
+def first_places(x: Any, dim: int, k: int, largest: bool) -> Found:
+    """The first `k` places of a stable argsort, by partition; None where a sort is as good, or equal elements stand on both sides of the cut."""
+    size = x.shape[dim]
+    if k < 1 or k > size // 4:
+        return None
+    rows = np.moveaxis(x, dim, -1)
+    rows = np.negative(rows) if largest else rows
+    if np.isnan(rows).any():
+        return None
+    places = np.argpartition(rows, k - 1, axis=-1)[..., :k]
+    places.sort(axis=-1)  # equal elements keep their order
+    chosen = np.take_along_axis(rows, places, -1)
+    if np.count_nonzero(rows <= chosen.max(-1, keepdims=True)) != chosen.size:
+        return None
+    places = np.take_along_axis(places, np.argsort(chosen, axis=-1, kind="stable"), -1)
+    return np.moveaxis(places, -1, dim), (), ()
+
+
+def no_gradient(g: Any, saved: tuple, wanted: tuple) -> list:
+    """Places have none."""
+    return [None] * len(wanted)

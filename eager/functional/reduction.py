@@ -276,7 +276,13 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     place = dimension(dim, input.ndim)
     if k < 0 or k > (input.shape[place] if input.ndim else 1):
         raise error(RuntimeError, f"topk(): selected index k out of range: k={k}, shape {tuple(input.shape)}, dim={dim}")
-    order = OPS["argsort"](input, place, largest)
-    if input.ndim:
-        order = OPS["slice"](order, place, 0, k, 1)
-    return ValuesIndices["topk"](OPS["gather"](input, place, order) if input.ndim else OPS["clone"](input), order)
+    if not input.ndim:
+        return ValuesIndices["topk"](OPS["clone"](input), OPS["argsort"](input, place, largest))
+    order = _first_places(input.detach(), place, k, bool(largest))
+    return ValuesIndices["topk"](OPS["gather"](input, place, order), order)
+
+
+@fused(kernels.first_places, kernels.no_gradient)
+def _first_places(x: Tensor, dim: int, k: int, largest: bool) -> Tensor:
+    """Where the `k` largest (or smallest) stand, the first one first."""
+    return OPS["slice"](OPS["argsort"](x, dim, largest), dim, 0, k, 1)

@@ -140,6 +140,10 @@ def _power(xp: Any, x: Any, y: Any) -> Any:
                 return xp.where(negative, inverse, whole).astype(whole.dtype)
         elif y < 0:
             raise error(RuntimeError, "Integers to negative integer powers are not allowed.", "cast the base to a floating dtype")
+    if isinstance(y, (int, float)) and y in (3, -1) and x.dtype.char in "fd":  # what compiled code does, and PyTorch
+        if y == -1:
+            return xp.divide(1, x)
+        return xp.multiply(xp.multiply(x, x), x)
     return _binary("power")(xp, x, y)
 
 

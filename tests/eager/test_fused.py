@@ -153,6 +153,19 @@ def test_the_logarithm_of_a_sigmoid_has_slope_one_half_at_zero():
         assert one.tolist() == [0.5, 0.5] and two.tolist() == [-0.5, -0.5]
 
 
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_first_places_are_those_of_a_stable_sort(largest):
+    apart, ties = RNG.permutation(120).reshape(2, 20, 3).astype("f"), RNG.integers(0, 3, (2, 20, 3)).astype("f")
+    odd = apart.copy()
+    odd[0, 3, 1], odd[1, 5, 2] = np.nan, -np.inf
+    for x in map(segue.tensor, (apart, ties, np.minimum(apart, 90), odd)):
+        expected = OPS["argsort"](x, 1, largest)[:, :4]
+        values, places = x.requires_grad_().topk(4, 1, largest)
+        assert places.tolist() == expected.tolist() and not places.requires_grad
+        np.testing.assert_array_equal(values.detach().numpy(), x.detach().gather(1, expected).numpy())
+        assert segue.autograd.grad(values.nan_to_num().sum(), x)[0].abs().sum() > 0
+
+
 def test_sums_of_many_small_windows():
     x = segue.tensor(RNG.standard_normal((2, 4, 40, 41)).astype("f"))
     view = OPS["unfold"](OPS["unfold"](x, 2, 3, 2), 3, 2, 1)
