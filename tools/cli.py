@@ -20,7 +20,7 @@ import segue
 from segue.graph import cache
 
 from . import doctor, house
-from .bench import calls, eager, gpt, memory, peaks, start, steps
+from .bench import calls, eager, gpt, memory, operators, peaks, start, steps
 from .demo import main as demo
 from .fuzz import command as fuzz
 
@@ -145,8 +145,16 @@ def bench_eager(options: argparse.Namespace) -> Table:
     return _table("microseconds a call on a 4 by 4 float32 tensor, and a training step", ("operator", *found[0][1], "ratio"), rows)
 
 
+def bench_operators(options: argparse.Namespace) -> Table:
+    """Eager operators on arrays of some size."""
+    found = operators.measure(options.repeat, options.only or ())
+    rows = ((name, *("" if one is None else f"{one:,.3f}" for one in (*times.values(), ratio))) for name, times, ratio in found)
+    return _table("milliseconds of processor time a call, with its backward (+)", ("operator", *found[0][1], "segue / torch"), rows)
+
+
 BENCHES: dict[str, Callable[[argparse.Namespace], Table | str]] = {
     "start": bench_start, "calls": bench_calls, "gpt": bench_gpt, "steps": bench_steps, "peaks": bench_peaks, "eager": bench_eager,
+    "operators": bench_operators,
     "memory": lambda options: memory.markdown(memory.measure()),
 }  # fmt: skip
 
@@ -196,7 +204,7 @@ def parser() -> argparse.ArgumentParser:
     made["bench"].add_argument("what", choices=tuple(BENCHES), help="what is measured")
     made["bench"].add_argument("--repeat", type=int, default=3, help="rounds, of which the median counts (default: 3)")
     made["bench"].add_argument("--steps", type=int, default=20, help="timed steps in a round of gpt and steps (default: 20)")
-    made["bench"].add_argument("--only", action="append", help="a workload of steps, or a program of peaks; may be repeated (default: all)")
+    made["bench"].add_argument("--only", action="append", help="a workload of steps, a program of peaks, or one of operators; may be repeated (default: all)")
     made["bench"].add_argument("--root", type=Path, default=Path.cwd(), help="the source tree, for peaks (default: here)")
     made["fuzz"].add_argument("--programs", type=int, default=100, help="how many (default: 100)")
     made["fuzz"].add_argument("--seed", type=int, default=0, help="the first seed (default: 0)")

@@ -9,7 +9,7 @@ import pytest
 
 import segue
 from segue.tools import cli
-from segue.tools.bench import peaks, steps, workloads
+from segue.tools.bench import operators, peaks, steps, workloads
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,3 +91,11 @@ def test_a_whole_step_takes_no_more_memory_than_eager(monkeypatch, capsys):
     assert cli.main(["bench", "peaks", "--root", str(ROOT)]) == 0
     out = capsys.readouterr().out
     assert out.count("2.00") == len(list((ROOT / "tests/models/programs").glob("*.py"))) - 1 + len(peaks.EXAMPLES)  # one program has no step
+
+
+def test_operators_are_measured_in_each_library_that_has_them(capsys):
+    assert set(operators.CASES) > operators.ALSO
+    rows = {name: times for name, times, _ in operators.measure(1, ("add", "gelu", "isnan"), 0)}
+    assert set(rows) == {"add", "add +", "gelu", "gelu +", "isnan", "isnan +"}
+    assert rows["add"]["numpy"] is not None and rows["gelu"]["numpy"] is None and all(times["segue"] > 0 for times in rows.values())
+    assert cli.main(["bench", "operators", "--repeat", "1", "--only", "where"]) == 0 and "where" in capsys.readouterr().out
