@@ -15,6 +15,7 @@ from typing import Any
 
 from ..eager.config import config
 from ..eager.nn.module import Module, install_compiler
+from ..eager.nn.utils.clip import finite, finite_in_graph
 from ..eager.optim.kernels import updated_at_once
 from ..eager.optim.optimizer import DEFERRED
 from ..eager.scripting import value_if_known
@@ -273,6 +274,7 @@ def _capture_graph_break(run: Any, reason: Any = None) -> Any:
 
 
 FUNCTIONS[is_compiling] = lambda run: constant(True)
+FUNCTIONS[finite] = lambda run, total, norm_type: run.leaf(finite_in_graph, [total], {}, "a norm that is finite")
 FUNCTIONS[value_if_known] = lambda run, x: constant(None)
 FUNCTIONS[updated_at_once] = lambda run, *args: constant(False)
 FUNCTIONS[graph_break] = _capture_graph_break

@@ -51,7 +51,7 @@ from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
 from .values.proxies import ProxyValue, ReferenceValue
-from .values.sets import SetValue
+from .values.sets import Member, SetValue
 from .values.state import ModesValue
 from .values.tensors import TensorValue
 
@@ -289,12 +289,28 @@ def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
 def wrap_set(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
     if not all(type(item) in LITERALS for item in obj):
-        raise Break("a set of objects from outside is not captured", "use a list, a tuple or a dict")
+        return wrap_members(run, obj, source)
     run.guard(guards.Predicate((source,), functools.partial(_same_order, tuple(obj)), f"tuple({source.text()}) == {tuple(obj)!r}"))
     made = SetValue(run, [], type(obj), source, obj)
     made.entries = {item: constant(item) for item in obj}
     made.shadow = set(obj) if list(set(obj)) == list(obj) else obj.copy()
     return made
+
+
+def wrap_members(run: Any, obj: Any, source: Any) -> Value:
+    """A set that holds objects, as the parameters that a step leaves out: these very ones, of which can be asked whether something is among them."""
+    if not all(type(item) in LITERALS or run.is_identity_class(type(item)) for item in obj):
+        raise Break("a set of objects that compare by more than identity is not captured", "use a list, a tuple or a dict")
+    run.only_here = "the objects in a set have no path"
+    run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
+    made = SetValue(run, [], type(obj), source, obj)
+    made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Member() for item in obj}
+    made.shadow = set(made.entries)
+    return made
+
+
+def _same_members(expected: tuple, now: Any) -> bool:
+    return len(now) == len(expected) and all(a is b or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
 
 
 def _same_order(expected: tuple, now: Any) -> bool:

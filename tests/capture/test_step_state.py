@@ -481,3 +481,47 @@ def test_a_group_that_is_added_in_the_step_takes_part_in_it():
         found.append([*(run(X) for _ in range(3)), made.weight, head.weight])
     for a, b in zip(*found, strict=True):
         segue.testing.assert_close(segue.as_tensor(b), segue.as_tensor(a))
+
+
+def by_data(net, optimizer, left_out, x):
+    net(x).square().sum().backward()
+    for p in net.parameters():
+        p.data -= 0.1 * p.grad.data
+        p.data.mul_(0.9)
+
+
+def left_out_of_a_set(net, optimizer, left_out, x):
+    net(x).square().sum().backward()
+    for p in net.parameters():
+        if p in left_out:
+            p.grad.zero_()
+    optimizer.step()
+
+
+def clipped(net, optimizer, left_out, x):
+    net(x).square().sum().backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 0.1, error_if_nonfinite=True)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("step", [by_data, left_out_of_a_set, clipped])
+def test_steps_as_people_write_them_are_one_graph(step):
+    found = []
+    for compiled in (False, True):
+        net = nn.Linear(3, 2)
+        for p in net.parameters():
+            nn.init.constant_(p, 0.5)
+        optimizer, left_out = optim.SGD(net.parameters(), 0.1, momentum=0.9), {net.bias}
+        run = segue.compile(step, backend="eager", fullgraph=True) if compiled else step
+        for number in range(4):
+            if number == 2:
+                left_out.clear()
+                left_out.update([net.weight, 3])
+            optimizer.zero_grad()
+            run(net, optimizer, left_out, X)
+        if step is clipped:
+            with pytest.raises(RuntimeError, match="the total norm of order 2.0"):
+                run(net, optimizer, left_out, X * math.inf)
+        found.append([net.weight, net.bias])
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(b, a)

@@ -17,6 +17,16 @@ from .containers import ListValue
 from .mappings import key_of
 
 
+class Member(Value):
+    """An object in a set from outside, of which only is asked whether it is there."""
+
+    def type(self) -> type:
+        raise Break("an object out of a set from outside is not captured", "use a list or a dict, which keep their order")
+
+    def describe(self) -> str:
+        return "object in a set from outside"
+
+
 class SetValue(Value):
     """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
 
@@ -59,7 +69,7 @@ class SetValue(Value):
         return bool(self.entries)
 
     def items_of(self, run: Any) -> list[Value]:
-        if len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
+        if any(isinstance(item, Member) for item in self.entries.values()) or len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
             raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
         if len(self.shadow) > 1 and not all(type(place) in (int, bool) for place in self.shadow):
             run.only_here = "the order of a set differs from process to process"

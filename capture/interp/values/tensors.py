@@ -12,6 +12,7 @@ from typing import Any
 from ....eager import dtypes
 from ....eager.tensor import Tensor
 from ....eager.transforms.levels import under_levels
+from ....graph.functionalise import TracedArray
 from ... import sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
@@ -128,6 +129,8 @@ class TensorValue(Value):
             self.born = run.step if self.born is None else self.born
             run.journal.note(self)
             return
+        if name == "data" and isinstance(value, TensorValue) and is_same_memory(value.twin, self.twin):
+            return  # `p.data -= g` has written there, and puts back what is there
         raise self.unsupported(f"setting attribute '{name}'")
 
     def delete_attribute(self, run: Any, name: str) -> None:
@@ -193,3 +196,11 @@ class TensorValue(Value):
         gradient = self.twin._grad
         if isinstance(gradient, Tensor):
             out.statement("store_attribute", self, Constant("grad"), out.attempt.tensor_value(gradient))
+
+
+def is_same_memory(a: Tensor, b: Tensor) -> bool:
+    """Whether two twins are one tensor but for their history."""
+    x, y = a._data, b._data
+    if not (isinstance(x, TracedArray) and isinstance(y, TracedArray)) or x.storage is not y.storage:
+        return False
+    return [step for step in x.chain if step.op.name != "detach"] == [step for step in y.chain if step.op.name != "detach"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import functional as F
 from ...autograd.mode import no_grad
+from ...dtypes import int64
 from ...functional.creation import tensor as make_tensor
 from ...tensor import Tensor
 from ..module import Module
@@ -43,9 +44,19 @@ def get_total_norm(
         for more in sums[1:]:
             sum_of_all = sum_of_all + more
         total = sum_of_all.sqrt() if power == 2.0 else sum_of_all.pow(1.0 / power)
-    if error_if_nonfinite and not bool(total.isfinite()):
+    return finite(total, norm_type) if error_if_nonfinite else total
+
+
+def finite(total: Tensor, norm_type: float) -> Tensor:
+    """The norm itself. Raises RuntimeError where it is not finite; captured by a rule of its own."""
+    if not bool(total.isfinite()):
         raise RuntimeError(f"the total norm of order {norm_type} of the gradients is {float(total)}; pass error_if_nonfinite=False to go on")
     return total
+
+
+def finite_in_graph(total: Tensor) -> Tensor:
+    """The same in a graph: an index that is out of range where the norm is not finite ends its run, and the user's own code raises."""
+    return total + F.zeros(1, dtype=total.dtype).index_select(0, total.isfinite().logical_not().to(int64).reshape(1)).reshape(())
 
 
 def clip_grad_norm(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: Any = None) -> Tensor:
