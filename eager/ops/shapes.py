@@ -144,13 +144,14 @@ def _view_strides(shape: Shape, strides: Shape, new_shape: Shape) -> Shape | Non
     left = list(reversed(new_shape))
     step: Any = 1
     for elements, base in runs:
-        filled: Any = 1
-        while left and not (filled is elements or filled == elements):
-            result.append(filled * base)
-            filled = filled * left.pop(0)
-        if filled != elements:
+        filled: list[Any] = [1]  # by none, one, two ... of the new sizes
+        for size in left:
+            filled.append(filled[-1] * size)
+        count = next((n for n, product in enumerate(filled) if same_size(product, elements)), None)  # without asking, if that will do
+        if count is None and (count := next((n for n, product in enumerate(filled) if product == elements), None)) is None:
             return None
-        step = filled * base
+        result += [product * base for product in filled[:count]]
+        step, left = filled[count] * base, left[count:]
     if any(size != 1 for size in left):
         return None
     return tuple(reversed(result + [step] * len(left)))
