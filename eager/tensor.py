@@ -440,13 +440,18 @@ class Tensor(Attached, Portable):
         return bool(self._real("bool()").reshape(-1)[0])
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._one())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._one())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._one())
+
+    def _one(self) -> Any:
+        if self.numel() != 1:
+            raise error(ValueError, f"only one element tensors can be converted to Python scalars, not {self.numel()}", "tensor.tolist()")
+        return self.item()
 
     def __index__(self) -> int:
         if self.dtype.category > dtypes.INTEGER or self.numel() != 1:

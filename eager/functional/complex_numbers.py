@@ -87,6 +87,8 @@ def polar(abs: Tensor, angle: Tensor) -> Tensor:  # noqa: A002
     """The complex number of an absolute value and an angle."""
     need_tensor(abs, "polar", "abs")
     need_tensor(angle, "polar", "angle")
+    if not (abs.dtype.is_floating_point and angle.dtype.is_floating_point):
+        raise error(RuntimeError, f"polar(): Expected both inputs to be Half, Float or Double tensors but got {abs.dtype} and {angle.dtype}")
     return OPS["complex"](abs * OPS["cos"](angle), abs * OPS["sin"](angle))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..cuda import ACCELERATED, exact
+from ..cuda import ACCELERATED, exact, is_real
 from ..dtypes import CPU, as_dtype, default_device, device, dtype, get_default_dtype
 from ..errors import DtypeError, ShapeError, error
 from ..meta import meta_tensor
@@ -402,7 +402,8 @@ def randint(
 
 @fills_out
 def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
-    """A random permutation of 0 ... n-1: the order of n float64 draws."""
+    """A random permutation of 0 ... n-1: the order of n float64 draws. Raises RuntimeError for a negative n."""
+    demand(n, ">=", 0, lambda: error(RuntimeError, f"randperm(): n must be non-negative, but got {n}"))
     order = OPS["argsort"](_draw((n,), dtypes.float64, generator, device), 0, False)
     return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, False)
 
@@ -428,9 +429,11 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 
 @accepts_out
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that `input` gives, else 0, in `input`'s dtype."""
+    """1 with the probability that `input` gives, else 0, in `input`'s dtype. Raises RuntimeError for what is no probability."""
     if not input.dtype.is_floating_point:
         raise error(DtypeError, f"bernoulli(): expects probabilities of a floating dtype, not {input.dtype}")
+    if is_real(input._data) and not bool(((input._data >= 0) & (input._data <= 1)).all()):
+        raise error(RuntimeError, "bernoulli(): expects probabilities, 0 <= p <= 1")
     return cast(OPS["lt"](_draw(tuple(input.shape), input.dtype, generator, input.device), input.detach()), input.dtype)
 
 

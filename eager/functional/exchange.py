@@ -31,12 +31,21 @@ class _Capsule:
 
     def __init__(self, capsule: Any) -> None:
         self.capsule = capsule
+        self.is_unversioned = '"dltensor"' in repr(capsule)  # of the protocol before 1.0, where memory is always there to be written
 
     def __dlpack__(self, **options: Any) -> Any:
         return self.capsule
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return _CPU
+
+
+class _Writable:
+    """An array's memory as one that may be written: NumPy takes that of unversioned capsules as read-only."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+        self.__array_interface__ = {**array.__array_interface__, "data": (array.ctypes.data, False)}
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -63,7 +72,8 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
         return stored(array.copy() if copy else array)
     if place[0] != _CPU[0]:
         raise error(BufferError, f"from_dlpack(): the memory is on DLPack device {place}, and segue takes it from the CPU", "move it to the CPU first")
-    return wrap(np.from_dlpack(source, copy=copy) if copy is not None else np.from_dlpack(source))
+    array = np.from_dlpack(source, copy=copy) if copy is not None else np.from_dlpack(source)
+    return wrap(np.asarray(_Writable(array)) if isinstance(source, _Capsule) and source.is_unversioned else array)
 
 
 def frombuffer(buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:

@@ -383,8 +383,11 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Coordinate grids of 1-d tensors."""
+    """Coordinate grids of 1-d (or 0-d) tensors. Raises RuntimeError for others."""
     found = parts(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else tensors, "meshgrid")
+    for x in found:
+        if x.ndim > 1:
+            raise error(RuntimeError, f"meshgrid(): Expected 0D or 1D tensor in the tensor list but got shape {tuple(x.shape)}", "x.flatten()")
     if indexing == "xy" and len(found) > 1:
         grids = meshgrid(found[1], found[0], *found[2:])
         return grids[1], grids[0], *grids[2:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..autograd.mode import STATE
 from ..autograd.tape import MultipleNode, Part
@@ -122,11 +122,12 @@ class _Watch:
         self.module, self.before, self.after = module, before, after
         self.grad_output: tuple = ()
         self.watched = 0
+        self.of_inputs = self.of_outputs = _Places([], 0)
 
     def inputs(self, args: tuple) -> tuple:
         """The positional arguments, its tensors through a step of the tape that calls the hooks with their gradients."""
         places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
-        self.watched = sum(args[i].requires_grad for i in places)
+        self.watched, self.of_inputs = sum(args[i].requires_grad for i in places), _Places(places, len(args))
         if not self.watched:
             return args
         passed = passed_through(self.left, *(args[i] for i in places))
@@ -141,6 +142,7 @@ class _Watch:
         places = [i for i, part in enumerate(parts) if isinstance(part, Tensor)]
         if not any(parts[i].requires_grad for i in places):
             return result
+        self.of_outputs = _Places(places, len(parts))
         passed = passed_through(self.arrived, *(parts[i] for i in places))
         for i, tensor in zip(places, passed):
             parts[i] = tensor
@@ -149,23 +151,51 @@ class _Watch:
         return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
 
     def arrived(self, gradients: tuple) -> tuple:
-        """The gradients of the results, which pre-hooks may change."""
+        """The gradients of the results, which pre-hooks may change; None stands for results that are no tensors."""
+        gradients = self.of_outputs.among(gradients)
         for (hook,) in self.before:
             changed = hook(self.module, gradients)
             if changed is not None:
-                gradients = changed if isinstance(changed, tuple) else (changed,)
+                gradients = _in_place_of(gradients, changed, "Backward pre hook", "grad_output")
         self.grad_output = gradients
         if self.after and not self.watched:  # no input wants a gradient: the hooks are called now
-            self.left((None,))
-        return gradients
+            self.left(())
+        return self.of_outputs.of(gradients)
 
     def left(self, gradients: tuple) -> tuple:
-        """The gradients of the inputs, which hooks may change."""
+        """The gradients of the inputs, which hooks may change; None stands for inputs that are no tensors."""
+        gradients = self.of_inputs.among(gradients)
         for (hook,) in self.after:
             changed = hook(self.module, gradients, self.grad_output)
             if changed is not None:
-                gradients = changed if isinstance(changed, tuple) else (changed,)
-        return gradients
+                gradients = _in_place_of(gradients, changed, "Backward hook", "grad_input")
+        return self.of_inputs.of(gradients)
+
+
+class _Places(NamedTuple):
+    """Which of a module's arguments (or results) are tensors, and how many there are."""
+
+    places: list[int]
+    count: int
+
+    def among(self, gradients: tuple) -> tuple:
+        """The tensors' gradients (all None where there are none), with None at the other places."""
+        found = [None] * self.count
+        for place, gradient in zip(self.places, gradients):
+            found[place] = gradient
+        return tuple(found)
+
+    def of(self, gradients: tuple) -> tuple:
+        """The tensors' gradients among all."""
+        return tuple(gradients[place] for place in self.places)
+
+
+def _in_place_of(gradients: tuple, changed: Any, what: str, name: str) -> tuple:
+    """What a hook returned, as a tuple. Raises RuntimeError unless there are as many as there were gradients."""
+    found = changed if isinstance(changed, tuple) else (changed,)
+    if len(found) != len(gradients):
+        raise RuntimeError(f"{what} returned an invalid number of {name}, got {len(found)}, but expected {len(gradients)}")
+    return found
 
 
 def passed_through(function: Callable[[tuple], tuple], *tensors: Tensor) -> tuple:

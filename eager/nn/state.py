@@ -28,7 +28,7 @@ class IncompatibleKeys(NamedTuple):
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
-        return f"IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 _pending: list[list[Callable[[], None]]] = []  # what the loads in progress will write
@@ -208,7 +208,8 @@ class Stateful:
             _pending.pop()
         keys = IncompatibleKeys(missing, unexpected)
         for module in after:
-            module._run_state_hooks("after loading", module, keys)
+            if module._run_state_hooks("after loading", module, keys) is not None:
+                raise AssertionError("Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new values; they change the keys in place")
         if strict:
             for what, names in (("Missing", missing), ("Unexpected", unexpected)):
                 if names:

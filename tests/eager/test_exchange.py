@@ -21,6 +21,12 @@ def test_numpy_in_operators_gives_tensors(expression, of):
     np.testing.assert_allclose(found.numpy(), np.asarray(expression(np.array([1.0, 2.0]))), rtol=1e-6)
 
 
+def test_a_bare_capsule_shares_memory_both_ways():
+    x = segue.arange(3)
+    segue.utils.dlpack.from_dlpack(segue.utils.dlpack.to_dlpack(x))[1] = 7
+    assert x.tolist() == [0, 7, 2]
+
+
 def test_arrays_of_tensors():
     t = segue.tensor([1.0, 2.0])
     assert np.array(t, dtype="int8").tolist() == [1, 2] and np.stack([t, t]).dtype == "float32" and np.array([segue.tensor(1.0)] * 2).dtype == "float32"

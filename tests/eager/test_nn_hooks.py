@@ -52,6 +52,20 @@ def test_backward_hooks_see_and_change_what_pytorchs_do():
         assert [pytest.approx(row) for row in mine] == other
 
 
+def test_backward_hooks_see_all_places_and_give_as_many():
+    class Scaled(nn.Module):
+        def forward(self, x, factor):
+            return x * factor, "text"
+
+    layer, seen, x = Scaled(), [], segue.ones(2, requires_grad=True)
+    layer.register_full_backward_hook(lambda m, gin, gout: seen.append((len(gin), gin[1], len(gout), gout[1])))
+    layer(x, 3.0)[0].sum().backward()
+    assert seen == [(2, None, 2, None)] and x.grad.tolist() == [3.0, 3.0]
+    layer.register_full_backward_hook(lambda m, gin, gout: gin[:1])
+    with pytest.raises(RuntimeError, match="invalid number of grad_input, got 1, but expected 2"):
+        layer(x, 3.0)[0].sum().backward()
+
+
 def test_a_backward_hook_without_an_input_that_wants_a_gradient():
     layer, seen = nn.Linear(2, 1), []
     layer.register_full_backward_hook(lambda m, gin, gout: seen.append((gin, gout[0].tolist())))
@@ -113,6 +127,10 @@ def test_state_hooks():
     plain.register_load_state_dict_pre_hook(rename)
     plain.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
     assert plain.load_state_dict({"old": segue.ones(2, 2)}) == ([], []) and plain[0].weight.sum().item() == 4.0
+    plain.register_load_state_dict_post_hook(lambda m, keys: keys)
+    with pytest.raises(AssertionError, match="not expected to return"):
+        plain.load_state_dict({"old": segue.zeros(2, 2)})
+    assert plain[0].weight.sum().item() == 4.0
 
 
 def test_a_bad_state_changes_nothing():
