@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...eager.dtypes import get_default_dtype
 from ...eager.functional.creation import as_tensor, from_numpy, tensor
 from ...eager.ops.definition import OPS
 from .builtins import BUILTINS, FUNCTIONS
@@ -19,7 +20,7 @@ from .sizes import now
 from .values.arrays import ArrayValue, RunArray, carried_out
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
-from .values.floats import SizeFloat
+from .values.floats import FloatValue, SizeFloat
 from .values.tensors import TensorValue
 
 NAMES = (
@@ -78,6 +79,8 @@ def sharing(function: Callable) -> Callable:
         if isinstance(array, RunArray):
             return run.leaf(tensor if function is tensor else as_tensor, [array.tensor(run), *args], kwargs, function.__name__)
         if function is tensor:
+            if isinstance(array, FloatValue) and not args:
+                array, kwargs = run.tensor_value(array.twin), {"dtype": Constant(get_default_dtype()), **kwargs}
             return run.leaf(function, [array, *args], kwargs, function.__name__)
         return run.leaf(function, [Constant(array.hand()) if isinstance(array, ArrayValue) else array, *args], kwargs, function.__name__)
 

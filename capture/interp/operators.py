@@ -254,6 +254,8 @@ class Operators:
         if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
             return size_compare(self, symbol, left, right)
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
+            if isinstance(left, TensorValue) or isinstance(right, TensorValue):
+                return self.leaf(row.function, [self.float_operand(left, right), self.float_operand(right, left)], {}, row.name)
             return constant(decided(self, row.function, symbol, left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             return self.compare(symbol, self.whole(left), self.whole(right))

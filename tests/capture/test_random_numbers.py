@@ -45,6 +45,10 @@ def sampled(x):
     return found, x * segue.tensor(found[:3]), random.choices([0.5, 1.5], k=2)
 
 
+def compared(x):
+    return segue.where(segue.rand(3) < random.random(), x, -x), segue.tensor(random.random()), x * np.random.randint(3)
+
+
 def seeded(x):
     random.seed(3)
     return x + random.random()
@@ -80,7 +84,7 @@ def of_a_numpy_generator(x):
 
 
 PROGRAMS = {  # program -> its breaks
-    shuffled: 0, masked: 0, looped: 0, sampled: 0, seeded: 0, branched: 1, interrupted: 1, chosen_of_kinds: 1, of_numpy: 0,
+    shuffled: 0, masked: 0, looped: 0, sampled: 0, seeded: 0, compared: 0, branched: 1, interrupted: 1, chosen_of_kinds: 1, of_numpy: 0,
     of_a_numpy_generator: 0,
 }  # fmt: skip
 
@@ -89,6 +93,7 @@ def run(function, x, calls=4):
     random.seed(5)
     RNG.seed(6)
     np.random.seed(7)
+    segue.manual_seed(9)
     NUMPY.bit_generator.state = STATE
     return [function(x) for _ in range(calls)], random.random(), RNG.random(), np.random.rand(), NUMPY.random()
 

@@ -58,7 +58,7 @@ class GeneratorValue(OpaqueValue):
             example = draw(anew(self.real), name, tuple(plain), named)
         except Exception as problem:
             raise Break(f"{name}() raises {type(problem).__name__}") from None
-        made = Draw(run, self, name, tuple(plain), named, example, bounds_of(name, plain, dict(named)))
+        made = Draw(run, self, name, tuple(plain), named, example, bounds_of(name, plain) if type(self.real) is random.Random and not named else NO_BOUNDS)
         if name == "shuffle" and isinstance(args[0], ListValue):
             args[0].items[:] = numbers(made)
             args[0].changed(run)
@@ -95,11 +95,11 @@ def population_types(name: str, args: Any) -> set[type]:
     return set(map(type, args[0])) if name in CHOOSING and args else set()
 
 
-def bounds_of(name: str, args: Any, named: dict[str, Any]) -> tuple[int, int]:
-    """Bounds of the whole numbers that a method can give."""
+def bounds_of(name: str, args: Any) -> tuple[int, int]:
+    """Bounds of the whole numbers that a method of Python's generators can give."""
     if name in CHOOSING:
         found = [item for item in args[0] if type(item) is int]
-    elif name in ("randint", "randrange") and not named:
+    elif name in ("randint", "randrange"):
         found = [args[0], args[1]] if name == "randint" else [*range(*args)[:1], *range(*args)[-1:]]
     elif name == "getrandbits":
         found = [0, 2 ** args[0] - 1]
