@@ -60,13 +60,14 @@ def call_at_levels(compiled: Any, args: tuple, kwargs: dict) -> Any:
     given = {id(x) for x in under}
     results = [kind.returned(level, x, more, x._base is not None or id(x) in given) if isinstance(x, Tensor) else x for x, more in zip(results, about)]
     if on_tape:
-        on_the_tape(compiled, key, leaves, taped, results, on_tape)
+        on_the_tape(compiled, key, leaves, made.taken, results, on_tape)
     return tree_unflatten(results, structure)
 
 
-def on_the_tape(compiled: Any, key: tuple, leaves: list, taped: tuple, results: list, places: tuple) -> None:
+def on_the_tape(compiled: Any, key: tuple, leaves: list, taken: Taken, results: list, places: tuple) -> None:
     """Record a call on the level's own tape: its gradients come from another compiled function, which runs the forward again."""
-    versions = [(x, x._storage.version) for x in leaves if isinstance(x, Tensor)]
+    read = [x for reference in taken.read if (x := reference()) is not None]
+    versions = [(x, x._storage.version) for x in [*leaves, *read] if isinstance(x, Tensor)]
     plain = [Tensor._wrap(results[place]._data, results[place]._storage) for place in places]
 
     def pull(gradients: list) -> list:
@@ -75,7 +76,7 @@ def on_the_tape(compiled: Any, key: tuple, leaves: list, taped: tuple, results: 
         found = transformed(compiled, (key, places), lambda taken, function: lambda *values: pull_taken(taken, places, function, *values))
         return list(found(*leaves, *given))
 
-    edges = [leaves[place] if leaves[place]._edge is None else leaves[place]._edge for place in taped]
+    edges = [leaves[place] if leaves[place]._edge is None else leaves[place]._edge for place in taken.taped]
     node = MultipleNode(edges, pull, "CompiledBackward", len(places))
     for number, place in enumerate(places):
         results[place]._edge, results[place]._requires_grad = Part(node, number), True
@@ -96,11 +97,13 @@ def transformed(compiled: Any, key: Any, make: Callable[[Taken, Any], Callable])
         if other == key:
             return found
     cls, *options = key if isinstance(key[0], type) else key[0]
-    function = make(cls(*options), compiled.__wrapped__)
+    taken = cls(*options)
+    function = make(taken, compiled.__wrapped__)
     settings: Settings = compiled.cache.settings
     apart = dataclasses.replace(
         settings, fullgraph=True, root=function.__code__, shapes={}, states={}, skipped=[], recompiles=[], transformed={}, observer=Unwatched(), owner=None)
     found = frame.Compiled(function, frame.Cache(compile_frame, apart))
+    found.taken = taken
     _transforms.add(found)
     known.append((key, found))
     return found

@@ -8,6 +8,7 @@ callback that follows the function's instructions. A tensor inside is a twin und
 from __future__ import annotations
 
 import inspect
+import weakref
 from typing import Any
 
 from ...eager import control
@@ -73,6 +74,7 @@ def _lifted(run: Any, taken: Value, *rest: Value) -> Value:
     plan: Any = taken.real  # type: ignore[attr-defined]
     outside, notes, mode, written, draws = [*run.frames, *rest], len(run.journal.notes), modes(), run.tracer.written(), run.tracer.random_calls
     found = run.leaf(plan.run, [Callback(rest[0]), *map(Handed, rest[1:])], {}, "a function transform")
+    plan.read = [weakref.ref(value.real) for value in run.tensor_inputs]
     changed = run.tracer.written() != written or run.tracer.random_calls != draws or changed_outside(run, outside, notes, mode) is not None
     if plan.taped and changed:
         raise Break("a compiled function that changes something or draws is not differentiated inside of a function transform", "call it without compile()")

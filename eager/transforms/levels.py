@@ -18,7 +18,7 @@ from ..autograd.mode import STATE
 from ..dtypes import from_numpy_dtype
 from ..errors import error
 from ..ops.definition import OPS, OpDef
-from ..tensor import Storage, Tensor
+from ..tensor import Tensor
 
 
 class TransformedArray:
@@ -103,7 +103,7 @@ class Level:
                     "the operation that returns a new tensor",
                 )
         self.tracked = self.tracked or x.requires_grad
-        return Tensor._wrap(self.constant(x), Storage())
+        return Tensor._wrap(self.constant(x), x._storage)  # its versions: what is saved for a backward may be written to from outside
 
     def constant(self, x: Tensor) -> TransformedArray:
         """A tensor from outside as an array of this level."""

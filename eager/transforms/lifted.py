@@ -28,12 +28,13 @@ class Unliftable(Exception):
 class Taken:
     """One way of calling a function at a level: the structure of its arguments, and what the level had put under each.
 
-    `taped`: the places of the leaves that stand on the level's own tape.
+    `taped`: the places of the leaves that stand on the level's own tape. `read`: references to the tensors that the function was seen to read.
     """
 
     def __init__(self, spec: TreeSpec, taped: tuple[int, ...]) -> None:
         self.spec = spec
         self.taped = taped
+        self.read: list[Any] = []
 
     def level(self) -> Any:
         """A new level like the one that runs."""

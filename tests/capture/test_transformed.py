@@ -126,3 +126,17 @@ def test_what_is_changed_and_drawn_inside_of_transforms_is_eagers(name):
     found, expected = outcome(segue.compile(function, backend="eager")), outcome(function)
     assert (stats.since(before)["transformed_frames"] > 0) == eagerly
     assert found == expected if isinstance(expected[0], type) else assert_close(found, expected) is None
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_written_to_between_a_call_inside_of_transforms_and_its_backward_raises(compiled):
+    scale = segue.ones(4)
+    inner = segue.compile(lambda x: (x * x * scale).sum(), backend="eager") if compiled else lambda x: (x * x * scale).sum()
+
+    def outer(x):
+        y = inner(x) * 1
+        scale.mul_(2)
+        return y
+
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        func.vmap(func.grad(outer))(segue.ones(3, 4))
