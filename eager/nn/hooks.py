@@ -176,11 +176,11 @@ class _Places(NamedTuple):
     """Which of a module's arguments (or results) are tensors, and how many there are."""
 
     places: list[int]
-    count: int
+    total: int
 
     def among(self, gradients: tuple) -> tuple:
         """The tensors' gradients (all None where there are none), with None at the other places."""
-        found = [None] * self.count
+        found: list = [None] * self.total
         for place, gradient in zip(self.places, gradients):
             found[place] = gradient
         return tuple(found)
