@@ -116,7 +116,7 @@ def fused(forward: Forward, backward: Backward) -> Callable[[Callable], Callable
     def decorate(composition: Callable) -> Callable:
         @functools.wraps(composition)
         def function(*args: Any) -> Any:
-            arrays = _plain(args)
+            arrays = plain(args)
             if arrays is None:
                 return composition(*args)
             token = hush()
@@ -146,7 +146,7 @@ def _edge(argument: Any) -> Any:
     return argument if argument._edge is None else argument._edge
 
 
-def _plain(args: tuple) -> list | None:
+def plain(args: tuple) -> list | None:
     """The arrays of a call that a kernel may take: with elements, the first a float and all floats of one dtype; None where someone watches each operator."""
     if STATE.levels or STATE.tracers or STATE.anomaly or STATE.autocast is not None:
         return None

@@ -15,6 +15,8 @@ from typing import Any
 from ..control import scan
 from ..ops.definition import OPS
 from ..tensor import Tensor
+from . import recurring
+from .fused import fused, plain
 from .layers import linear
 from .pointwise import sigmoid, tanh
 from .shape import chunk
@@ -66,8 +68,11 @@ def run(mode: str, data: Tensor, sizes: Sequence[int], state: State, weights: We
 
     Returns the outputs (rows of all times, hidden) and the last states, a row for each example.
     """
+    return _walk(mode, linear(data, weights[0], weights[2]), sizes, state, weights, reverse)
+
+
+def _walk(mode: str, gates: Tensor, sizes: Sequence[int], state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
     step = STEPS[mode]
-    gates = linear(data, weights[0], weights[2])
     starts = [0]
     for size in sizes:
         starts.append(starts[-1] + size)
@@ -94,11 +99,40 @@ def run(mode: str, data: Tensor, sizes: Sequence[int], state: State, weights: We
     return OPS["cat"](tuple(outputs), 0), now
 
 
+@fused(recurring.lstm, recurring.lstm_backward)
+def _lstm(gates: Tensor, h: Tensor, c: Tensor, weight: Tensor, bias: Tensor | None, reverse: bool) -> Tensor:
+    """The outputs (times, rows, hidden), and the last cells behind them."""
+    length, batch, width = gates.shape
+    out, (_, cells) = _walk("LSTM", OPS["view"](gates, (length * batch, width)), [batch] * length, (h, c), (None, weight, None, bias, None), reverse)
+    return OPS["cat"]((OPS["view"](out, (length, *c.shape)), OPS["unsqueeze"](cells, 0)), 0)
+
+
+@fused(recurring.gru, recurring.gru_backward)
+def _gru(gates: Tensor, h: Tensor, weight: Tensor, bias: Tensor | None, reverse: bool) -> Tensor:
+    """The outputs (times, rows, hidden)."""
+    length, batch, width = gates.shape
+    out, _ = _walk("GRU", OPS["view"](gates, (length * batch, width)), [batch] * length, (h,), (None, weight, None, bias, None), reverse)
+    return OPS["view"](out, (length, *h.shape))
+
+
+AT_ONCE: dict[str, Callable[..., Tensor]] = {"LSTM": _lstm, "GRU": _gru}  # eagerly, where nobody looks at each operator
+
+
+def _at_once(mode: str, gates: Tensor, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
+    length, batch, size = gates.shape[0], *state[0].shape
+    out = AT_ONCE[mode](gates, *state, weights[1], weights[3], reverse)
+    last = OPS["select"](out, 0, 0 if reverse else length - 1)
+    ended = (last, OPS["select"](out, 0, length)) if mode == "LSTM" else (last,)
+    return OPS["view"](_rows(out, 0, length), (length * batch, size)), ended
+
+
 def run_even(mode: str, data: Tensor, length: Any, batch: Any, state: State, weights: Weights, reverse: bool) -> tuple[Tensor, State]:
     """`run` with the same number of rows, `batch`, at each of `length` times."""
-    if type(length) is int:
-        return run(mode, data, [batch] * length, state, weights, reverse)
     gates = linear(data, weights[0], weights[2])
+    if type(length) is int:
+        if mode in AT_ONCE and weights[4] is None and plain((gates, *state, weights[1])) is not None:
+            return _at_once(mode, OPS["view"](gates, (length, batch, gates.shape[1])), state, weights, reverse)
+        return _walk(mode, gates, [batch] * length, state, weights, reverse)
     times = OPS["view"](gates, (length, batch, gates.shape[1]))
 
     def step(now: State, gates: Tensor) -> tuple[State, Tensor]:

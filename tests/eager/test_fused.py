@@ -8,7 +8,19 @@ import pytest
 import segue
 import segue.nn.functional as F
 from segue.eager import pieces
-from segue.eager.functional import activation, attending, attention, classification, dropouts, kernels, losses, normalization, pooling, reduction
+from segue.eager.functional import (
+    activation,
+    attending,
+    attention,
+    classification,
+    dropouts,
+    kernels,
+    losses,
+    normalization,
+    pooling,
+    recurrent,
+    reduction,
+)
 from segue.eager.functional.fused import FusedNode
 from segue.eager.ops.definition import OPS
 
@@ -59,6 +71,10 @@ CASES = {
     "smooth": (losses._smooth, _of((4, 9), (4, 9)), (0.5, 1.0, 1.0)),
     "smooth, as Huber": (losses._smooth, _of((4, 9), (4, 9)), (0.7, 0.5, 0.7)),
     "of logits": (losses._of_logits, _of((4, 9), (4, 9)), ()),
+    "LSTM": (recurrent._lstm, _of((3, 2, 16), (2, 4), (2, 4), (16, 4), (16,)), (False,)),
+    "LSTM backwards": (lambda *x: recurrent._lstm(*x, None, True), _of((3, 2, 16), (2, 4), (2, 4), (16, 4)), ()),
+    "GRU": (recurrent._gru, _of((3, 2, 12), (2, 4), (12, 4), (12,)), (False,)),
+    "GRU backwards": (lambda *x: recurrent._gru(*x, None, True), _of((3, 2, 12), (2, 4), (12, 4)), ()),
     "windows": (pooling._sums, _of((2, 3, 6, 7)), ((3, 2), (2, 1), (1, 0), (3, 6), False)),
 }  # fmt: skip
 
