@@ -8,8 +8,8 @@ nothing the second time: capture runs it for real and then reads what it made.
 from __future__ import annotations
 
 import copy
+import functools
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -58,6 +58,34 @@ class Required:
 required = Required()
 
 
+def telling(name: str) -> Callable:
+    """A method of dict that empties what was made of the dict before."""
+    change = getattr(dict, name)
+
+    @functools.wraps(change)
+    def method(self: States, *args: Any, **kwargs: Any) -> Any:
+        self.shown.clear()
+        return change(self, *args, **kwargs)
+
+    return method
+
+
+class States(dict):
+    """An optimizer's state, parameter -> dict. `shown`, the pairs that a step walks, is emptied by all that puts another dict to a parameter."""
+
+    shown: list[Any] = []  # noqa: RUF012  (empty, until `prepare()` gives an object its own)
+    __setitem__, __delitem__, __ior__ = telling("__setitem__"), telling("__delitem__"), telling("__ior__")
+    clear, pop, popitem = telling("clear"), telling("pop"), telling("popitem")
+    setdefault, update = telling("setdefault"), telling("update")
+
+    def __missing__(self, parameter: Tensor) -> dict[str, Any]:
+        found = self[parameter] = {}
+        return found
+
+    def __reduce__(self) -> tuple:
+        return States, (), None, None, iter(self.items())
+
+
 class Optimizer:
     """Base class: subclasses give `defaults`, the state of one parameter (`make_state`), and one parameter's `update`.
 
@@ -77,7 +105,7 @@ class Optimizer:
             raise TypeError("an optimizer takes an iterable of tensors or dicts, not one Tensor; write [parameter]")
         self.defaults = defaults
         self._hooks: Hooks = {}
-        self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self._state = States()
         self.param_groups: list[Group] = []
         self._entries: list[list[tuple[Tensor, dict[str, Any]]]] = []
         groups = list(params)
@@ -133,6 +161,8 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         self.prepare()
+        if not self._is_prepared():  # captured code, too, must ask: prepare() it runs at capture only
+            raise RuntimeError("the optimizer's groups or its state changed while a step was prepared")
         with enable_grad() if self.defaults.get("differentiable") else no_grad():
             for group, entries in zip(self.param_groups, self._entries):
                 for parameter, state in entries:
@@ -162,10 +192,32 @@ class Optimizer:
         for hook, _ in hooks_of(self._hooks, "step_post"):
             hook(self, *given)
 
+    @property
+    def state(self) -> dict[Tensor, dict[str, Any]]:
+        """Parameter -> the tensors and numbers that its steps go by. What is changed in it, or put in its place, counts from the next step on."""
+        return self._state
+
+    @state.setter
+    def state(self, state: dict[Tensor, dict[str, Any]]) -> None:
+        self._state = States(state)
+        self._entries = []
+
+    def _is_prepared(self) -> bool:
+        """Whether the parameters and the state are those that `prepare()` saw: users put others in their places."""
+        if len(self.param_groups) != len(self._entries):
+            return False
+        for group, entries in zip(self.param_groups, self._entries):
+            if len(group["params"]) != len(entries):
+                return False
+            for parameter, entry in zip(group["params"], entries):
+                if parameter is not entry[0]:
+                    return False
+        return True
+
     @capture_time
     def prepare(self) -> None:
         """Make the state of every parameter that has none, and the list of (parameter, state) that `step()` walks."""
-        if self._entries:
+        if self._is_prepared():
             return
         with no_grad():
             entries = []
@@ -177,7 +229,7 @@ class Optimizer:
                         state.setdefault(name, value)
                     pairs.append((parameter, state))
                 entries.append(pairs)
-        self._entries = entries
+        self._entries = self._state.shown = entries
 
     def has_begun(self, state: dict[str, Any]) -> bool:
         """Whether a step has changed the state of a parameter: `prepare()` makes it ahead, also for one that never gets a gradient, and for steps left out by a scaler."""

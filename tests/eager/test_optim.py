@@ -380,3 +380,44 @@ def test_a_kernel_counts_as_a_write():
     optimizer.step()
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_is_put_in_place_of_parameters_and_state_counts(compiled):
+    """As programs do it that reset an optimizer, or let the number of parameters' rows grow."""
+    def reference(values, gradients_seen):
+        weight = segue.tensor(values, requires_grad=True)
+        fresh = optim.Adam([weight], lr=0.1)
+        for gradient in gradients_seen:
+            weight.grad = segue.tensor(gradient)
+            fresh.step()
+        return weight.detach()
+
+    first = segue.nn.Parameter(segue.ones(2))
+    optimizer = optim.Adam([first], lr=0.1)
+
+    def step(factor):
+        optimizer.zero_grad()
+        (optimizer.param_groups[0]["params"][0] * factor).sum().backward()
+        optimizer.step()
+
+    run = segue.compile(step, backend="eager") if compiled else step
+    up, down = segue.tensor(1.0), segue.tensor(-3.0)
+    run(up)
+    run(up)
+    optimizer.state.clear()
+    before = first.tolist()
+    run(down)
+    segue.testing.assert_close(first.detach(), reference(before, [[-3.0, -3.0]]))
+    moments = optimizer.state.pop(first)
+    grown = optimizer.param_groups[0]["params"][0] = segue.nn.Parameter(segue.ones(3))
+    optimizer.state[grown] = {name: value if name == "step" else segue.cat([value, segue.zeros(1)]) for name, value in moments.items()}
+    run(up)
+    kept = optimizer.state[grown]
+    assert kept["step"].item() == 2 and kept["exp_avg"].shape == (3,) and not segue.equal(grown.detach(), segue.ones(3))
+    optimizer.state = {}
+    before = grown.tolist()
+    run(up)
+    segue.testing.assert_close(grown.detach(), reference(before, [[1.0] * 3]))
+    assert optimizer.state[grown]["step"].item() == 1
+    assert len(copy.deepcopy(optimizer).state) == 1
