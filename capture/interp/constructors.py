@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ...eager.tensor import Tensor
 from .outcome import Break
 from .values.base import Value
 from .values.constants import NONE, Constant, SymIntValue, constant, index_of
@@ -140,6 +141,8 @@ def _filter(run: Any, function: Value, iterable: Value) -> Value:
 
 @constructor(reversed)
 def _reversed(run: Any, value: Value) -> Value:
+    if isinstance(value, TensorValue):
+        return run.leaf(Tensor.__reversed__, [value], {}, "Tensor.__reversed__")
     return make_reversed(run, value)
 
 

@@ -43,7 +43,7 @@ class IterableDataset(Dataset[Item]):
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
-    """Item i is the tuple of row i of every tensor. Raises ValueError when the first dimensions differ.
+    """Item i is the tuple of row i of every tensor. Raises AssertionError (as PyTorch) when the first dimensions differ, ValueError for no tensor.
 
     >>> import segue
     >>> len(TensorDataset(segue.zeros(5, 2), segue.ones(5)))
@@ -54,7 +54,7 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         if not tensors:
             raise ValueError("a TensorDataset needs at least one tensor")
         if len({tensor.shape[0] for tensor in tensors}) > 1:
-            raise ValueError(f"the tensors of a TensorDataset have the same first dimension; got shapes {[tuple(t.shape) for t in tensors]}")
+            raise AssertionError(f"Size mismatch between tensors: those of a TensorDataset have the same first dimension; got shapes {[tuple(t.shape) for t in tensors]}")
         self.tensors = tensors
 
     def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
@@ -129,7 +129,7 @@ class Subset(Dataset[Item]):
 
 
 class ConcatDataset(Dataset[Item]):
-    """Data sets one behind the other. Raises ValueError for none, and for streams."""
+    """Data sets one behind the other. Raises AssertionError (as PyTorch) for none, and for streams."""
 
     @staticmethod
     def cumsum(sequence: Iterable[Any]) -> list[int]:
@@ -139,9 +139,9 @@ class ConcatDataset(Dataset[Item]):
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
-            raise ValueError("datasets should not be an empty iterable")
+            raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
-            raise ValueError("ConcatDataset does not support IterableDataset")
+            raise AssertionError("ConcatDataset does not support IterableDataset")
         self.cumulative_sizes = self.cumsum(self.datasets)
 
     def __len__(self) -> int:

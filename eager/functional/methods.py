@@ -165,6 +165,7 @@ def _attach_operators(methods: dict[str, Callable]) -> None:
         "__getitem__": indexing.getitem,
         "__setitem__": indexing.setitem,
         "__iter__": _iterate,
+        "__reversed__": _turned,
         "__repr__": printing.text,
         "__str__": printing.text,
     }
@@ -176,6 +177,10 @@ def _iterate(self: Tensor) -> Any:
     if not self.ndim:
         raise TypeError("iteration over a 0-d tensor")
     return iter(shape.unbind(self))
+
+
+def _turned(self: Tensor) -> Tensor:
+    return self.flip(0) if self.ndim else self
 
 
 # ---------------------------------------------------------------------------------------------------------------- methods that are not functions

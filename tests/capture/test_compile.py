@@ -473,3 +473,11 @@ def test_pytorchs_ways_of_tuning_are_accepted():
     assert compile(disable=True)(same) is same
     with pytest.raises(ValueError, match="mode='fastest' is not supported"):
         compile(same, mode="fastest")
+
+
+def test_a_reversed_tensor_is_a_tensor():
+    def program(x):
+        return reversed(x), [row * 2 for row in reversed(x)]
+
+    assert same(compile(program, backend="eager", fullgraph=True)(segue.arange(3)), program(segue.arange(3)))
+    assert reversed(segue.arange(3)).tolist() == [2, 1, 0]
