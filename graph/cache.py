@@ -13,6 +13,7 @@ import hashlib
 import os
 import struct
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,9 @@ tempfile: Any = LazyModule("tempfile")
 
 LAYOUT = "v1"
 LIMIT = 2 << 30  # bytes on disk, over which the entries used longest ago are removed
-CHECK_EVERY = 64  # writes between looks at the size
+CHECK_EVERY = 64  # writes of one process between looks at the size
+CHECK_SECONDS = 3600.0  # between those of processes that write less: a look takes a second where there are 50,000 files
+CHECKED = ".checked"  # a file whose time is that of the last look
 SUFFIXES = {"library": ".so"}
 _TRAILER = struct.Struct("<32sQ8s")  # digest of the payload, its length, a mark
 _MARK = b"segue-1\n"
@@ -172,10 +175,24 @@ class Cache:
             return None
         with self._lock:
             self._writes += 1
-            due = self._writes % CHECK_EVERY == 1
-        if due:
+            due = self._writes % CHECK_EVERY == 0
+        if due or not self._looked_lately(path.parents[2] / CHECKED):
             self.evict()
         return path
+
+    @staticmethod
+    def _looked_lately(stamp: Path) -> bool:
+        """Whether some process looked at the size within CHECK_SECONDS; if not, this one is taken to look now."""
+        try:
+            if 0 <= time.time() - stamp.stat().st_mtime < CHECK_SECONDS:
+                return True
+        except OSError:
+            pass  # nobody looked so far
+        try:
+            stamp.touch()
+        except OSError as error:
+            log("cache", f"{stamp}: {error}")
+        return False
 
     def _write(self, path: Path, content: bytes) -> bool:
         """The file appears whole or not at all, whatever happens here."""
@@ -209,7 +226,7 @@ class Cache:
         found = []
         for path in self.folder.rglob("*") if self.folder else ():
             try:
-                if path.is_file():
+                if path.name != CHECKED and path.is_file():
                     state = path.stat()
                     found.append((state.st_mtime, state.st_size, path))
             except OSError:  # another process removed it just now

@@ -105,6 +105,19 @@ def test_eviction_takes_what_was_used_longest_ago(tmp_path):
     assert store.size() <= 3500
 
 
+def test_processes_that_write_little_look_at_the_size_once_an_hour(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(Cache, "evict", lambda self: looks.append(1))
+    for n in range(3):
+        Cache(tmp_path, limit=3500).put("graph", f"k{n}", b"1")
+    assert len(looks) == 1
+    os.utime(tmp_path / cache_module.LAYOUT / cache_module.CHECKED, (1000, 1000))
+    one = Cache(tmp_path, limit=3500)
+    for n in range(cache_module.CHECK_EVERY):
+        one.put("graph", f"k{n}", b"1")
+    assert len(looks) == 3
+
+
 def test_clear(store):
     store.put("graph", "a", b"1")
     store.put("library", "b", b"2")
