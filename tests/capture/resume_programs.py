@@ -551,7 +551,6 @@ def long_jumps(log, n):
         total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1
         total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1
         total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1
-        total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1; total += 1
     return total
 
 

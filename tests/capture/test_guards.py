@@ -576,7 +576,7 @@ def programs(draw):
 NUMBERS = st.one_of(st.integers(-20, 20), st.sampled_from([2**63 - 1, -(2**63), 2**63, 2**62, -(2**100)]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(programs(), NUMBERS, NUMBERS)
 def test_the_stack_machine_agrees_with_the_oracle(program, s, t):
     both(g.SizeRelation((g.Item(A, 0), g.Item(A, 1)), program), [s, t])
@@ -663,7 +663,7 @@ def some_guards(draw, frame):
     return draw(st.sampled_from(kinds))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.data(), OBJECTS, OBJECTS, OBJECTS)
 def test_engine_and_oracle_agree_on_drawn_frames(data, first, second, third):
     frame = view(first, second)
