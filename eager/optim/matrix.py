@@ -26,6 +26,8 @@ class Adafactor(Optimizer):
     mean forgets with beta2 = 1 - t^beta2_decay. eps[0] = None is the dtype's eps.
     """
 
+    takes_complex = False
+
     def __init__(
         self, params: Iterable[Any], lr: float | Tensor = 1e-2, beta2_decay: float = -0.8, eps: tuple[float | None, float] = (None, 1e-3),
         d: float = 1.0, weight_decay: float = 0.0, *, foreach: bool | None = None, maximize: bool = False,
@@ -103,6 +105,8 @@ class Muon(Optimizer):
 
     `adjust_lr_fn`: "original" (None) or "match_rms_adamw" (Liu et al. 2025). Raises ValueError for parameters that are not matrices.
     """
+
+    takes_complex = False
 
     def __init__(
         self, params: Iterable[Any], lr: float | Tensor = 1e-3, weight_decay: float = 0.1, momentum: float = 0.95, nesterov: bool = True,

@@ -95,6 +95,7 @@ class Optimizer:
     """
 
     kernel: Kernel | None = None  # what `update` does, over arrays (see kernels.py)
+    takes_complex = True
 
     def __init_subclass__(cls) -> None:
         if "update" in cls.__dict__ and "kernel" not in cls.__dict__:  # the kernel is not of this update
@@ -132,6 +133,8 @@ class Optimizer:
                 raise TypeError(f"an optimizer changes Tensors, not {type(parameter).__name__}")
             if not (parameter.is_leaf or self.defaults.get("differentiable")):
                 raise ValueError("an optimizer cannot change the result of an operation; pass the leaf it was computed from")
+            if parameter.is_complex() and not self.takes_complex:
+                raise RuntimeError(f"{type(self).__name__} does not support complex parameters")
         held = {id(parameter) for group in self.param_groups for parameter in group["params"]}
         if len({id(parameter) for parameter in listed}) != len(listed) or any(id(parameter) in held for parameter in listed):
             raise ValueError("a parameter stands twice in the optimizer's groups")

@@ -382,6 +382,12 @@ def test_a_kernel_counts_as_a_write():
         loss.backward()
 
 
+@pytest.mark.parametrize("name", ["Adafactor", "Muon", "LBFGS"])
+def test_complex_parameters_are_refused_by_name(name):
+    with pytest.raises(RuntimeError, match=f"{name} does not support complex"):
+        getattr(optim, name)([segue.ones(2, 2, dtype=segue.complex64, requires_grad=True)])
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_what_is_put_in_place_of_parameters_and_state_counts(compiled):
     """As programs do it that reset an optimizer, or let the number of parameters' rows grow."""
