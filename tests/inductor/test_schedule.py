@@ -128,7 +128,7 @@ def optimizer_step(count):
         target = twin(parameter)
         target._grad = twin(segue.tensor(floats(*parameter.shape, seed=99)))
         entries.append((target, {name: twin(value) for name, value in state.items()}))
-    optimizer._entries = [entries]
+    optimizer.param_groups[0]["params"], optimizer._entries = [target for target, _ in entries], [entries]
     with tracer.active():
         optimizer.step()
     return tracer.finish([]), arrays
