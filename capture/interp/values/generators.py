@@ -19,10 +19,8 @@ from .arrays import RunArray
 from .base import Value
 from .constants import constant
 from .containers import ListValue
-from .draws import NO_BOUNDS, Draw, DrawnFloat, DrawnInt
+from .draws import LARGEST, NO_BOUNDS, Draw, DrawnFloat, DrawnInt
 from .objects import OpaqueValue
-
-LARGEST = 2**62  # ints are held in int64
 
 
 class DrawnArray(RunArray):

@@ -34,6 +34,8 @@ class PatternValue(Constant):
 
     def replaced(self, run: Any, name: str, function: Value, text: Value, count: Value = Constant(0)) -> Value:
         """`sub` with a function, which is called with each match."""
+        if name == "subn":
+            raise Break("subn() with a function is not captured")
         whole = run.text(text)
         parts, end, wanted = [], 0, run.python(count)
         matches = list(self.value.finditer(whole))
@@ -41,8 +43,6 @@ class PatternValue(Constant):
             found = run.call(function, [run.make(match)], {})
             parts += [whole[end : match.start()], run.text(found)]
             end = match.end()
-        if name == "subn":
-            raise Break("subn() with a function is not captured")
         return Constant("".join([*parts, whole[end:]]))
 
 
