@@ -3,6 +3,8 @@
 In comes a function that segue cannot look into (SciPy, C, another framework), out goes one that stands in eager code, in captured graphs and under `grad` and `vmap` like
 an operator. The one idea: it is an `autograd.Function` whose forward is the foreign function; what a graph needs to know without running it, the shape of
 the results, the user says. While a graph is traced the forward records one node (graph/foreign.py, which installs itself here).
+
+When a graph raises, the program runs again eagerly. A foreign function that the graph has called already is not called again then (eager/answers.py).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from . import answers
 from .autograd.function import Function
 from .autograd.mode import no_grad
 from .autograd.tape import F
@@ -55,6 +58,9 @@ class Foreign:
 
     def call(self, args: Sequence[Any]) -> list[Tensor]:
         """The results on real tensors. Raises TypeError for what is neither a tensor nor an array."""
+        return answers.answer(self, self._called, args)
+
+    def _called(self, args: Sequence[Any]) -> list[Tensor]:
         with no_grad():
             found = self.function(*(a.detach() if isinstance(a, Tensor) else a for a in args))
         listed = list(found) if isinstance(found, (tuple, list)) else [found]
@@ -69,11 +75,12 @@ class Foreign:
 def opaque(*, shape: Callable, dtype: DType | Sequence[DType] | None = None, derivative: Callable | None = None) -> Callable[[Callable], Callable]:
     """Make a foreign function an operator: a compiled graph calls it, and does not break there. A decorator.
 
-    The function gets tensors (and numbers, strings ...) and returns one tensor or NumPy array, or several; it must not change its arguments, and must give equal results for
-    equal arguments, as equal calls may be made once and unused ones not at all. `shape(*args)` says what it gives: a shape, a tensor (`segue.empty_like(x)`), or a list of
-    them; sizes may be symbolic. `dtype` is that of the results, at first that of the first tensor. `derivative(g, *args)` returns the gradient of each tensor argument
-    (None where there is none), a single one for a single one; with several results `g` is a tuple. It is tensor code, differentiable itself. Under `vmap`
-    the function is called for each example. Raises RuntimeError where results differ from what was said, and where a derivative is asked for but not given.
+    The function gets tensors (and numbers, strings ...) and returns one tensor or NumPy array, or several; it must not change its arguments, and must give equal
+    results for equal arguments, as equal calls may be made once and unused ones not at all; none is made twice where a graph raises and its program runs again.
+    `shape(*args)` says what it gives: a shape, a tensor (`segue.empty_like(x)`), or a list of them; sizes may be symbolic. `dtype` is that of the results, at first
+    that of the first tensor. `derivative(g, *args)` returns the gradient of each tensor argument (None where there is none), a single one for a single one; with
+    several results `g` is a tuple. It is tensor code, differentiable itself. Under `vmap` the function is called for each example. Raises RuntimeError where
+    results differ from what was said, and where a derivative is asked for but not given.
 
     >>> import segue
     >>> @segue.opaque(shape=lambda x: x.shape, derivative=lambda g, x: g * x.cos())

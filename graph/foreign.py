@@ -17,6 +17,7 @@ from ..eager.errors import CaptureError, error
 from ..eager.opaque import Foreign, check
 from ..eager.tensor import Tensor
 from .control import Control, below_level
+from .ir import Graph, Node
 from .region import value_of
 from .symbolic import SymInt
 
@@ -86,7 +87,18 @@ def _is_plain(item: Any) -> bool:
     return isinstance(item, PLAIN) or (isinstance(item, tuple) and all(map(_is_plain, item)))
 
 
+def is_foreign(node: Node) -> bool:
+    """Whether a node calls a foreign function, itself or in a graph that it holds."""
+    if node.target is OPAQUE:
+        return True
+    held = node.args[0] if isinstance(node.target, Control) else ()
+    return any(calls_foreign(graph) for graph in held if isinstance(graph, Graph))
+
+
+def calls_foreign(graph: Graph) -> bool:
+    return any(map(is_foreign, graph.operations))
+
 
 opaque.install_graphs(record)
 
-__all__ = ["OPAQUE"]
+__all__ = ["OPAQUE", "calls_foreign", "is_foreign"]

@@ -15,6 +15,7 @@ import numpy as np
 from ..eager.log import log
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
+from ..graph.foreign import is_foreign
 from ..graph.ir import FakeValue, Graph, Node, contiguous_strides, nodes_in
 from ..graph.symbolic import SymInt
 from .lower import kind_of
@@ -102,14 +103,19 @@ def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any], compil
 def _levels(graph: Graph) -> dict[Node, int]:
     """The stretch that makes each value: the first that can, but a view or pointwise value that is read later only waits until then, where no more bytes cross for it."""
     level: dict[Node, int] = {}
+    checked = {*graph.checking, *(node for node in graph.operations if "checked" in node.target.tags)}
+    failing = 0  # what may raise, and stands earlier, has run up to this level: a foreign function is called only behind it, as eagerly
     for node in graph.nodes[:-1]:
-        found = 0
+        foreign = node.kind == "op" and is_foreign(node)
+        found = failing if foreign else 0
         for argument in node.inputs:
             after_host = argument.kind == "op" and kind_of(argument) == "host"
             found = max(found, level[argument] + after_host)
         level[node] = found
+        if foreign or node in checked:
+            failing = max(failing, found)
     owned = set(nodes_in(graph.output_node.args))
-    waiting = [node for node in reversed(graph.operations) if node not in owned and node.users and isinstance(node.value, FakeValue)]
+    waiting = [node for node in reversed(graph.operations) if node not in owned | checked and node.users and isinstance(node.value, FakeValue)]
     for node in [node for kind in ("view", "pointwise") for node in waiting if kind_of(node) == kind]:  # first, that is, which operands cross anyway
         latest = min(level.get(user, 0) for user in node.users)  # 0: the output, of which a size is read
         crossing = [x for x in dict.fromkeys(node.inputs) if x.kind == "op" and x not in owned and not any(u is not node and level.get(u, 0) >= latest for u in x.users)]

@@ -80,6 +80,7 @@ typedef struct {
     int off;      /* guards, the callback or a disabled function are running */
     int depth;    /* regions open on this thread */
     int levels;   /* function transforms that run on this thread */
+    PyObject *held; /* lives until the innermost frame with an entry ends, see run_eagerly; NULL: nothing does */
 } ThreadState;
 
 extern _Thread_local ThreadState segue_thread;

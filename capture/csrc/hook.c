@@ -276,8 +276,11 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
         return pass(tstate, frame, 0);
     }
     int off = segue_thread.off; /* a frame that goes on eagerly does so up to its end */
+    PyObject *held = segue_thread.held;
+    segue_thread.held = NULL;
     PyObject *result = run_instead(tstate, frame, (PyCodeObject *)entry->code);
     segue_thread.off = off;
+    Py_XSETREF(segue_thread.held, held);
     if (result == NULL) {
         entry_failed(entry);
     }
@@ -402,10 +405,7 @@ static PyObject *py_reset_stats(PyObject *module, PyObject *ignored)
 
 static PyObject *py_is_installed(PyObject *module, PyObject *ignored) { return PyBool_FromLong(is_installed()); }
 
-static PyObject *py_is_active(PyObject *module, PyObject *ignored)
-{
-    return PyBool_FromLong(segue_thread.cache != NULL && !segue_thread.off);
-}
+static PyObject *py_is_active(PyObject *module, PyObject *ignored) { return PyBool_FromLong(segue_thread.cache != NULL && !segue_thread.off); }
 
 static PyObject *py_set_oracle(PyObject *module, PyObject *oracle)
 {
@@ -439,9 +439,10 @@ static PyObject *py_add_levels(PyObject *module, PyObject *change)
     Py_RETURN_NONE;
 }
 
-static PyObject *py_run_eagerly(PyObject *module, PyObject *ignored)
+static PyObject *py_run_eagerly(PyObject *module, PyObject *held)
 {
     segue_thread.off++;
+    Py_XSETREF(segue_thread.held, Py_NewRef(held));
     Py_RETURN_NONE;
 }
 
@@ -480,7 +481,7 @@ PyMethodDef hook_methods[] = {
     {"set_eager", py_set_eager, METH_O, "set_eager(bool): whether calls of compiled functions run them eagerly, on all threads."},
     {"set_lift", py_set_lift, METH_O, "set_lift(function): call function(compiled, args, kwargs) for calls inside of function transforms."},
     {"add_levels", py_add_levels, METH_O, "add_levels(n): how many function transforms more run on this thread."},
-    {"run_eagerly", py_run_eagerly, METH_NOARGS, "run_eagerly(): the hook is off until the innermost frame with an entry ends; called by the entry's code."},
+    {"run_eagerly", py_run_eagerly, METH_O, "run_eagerly(held): the hook is off, and `held` lives, until the innermost frame with an entry ends; for the entry's code."},
     {"mismatch", py_mismatch, METH_VARARGS, "mismatch(code, new_code) -> str | None: why new_code cannot run in a frame made for code."},
     {"shutdown", py_shutdown, METH_NOARGS, "shutdown(): take the hook away for good; at the interpreter's exit."},
     {"after_fork", py_after_fork, METH_NOARGS, "after_fork(): forget the regions of threads that the child does not have."},

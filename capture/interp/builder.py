@@ -12,8 +12,10 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
+from ...eager.answers import noting
 from ...eager.tensor import Tensor
 from ...graph.compiled import CompiledGraph, compile_graph
+from ...graph.foreign import calls_foreign
 from ...graph.history import history
 from ...graph.ir import Graph
 from ...graph.passes import keep_checks
@@ -319,7 +321,8 @@ class Builder:
         if self.compiled is None:
             return
         enables = not self.attempt.modes_before["enabled"] and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
-        assembler.load_const(functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled)
+        run = functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled
+        assembler.load_const(functools.partial(noting, run) if self.graph is not None and calls_foreign(self.graph) else run)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:
             if isinstance(source, ConvertedInput):

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...eager.answers import answers_of_failed
 from ...eager.autograd.mode import enable_grad
 from ...eager.errors import BackendError
 from ...eager.log import log
@@ -24,12 +25,13 @@ from .._capture import run_eagerly
 
 
 def run_again(problem: BaseException, function: str) -> None:
-    """A graph raised: raise on, or let the frame run eagerly from its beginning, up to its end."""
+    """A graph raised: raise on, or let the frame run eagerly from its beginning, up to its end, with what foreign functions have answered already."""
+    answers = answers_of_failed()
     if not isinstance(problem, Exception) or isinstance(problem, (MemoryError, BackendError)):
         raise problem
     stats.count("reruns")
     log("breaks", f"the graph of {function} raised, and the frame runs again eagerly: {type(problem).__name__}: {problem}")
-    run_eagerly()
+    run_eagerly(answers)
 
 
 def float_tensor(value: float) -> Tensor:

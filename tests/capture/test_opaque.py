@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import numpy as np
 import pytest
 from scipy import special
@@ -99,3 +101,96 @@ def test_bad_declarations():
         segue.opaque(shape=(3,))
     with pytest.raises(TypeError, match="must return a shape"):
         segue.opaque(shape=lambda x: "four")(lambda x: x)(segue.ones(2))
+
+
+# -- a graph that raises: its program runs again, its foreign functions do not ---------------------------------------------------
+
+said = []
+
+
+@segue.opaque(shape=lambda x: x.shape, derivative=lambda g, x: g)
+def telling(x):
+    said.append(("telling", x.tolist()))
+    return x.numpy() * 2
+
+
+@segue.opaque(shape=lambda x: x.shape)
+def refusing(x):
+    said.append(("refusing", x.tolist()))
+    if float(x.sum()) > 5:
+        raise ValueError("too much")
+    return x.numpy() + 1
+
+
+def behind(x, i):
+    return telling(x)[i]
+
+
+def around_a_write(x, i):
+    y = telling(x)
+    x.add_(1)
+    z = telling(x)
+    try:
+        return z[i] + y
+    except IndexError:
+        return telling(x) + telling(y)
+
+
+def chained(x, i):
+    return telling(refusing(telling(x * 3)))[i]
+
+
+def before_and_behind(x, i):
+    y = x[i + telling(x).long() * 0]
+    return y + telling(x * 4)
+
+
+def handled(x, i):
+    y = telling(x)
+    try:
+        return refusing(x * 9)[i] + y
+    except (ValueError, IndexError):
+        return y
+
+
+def in_a_branch(x, i):
+    return segue.cond(x.sum() > 0, lambda c: telling(c) + 1, lambda c: c - 1, (x,))[i]
+
+
+def behind_a_break(x, i):
+    y = telling(x)
+    segue.compiler.graph_break()
+    return telling(y)[i]
+
+
+def inexact(x, i):
+    return telling(x.exp().sin())[i].sum().round()
+
+
+def told(function, i, scale):
+    said.clear()
+    x = segue.tensor([0.5, 0.25]) * scale
+    try:
+        result = function(x, segue.tensor(i)).tolist()
+    except (IndexError, ValueError) as problem:
+        frames = [entry.name for entry in traceback.extract_tb(problem.__traceback__)]
+        result = type(problem), str(problem), frames.count("refusing")
+    return result, [(name, [round(number, 3) for number in numbers]) for name, numbers in said], x.tolist()
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+@pytest.mark.parametrize("program", [behind, around_a_write, chained, before_and_behind, handled, in_a_branch, behind_a_break, inexact], ids=lambda p: p.__name__)
+def test_a_graph_that_raises_has_called_each_function_once(program, backend):
+    compiled = segue.compile(program, backend=backend)
+    for i in ([0, 1], [0, 7], [1, 1], [9, 0]):
+        for scale in (1, 2):
+            assert told(compiled, i, scale) == told(program, i, scale), (i, scale)
+
+
+def test_answers_are_forgotten_with_the_call_that_raised():
+    compiled = segue.compile(lambda x, i: (telling(x * 2), telling(x)[i])[1])
+    with pytest.raises(IndexError) as problem:
+        compiled(segue.ones(1), segue.tensor([7]))
+    said.clear()
+    telling(segue.ones(1))
+    assert said == [("telling", [1.0])] and problem.value is not None  # although its traceback holds the frame
