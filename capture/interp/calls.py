@@ -30,7 +30,7 @@ from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type
 from .values.contained import HELD, ContainerObject, held_class
 from .values.containers import TupleValue
-from .values.exceptions import ExceptionValue, has_structure, of_error
+from .values.exceptions import ExceptionValue, has_structure, new_group, of_error
 from .values.functions import FunctionValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
@@ -287,6 +287,10 @@ class Calls:
 
     def make_exception(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """An exception of a class that is made by C alone."""
+        if issubclass(cls, BaseExceptionGroup):
+            if kwargs:
+                raise self.raised(TypeError, f"{cls.__name__}() takes no keyword arguments")
+            return new_group(self, cls, *args)
         if not has_structure(cls) and not kwargs:
             return ExceptionValue(cls, args)
         if issubclass(cls, StopIteration) and not kwargs:
@@ -306,6 +310,8 @@ class Calls:
             made = self.call(self.wrap_known(maker.__func__), [self.wrap_known(cls), *args], kwargs)
             if not issubclass(made.type(), cls) or not isinstance(made, ObjectValue):
                 return made
+        elif issubclass(cls, BaseExceptionGroup):
+            made = new_group(self, cls, *args)
         else:
             made = self.new_object(cls)
             if issubclass(cls, BaseException):
@@ -318,7 +324,9 @@ class Calls:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
         elif isinstance(made, ContainerObject) or issubclass(cls, types.SimpleNamespace):
             self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
-        elif not issubclass(cls, BaseException):
+        elif issubclass(cls, BaseException):
+            made.args = list(args)  # type: ignore[attr-defined]
+        else:
             raise Break(f"making a {cls.__qualname__} is not captured")
         return made
 

@@ -54,6 +54,7 @@ from .values.objects import ObjectValue
 from .values.sets import SetValue
 from .values.state import mode_guard, set_modes
 
+TOO_DEEP = "the recursion of the user's program is too deep for capture"
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
 
@@ -336,11 +337,13 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
     except Unbuildable as problem:
         return learn(settings, attempt, problem.reason, "")
     except RecursionError:
-        raise Skip("the recursion of the user's program is too deep for capture") from None
+        raise Skip(TOO_DEEP) from None
     try:
         return finish(settings, attempt, outcome, time.perf_counter() - start, number)
     except SharingMatters:
         return ask_sharing(knowledge)
+    except RecursionError:
+        raise Skip(TOO_DEEP) from None
     except Unbuildable as problem:
         end_before(settings, knowledge, getattr(problem.value, "born", None), problem.reason)
     except errors.UndecidedSize as problem:  # a derivative asks for a size of the run: the graph ends before there is one

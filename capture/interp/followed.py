@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import sys
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +130,101 @@ def insort_left(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Call
     a.insert(bisect_left(a, x if key is None else key(x), lo, hi, key=key), x)
 
 
+def split(group: Any, condition: Any) -> tuple:
+    """BaseExceptionGroup.split."""
+    return _divide(group, _matcher(condition), True)
+
+
+def subgroup(group: Any, condition: Any) -> Any:
+    return _divide(group, _matcher(condition), False)[0]
+
+
+def derive(group: Any, errors: Any) -> Any:
+    return BaseExceptionGroup(group.message, errors)
+
+
+def _matcher(condition: Any) -> Callable[[Any], Any]:
+    if isinstance(condition, types.FunctionType) or (ANY_CALLABLE and callable(condition) and not isinstance(condition, type)):
+        return condition
+    classes = condition if type(condition) is tuple else (condition,)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            raise TypeError(NO_CONDITION)
+    return lambda error: issubclass(type(error), classes)
+
+
+def _divide(error: Any, matches: Callable[[Any], Any], wants_rest: bool) -> tuple:
+    if matches(error):
+        return error, None
+    if not isinstance(error, BaseExceptionGroup):
+        return None, error
+    found, rest = [], []
+    for inner in error.exceptions:
+        match, other = _divide(inner, matches, wants_rest)
+        if match is not None:
+            found.append(match)
+        if other is not None:
+            rest.append(other)
+    match = _part(error, found)
+    return match, _part(error, rest) if wants_rest else None
+
+
+def _part(group: Any, errors: list) -> Any:
+    """A group of some of the exceptions of a group, with its history."""
+    if not errors:
+        return None
+    made = group.derive(errors)
+    if not isinstance(made, BaseExceptionGroup):
+        raise TypeError("derive must return an instance of BaseExceptionGroup")
+    made.__traceback__ = group.__traceback__
+    made.__context__ = group.__context__
+    made.__cause__ = group.__cause__
+    notes = getattr(group, "__notes__", None)
+    if isinstance(notes, (list, tuple)):
+        made.__notes__ = list(notes)
+    return made
+
+
+def prepare_reraise(caught: Any, errors: list) -> Any:
+    """What goes on behind the clauses of `except*`: `errors` are those that the clauses raised, and what none of them took (PEP 654)."""
+    if not errors:
+        return None
+    if not isinstance(caught, BaseExceptionGroup):
+        return errors[0]
+    raised: list = []
+    again: list = []
+    for error in errors:
+        if error is not None:
+            (again if same_history(error, caught) else raised).append(error)
+    leaves = [leaf for error in again for leaf in _leaves(error)]
+    rest = _divide(caught, lambda error: any(error is leaf for leaf in leaves), False)[0]
+    if rest is not None:
+        raised.append(rest)
+    if len(raised) > 1:
+        return BaseExceptionGroup("", raised)
+    return raised[0] if raised else None
+
+
+def _leaves(error: Any) -> list:
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)] if isinstance(error, BaseExceptionGroup) else [error]
+
+
+def same_history(error: Any, other: Any) -> bool:
+    """Answered over Values, see library.py."""
+    raise NotImplementedError
+
+
+def no_condition() -> str:
+    """What split() says to something that is no condition."""
+    try:
+        ExceptionGroup("", [ValueError()]).split(0)  # type: ignore[call-overload]
+    except TypeError as error:
+        return str(error)
+    raise AssertionError("not reached")
+
+
+ANY_CALLABLE = sys.version_info >= (3, 13)
+NO_CONDITION = no_condition()
 FOLLOWED: dict[Any, Callable] = {
     heapq.heappush: heappush, heapq.heappop: heappop, heapq.heapreplace: heapreplace, heapq.heappushpop: heappushpop, heapq.heapify: heapify,
     bisect.bisect_right: bisect_right, bisect.bisect_left: bisect_left, bisect.insort_right: insort_right, bisect.insort_left: insort_left,

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...eager.errors import Location, UndecidedSize
 from ..bytecode import Body, Instruction
+from . import followed
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant
@@ -148,7 +149,7 @@ class Frame:
                         raise Break(f"the instruction {instruction.opcode} is not captured")
                     outcome = handler(self, instruction)
                 except Observed as observed:
-                    self.note_raise(observed, instruction.opcode == "RERAISE")
+                    self.note_raise(observed, instruction.opcode == "RERAISE" or (instruction.opcode == "RAISE_VARARGS" and instruction.argument == 0))
                     self.unwind(instruction, observed)
                     continue
                 except (Break, UndecidedSize):
@@ -166,7 +167,7 @@ class Frame:
         if not observed.again:
             observed.again = True
             error.chain(self.run_state)
-        if not silent:
+        if not silent and self.globals is not vars(followed):  # what stands there is C code, which leaves no trace
             error.raised_at.append((self.is_root, self.code, self.globals, self.current.positions))
 
     def unwind(self, instruction: Instruction, observed: Observed) -> None:

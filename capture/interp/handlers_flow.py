@@ -10,13 +10,14 @@ from collections.abc import Sequence as AbstractSequence
 from typing import Any
 
 from ...eager import errors
+from .followed import prepare_reraise
 from .frame import NULL, Frame, PreviousException
 from .handlers_data import handles
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.containers import TupleValue
-from .values.exceptions import ExceptionValue
+from .values.exceptions import ExceptionValue, exception_classes
 from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
@@ -194,8 +195,31 @@ def pop_except(frame: Frame, i: Any) -> None:
 
 @handles("CHECK_EXC_MATCH")
 def check_exc_match(frame: Frame, i: Any) -> None:
-    classes = frame.run_state.class_tuple(frame.pop())
+    classes = exception_classes(frame.run_state, frame.pop())
     frame.push(constant(issubclass(frame.peek(1).type(), classes)))
+
+
+@handles("CHECK_EG_MATCH")
+def check_eg_match(frame: Frame, i: Any) -> None:
+    """What an `except*` takes becomes the exception that is handled, always as a group."""
+    run = frame.run_state
+    of, error = frame.pop(), frame.pop()
+    classes = exception_classes(run, of, of_groups=True)
+    is_group = issubclass(error.type(), BaseExceptionGroup)
+    nothing = constant(None)
+    if issubclass(error.type(), classes):
+        pair = [error if is_group else run.call(run.wrap_known(BaseExceptionGroup), [Constant(""), TupleValue([error])], {}), nothing]
+    elif is_group:
+        pair = run.unpack(run.call(error.attribute(run, "split"), [of], {}))
+        if len(pair) != 2:
+            raise Break("a split() that gives no pair is not captured")
+    else:
+        pair = [nothing, error]
+    match, rest = pair
+    frame.push(rest)
+    frame.push(match)
+    if isinstance(match, ExceptionValue):
+        run.handled = match
 
 
 @handles("BEFORE_WITH")
@@ -295,6 +319,14 @@ def call_intrinsic_1(frame: Frame, i: Any) -> None:
     if handler is None:
         raise Break(f"{i.argument} is not captured")
     frame.push(handler(frame, frame.pop()))
+
+
+@handles("CALL_INTRINSIC_2")
+def call_intrinsic_2(frame: Frame, i: Any) -> None:
+    if i.argument != "INTRINSIC_PREP_RERAISE_STAR":
+        raise Break(f"{i.argument} is not captured")
+    errors, caught = frame.pop(), frame.pop()
+    frame.push(frame.run_state.call(frame.run_state.wrap_known(prepare_reraise), [caught, errors], {}))
 
 
 # -- generators ------------------------------------------------------------------------------------------------------------------

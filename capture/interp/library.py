@@ -14,10 +14,12 @@ from typing import Any
 
 from ...eager.accelerators import device_count, is_available
 from .. import guards, sources
+from . import followed
 from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, constant
+from .values.exceptions import new_group, same_history
 from .values.patterns import PatternValue, pattern_function
 
 # -- re ------------------------------------------------------------------------------------------------------------------------
@@ -47,6 +49,22 @@ def dispatch(run: Any, function: Any, cls: Value) -> Value:
     run.guard_order(cls.real)
     found = next(base for base in cls.real.__mro__ if base in registry.real)
     return registry.item(run, run.wrap_known(found))
+
+
+# -- groups of exceptions --------------------------------------------------------------------------------------------------------
+
+
+def _group_init(run: Any, owner: Any, *args: Value) -> Value:
+    owner.args = list(args)
+    return constant(None)
+
+
+BUILTINS[BaseExceptionGroup.__new__] = lambda run, cls, *args: new_group(run, cls.real, *args)
+FUNCTIONS[followed.same_history] = same_history
+METHODS[BaseExceptionGroup, "__init__"] = _group_init
+METHODS[BaseExceptionGroup, "__str__"] = lambda run, owner: owner.text(run)
+for _name in ("split", "subgroup", "derive"):
+    METHODS[BaseExceptionGroup, _name] = lambda run, *args, _follow=getattr(followed, _name): run.call(run.wrap_known(_follow), list(args), {})
 
 
 # -- types.SimpleNamespace -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from .values.tensors import TensorValue
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 ASKED = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}
-TEXTS_OF_THEIR_OWN = (OSError, SyntaxError, UnicodeError, ImportError, BaseExceptionGroup)  # all others write their arguments
+TEXTS_OF_THEIR_OWN = (OSError, SyntaxError, UnicodeError, ImportError)  # all others write their arguments
 EXCEPTION_TEXTS = [  # the slots of the exception classes in C that do, some of which have one of their own
     vars(cls)["__str__"] for cls in vars(builtins).values()
     if isinstance(cls, type) and issubclass(cls, BaseException) and "__str__" in vars(cls) and not issubclass(cls, TEXTS_OF_THEIR_OWN)

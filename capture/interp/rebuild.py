@@ -154,6 +154,12 @@ def new_exception(cls: Any, args: tuple, given: tuple, named: dict) -> BaseExcep
     return made
 
 
+def new_group(cls: Any, message: str, exceptions: tuple, args: tuple) -> BaseException:
+    made = BaseExceptionGroup.__new__(cls, message, exceptions)
+    made.args = args
+    return made
+
+
 def is_python(function: Any) -> bool:
     return isinstance(function, types.FunctionType)
 
@@ -172,6 +178,14 @@ def give_traceback(error: BaseException, places: tuple) -> None:
         frame = own if is_own else frame_of(code, namespace, positions[0])
         traceback = types.TracebackType(traceback, frame, -1, positions[0] or code.co_firstlineno)
     error.__traceback__ = traceback
+
+
+def traceback_of(error: BaseException, later: int) -> Any:
+    """The traceback that an exception had before it passed its `later` last places."""
+    found = error.__traceback__
+    for _ in range(later):
+        found = found.tb_next  # type: ignore[union-attr]
+    return found
 
 
 def frame_of(code: types.CodeType, namespace: dict, line: int | None) -> types.FrameType:

@@ -41,7 +41,7 @@ from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, 
 from .values.contained import ContainerObject, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
-from .values.exceptions import ExceptionValue
+from .values.exceptions import ExceptionValue, GroupValue
 from .values.floats import ConvertedInput, FloatValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, PartialValue
 from .values.generators import METHODS as GENERATORS
@@ -390,7 +390,7 @@ def wrap_tensor(run: Any, obj: Any, source: Any) -> Value:
 
 def wrap_exception(run: Any, obj: BaseException, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
-    return ExceptionValue(type(obj), None, obj, source)
+    return (GroupValue if isinstance(obj, BaseExceptionGroup) else ExceptionValue)(type(obj), None, real=obj, source=source)
 
 
 def wrap_object(run: Any, obj: Any, source: Any) -> Value:

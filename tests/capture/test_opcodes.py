@@ -21,7 +21,7 @@ from segue.capture.interp.attempt import Attempt  # noqa: F401  (fills the table
 from segue.capture.interp.frame import HANDLERS
 
 NOT_FOLLOWED = {  # canonical opcodes that end the graph, or that no captured frame comes past
-    "CHECK_EG_MATCH": "exception groups run eagerly", "CALL_INTRINSIC_2": "exception groups, type parameters", "CLEANUP_THROW": "a generator thrown into",
+    "CLEANUP_THROW": "a generator thrown into",
     **dict.fromkeys("LOAD_SPECIAL BUILD_TEMPLATE BUILD_INTERPOLATION".split(), "3.14, which is read but not run"), "END_FOR": "never executed",
     **dict.fromkeys("LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS".split(), "class bodies"),
     **dict.fromkeys("SETUP_ANNOTATIONS IMPORT_STAR PRINT_EXPR".split(), "modules"),
@@ -91,7 +91,17 @@ def asynchronous_code(log):
     return asyncio.run(use())
 
 
-OWN = [a_deleted_global, a_positive_number, a_generator_in_a_generator, asynchronous_code]
+def a_group_of_exceptions(log):
+    try:
+        raise ExceptionGroup("both", [ValueError(1), TypeError(2)])
+    except* ValueError as error:
+        log(str(error.exceptions[0]))
+    except* TypeError:
+        log("type")
+    return len(log.entries)
+
+
+OWN = [a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, asynchronous_code]
 
 
 def codes(code):

@@ -49,6 +49,7 @@ class ExceptionValue(ObjectValue):
         self.relinked: set[str] = set()
         self.in_caller = False  # raised where the captured frame handles nothing: its context is what the caller handles, if anything
         self.raised_at: list[tuple] = []  # (of the captured frame itself?, code, module, positions), from the innermost frame outwards
+        self.traced_before: Value | None = None  # a traceback that it was given, which these go on from
 
     def arguments(self, run: Any) -> list[Value]:
         if self.args is None:
@@ -112,7 +113,7 @@ class ExceptionValue(ObjectValue):
             return self.link(run, name)
         if name == "__traceback__":
             if self.real is MISSING:
-                return TracebackValue(self) if self.raised_at else constant(None)
+                return TracebackValue(self) if self.raised_at else self.traced_before or constant(None)
             return run.wrap(self.real.__traceback__, sources.Attribute(self.source, name))
         if name == "value" and issubclass(self.cls, StopIteration):
             return self.arguments(run)[0] if self.arguments(run) else constant(None)
@@ -146,18 +147,23 @@ class ExceptionValue(ObjectValue):
             super().set_attribute(run, name, value)
 
     def set_traceback(self, value: Value) -> None:
+        if self.real is not MISSING and not (isinstance(value, TracebackValue) and value.owner is self):
+            raise self.unsupported("setting the traceback")
         if isinstance(value, TracebackValue) and value.owner is self:
             self.raised_at = self.raised_at[: value.count]  # as it was when somebody took it
-            return
-        if self.real is not MISSING or not (isinstance(value, Constant) and value.value is None):
-            raise self.unsupported("setting the traceback")
-        self.raised_at = []
+        elif value.type() in (types.TracebackType, type(None)):
+            self.raised_at, self.traced_before = [], None if value.type() is type(None) else value
+        else:
+            raise self.unsupported(f"setting the traceback to a {value.describe()}")
 
     # -- output -------------------------------------------------------------------------------------------------------
 
     def build(self, out: Any) -> None:
         named = DictValue([(name, Constant(name), value) for name, value in self.named.items()])
         out.helper("new_exception", Constant(self.cls), TupleValue(self.args or ()), TupleValue(self.given), named)
+        self.build_rest(out)
+
+    def build_rest(self, out: Any) -> None:
         out.remember(self)
         for name, value in self.attributes.items():
             if value is not None:
@@ -169,12 +175,79 @@ class ExceptionValue(ObjectValue):
         self.build_links(out)
 
     def build_links(self, out: Any) -> None:
+        if self.traced_before is not None:
+            out.statement("store_attribute", self, Constant("__traceback__"), self.traced_before)
         if self.raised_at:
             out.statement("give_traceback", self, Constant(tuple(self.raised_at)))
         if self.in_caller and "__context__" not in self.relinked:
             out.statement("chain_to_caller", self)
         for name in sorted(self.relinked):  # storing the cause sets __suppress_context__, which comes behind it
             out.statement("store_attribute", self, Constant(name), self.linked[name])
+
+
+class GroupValue(ExceptionValue):
+    """An exception group. Its message and its exceptions are what the class in C keeps; both never change."""
+
+    def __init__(self, cls: type, args: list[Value] | None, message: Value | None = None, exceptions: Value | None = None, real: Any = MISSING, source: Any = None) -> None:
+        super().__init__(cls, args, real, source)
+        self.kept = {"message": message, "exceptions": exceptions}
+
+    def structured(self, run: Any, descriptor: Any) -> Value:
+        kept = self.kept.get(descriptor.__name__)
+        return super().structured(run, descriptor) if kept is None else kept
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name in self.kept:
+            raise run.raised(AttributeError, "readonly attribute")
+        super().set_attribute(run, name, value)
+
+    def text(self, run: Any) -> Value:
+        message, exceptions = self.attribute(run, "message"), self.attribute(run, "exceptions")
+        count = run.python(exceptions.length(run))
+        return constant(f"{run.text(message)} ({count} sub-exception{'' if count == 1 else 's'})")
+
+    def build(self, out: Any) -> None:
+        out.helper("new_group", Constant(self.cls), self.kept["message"], self.kept["exceptions"], TupleValue(self.args or ()))
+        self.build_rest(out)
+
+
+def new_group(run: Any, cls: type, *args: Value) -> Value:
+    """What `BaseExceptionGroup.__new__(cls, *args)` gives."""
+    if len(args) != 2:
+        raise run.raised(TypeError, f"BaseExceptionGroup.__new__() takes exactly 2 arguments ({len(args)} given)")
+    if not issubclass(args[0].type(), str):
+        raise run.raised(TypeError, f"BaseExceptionGroup.__new__() argument 1 must be str, not {args[0].type().__name__}")
+    if not hasattr(args[1].type(), "__getitem__") or issubclass(args[1].type(), (dict, types.MappingProxyType)):
+        raise run.raised(TypeError, "second argument (exceptions) must be a sequence")
+    found = run.unpack(args[1])
+    if not found:
+        raise run.raised(ValueError, "second argument (exceptions) must be a non-empty sequence")
+    for index, error in enumerate(found):
+        if not issubclass(error.type(), BaseException):
+            raise run.raised(ValueError, f"Item {index} of second argument (exceptions) is not an exception")
+    if any(not issubclass(error.type(), Exception) for error in found):
+        if issubclass(cls, Exception):
+            raise run.raised(TypeError, f"Cannot nest BaseExceptions in {'an ExceptionGroup' if cls is ExceptionGroup else repr(cls.__name__)}")
+    elif cls is BaseExceptionGroup:
+        cls = ExceptionGroup
+    whole = args[1] if isinstance(args[1], TupleValue) and args[1].cls is tuple else TupleValue(found)
+    return GroupValue(cls, list(args), args[0], whole)
+
+
+def exception_classes(run: Any, of: Value, of_groups: bool = False) -> tuple:
+    """The classes that an `except` names; of an `except*`, which takes no groups."""
+    found = tuple(item.real for item in of.items_of(run)) if isinstance(of, TupleValue) else (of.real,)  # type: ignore[union-attr]
+    if not all(isinstance(one, type) and issubclass(one, BaseException) for one in found):
+        raise run.raised(TypeError, "catching classes that do not inherit from BaseException is not allowed")
+    if of_groups and any(issubclass(one, BaseExceptionGroup) for one in found):
+        raise run.raised(TypeError, "catching ExceptionGroup with except* is not allowed. Use except instead.")
+    return found
+
+
+def same_history(run: Any, error: Any, other: Any) -> Value:
+    """Whether two exceptions went the same way: their traceback, their cause and their context are the same objects."""
+    links = all(run.same(error.link(run, name), other.link(run, name)) for name in ("__cause__", "__context__"))
+    return constant(links and run.same(error.attribute(run, "__traceback__"), other.attribute(run, "__traceback__")))
 
 
 def of_error(run: Any, error: BaseException) -> ExceptionValue:
@@ -218,6 +291,7 @@ class TracebackValue(Value):
     def __init__(self, owner: ExceptionValue) -> None:
         self.owner = owner
         self.count = len(owner.raised_at)
+        self.last = owner.raised_at[-1]
 
     def type(self) -> type:
         return types.TracebackType
@@ -226,8 +300,7 @@ class TracebackValue(Value):
         return True
 
     def identity(self) -> Any:
-        return self.owner.raised_at
+        return self.last
 
     def build(self, out: Any) -> None:
-        out.value(self.owner)
-        out.emit("LOAD_ATTR", "__traceback__")
+        out.helper("traceback_of", self.owner, Constant(len(self.owner.raised_at) - self.count))
