@@ -56,7 +56,7 @@ __all__ = [
 
 OWN_ROOMS = ("api", "eager", "graph", "capture", "inductor")  # beside this room, in the checkout and in the installed package alike
 FOLLOWED = ("nn", "optim")  # packages of eager/ whose frames are captured as users' code is
-NOT_FOLLOWED = ("functional", "lbfgs.py")  # but for these modules of theirs
+NOT_FOLLOWED = ("functional", "parameter.py", "lbfgs.py")  # but for these modules of theirs
 PACKAGES = ("numpy", "scipy", "sympy", "mpmath", "bytecode", "ml_dtypes", "rich", "cupy", "_pytest", "pluggy", "hypothesis")
 
 

@@ -40,6 +40,7 @@ from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
 from .outcome import Break, Observed, Specialise, Unbuildable
+from .parameters import is_fresh
 from .printing import Printing
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
@@ -99,6 +100,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
         self.handed: list[Any] = []  # NumPy arrays made here that share their memory with a tensor
         self.draws: list[Any] = []  # calls of generators of random numbers, which the new code makes in front of the graph
+        self.fresh: dict[Any, tuple] = {}  # source of a parameter that the new code makes in front of the graph -> its shape, its dtype, whether it is trained
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}
         self.floats: dict[Any, FloatValue] = {}
@@ -286,7 +288,8 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
     # -- guards -------------------------------------------------------------------------------------------------------
 
     def guard(self, guard: guards.Guard) -> None:
-        self.guards.append(guard)
+        if not self.fresh or not any(map(is_fresh, guard.sources)):
+            self.guards.append(guard)
 
     def guard_is(self, source: Any, obj: Any) -> None:
         if not isinstance(source, sources.Constant):

@@ -314,6 +314,10 @@ class Builder:
             wanted.update(dict.fromkeys([i.source if isinstance(i, ConvertedInput) else i for i in self.attempt.graph_inputs], ""))
         loader = Loader(assembler, wanted)
         states = self.make_draws(assembler, loader)
+        for source, given in self.attempt.fresh.items():
+            self.helper_call(assembler, "new_parameter", *map(Constant, given))
+            loader.places[source] = assembler.store_temporary()
+            loader.kept.append(loader.places[source])
         for source, place in out.sources.items():
             loader.load(source)
             assembler.emit("STORE_FAST", place)

@@ -424,7 +424,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     for size_guard in graph.shape_env.guards:
         bindings = attempt.bindings
         attempt.guard(guards.SizeRelation.from_sympy(size_guard.relation, bindings, size_guard.line or ""))
-    tensors = attempt.tensor_inputs
+    tensors = [value for value in attempt.tensor_inputs if value.source not in attempt.fresh]
     changed = bool(graph.writes) or bool(attempt.changed_gradients()) or any(value.born is not None for value in tensors)
     if changed and len(tensors) > 1:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))

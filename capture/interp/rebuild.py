@@ -18,7 +18,9 @@ import numpy as np
 from ...eager.answers import answers_of_failed
 from ...eager.autograd.mode import enable_grad
 from ...eager.errors import BackendError
+from ...eager.functional.creation import empty
 from ...eager.log import log
+from ...eager.nn.parameter import Parameter
 from ...eager.stats import stats
 from ...eager.tensor import Tensor, wrap
 from .._capture import run_eagerly
@@ -46,6 +48,11 @@ def int_tensor(value: int) -> Tensor:
 def number_list(values: list) -> Tensor:
     """A list of ints or of floats, or an array, whose memory is shared."""
     return wrap(np.asarray(values))
+
+
+def new_parameter(shape: tuple, dtype: Any, requires_grad: bool) -> Parameter:
+    """A parameter whose values the graph will write."""
+    return Parameter(empty(shape, dtype=dtype), requires_grad)
 
 
 def draw(generator: Any, name: str, args: tuple, named: tuple) -> Any:
