@@ -19,7 +19,7 @@ from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
 from ..eager.ops.definition import OPS
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
-from .ir import Graph, Node, Rewriter
+from .ir import FakeValue, Graph, Node, Rewriter
 from .repeat import repeat_forward
 from .symbolic import SymInt, same_shape, same_size, structural_key
 from .verifier import verify
@@ -236,6 +236,28 @@ def copy_of_own(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
 _COPIES = frozenset({"clone", "contiguous"})
 
 
+def copy_of_transposed_product(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """clone((a @ b).t()) is b.t() @ a.t(), where nobody else needs a @ b: the gradient of a linear layer's weight comes as it must lie."""
+    turned = node.args[0]
+    if node.target.name not in _COPIES or not (_is_swap(turned) and _is_swap(args[0])) or node.value.dtype.category != FLOAT:
+        return None
+    if not all(map(same_size, node.value.strides, node.value.dense().strides)):
+        return None
+    product, made = turned.args[0], args[0].args[0]
+    if not all(x.kind == "op" and x.target.name == "matmul" and len(x.value.shape) == 2 for x in (product, made)) or len(turned.users) > 1 or len(product.users) > 1:
+        return None
+    left, right = (x.args[0] if _is_swap(x) else rewriter.op(turned.target, (x, (1, 0)), _swapped(x.value), node) for x in made.args)
+    return rewriter.op(made.target, (right, left), node.value, node)
+
+
+def _is_swap(node: Node) -> bool:
+    return node.kind == "op" and node.target.name == "permute" and node.args[1] == (1, 0)
+
+
+def _swapped(value: FakeValue) -> FakeValue:
+    return FakeValue(value.shape[::-1], value.dtype, value.strides[::-1], value.device)
+
+
 def neutral_operand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """x * 1, x / 1 and x - 0 are x bit for bit; x + 0 only for integers, since -0.0 + 0 is 0.0."""
     neutral = _NEUTRAL.get(node.target.name)
@@ -271,8 +293,8 @@ def not_of_not(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
 RULES: dict[str, Rule] = {
     rule.__name__: rule
     for rule in (
-        view_of_nothing, view_of_view, permute_of_permute, expand_of_expand, cast_to_same, cast_there_and_back, copy_of_own, neutral_operand,
-        not_of_not,
+        view_of_nothing, view_of_view, permute_of_permute, expand_of_expand, cast_to_same, cast_there_and_back, copy_of_own, copy_of_transposed_product,
+        neutral_operand, not_of_not,
     )
 }  # fmt: skip
 

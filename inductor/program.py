@@ -18,7 +18,7 @@ from .memory import plan
 from .ordering import last_check
 from .scatter import ScatterKernel
 from .schedule import Group, Refusal, Scheduler, Space
-from .steps import Step, batches, lives, title_of
+from .steps import Step, batches, hosts, lives, title_of
 from .units import Buffer, Unit, is_contiguous, is_partial, shape_of
 
 MAX_CUTS = 6  # dimensions of one kernel that are cut in two
@@ -43,7 +43,7 @@ class Builder:
         self.steps = [self._step(group) for group in self.scheduler.groups]
         self.steps += [self._write_back(buffer, unit) for buffer, unit in self.write_backs]
         self.batches = batches(self.steps)
-        self.plan = plan(lives(self.batches))
+        self.plan = plan(lives(self.batches), hosts(self.batches))
 
     # -------------------------------------------------------------------------------------------- results
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ..graph.ir import Node
 from .codegen_cpp import KernelPrinter
 from .evaluate import is_view
-from .memory import Life
+from .memory import Host, Life
 from .units import Buffer, Unit
 
 MAX_LINES = 4  # of the user's, that the comment above a kernel names
@@ -92,6 +92,16 @@ def lives(grouped: list[list[Step]]) -> list[Life]:
             life.last = max(life.last, last[buffer])
             found[buffer] = life
     return list({id(life): life for life in found.values()}.values())
+
+
+def hosts(grouped: list[list[Step]]) -> list[Host]:
+    """The results of known size, which may hold other values until they are written."""
+    found: dict[Buffer, Host] = {}
+    for number, batch in enumerate(grouped):
+        for buffer in (b for step in batch for b in (*step.reads, *step.writes)):
+            if buffer.kind == "output" and buffer not in found:
+                found[buffer] = Host(buffer.position, buffer.bytes, number)
+    return [host for host in found.values() if type(host.bytes) is int]
 
 
 def _heirs(batch: list[Step], number: int, first: dict[Buffer, int], last: dict[Buffer, int]) -> dict[Buffer, Buffer]:

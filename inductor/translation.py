@@ -67,7 +67,8 @@ class ProgramPrinter:
         elif buffer.kind == "output":
             base = f"out[{buffer.position}]"
         elif isinstance(buffer.offset, tuple):
-            base = f"arena + o{buffer.offset[1]}"
+            kind, number, *within = buffer.offset
+            base = f"arena + o{number}" if kind == "slot" else f"(char*)out[{number}] + {within[0]}"
         else:
             base = f"arena + {buffer.offset}"
         return f"(({STORAGE[buffer.dtype]}*)({base}){extra})" if extra else f"({base})"

@@ -135,7 +135,7 @@ def bench_peaks(options: argparse.Namespace) -> Table:
     """The memory of training steps."""
     found = peaks.measure(options.root, options.only or ())
     rows = ((name, f"{eagerly:,}", f"{compiled:,}", f"{compiled / eagerly:.2f}") for name, eagerly, compiled in found)
-    return _table("most bytes that a training step takes at once", ("program", "eager", "whole step compiled", "ratio"), rows)
+    return _table("most bytes that a training step takes at once, one thread", ("program", "eager", "whole step compiled", "ratio"), rows)
 
 
 def bench_eager(options: argparse.Namespace) -> Table:

@@ -247,6 +247,11 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
                 found.append(value)
         return found
 
+    def forgotten_gradients(self) -> list[TensorValue]:
+        """The inputs whose `grad` was replaced, unread, before anything that may raise: a frame that begins again forgets it again."""
+        sure = next((n for n, node in enumerate(self.tracer.nodes) if node.kind == "op" and ("checked" in node.target.tags or node.target.kind == "control")), None)
+        return [value for value in self.tensor_inputs if value.forgot is not None and (sure is None or value.forgot <= sure)]
+
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
         """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
         dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))

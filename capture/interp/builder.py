@@ -324,6 +324,7 @@ class Builder:
             loader.places[source] = place
         if self.compiled is None:
             return
+        self.forget_gradients(assembler, loader)
         enables = not self.attempt.modes_before["enabled"] and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
         run = functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled
         assembler.load_const(functools.partial(noting, run) if self.graph is not None and calls_foreign(self.graph) else run)
@@ -345,6 +346,17 @@ class Builder:
         assembler.jump(done)
         self.run_again(assembler, failed, states, [*out.sources.values(), *loader.kept])
         assembler.place(done)
+
+    def forget_gradients(self, assembler: Assembler, loader: Loader) -> None:
+        """Let go of the gradients that nobody reads, so that the graph's values can lie where they lay."""
+        forgotten = [value for value in self.attempt.forgotten_gradients() if value.source in loader.places]
+        if forgotten:
+            assembler.load_const(HELPERS["forget_gradients"])
+            assembler.prepare_call()
+            for value in forgotten:
+                loader.load(value.source)
+            assembler.call(len(forgotten))
+            assembler.emit("POP_TOP")
 
     def make_draws(self, assembler: Assembler, loader: Loader) -> dict[str, str]:
         """Draw the random numbers, each into a temporary. Returns the generators and what they were before, both in temporaries."""

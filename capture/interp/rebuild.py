@@ -289,6 +289,11 @@ def store_attribute(target: Any, name: str, value: Any) -> None:
     setattr(target, name, value)
 
 
+def forget_gradients(*tensors: Any) -> None:
+    for tensor in tensors:
+        tensor.grad = None
+
+
 def store_plain_attribute(target: Any, name: str, value: Any) -> None:
     """Past a class's own `__setattr__`; slots and the instance's dict alike."""
     if isinstance(target, BaseException):

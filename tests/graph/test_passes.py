@@ -100,6 +100,7 @@ RULE_EXAMPLES = {
     "cast_to_same": (lambda x: segue.eager.ops.definition.OPS["cast"](x, segue.float32) * 1.5, ["mul"]),
     "cast_there_and_back": (lambda x: x.double().float() * 1.5, ["mul"]),
     "copy_of_own": (lambda x: (x * 1.5).clone() * 1.5, ["mul", "mul"]),
+    "copy_of_transposed_product": (lambda x: (x @ x.t()).t().clone() * 1.5, ["permute", "matmul", "mul"]),
     "neutral_operand": (lambda x: ((x * 1) / 1 - 0) * 1.5, ["mul"]),
     "not_of_not": (lambda x: x.neg().neg() * 1.5, ["mul"]),
 }
@@ -120,6 +121,7 @@ KEPT = {
     "minus negative zero": (lambda x: (x - -0.0) * 1.5, ["sub", "mul"]),
     "lossy cast": (lambda x: x.half().float() * 1.5, ["cast", "cast", "mul"]),
     "transposing copy": (lambda x: x.t().clone().view(6) * 1.5, ["permute", "clone", "view", "mul"]),
+    "transposed product that is needed as it is, too": (lambda x: (lambda y: y.t().clone() * y)(x @ x.t()), ["permute", "matmul", "permute", "clone", "mul"]),
     "swapped equal sizes": (lambda x: x[:, :2].t() * 1.5, ["slice", "permute", "mul"]),
     "copy of an input, which may be written before the backward": (lambda x: x.clone() * 1.5, ["clone", "mul"]),
     "result that is a copy": (lambda x: x.clone(), ["clone"]),

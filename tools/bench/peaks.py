@@ -2,7 +2,7 @@
 
 In comes the source tree, out comes a table of bytes. The one idea: the first steps compile; the next one is measured, alone: what it allocates through
 NumPy and Python (`tracemalloc`) and what it takes of the pool in which arenas, results and scratch lie, at their highest. Parameters, optimiser state and
-data stand before the step in both ways and are not counted.
+data stand before the step in both ways and are not counted. It runs on one thread: how many threads hold scratch of a convolution at once is chance.
 """
 
 from __future__ import annotations
@@ -121,4 +121,9 @@ def peak(train: Callable[[Callable], None], compiled: bool) -> int:
 def measure(root: Path, only: Sequence[str] = ()) -> list[Row]:
     """(name, bytes eager, bytes compiled) of all, or of some. Raises FileNotFoundError outside of the source tree."""
     found = [*programs(root), *examples(root)]
-    return [(name, peak(train, False), peak(train, True)) for name, train in found if not only or name in only]
+    threads = runtime.threads()
+    runtime.set_threads(1)
+    try:
+        return [(name, peak(train, False), peak(train, True)) for name, train in found if not only or name in only]
+    finally:
+        runtime.set_threads(threads)

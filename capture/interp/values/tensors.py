@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ....eager import dtypes
-from ....eager.tensor import Tensor
+from ....eager.tensor import LAZY, Tensor
 from ....eager.transforms.levels import under_levels
 from ....graph.functionalise import TracedArray
 from ... import sources
@@ -57,6 +57,7 @@ class TensorValue(Value):
         self.source = source
         self.real = real
         self.born: int | None = None  # the step at which it became a leaf, or, from outside, its requires_grad was switched
+        self.forgot: int | None = None  # the graph's length when the `grad` that it had came with was replaced, unread
 
     def type(self) -> type:
         return type(self.twin)
@@ -121,6 +122,8 @@ class TensorValue(Value):
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name == "grad" or (name == "requires_grad" and self.source is None):
+            if self.source is not None and self.twin._grad is LAZY and self.forgot is None:
+                self.forgot = len(run.tracer.nodes)
             run.leaf(setattr, [self, Constant(name), value], {}, f"Tensor.{name}")
             self.born = run.step if name == "requires_grad" else self.born
             return
