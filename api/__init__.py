@@ -34,7 +34,7 @@ from segue.eager.autograd.autocast import (
     autocast, clear_autocast_cache, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled, set_autocast_dtype, set_autocast_enabled,
 )  # fmt: skip
 from segue.eager import array_api as _array_api
-from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
+from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabled, is_inference_mode_enabled, no_grad, set_grad_enabled
 from segue.eager.config import config
 from segue.eager.control import cond, map, scan, while_loop
 from segue.eager.dtypes import (

@@ -88,7 +88,7 @@ LEGACY = {
 _LEGACY_NAMES = {of: name for name, of in LEGACY.items()}
 _NAMES = {d.name: d for d in ALL}
 _FROM_NUMPY = {d.numpy: d for d in ALL}
-_FROM_PYTHON = {_bool: bool, int: int64, complex: complex64}
+_FROM_PYTHON = {_bool: bool, int: int64, float: float64, complex: complex128}
 _default = [float32]
 
 
@@ -111,11 +111,9 @@ def from_numpy_dtype(numpy_dtype: Any) -> dtype:
 
 
 def as_dtype(value: Any) -> dtype:
-    """A dtype from a dtype, a NumPy dtype, or one of Python's bool, int, float, complex."""
+    """A dtype from a dtype, a NumPy dtype, or one of Python's bool, int, float, complex (the wide ones, as in PyTorch and NumPy)."""
     if isinstance(value, dtype):
         return value
-    if value is float:
-        return _default[0]
     if isinstance(value, type) and value in _FROM_PYTHON:
         return _FROM_PYTHON[value]
     if hasattr(value, "segue_dtype") or isinstance(value, str) and value.endswith("Tensor"):

@@ -45,8 +45,10 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     (segue.int16, segue.float16, segue.float32)
     """
     a, b = type1, type2
-    if a is b:
+    if a is b and isinstance(a, dtype):
         return a
+    if not (isinstance(a, dtype) and isinstance(b, dtype)):
+        raise TypeError(f"promote_types(): takes two dtypes, not {a!r} and {b!r}")
     if a.category != b.category:
         low, high = sorted((a, b), key=lambda d: d.category)
         if high.is_complex and low.is_floating_point:

@@ -129,8 +129,8 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.turns = 0
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
-        for name, value in self.modes_before.items():
-            self.guard(mode_guard(name, value))
+        for name in ("enabled", "autocast"):
+            self.guard(mode_guard(name, self.modes_before[name]))
         self.guard(mode_guard("anomaly", STATE.anomaly))  # see compile_frame
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes.default_device, "default device"), 0), dtypes.default_device[0]))

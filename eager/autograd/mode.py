@@ -17,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class _State(threading.local):
     enabled = True
+    inference = False  # whether this is within `inference_mode()`
     tracers: tuple = ()  # those that are recording, innermost last: operators without tensor operands go to the innermost one
     levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
     autocast: Any = None  # the dtype that autocast runs products in; None: it is off (see autocast.py)
@@ -139,8 +140,15 @@ class enable_grad(no_grad):
     mode = True
 
 
+def is_inference_mode_enabled() -> bool:
+    """Whether this is within `inference_mode()`."""
+    return STATE.inference
+
+
 class inference_mode(_Mode):
-    """`no_grad` under PyTorch's other name; `inference_mode(False)` records."""
+    """`no_grad` under PyTorch's other name, which `is_inference_mode_enabled()` tells; `inference_mode(False)` records."""
+
+    outer = False
 
     def __new__(cls, mode: Any = True) -> Any:
         return super().__new__(cls) if isinstance(mode, bool) else cls()(mode)
@@ -150,3 +158,11 @@ class inference_mode(_Mode):
 
     def clone(self) -> Any:
         return type(self)(not self.mode)
+
+    def __enter__(self) -> Any:
+        self.outer, STATE.inference = STATE.inference, not self.mode
+        return super().__enter__()
+
+    def __exit__(self, *exception: Any) -> None:
+        STATE.inference = self.outer
+        super().__exit__(*exception)

@@ -96,7 +96,7 @@ class ComposeTransform(Transform):
         return shape
 
     def __repr__(self) -> str:
-        return f"ComposeTransform([{', '.join(map(repr, self.parts))}])"
+        return "ComposeTransform(\n    " + ",\n    ".join(map(repr, self.parts)) + "\n)"
 
 
 class IndependentTransform(Transform):

@@ -27,7 +27,7 @@ from .matrices import Wishart, mvdigamma
 from .multivariate import LowRankMultivariateNormal, MultivariateNormal, half_log_det, squared_distance
 from .utils import euler_constant, sum_rightmost
 
-_TABLE: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
+_KL_REGISTRY: dict[tuple[type, type], Callable[[Any, Any], Tensor]] = {}
 
 
 def register_kl(type_p: type, type_q: type) -> Callable[[Callable], Callable]:
@@ -42,7 +42,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Callable], Callable]:
             raise TypeError(f"Expected type_p and type_q to be Distribution subclasses but got {kind}")
 
     def enter(function: Callable) -> Callable:
-        _TABLE[type_p, type_q] = function
+        _KL_REGISTRY[type_p, type_q] = function
         return function
 
     return enter
@@ -52,8 +52,8 @@ def _lookup(type_p: type, type_q: type) -> Any:
     """The entry of the nearest classes: those of p first."""
     for kind_p in type_p.__mro__:
         for kind_q in type_q.__mro__:
-            if (kind_p, kind_q) in _TABLE:
-                return _TABLE[kind_p, kind_q]
+            if (kind_p, kind_q) in _KL_REGISTRY:
+                return _KL_REGISTRY[kind_p, kind_q]
     return None
 
 

@@ -247,6 +247,10 @@ class AbsTransform(_Elementwise):
     bijective = False
     codomain = constraints.positive
 
+    @property
+    def sign(self) -> Any:  # type: ignore[override]
+        raise NotImplementedError("AbsTransform is not monotonic: its derivative has no one sign")
+
     def _call(self, x: Tensor) -> Tensor:
         return F.abs(x)
 

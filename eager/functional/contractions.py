@@ -59,6 +59,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
             raise error(ShapeError, f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} and second has size {b.shape[j]} in dim {j}")
         second[j] = first[i]
     kept = [label for d, label in enumerate(first) if d not in left] + [label for d, label in enumerate(second) if d not in right]
+    if not kept and tuple(a.shape[i] for i in left) == tuple(b.shape[j] for j in right):  # one number: under autocast, too, in the operands' dtype
+        return write_out(out, dot(reshape(permute(a, left), (-1,)), reshape(permute(b, right), (-1,))), "tensordot")
     return write_out(out, _ordered(*_met((a, first), (b, second), kept), kept), "tensordot")
 
 

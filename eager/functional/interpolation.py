@@ -182,7 +182,7 @@ def interpolate(
     tensor([[[1.0000, 1.5000, 2.5000, 3.0000]]])
     """
     need_tensor(input, "interpolate")
-    if align_corners is not None and mode not in LINEAR:
+    if align_corners is not None and mode not in LINEAR and (mode in MODES or mode == "area"):
         raise error(
             ValueError, "interpolate(): align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
         )

@@ -11,6 +11,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..autograd.mode import no_grad
+from ..cuda import is_real
 from ..errors import BoundsError, ShapeError, error, renamed
 from ..ops.definition import OPS
 from ..tensor import Tensor
@@ -139,12 +140,15 @@ def embedding(
     return reshape(rows, (*input.shape, weight.shape[1]))
 
 
-def _bags(offsets: Tensor, count: Any, include_last: bool) -> tuple[Tensor, Any]:
-    """The bag of each of `count` entries, and the number of bags."""
-    number = offsets.shape[0] - 1 if include_last else offsets.shape[0]
-    starts = OPS["slice"](cast(offsets, dtypes.int64), 0, 0, number, 1)
+def _bags(offsets: Tensor, count: Any) -> Tensor:
+    """The bag of each of `count` entries: how many offsets lie at or before it, less one. Offsets whose values are known are checked."""
+    starts, number = cast(offsets, dtypes.int64), offsets.shape[0]
+    if is_real(offsets._data):
+        given = offsets.tolist()
+        if given and (given[0] != 0 or given[-1] > count or given != sorted(given)):
+            raise error(RuntimeError, f"embedding_bag(): offsets must begin with 0, not fall, and end at no more than input's length {count}; got {given}")
     marks = OPS["index_add"](make("full", offsets.device, (count + 1,), 0, dtypes.int64), 0, starts, make("full", offsets.device, (number,), 1, dtypes.int64))
-    return OPS["slice"](OPS["cumsum"](marks, 0), 0, 0, count, 1) - 1, number
+    return OPS["slice"](OPS["cumsum"](marks, 0), 0, 0, count, 1) - 1
 
 
 def _largest_of(rows: Tensor, counted: Tensor, bags: Tensor, number: Any) -> Tensor:
@@ -164,7 +168,7 @@ def embedding_bag(
 ) -> Tensor:  # fmt: skip
     """Sums, means or maxima of bags of rows of `weight` (n, d): (bags, d), without the rows one by one.
 
-    `input` is (bags, entries), or (entries) with `offsets` (bags), the first entry of each bag (`include_last_offset`: and the end). Entries equal to
+    `input` is (bags, entries), or (entries) with `offsets` (bags), the first entry of each bag (`include_last_offset`: and the end; what lies behind it counts nothing). Entries equal to
     `padding_idx` count nothing. `per_sample_weights` (of input's shape, mode "sum" only) scales the rows. Raises ValueError for arguments that do not
     go together, IndexError for places outside the table.
     """
@@ -180,7 +184,7 @@ def embedding_bag(
     elif input.ndim == 1:
         if offsets is None or offsets.ndim != 1:
             raise error(ValueError, "offsets has to be a 1D Tensor, as input is 1D" + ("" if offsets is None else f", got {offsets.ndim} dimensions"))
-        bags, number = _bags(offsets, input.shape[0], include_last_offset)
+        bags, number = _bags(offsets, input.shape[0]), offsets.shape[0]  # with the last offset, one bag more than asked for: what lies behind it
     else:
         raise error(ValueError, f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}")
     if per_sample_weights is not None and tuple(per_sample_weights.shape) != tuple(input.shape):
@@ -195,12 +199,17 @@ def embedding_bag(
     row = _row_of("embedding_bag", padding_idx, weight)
     counted = make("full", input.device, tuple(places.shape), True, dtypes.bool) if row is None else places != row
     if mode == "max":
-        return _largest_of(rows, counted, bags, number)
-    if per_sample_weights is not None:
-        rows = rows * reshape(per_sample_weights, (-1, 1))
+        out = _largest_of(rows, counted, bags, number)
+    else:
+        out = _summed_of(rows if per_sample_weights is None else rows * reshape(per_sample_weights, (-1, 1)), counted, bags, number, mode == "mean")
+    return OPS["slice"](out, 0, 0, number - 1, 1) if include_last_offset and input.ndim == 1 else out
+
+
+def _summed_of(rows: Tensor, counted: Tensor, bags: Tensor, number: Any, mean: bool) -> Tensor:
+    """For each bag the sum or mean of its rows that are counted; 0 for an empty bag."""
     rows = where(OPS["unsqueeze"](counted, 1), rows, 0.0)
-    out = OPS["index_add"](make("full", input.device, (number, weight.shape[1]), 0, weight.dtype), 0, bags, rows)
-    if mode == "sum":
+    out = OPS["index_add"](make("full", rows.device, (number, rows.shape[1]), 0, rows.dtype), 0, bags, rows)
+    if not mean:
         return out
-    sizes = OPS["index_add"](make("full", input.device, (number,), 0, weight.dtype), 0, bags, cast(counted, weight.dtype))
+    sizes = OPS["index_add"](make("full", rows.device, (number,), 0, rows.dtype), 0, bags, cast(counted, rows.dtype))
     return out / OPS["unsqueeze"](OPS["clamp_min"](sizes, 1), 1)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from .. import dtypes
+from ..autograd.mode import STATE
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..tensor import Tensor
-from .arguments import need_tensor
+from .arguments import cast, need_tensor
 from .devices import make
 from .pointwise import clamp
 
@@ -55,6 +56,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> T
         raise error(NotImplementedError, f"pad(): Unrecognised padding mode {mode!r}; known are 'constant', 'reflect', 'replicate' and 'circular'")
     if value not in (None, 0):
         raise error(ValueError, f'pad(): Padding mode "{mode}" doesn\'t take in value argument')
+    if mode != "circular" and STATE.autocast is not None and input.dtype in (dtypes.float16, dtypes.bfloat16):
+        input = cast(input, dtypes.float32)
     rank = len(widths) // 2
     if not 1 <= rank <= 3 or input.ndim not in (rank + 1, rank + 2):
         raise error(

@@ -21,6 +21,8 @@ from .shape import ravel, reshape
 
 def repeat(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
     """The tensor repeated `sizes` times along each dimension (new ones in front)."""
+    if not sizes and not named:
+        raise error(TypeError, 'repeat(): missing 1 required positional argument: "repeats"')
     counts = as_shape(spelled("repeat", sizes, named, "repeats"))
     lead = len(counts) - input.ndim
     if lead < 0:

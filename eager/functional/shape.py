@@ -185,9 +185,9 @@ def broadcast_shapes(*shapes: Any) -> Any:
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """All tensors expanded to their common shape."""
+    """All tensors expanded to their common shape; one that has it is returned itself."""
     shape = broadcast_shapes(*[tuple(x.shape) for x in tensors])
-    return tuple(OPS["expand"](x, shape) for x in tensors)
+    return tuple(x if x.ndim == len(shape) and all(map(same_size, x.shape, shape)) else OPS["expand"](x, shape) for x in tensors)
 
 
 def sum_to_size(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
@@ -402,7 +402,7 @@ def to(
     for argument in args:
         if isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
-        elif isinstance(argument, dtypes.dtype):
+        elif isinstance(argument, (dtypes.dtype, type)):
             dtype = argument
         elif isinstance(argument, (str, int, dtypes.device)) and not isinstance(argument, bool):
             device = argument

@@ -250,7 +250,7 @@ class Hardtanh(_Activation):
         self.min_val = min_val if min_value is None else min_value
         self.max_val = max_val if max_value is None else max_value
         if not self.max_val > self.min_val:
-            raise ValueError(f"Hardtanh: max_val should be larger than min_val, but got max_val={self.max_val}, min_val={self.min_val}")
+            raise AssertionError(f"Hardtanh: max_val should be larger than min_val, but got max_val={self.max_val}, min_val={self.min_val}")
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:

@@ -189,8 +189,8 @@ def _as_parameter(value: Any) -> Any:
 
 def _line(name: str, value: Any) -> str:
     if isinstance(value, Tensor):
-        return f"({name}): {'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
-    return f"({name}): Object of type: {type(value).__name__}"
+        return f"  ({name}): {'Parameter' if isinstance(value, Parameter) else 'Tensor'} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+    return f"  ({name}): Object of type: {type(value).__name__}"
 
 
 class _Held(Module):

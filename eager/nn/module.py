@@ -102,9 +102,17 @@ class Module(Stateful):
 
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the positional inputs are there; it may return other ones."""
+        self._one_kind_of_backward_hooks(True)
         return add_hook(self._call_hooks, "_backward_hooks", hook, prepend)
 
-    register_backward_hook = register_full_backward_hook
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """`register_full_backward_hook`, under the name that PyTorch deprecates. Raises RuntimeError on a module that has hooks of the other name."""
+        self._one_kind_of_backward_hooks(False)
+        return add_hook(self._call_hooks, "_backward_hooks", hook)
+
+    def _one_kind_of_backward_hooks(self, full: bool) -> None:
+        if self.__dict__.setdefault("_is_full_backward_hook", full) is not full:
+            raise RuntimeError("Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one of them.")
 
     def compile(self, **options: Any) -> None:
         """Compile the module in place with `segue.compile`'s options: calls run compiled, all else (names, type, identity) stays as it was."""

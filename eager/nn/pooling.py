@@ -189,7 +189,7 @@ class LPPool3d(_LPPool):
 
 
 class _FractionalMaxPool(Module):
-    """Settings of fractional maximum pooling. Raises ValueError unless one of the sizes is given."""
+    """Settings of fractional maximum pooling. Raises ValueError unless one of the sizes is given, and for a ratio outside (0, 1)."""
 
     def __init__(
         self, kernel_size: Sizes, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False, _random_samples: Any = None
@@ -197,6 +197,8 @@ class _FractionalMaxPool(Module):
         super().__init__()
         if (output_size is None) == (output_ratio is None):
             raise ValueError(f"{type(self).__name__} requires specifying either an output size, or a pooling ratio, and not both")
+        if not all(0 < ratio < 1 for ratio in (output_ratio if isinstance(output_ratio, (tuple, list)) else (0.5 if output_ratio is None else output_ratio,))):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
         self.kernel_size = kernel_size
         self.output_size = output_size
         self.output_ratio = output_ratio

@@ -122,5 +122,5 @@ class EmbeddingBag(_Table):
         )  # fmt: skip
 
     def extra_repr(self) -> str:
-        text = self._described(("max_norm", None), ("norm_type", 2.0), ("scale_grad_by_freq", False), ("padding_idx", None))
-        return f"{text}, mode={self.mode!r}"
+        text = self._described(("max_norm", None), ("norm_type", 2.0), ("scale_grad_by_freq", False))
+        return f"{text}, mode={self.mode!r}" + ("" if self.padding_idx is None else f", padding_idx={self.padding_idx}")

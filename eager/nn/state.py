@@ -7,6 +7,7 @@ written when nothing was wrong, so that a bad state dict changes nothing.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -163,8 +164,9 @@ class Stateful:
             value = value.reshape(())
         if tuple(value.shape) != tuple(member.shape):
             return [f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, the shape in current model is {member.shape}."]
-        if member.is_meta and not assign:
-            return [f"'{key}' is on the meta device and has no memory to copy into; pass assign=True, or call to_empty() first"]
+        if member.is_meta and not value.is_meta and not assign:
+            warnings.warn(f"for {key}: copying to a meta parameter, which has no memory, is a no-op; pass assign=True, or call to_empty() first", stacklevel=6)
+            return []
         if assign:
             _pending[-1].append(lambda: self._assign(name, member, value))
         else:

@@ -16,7 +16,7 @@ import numpy as np
 from .. import promotion
 from ..dtypes import bool as boolean
 from ..dtypes import complex64, complex128, dtype, float32, float64
-from ..errors import DtypeError, error
+from ..errors import DtypeError, UnsupportedDtypeError, error
 from . import batching
 from .definition import Host
 from .samples import Source
@@ -36,7 +36,7 @@ def matrix_dtype(name: str, result: Callable[[dtype], dtype] = lambda found: fou
     def facet(*operands: Any) -> dtype:
         kinds = [operand.dtype for operand in operands if isinstance(getattr(operand, "dtype", None), dtype)]
         if kinds[0] not in NATIVE:
-            raise error(DtypeError, f"{name}: Expected a floating point or complex tensor as input. Got {kinds[0].name}; float32, float64, complex64 and "
+            raise error(UnsupportedDtypeError, f"{name}: Expected a floating point or complex tensor as input. Got {kinds[0].name}; float32, float64, complex64 and "
                         "complex128 are supported", "x.double()")  # fmt: skip
         if any(kind is not kinds[0] for kind in kinds):
             raise error(DtypeError, f"{name}: Expected tensors of one dtype, but got {' and '.join(kind.name for kind in kinds)}")

@@ -8,6 +8,7 @@ place, so that a compiled training step needs no new compilation; a Python float
 from __future__ import annotations
 
 import math
+import warnings
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -99,6 +100,11 @@ class LRScheduler:
     @deferred
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to a given one."""
+        if self._step_count == 1 and not self.optimizer._opt_called:
+            warnings.warn(
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value of the learning rate schedule is skipped. Call "
+                "`optimizer.step()` first", stacklevel=2,
+            )  # fmt: skip
         self._step_count += 1
         self._set_epoch(epoch)
 

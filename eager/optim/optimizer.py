@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -96,8 +97,10 @@ class Optimizer:
 
     kernel: Kernel | None = None  # what `update` does, over arrays (see kernels.py)
     takes_complex = True
+    _opt_called = False  # whether it has made a step: what a schedule asks; of those that step in their own way it is not known
 
     def __init_subclass__(cls) -> None:
+        cls._opt_called = "step" in cls.__dict__ or cls._opt_called
         if "update" in cls.__dict__ and "kernel" not in cls.__dict__:  # the kernel is not of this update
             cls.kernel = None
 
@@ -136,8 +139,10 @@ class Optimizer:
             if parameter.is_complex() and not self.takes_complex:
                 raise RuntimeError(f"{type(self).__name__} does not support complex parameters")
         held = {id(parameter) for group in self.param_groups for parameter in group["params"]}
-        if len({id(parameter) for parameter in listed}) != len(listed) or any(id(parameter) in held for parameter in listed):
-            raise ValueError("a parameter stands twice in the optimizer's groups")
+        if any(id(parameter) in held for parameter in listed):
+            raise ValueError("some parameters appear in more than one parameter group")
+        if len({id(parameter) for parameter in listed}) != len(listed):
+            warnings.warn("optimizer contains a parameter group with duplicate parameters: they change as often as they stand there", stacklevel=3)
         group: Group = {"params": listed, **({"param_names": names} if named else {}), **{name: value for name, value in param_group.items() if name != "params"}}
         for name, default in self.defaults.items():
             if default is required and name not in group:
@@ -178,6 +183,7 @@ class Optimizer:
                         else:
                             self.update(parameter, gradient, state, group)
         self._after_step(given)
+        self._opt_called = True
         return loss
 
     def _before_step(self, closure: Any) -> tuple[tuple, dict]:
@@ -318,7 +324,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
         for number, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {number}")
+            lines.append(f"{chr(10) if number else ''}Parameter Group {number}")
             lines.extend(f"    {name}: {group[name]}" for name in sorted(group) if name != "params")
         return "\n".join([*lines, ")"])
 

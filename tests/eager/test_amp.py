@@ -157,3 +157,13 @@ def test_layers_under_autocast_train():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+def test_edges_and_full_contractions_are_computed_as_they_are():
+    x = segue.ones(2, 4, 4)
+    with segue.autocast("cpu"):
+        half = x.bfloat16()
+        assert [segue.nn.functional.pad(half, (1, 1), mode=mode).dtype.name for mode in ("reflect", "replicate", "circular", "constant")] == [
+            "float32", "float32", "bfloat16", "bfloat16"]  # fmt: skip
+        assert segue.tensordot(x[0], x[1]).dtype is segue.float32 and segue.tensordot(x[0], x[1], 1).dtype is segue.bfloat16
+    assert segue.tensordot(x[0] * segue.arange(4), x[1], ([0, 1], [1, 0])).item() == 24

@@ -336,3 +336,22 @@ def test_a_decorated_generator_runs_each_step_in_the_mode():
     assert running.throw(KeyError) is False and segue.is_grad_enabled()
     running.close()
     assert seen == [False] and len(list(stream(1))) == 3
+
+
+def test_whether_inference_mode_is_on():
+    def f(x):
+        with segue.inference_mode():
+            return x * 2 if segue.is_inference_mode_enabled() else x
+
+    asked = segue.is_inference_mode_enabled
+    for g in (f, segue.compile(f, fullgraph=True, backend="eager")):
+        assert g(segue.ones(1)).item() == 2 and not asked()
+    with segue.inference_mode():
+        with segue.enable_grad():
+            assert asked() and segue.is_grad_enabled()
+        with segue.inference_mode(False):
+            assert not asked() and segue.is_grad_enabled()
+    compiled = segue.compile(lambda x: x + asked(), backend="eager")
+    assert compiled(segue.ones(1)).item() == 1
+    with segue.inference_mode():
+        assert compiled(segue.ones(1)).item() == 2

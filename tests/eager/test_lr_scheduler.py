@@ -1,6 +1,7 @@
 """Schedules and averages: rate for rate against PyTorch, saved and resumed, chained, and bad settings."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -182,3 +183,18 @@ def test_one_cycle_ends():
         schedule.step()
     with pytest.raises(ValueError, match="3 steps"):
         schedule.step()
+
+
+def test_a_schedule_warns_when_it_is_stepped_before_the_optimizer():
+    p = segue.ones(1, requires_grad=True)
+    optimizer = optim.SGD([p], lr=1.0)
+    schedule = schedules.StepLR(optimizer, 1)
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        schedule.step()
+    optimizer = optim.SGD([p], lr=1.0)
+    both = [schedules.StepLR(optimizer, 1) for _ in range(2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer.step()
+        for schedule in both:
+            schedule.step()

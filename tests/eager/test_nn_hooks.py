@@ -160,8 +160,9 @@ def test_meta_device_and_to_empty():
     module = nn.Linear(3, 2, device="meta")
     assert module.weight.is_meta and module(segue.ones(1, 3, device="meta")).shape == (1, 2)
     state = nn.Linear(3, 2).state_dict()
-    with pytest.raises(RuntimeError, match="assign=True"):
+    with pytest.warns(UserWarning, match="assign=True"):
         module.load_state_dict(state)
+    assert module.weight.is_meta
     module.to_empty(device="cpu").load_state_dict(state)
     assert segue.equal(module.weight, state["weight"]) and isinstance(module.weight, nn.Parameter)
     other = nn.Linear(3, 2, device="meta")
@@ -177,3 +178,11 @@ def test_copies_and_pickles_keep_hooks_and_state():
     assert isinstance(module[1], nn.Identity)
     module.type(segue.float64).share_memory()
     assert module[0].weight.dtype is segue.float64
+
+
+def test_backward_hooks_of_both_names_are_not_mixed():
+    for first, second in (("register_backward_hook", "register_full_backward_hook"), ("register_full_backward_hook", "register_backward_hook")):
+        module = nn.Linear(2, 2)
+        getattr(module, first)(lambda *a: None)
+        with pytest.raises(RuntimeError, match="Cannot use both"):
+            getattr(module, second)(lambda *a: None)

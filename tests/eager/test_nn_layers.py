@@ -239,3 +239,18 @@ def test_clip_values_and_vectors():
 def test_bad_input(wrong, kind, words):
     with pytest.raises(kind, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("mode, want", [("sum", [[9.0], [15.0]]), ("mean", [[4.5], [7.5]]), ("max", [[6.0], [12.0]])])
+def test_a_bag_ends_at_the_last_offset(mode, want):
+    table, entries = 3 * segue.arange(5.0)[:, None], segue.tensor([1, 2, 4, 1, 0])
+    found = nn.functional.embedding_bag(entries, table, segue.tensor([0, 2, 4]), mode=mode, include_last_offset=True)
+    assert found.tolist() == want
+    compiled = segue.compile(lambda e, o: nn.functional.embedding_bag(e, table, o, mode=mode, include_last_offset=True), fullgraph=True)
+    assert compiled(entries, segue.tensor([0, 2, 4])).tolist() == want
+
+
+@pytest.mark.parametrize("offsets", [[0, 7], [1, 3], [0, 3, 2], [0, -1]])
+def test_offsets_of_bags_rise_from_0_to_the_end(offsets):
+    with pytest.raises(RuntimeError, match="offsets must begin with 0"):
+        nn.functional.embedding_bag(segue.tensor([1, 2, 4, 1, 0]), segue.ones(5, 1), segue.tensor(offsets))

@@ -315,7 +315,7 @@ def parameter():
     (lambda: optim.SGD([parameter()], lr=-1.0), ValueError, "lr is at least 0.0, not -1.0"),
     (lambda: optim.SGD([parameter()], nesterov=True), ValueError, "Nesterov"),
     (lambda: optim.Adam([parameter()], betas=(0.9, 1.0)), ValueError, "betas"),
-    (lambda: optim.SGD([(lambda p: {"params": [p, p]})(parameter())]), ValueError, "twice"),
+    (lambda: optim.SGD((lambda p: [{"params": [p]}, {"params": [p]}])(parameter())), ValueError, "more than one"),
     (lambda: optim.SGD([parameter()]).load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]}), ValueError, r"\[2\]"),
 ])  # fmt: skip
 def test_bad_settings(wrong, kind, words):
@@ -427,3 +427,13 @@ def test_what_is_put_in_place_of_parameters_and_state_counts(compiled):
     segue.testing.assert_close(grown.detach(), reference(before, [[1.0] * 3]))
     assert optimizer.state[grown]["step"].item() == 1
     assert len(copy.deepcopy(optimizer).state) == 1
+
+
+def test_a_parameter_that_stands_twice_in_a_group_changes_twice():
+    p = parameter()
+    before = p.detach().clone()
+    with pytest.warns(UserWarning, match="duplicate"):
+        optimizer = optim.SGD([p, p], lr=0.5)
+    p.grad = segue.ones_like(p)
+    optimizer.step()
+    assert segue.equal(p, before - 1)

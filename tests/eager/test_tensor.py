@@ -219,3 +219,9 @@ def test_bits_are_read_in_another_dtype_as_a_view():
         return y
 
     assert segue.compile(absolute)(segue.tensor([-1.5, 2.0])).tolist() == [1.5, 2.0]
+
+
+def test_pythons_types_are_the_wide_dtypes():
+    x = segue.ones(2)
+    for kind, wide in ((float, segue.float64), (int, segue.int64), (bool, segue.bool), (complex, segue.complex128)):
+        assert x.to(kind).dtype is segue.zeros(1, dtype=kind).dtype is wide

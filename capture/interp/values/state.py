@@ -14,7 +14,7 @@ from ... import guards, sources
 from .base import Value
 from .constants import Constant, constant
 
-MODES = ("enabled", "autocast")  # the attributes of STATE that captured code may read and write
+MODES = ("enabled", "autocast", "inference")  # the attributes of STATE that captured code may read and write
 
 
 def modes() -> dict[str, Any]:
@@ -47,12 +47,14 @@ class ModesValue(Value):
     def attribute(self, run: Any, name: str) -> Value:
         if name not in MODES:
             raise self.unsupported(f"attribute '{name}'")
+        if name == "inference":  # the others are guarded in any case
+            run.guard(mode_guard(name, run.modes_before[name]))
         return constant(getattr(self.real, name))
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name not in MODES:
             raise self.unsupported(f"setting attribute '{name}'")
-        setattr(self.real, name, run.truth(value) if name == "enabled" else run.python(value))
+        setattr(self.real, name, run.python(value) if name == "autocast" else run.truth(value))
         run.journal.note(self)
         self.run = run
 
