@@ -32,7 +32,7 @@ from ..layouts import choose
 from ..marks import apply_marks
 from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
-from . import checks, handlers_data, handlers_flow, numpy_functions, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import checks, classes, handlers_data, handlers_flow, numpy_functions, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .instances import Instances
@@ -108,6 +108,9 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.compared: dict[int, Value] = {}  # Values from outside that were told apart by identity, as keys
         self.bindings: dict[str, Any] = {}  # name of a size symbol -> source of an int
         self.wrapped: dict[int, Value] = {}
+        self.made_classes: dict[type, Value] = {}  # model -> the class that the captured code makes, see values/classes.py
+        self.stand_ins: dict[int, Any] = {}  # id of a Value -> what stands for it in models
+        self.kept: list[Any] = []  # Values and stand-ins, whose ids are looked up
         self.twins: dict[int, Value] = {}
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}

@@ -67,7 +67,11 @@ class Output:
         self.assembler.emit(opcode, argument)
 
     def constant(self, value: Any) -> None:
-        self.assembler.load_const(value)
+        made = self.attempt.made_classes.get(value) if isinstance(value, type) else None
+        if made is None:
+            self.assembler.load_const(value)
+        else:
+            self.value(made)
 
     def call(self, function: Any, *args: Any) -> None:
         """Push function(*args)."""

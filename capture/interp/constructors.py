@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.tensor import Tensor
-from .outcome import Break
 from .values.base import Value
 from .values.constants import NONE, Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
@@ -146,13 +145,6 @@ def _reversed(run: Any, value: Value) -> Value:
     return make_reversed(run, value)
 
 
-def _type(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
-    if len(args) != 1:
-        raise Break("making a class is not captured", "define the class outside of the compiled function")
-    return run.wrap_known(args[0].type())
-
-
-CONSTRUCTORS[type] = _type
 CONSTRUCTORS[collections.deque] = make_deque
 
 

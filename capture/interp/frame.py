@@ -65,6 +65,7 @@ class Frame:
         self.index = 0
         self.module = module
         self.is_root = False
+        self.names: Any = None  # of a class body: the entries of the class
         self.handled: list[Value] = []
         self.current: Instruction = body[0]
 

@@ -428,8 +428,3 @@ def _set_part(frame: Frame, made: Any, kind: str, value: Any) -> None:
         made.attributes["__annotations__"] = DictValue([(run.text(name), name, of) for name, of in zip(flat[::2], flat[1::2])])
     else:
         raise Break(f"a function's {kind} is not captured")
-
-
-@handles("LOAD_BUILD_CLASS")
-def load_build_class(frame: Frame, i: Any) -> None:
-    raise Break("defining a class inside of a compiled function is not captured", "define it outside")

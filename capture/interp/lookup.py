@@ -66,7 +66,7 @@ class Lookup:
         return found
 
     def guard_entry(self: Any, cls: type, name: str, found: Any, owner: type | None) -> None:
-        if not cls.__flags__ & HEAP_TYPE or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
+        if not cls.__flags__ & HEAP_TYPE or owner in self.made_classes or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
             return  # a class written in C does not change; segue's own inner workings are trusted
         path = sources.Constant(cls, cls.__qualname__)
         if found is MISSING:
@@ -248,6 +248,9 @@ class Lookup:
             self.guard(guards.Is(sources.Attribute(sources.Constant(cls, cls.__qualname__), "__mro__"), cls.__mro__))
 
     def class_member(self: Any, owner: ClassValue, found: Any, name: str) -> Value:
+        made = self.wrapped.get(id(found)) if self.made_classes else None
+        if made is not None and made.source is None and not hasattr(type(found), "__get__"):
+            return made
         if isinstance(found, types.FunctionType):
             return self.wrap_known(found)
         if isinstance(found, (staticmethod, classmethod)):

@@ -146,6 +146,18 @@ def make_partial(function: Any, args: tuple, keywords: dict) -> functools.partia
     return functools.partial(function, *args, **keywords)
 
 
+def new_class(meta: Any, name: str, bases: tuple, members: dict, late: tuple) -> type:
+    """A class whose body ran during capture; the members in `late` have been told their names."""
+    made = meta(name, bases, {**members, **dict.fromkeys(late)})
+    for member in late:
+        type.__setattr__(made, member, members[member])
+    return made
+
+
+def new_namedtuple(args: tuple, options: dict) -> type:
+    return collections.namedtuple(*args, **options)  # noqa: PYI024
+
+
 def new_object(cls: type) -> Any:
     return types.SimpleNamespace.__new__(cls) if issubclass(cls, types.SimpleNamespace) else object.__new__(cls)
 

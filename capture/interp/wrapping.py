@@ -79,6 +79,8 @@ class Wrapping:
         if id(obj) in self.stale and known is None:
             raise Break(STALE)
         if known is not None:
+            if known.source is None:  # it stands for something that is made here, see values/classes.py
+                return known
             if issubclass(cls, IDENTITY_TYPES):
                 self.guard_is(source, obj)
             elif source != known.source and not isinstance(source, sources.Constant):

@@ -23,10 +23,9 @@ from segue.capture.interp.frame import HANDLERS
 NOT_FOLLOWED = {  # canonical opcodes that end the graph, or that no captured frame comes past
     "CLEANUP_THROW": "a generator thrown into",
     **dict.fromkeys("LOAD_SPECIAL BUILD_TEMPLATE BUILD_INTERPOLATION".split(), "3.14, which is read but not run"), "END_FOR": "never executed",
-    **dict.fromkeys("LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF LOAD_FROM_DICT_OR_DEREF LOAD_FROM_DICT_OR_GLOBALS".split(), "class bodies"),
-    **dict.fromkeys("SETUP_ANNOTATIONS IMPORT_STAR PRINT_EXPR".split(), "modules"),
+    **dict.fromkeys("IMPORT_STAR PRINT_EXPR".split(), "modules"),
 }  # fmt: skip
-NOT_WRITTEN = {"LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "TO_BOOL", "CALL_INTRINSIC_1", "END_SEND"}  # by the compilers of some of the versions
+NOT_WRITTEN = {"LOAD_CLASSDEREF", "LOAD_LOCALS", "LOAD_FROM_DICT_OR_DEREF", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "TO_BOOL", "CALL_INTRINSIC_1", "END_SEND"}  # by the compilers of some of the versions
 OPCODES_314 = """BINARY_OP BINARY_SLICE BUILD_INTERPOLATION BUILD_LIST BUILD_MAP BUILD_SET BUILD_SLICE BUILD_STRING BUILD_TEMPLATE BUILD_TUPLE CALL
     CALL_FUNCTION_EX CALL_INTRINSIC_1 CALL_INTRINSIC_2 CALL_KW CHECK_EG_MATCH CHECK_EXC_MATCH CLEANUP_THROW COMPARE_OP CONTAINS_OP CONVERT_VALUE COPY
     COPY_FREE_VARS DELETE_ATTR DELETE_DEREF DELETE_FAST DELETE_GLOBAL DELETE_NAME DELETE_SUBSCR DICT_MERGE DICT_UPDATE END_ASYNC_FOR END_FOR END_SEND FOR_ITER
@@ -101,7 +100,23 @@ def a_group_of_exceptions(log):
     return len(log.entries)
 
 
-OWN = [a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, asynchronous_code]
+def a_class(log):
+    value = 2
+
+    class Made:
+        once = value
+        twice: int = value * 2
+        for name in ("a", "b"):
+            log(name)
+        del name
+
+        def method(self):
+            return self.twice, __class__.__name__
+
+    return Made().method(), Made.once, hasattr(Made, "name"), Made.__annotations__
+
+
+OWN = [a_class, a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, asynchronous_code]
 
 
 def codes(code):
