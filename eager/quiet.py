@@ -6,19 +6,27 @@ object that means "ignore" costs a tenth of `np.errstate`, which makes a new one
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 import numpy as np
 
 
-def _switches() -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+def _switches() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[], Context | None]]:
     variable = getattr(getattr(getattr(np, "_core", None), "umath", None), "_extobj_contextvar", None)
     if variable is None:
-        return lambda: np.seterr(all="ignore"), lambda old: np.seterr(**old)
+        return lambda: np.seterr(all="ignore"), lambda old: np.seterr(**old), lambda: None
     with np.errstate(all="ignore"):
         ignoring = variable.get()
-    return lambda: variable.set(ignoring), variable.reset
+
+    def context() -> Context:
+        made = Context()
+        made.run(variable.set, ignoring)
+        return made
+
+    return functools.partial(variable.set, ignoring), variable.reset, context
 
 
-hush, restore = _switches()
+hush, restore, quiet_context = _switches()  # the last makes a context in which NumPy never warns, or None

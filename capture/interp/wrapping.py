@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...eager._dispatch import Operator
 from ...eager.autograd import mode
 from ...eager.autograd.engine import AfterAccumulation
 from ...eager.errors import SegueError
@@ -368,6 +369,12 @@ def wrap_builtin(run: Any, obj: Any, source: Any) -> Value:
     return made
 
 
+def wrap_operator(run: Any, obj: Any, source: Any) -> Value:
+    """`Tensor.__add__` and the like, taken from the class: as the function in Python that does the same."""
+    run.guard_is(source, obj)
+    return run.wrap_known(obj.__wrapped__)
+
+
 def wrap_partial(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
     args, keywords = sources.Attribute(source, "args"), sources.Attribute(source, "keywords")
@@ -470,7 +477,7 @@ WRAPPERS: dict[type, Callable] = {
     types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
-    np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
+    Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, types.MappingProxyType: wrap_proxy,
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

@@ -1,6 +1,6 @@
 """Whether operations are recorded for differentiation, and what else the dispatcher asks of the thread that it runs on.
 
-`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one thread-local state, read by the
+`no_grad`, `enable_grad` and `set_grad_enabled` work as context managers and as decorators. The one idea: one state of each thread's own, read by the
 dispatcher, so that what another thread does is never recorded here.
 """
 
@@ -8,25 +8,33 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from .._dispatch import PerThread
+from ..quiet import quiet_context
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    enabled = True
-    inference = False  # whether this is within `inference_mode()`
-    tracers: tuple = ()  # those that are recording, innermost last: operators without tensor operands go to the innermost one
-    levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
-    autocast: Any = None  # the dtype that autocast runs products in; None: it is off (see autocast.py)
-    anomaly = ""  # "nan" or "lines" in anomaly mode (see anomaly.py)
-    saved_hooks: tuple = ()  # pairs (pack, unpack), innermost last (see saved.py)
-    hooks_disabled: str | None = None  # the message of an enclosing disable_saved_tensors_hooks
+class Modes:
+    """How a thread's modes stand."""
+
+    __slots__ = ("enabled", "inference", "tracers", "levels", "autocast", "anomaly", "saved_hooks", "hooks_disabled", "quiet")
+
+    def __init__(self) -> None:
+        self.enabled = True
+        self.inference = False  # whether this is within `inference_mode()`
+        self.tracers: tuple = ()  # those that are recording, innermost last: operators without tensor operands go to the innermost one
+        self.levels: tuple = ()  # the function transforms that run, innermost last (see eager/transforms/levels.py)
+        self.autocast: Any = None  # the dtype that autocast runs products in; None: it is off (see autocast.py)
+        self.anomaly = ""  # "nan" or "lines" in anomaly mode (see anomaly.py)
+        self.saved_hooks: tuple = ()  # pairs (pack, unpack), innermost last (see saved.py)
+        self.hooks_disabled: str | None = None  # the message of an enclosing disable_saved_tensors_hooks
+        self.quiet = quiet_context()  # where the dispatcher runs functions of NumPy's
 
 
-STATE = _State()
+STATE: Modes = PerThread(Modes)
 
 
 def is_grad_enabled() -> bool:

@@ -12,7 +12,7 @@ PyTorch's convention asks for: dL/d(real) + i dL/d(imaginary). A complex operand
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..errors import error
@@ -231,8 +231,8 @@ def _place(op: OpDef, positions: dict[str, int], word: str) -> tuple[str, int]:
 class OperatorNode(Node):
     """The step of one OpDef row, made by `record` of eager/csrc (see `record_step`).
 
-    `args` are the arguments, None in place of those that no formula reads; `metas` holds shape and dtype of each (see `metas_of`), `versions` pairs of an argument's
-    position and the version of its memory. `out` is None, or the result as its parts, since the tensor itself refers to this node.
+    `args` are the arguments, None in place of those that no formula reads; `metas` holds shape and dtype of each (see `metas_of`), `versions` the version of the
+    memory of each that the plan keeps. `out` is None, or the result as its parts, since the tensor itself refers to this node.
     """
 
     __slots__ = ("op", "plan", "args", "metas", "versions", "out", "is_complex")
@@ -240,9 +240,13 @@ class OperatorNode(Node):
     plan: Plan
     args: list[Any] | None
     metas: tuple
-    versions: list[tuple[int, Any]]
+    versions: tuple
     out: Any
     is_complex: bool
+
+    def saved(self) -> Iterable[tuple[int, Any]]:
+        """The position of each argument that is kept, and the version that its memory had."""
+        return zip(self.plan.kept, self.versions)
 
     def follow_modes(self, out: Any) -> None:
         """Note the user's line in anomaly mode; hand what is saved to the user's hooks."""
@@ -254,9 +258,9 @@ class OperatorNode(Node):
         """Hand what is saved to the user's hooks (see saved.py)."""
         hooks, wrap = STATE.saved_hooks[-1], type(out)._wrap
         assert self.args is not None
-        for position, _ in self.versions:
+        for position, _ in self.saved():
             self.args[position] = packed(self.args[position], hooks, wrap)
-        self.versions = []
+        self.versions = ()
         if self.out is not None:
             self.out = Packed(out, self, hooks, wrap)
             self.out.requires_grad = True
@@ -274,7 +278,7 @@ class OperatorNode(Node):
         args = self.args
         if args is None:
             raise _second_time(f"the saved values of {self.op.name}() were freed by the first backward")
-        for position, version in self.versions:
+        for position, version in self.saved():
             if _version(args[position]) != version:
                 self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
         result: list[Any] = []
@@ -330,7 +334,7 @@ class OperatorNode(Node):
     def is_overwritten(self) -> bool:
         if self.args is None:
             return False
-        changed = any(_version(self.args[position]) != version for position, version in self.versions)
+        changed = any(_version(self.args[position]) != version for position, version in self.saved())
         return changed or type(self.out) is tuple and self.out[1].version != self.out[2]
 
 

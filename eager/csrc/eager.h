@@ -21,7 +21,8 @@
     X(node, "the class OperatorNode")                                                             \
     X(plan, "the class Plan")                                                                     \
     X(sequence, "the iterator that numbers the nodes")                                            \
-    X(state, "the state of the thread")                                                           \
+    X(modes, "the class Modes")                                                                   \
+    X(state, "the PerThread of Modes")                                                            \
     X(defaults, "the list whose first item is the default dtype")                                 \
     X(general, "general(row, arguments) -> Tensor")                                               \
     X(learn, "learn(row, arguments, key) -> Tensor, after which `row.known` may hold the key")    \
@@ -41,6 +42,7 @@ extern Installed segue_installed;
 #define STORAGE_SLOTS(X) X(version) X(epoch)
 #define NODE_SLOTS(X) X(edges) X(sequence) X(hooks) X(after) X(place) X(_metadata) X(op) X(plan) X(args) X(metas) X(versions) X(out) X(is_complex)
 #define PLAN_SLOTS(X) X(dropped) X(kept) X(keep_out)
+#define MODES_SLOTS(X) X(enabled) X(tracers) X(levels) X(anomaly) X(saved_hooks) X(quiet)
 
 typedef struct {
 #define X(name) Py_ssize_t name;
@@ -48,6 +50,7 @@ typedef struct {
     struct { STORAGE_SLOTS(X) } storage;
     struct { NODE_SLOTS(X) } node;
     struct { PLAN_SLOTS(X) } plan;
+    struct { MODES_SLOTS(X) } modes;
 #undef X
 } Layout;
 extern Layout segue_layout;
@@ -56,23 +59,31 @@ extern Layout segue_layout;
 #define IS_TENSOR(object) PyObject_TypeCheck(object, (PyTypeObject *)segue_installed.tensor)
 #define IS_SEQUENCE(object) (PyTuple_CheckExact(object) || PyList_CheckExact(object))
 
+/* ---- modes */
+extern PyTypeObject PerThread_Type;
+PyObject *thread_modes(PyObject *state); /* the calling thread's object of a PerThread, borrowed; NULL with an exception */
+
 /* ---- rows */
+#define RECENT 4
 typedef struct {
     PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *kernel;
     PyObject *operand;  /* tuple of bool: whether an argument is a tensor (or a number in its place) */
     PyObject *pullable; /* tuple of bool: whether an argument has a derivative */
-    PyObject *known;    /* dict: what calls look like -> (dtype of the result's array, metas, whether the tape takes them) */
-    PyObject *plans;    /* dict: active arguments -> Plan */
+    PyObject *known;    /* dict: what calls look like -> (dtype of the result's array, metas, whether the tape takes them, direct) */
+    PyObject *plans;    /* dict: active arguments, a bit for each -> Plan */
+    PyObject *keys[RECENT], *values[RECENT]; /* items of `known` that were asked for lately */
+    unsigned char oldest;
     char is_view, learns, detaches;
 } Row;
-extern PyTypeObject Row_Type;
+extern PyTypeObject Row_Type, Operator_Type;
 
 /* ---- tensors */
 int tensors_ready(void); /* reads the layout of what was installed; -1 with an exception */
 PyObject *fresh_tensor(PyObject *array);
-PyObject *view_tensor(Row *row, PyObject *args, PyObject *array);
+PyObject *view_tensor(Row *row, PyObject *const *args, Py_ssize_t count, PyObject *array);
 int refreshed(PyObject *tensor);                                              /* a view's place on the tape is up to date; -1 with an exception */
-int record_step(Row *row, PyObject *args, PyObject *out, PyObject *metas); /* -1 with an exception */
+int record_step(Row *row, PyObject *const *args, PyObject *out, PyObject *metas, PyObject *modes); /* -1 with an exception */
 
 #endif

@@ -12,15 +12,14 @@
 
 Installed segue_installed;
 
-static PyObject *name_tracers, *name_levels, *name_enabled;
-
 /* ---- what a call looks like */
 
 typedef struct {
-    npy_int64 words[MOST_WORDS]; /* the default dtype; then for a tensor its type and rank, and its sizes; for anything else -1 */
+    npy_int64 words[MOST_WORDS]; /* the default dtype; then for a tensor its type, whether it has gaps, its rank and sizes; for anything else -1 */
     PyObject *others[2 * MOST_ARGUMENTS + 1]; /* behind a place for the words: the types of numbers, types and values of attributes; borrowed */
     PyObject *arrays[MOST_ARGUMENTS + 1]; /* the kernel's arguments: numpy, then arrays in place of tensors; owned */
-    Py_ssize_t count, word_count, other_count;
+    PyObject *operands[MOST_ARGUMENTS + 1]; /* behind a place for a callee's own use: those that are no attributes; borrowed from `arrays` */
+    Py_ssize_t count, word_count, other_count, operand_count;
     int requires_grad;
 } Call;
 
@@ -29,19 +28,22 @@ static void call_clear(Call *call) {
 }
 
 /* Read the arguments of a call: 1, 0 where it is none of the common case, or -1 with an exception. What was read is owned in either case. */
-static int call_read(Call *call, Row *row, PyObject *args) {
-    call->count = call->requires_grad = 0;
-    call->other_count = 0;
+static int call_read(Call *call, Row *row, PyObject *const *args, Py_ssize_t count) {
+    call->count = call->other_count = call->operand_count = call->requires_grad = 0;
     call->word_count = 1;
     call->words[0] = (npy_int64)(intptr_t)PyList_GET_ITEM(segue_installed.defaults, 0);
     call->arrays[0] = segue_installed.numpy;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); ++i) {
-        PyObject *argument = PyTuple_GET_ITEM(args, i);
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject *argument = args[i];
+        int is_operand = PyTuple_GET_ITEM(row->operand, i) == Py_True;
         if (!IS_TENSOR(argument)) {
             if (call->word_count == MOST_WORDS) return 0;
             call->words[call->word_count++] = -1;
             call->others[++call->other_count] = (PyObject *)Py_TYPE(argument);
-            if (PyTuple_GET_ITEM(row->operand, i) != Py_True) call->others[++call->other_count] = argument;
+            if (is_operand)
+                call->operands[++call->operand_count] = argument;
+            else
+                call->others[++call->other_count] = argument;
             call->arrays[++call->count] = Py_NewRef(argument);
             continue;
         }
@@ -50,10 +52,11 @@ static int call_read(Call *call, Row *row, PyObject *args) {
         PyArrayObject *array = (PyArrayObject *)SLOT(argument, tensor, _data);
         int rank = PyArray_NDIM(array);
         if (call->word_count + 1 + rank > MOST_WORDS) return 0;
-        call->words[call->word_count++] = (npy_int64)PyArray_TYPE(array) << 8 | rank;
+        call->words[call->word_count++] = (npy_int64)PyArray_TYPE(array) << 16 | (PyArray_IS_C_CONTIGUOUS(array) ? 256 : 0) | rank;
         for (int d = 0; d < rank; ++d) call->words[call->word_count++] = PyArray_DIM(array, d);
         call->requires_grad |= SLOT(argument, tensor, _requires_grad) == Py_True;
         call->arrays[++call->count] = Py_NewRef((PyObject *)array);
+        if (is_operand) call->operands[++call->operand_count] = (PyObject *)array;
     }
     return 1;
 }
@@ -72,21 +75,60 @@ static PyObject *call_key(Call *call) {
     return key;
 }
 
-/* ---- carrying it out */
-
-/* Whether a mode of the thread is on: 1, 0, or -1 with an exception. */
-static int is_on(PyObject *name) {
-    PyObject *mode = PyObject_GetAttr(segue_installed.state, name);
-    if (!mode) return -1;
-    int on = PyObject_IsTrue(mode);
-    Py_DECREF(mode);
-    return on;
+/* Whether two attributes are surely the same: one object, or ints, or tuples of ints. */
+static int is_same(PyObject *a, PyObject *b) {
+    if (a == b) return 1;
+    if (PyLong_CheckExact(a) && PyLong_CheckExact(b)) return PyObject_RichCompareBool(a, b, Py_EQ) == 1;
+    if (!PyTuple_CheckExact(a) || !PyTuple_CheckExact(b) || PyTuple_GET_SIZE(a) != PyTuple_GET_SIZE(b)) return 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); ++i) {
+        PyObject *x = PyTuple_GET_ITEM(a, i), *y = PyTuple_GET_ITEM(b, i);
+        if (x != y && !(PyLong_CheckExact(x) && PyLong_CheckExact(y) && PyObject_RichCompareBool(x, y, Py_EQ) == 1)) return 0;
+    }
+    return 1;
 }
 
-static PyObject *with_warnings_off(PyObject *kernel, Call *call) {
+static int is_key_of(PyObject *key, Call *call) {
+    if (PyTuple_CheckExact(key) != (call->other_count > 0)) return 0;
+    PyObject *words = call->other_count ? PyTuple_GET_ITEM(key, 0) : key;
+    Py_ssize_t size = call->word_count * (Py_ssize_t)sizeof *call->words;
+    if (PyBytes_GET_SIZE(words) != size || memcmp(PyBytes_AS_STRING(words), call->words, (size_t)size)) return 0;
+    if (call->other_count && PyTuple_GET_SIZE(key) != 1 + call->other_count) return 0;
+    for (Py_ssize_t i = 1; i <= call->other_count; ++i)
+        if (!is_same(PyTuple_GET_ITEM(key, i), call->others[i])) return 0;
+    return 1;
+}
+
+/* What is known of calls like this one, or NULL; then `key` is its key in `row.known`, unless there is an exception (an attribute that is no key). */
+static PyObject *look_up(Row *row, Call *call, PyObject **key) {
+    *key = NULL;
+    for (int i = 0; i < RECENT && row->keys[i]; ++i)
+        if (is_key_of(row->keys[i], call)) return Py_NewRef(row->values[i]);
+    if (!(*key = call_key(call))) return NULL;
+    PyObject *known = PyDict_GetItemWithError(row->known, *key);
+    if (!known) return NULL;
+    Py_INCREF(known);
+    Py_XSETREF(row->values[row->oldest], Py_NewRef(known));
+    Py_XSETREF(row->keys[row->oldest], *key);
+    row->oldest = (row->oldest + 1) % RECENT;
+    *key = NULL;
+    return known;
+}
+
+/* ---- carrying it out */
+
+static PyObject *handed_over(PyObject *function, Row *row, PyObject *const *args, Py_ssize_t count, PyObject *key) {
+    PyObject *given = PyTuple_New(count);
+    if (!given) return NULL;
+    for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(given, i, Py_NewRef(args[i]));
+    PyObject *out = PyObject_CallFunctionObjArgs(function, row, given, key, NULL);
+    Py_DECREF(given);
+    return out;
+}
+
+static PyObject *with_warnings_off(PyObject *function, PyObject *const *args, size_t count) {
     PyObject *token = PyObject_CallNoArgs(segue_installed.hush);
     if (!token) return NULL;
-    PyObject *found = PyObject_Vectorcall(kernel, call->arrays, call->count + 1, NULL);
+    PyObject *found = PyObject_Vectorcall(function, args, count, NULL);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *done = PyObject_CallOneArg(segue_installed.restore, token);
@@ -94,6 +136,19 @@ static PyObject *with_warnings_off(PyObject *kernel, Call *call) {
     Py_XDECREF(done);
     if (!done) Py_CLEAR(found);
     if (done || type) PyErr_Restore(type, value, traceback);
+    return found;
+}
+
+/* A function of NumPy's, in the thread's context in which NumPy does not warn: there is nobody in it who would miss other context variables. */
+static PyObject *run_direct(PyObject *function, Call *call, PyObject *quiet) {
+    size_t count = (size_t)call->operand_count | PY_VECTORCALL_ARGUMENTS_OFFSET;
+    if (quiet == Py_None) return with_warnings_off(function, call->operands + 1, count);
+    if (PyContext_Enter(quiet) < 0) { /* a finalizer, which the call brought about, runs inside of another one's */
+        PyErr_Clear();
+        return with_warnings_off(function, call->operands + 1, count);
+    }
+    PyObject *found = PyObject_Vectorcall(function, call->operands + 1, count, NULL);
+    if (PyContext_Exit(quiet) < 0) Py_CLEAR(found);
     return found;
 }
 
@@ -107,18 +162,21 @@ static PyObject *settled(PyObject *found, PyObject *dtype) {
     return found;
 }
 
-static PyObject *carry_out_known(Row *row, PyObject *args, Call *call, PyObject *known) {
-    PyObject *array;
-    if (row->is_view)
-        array = PyObject_Vectorcall(row->kernel, call->arrays, call->count + 1, NULL);
+static PyObject *carry_out_known(Row *row, PyObject *const *args, Call *call, PyObject *known, PyObject *modes) {
+    PyObject *array, *direct = PyTuple_GET_ITEM(known, 3);
+    if (row->is_view && direct == Py_None)
+        array = PyObject_Vectorcall(row->kernel, call->arrays, (size_t)call->count + 1, NULL);
+    else if (row->is_view)
+        array = PyObject_Vectorcall(direct, call->operands + 1, (size_t)call->operand_count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     else
-        array = settled(with_warnings_off(row->kernel, call), PyTuple_GET_ITEM(known, 0));
+        array = settled(direct != Py_None ? run_direct(direct, call, SLOT(modes, modes, quiet))
+                                          : with_warnings_off(row->kernel, call->arrays, (size_t)call->count + 1), PyTuple_GET_ITEM(known, 0));
     if (!array) return NULL;
-    PyObject *out = row->is_view ? view_tensor(row, args, array) : fresh_tensor(array);
+    PyObject *out = row->is_view ? view_tensor(row, args, call->count, array) : fresh_tensor(array);
     Py_DECREF(array);
     if (out && call->requires_grad && PyTuple_GET_ITEM(known, 2) == Py_True) {
-        int enabled = is_on(name_enabled);
-        if (enabled < 0 || (enabled && record_step(row, args, out, PyTuple_GET_ITEM(known, 1)) < 0)) Py_CLEAR(out);
+        int enabled = PyObject_IsTrue(SLOT(modes, modes, enabled));
+        if (enabled < 0 || (enabled && record_step(row, args, out, PyTuple_GET_ITEM(known, 1), modes) < 0)) Py_CLEAR(out);
     }
     return out;
 }
@@ -131,27 +189,26 @@ static int is_refusal(void) {
     return 0;
 }
 
-static PyObject *carry_out(Row *row, PyObject *args) {
-    int tracers = row->learns && PyTuple_GET_SIZE(args) <= MOST_ARGUMENTS ? is_on(name_tracers) : 1;
-    int watched = tracers ? tracers : is_on(name_levels);
-    if (watched < 0) return NULL;
-    if (watched) return PyObject_CallFunctionObjArgs(segue_installed.general, row, args, NULL);
+static PyObject *carry_out(Row *row, PyObject *const *args, Py_ssize_t count) {
+    PyObject *modes = thread_modes(segue_installed.state);
+    if (!modes) return NULL;
+    int watched = !row->learns || count > MOST_ARGUMENTS ? 1 : PyObject_IsTrue(SLOT(modes, modes, tracers));
+    if (!watched) watched = PyObject_IsTrue(SLOT(modes, modes, levels));
+    if (watched) return watched < 0 ? NULL : handed_over(segue_installed.general, row, args, count, NULL);
     Call call;
-    int common = call_read(&call, row, args);
-    PyObject *key = common > 0 ? call_key(&call) : NULL;
-    PyObject *known = key ? PyDict_GetItemWithError(row->known, key) : NULL, *out = NULL;
-    int learning = key && !known && !PyErr_Occurred(); /* an attribute that is no key raises TypeError */
+    PyObject *key = NULL, *known = NULL, *out = NULL;
+    if (call_read(&call, row, args, count) > 0) known = look_up(row, &call, &key);
+    int learning = key && !known && !PyErr_Occurred();
     if (known) {
-        Py_INCREF(known);
-        out = carry_out_known(row, args, &call, known);
+        out = carry_out_known(row, args, &call, known, modes);
         Py_DECREF(known);
     }
     call_clear(&call);
     if (learning)
-        out = PyObject_CallFunctionObjArgs(segue_installed.learn, row, args, key, NULL);
+        out = handed_over(segue_installed.learn, row, args, count, key);
     else if (!out && (!PyErr_Occurred() || is_refusal())) {
         PyErr_Clear();
-        out = PyObject_CallFunctionObjArgs(segue_installed.general, row, args, NULL);
+        out = handed_over(segue_installed.general, row, args, count, NULL);
     }
     Py_XDECREF(key);
     return out;
@@ -165,16 +222,40 @@ static int is_installed(void) {
     return segue_installed.general != NULL;
 }
 
-static PyObject *row_call(Row *self, PyObject *args, PyObject *kwargs) {
+static PyObject *row_call(PyObject *callable, PyObject *const *args, size_t flagged, PyObject *names) {
+    Row *self = (Row *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(flagged);
     if (!is_installed()) return NULL;
     if (!self->kernel) return PyErr_Format(PyExc_RuntimeError, "a row is called before it is prepared");
-    if ((!kwargs || !PyDict_GET_SIZE(kwargs)) && PyTuple_GET_SIZE(args) == PyTuple_GET_SIZE(self->operand)) return carry_out(self, args);
-    PyObject *none = kwargs ? Py_NewRef(kwargs) : PyDict_New();
-    PyObject *bound = none ? PyObject_CallMethod((PyObject *)self, "bind", "OO", args, none) : NULL;
-    PyObject *out = bound ? carry_out(self, bound) : NULL;
-    Py_XDECREF(none);
+    if ((!names || !PyTuple_GET_SIZE(names)) && count == PyTuple_GET_SIZE(self->operand)) return carry_out(self, args, count);
+    PyObject *given = PyTuple_New(count), *named = PyDict_New(), *bound = NULL, *out = NULL;
+    for (Py_ssize_t i = 0; given && i < count; ++i) PyTuple_SET_ITEM(given, i, Py_NewRef(args[i]));
+    int whole = given && named;
+    for (Py_ssize_t i = 0; whole && names && i < PyTuple_GET_SIZE(names); ++i)
+        whole = PyDict_SetItem(named, PyTuple_GET_ITEM(names, i), args[count + i]) == 0;
+    if (whole && (bound = PyObject_CallMethod(callable, "bind", "OO", given, named))) {
+        if (PyTuple_CheckExact(bound) && PyTuple_GET_SIZE(bound) == PyTuple_GET_SIZE(self->operand))
+            out = carry_out(self, &PyTuple_GET_ITEM(bound, 0), PyTuple_GET_SIZE(bound));
+        else
+            PyErr_SetString(PyExc_TypeError, "bind() returns all arguments of a row");
+    }
+    Py_XDECREF(given);
+    Py_XDECREF(named);
     Py_XDECREF(bound);
     return out;
+}
+
+static PyObject *row_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    PyObject *self = PyType_GenericNew(type, args, kwargs);
+    if (self) ((Row *)self)->vectorcall = row_call;
+    return self;
+}
+
+static void forget(Row *self) {
+    for (int i = 0; i < RECENT; ++i) {
+        Py_CLEAR(self->keys[i]);
+        Py_CLEAR(self->values[i]);
+    }
 }
 
 static PyObject *row_prepare(Row *self, PyObject *args) {
@@ -182,6 +263,8 @@ static PyObject *row_prepare(Row *self, PyObject *args) {
     int is_view, detaches, learns;
     if (!PyArg_ParseTuple(args, "OO!O!ppp", &kernel, &PyTuple_Type, &operand, &PyTuple_Type, &pullable, &is_view, &detaches, &learns)) return NULL;
     if (PyTuple_GET_SIZE(operand) != PyTuple_GET_SIZE(pullable)) return PyErr_Format(PyExc_ValueError, "two descriptions of the arguments differ in length");
+    Py_TYPE(self)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL; /* CPython 3.11 does not inherit it */
+    forget(self);
     Py_XSETREF(self->known, PyDict_New());
     Py_XSETREF(self->plans, PyDict_New());
     if (!self->known || !self->plans) return NULL;
@@ -200,6 +283,10 @@ static int row_traverse(Row *self, visitproc visit, void *arg) {
     Py_VISIT(self->pullable);
     Py_VISIT(self->known);
     Py_VISIT(self->plans);
+    for (int i = 0; i < RECENT; ++i) {
+        Py_VISIT(self->keys[i]);
+        Py_VISIT(self->values[i]);
+    }
     return 0;
 }
 
@@ -209,6 +296,7 @@ static int row_clear(Row *self) {
     Py_CLEAR(self->pullable);
     Py_CLEAR(self->known);
     Py_CLEAR(self->plans);
+    forget(self);
     return 0;
 }
 
@@ -219,7 +307,7 @@ static void row_dealloc(Row *self) {
 }
 
 static PyMemberDef row_members[] = {
-    {"known", T_OBJECT_EX, offsetof(Row, known), READONLY, "what calls look like -> (dtype of the result's array, metas, whether the tape takes them)"},
+    {"known", T_OBJECT_EX, offsetof(Row, known), READONLY, "what calls look like -> (dtype of the result's array, metas, whether the tape takes them, direct)"},
     {"plans", T_OBJECT_EX, offsetof(Row, plans), READONLY, "active arguments -> what the tape keeps"},
     {NULL},
 };
@@ -231,10 +319,11 @@ static PyMethodDef row_methods[] = {
 PyTypeObject Row_Type = {
     PyVarObject_HEAD_INIT(NULL, 0).tp_name = "segue.eager._dispatch.Row",
     .tp_basicsize = sizeof(Row),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_doc = "The callable part of an operator's row.",
-    .tp_new = PyType_GenericNew,
-    .tp_call = (ternaryfunc)row_call,
+    .tp_new = row_new,
+    .tp_call = PyVectorcall_Call,
+    .tp_vectorcall_offset = offsetof(Row, vectorcall),
     .tp_traverse = (traverseproc)row_traverse,
     .tp_clear = (inquiry)row_clear,
     .tp_dealloc = (destructor)row_dealloc,
@@ -250,11 +339,12 @@ static PyObject *py_install(PyObject *module, PyObject *args, PyObject *kwargs) 
 #undef X
     Installed given;
 #define X(name, doc) , &given.name
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOOOOOO:install", names INSTALLED(X))) return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOOOOOOO:install", names INSTALLED(X))) return NULL;
 #undef X
-    if (!PyType_Check(given.tensor) || !PyType_Check(given.storage) || !PyType_Check(given.node) || !PyList_Check(given.defaults) ||
+    if (!PyType_Check(given.tensor) || !PyType_Check(given.storage) || !PyType_Check(given.node) || !PyType_Check(given.modes) ||
+        !Py_IS_TYPE(given.state, &PerThread_Type) || !PyList_Check(given.defaults) ||
         !PyList_GET_SIZE(given.defaults))
-        return PyErr_Format(PyExc_TypeError, "install() takes classes and a list");
+        return PyErr_Format(PyExc_TypeError, "install() takes classes, what is per thread, and a list");
 #define X(name, doc) Py_XSETREF(segue_installed.name, Py_NewRef(given.name));
     INSTALLED(X)
 #undef X
@@ -268,7 +358,7 @@ static PyObject *py_viewed(PyObject *module, PyObject *args) {
     PyObject *row, *arguments, *array;
     if (!is_installed() || !PyArg_ParseTuple(args, "O!O!O", &Row_Type, &row, &PyTuple_Type, &arguments, &array)) return NULL;
     if (!PyTuple_GET_SIZE(arguments) || !IS_TENSOR(PyTuple_GET_ITEM(arguments, 0))) return PyErr_Format(PyExc_TypeError, "a view is of a tensor");
-    return view_tensor((Row *)row, arguments, array);
+    return view_tensor((Row *)row, &PyTuple_GET_ITEM(arguments, 0), PyTuple_GET_SIZE(arguments), array);
 }
 
 static PyObject *py_record(PyObject *module, PyObject *args) {
@@ -276,7 +366,8 @@ static PyObject *py_record(PyObject *module, PyObject *args) {
     if (!is_installed() || !PyArg_ParseTuple(args, "O!O!OO", &Row_Type, &row, &PyTuple_Type, &arguments, &out, &metas)) return NULL;
     if (PyTuple_GET_SIZE(arguments) != PyTuple_GET_SIZE(((Row *)row)->pullable) || !IS_TENSOR(out))
         return PyErr_Format(PyExc_TypeError, "record() takes all arguments of a row, and its result");
-    if (record_step((Row *)row, arguments, out, metas) < 0) return NULL;
+    PyObject *modes = thread_modes(segue_installed.state);
+    if (!modes || record_step((Row *)row, &PyTuple_GET_ITEM(arguments, 0), out, metas, modes) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -297,13 +388,9 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__dispatch(void) {
     import_array();
-    name_tracers = PyUnicode_InternFromString("tracers");
-    name_levels = PyUnicode_InternFromString("levels");
-    name_enabled = PyUnicode_InternFromString("enabled");
-    PyObject *module = name_tracers && name_levels && name_enabled ? PyModule_Create(&definition) : NULL;
-    if (!module || PyType_Ready(&Row_Type) < 0 || PyModule_AddObjectRef(module, "Row", (PyObject *)&Row_Type) < 0) {
-        Py_XDECREF(module);
-        return NULL;
-    }
+    PyTypeObject *types[] = {&Row_Type, &PerThread_Type, &Operator_Type};
+    PyObject *module = PyModule_Create(&definition);
+    for (size_t i = 0; module && i < sizeof types / sizeof *types; ++i)
+        if (PyModule_AddType(module, types[i]) < 0) Py_CLEAR(module);
     return module;
 }

@@ -35,6 +35,9 @@ int tensors_ready(void) {
 #define X(name) FIND(plan, name)
     PLAN_SLOTS(X)
 #undef X
+#define X(name) FIND(modes, name)
+    MODES_SLOTS(X)
+#undef X
     if (!zero) zero = PyLong_FromLong(0);
     if (!nothing) nothing = PyTuple_New(0);
     return zero && nothing ? 0 : -1;
@@ -72,12 +75,19 @@ PyObject *fresh_tensor(PyObject *array) {
     return out;
 }
 
+/* The arguments from `first` on, as a tuple. */
+static PyObject *packed(PyObject *const *args, Py_ssize_t first, Py_ssize_t count) {
+    PyObject *made = PyTuple_New(count - first);
+    for (Py_ssize_t i = first; made && i < count; ++i) PyTuple_SET_ITEM(made, i - first, Py_NewRef(args[i]));
+    return made;
+}
+
 /* A tensor over the memory of the row's first argument, which shares its storage and remembers how it came from its base. */
-PyObject *view_tensor(Row *row, PyObject *args, PyObject *array) {
-    PyObject *source = PyTuple_GET_ITEM(args, 0);
+PyObject *view_tensor(Row *row, PyObject *const *args, Py_ssize_t count, PyObject *array) {
+    PyObject *source = args[0];
     PyObject *out = tensor_over(array, SLOT(source, tensor, _storage));
     if (!out || row->detaches) return out;
-    PyObject *attributes = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    PyObject *attributes = packed(args, 1, count);
     PyObject *step = attributes ? PyTuple_Pack(2, row, attributes) : NULL;
     PyObject *chain = step ? PyTuple_Pack(1, step) : NULL;
     Py_XDECREF(attributes);
@@ -142,35 +152,39 @@ static PyObject *version_of(PyObject *value) {
     return found;
 }
 
-/* The Plan of a row for the arguments that need gradients, borrowed. */
-static PyObject *plan_of(Row *row, PyObject *active) {
-    PyObject *plan = PyDict_GetItemWithError(row->plans, active);
-    if (plan || PyErr_Occurred()) return plan;
-    plan = PyObject_CallFunctionObjArgs(segue_installed.plan, row, active, NULL);
-    if (plan && PyDict_SetItem(row->plans, active, plan) < 0) Py_CLEAR(plan);
-    Py_XDECREF(plan); /* the dict holds it */
+/* The Plan of a row for the arguments that need gradients, a bit for each. Borrowed. */
+static PyObject *plan_of(Row *row, PyObject *edges, unsigned long long active) {
+    PyObject *key = PyLong_FromUnsignedLongLong(active);
+    PyObject *plan = key ? PyDict_GetItemWithError(row->plans, key) : NULL;
+    if (!plan && !PyErr_Occurred()) {
+        PyObject *flags = PyTuple_New(PyTuple_GET_SIZE(edges));
+        for (Py_ssize_t i = 0; flags && i < PyTuple_GET_SIZE(flags); ++i) PyTuple_SET_ITEM(flags, i, PyBool_FromLong((long)(active >> i & 1)));
+        plan = flags ? PyObject_CallFunctionObjArgs(segue_installed.plan, row, flags, NULL) : NULL;
+        if (plan && PyDict_SetItem(row->plans, key, plan) < 0) Py_CLEAR(plan);
+        Py_XDECREF(plan); /* the dict holds it */
+        Py_XDECREF(flags);
+    }
+    Py_XDECREF(key);
     return plan;
 }
 
 /* The arguments as the tape keeps them: a list with None for those whose values no formula reads. */
-static PyObject *saved_arguments(PyObject *plan, PyObject *args) {
-    PyObject *saved = PySequence_List(args), *dropped = SLOT(plan, plan, dropped);
+static PyObject *saved_arguments(PyObject *plan, PyObject *const *args, Py_ssize_t count) {
+    PyObject *saved = PyList_New(count), *dropped = SLOT(plan, plan, dropped);
+    for (Py_ssize_t i = 0; saved && i < count; ++i) PyList_SET_ITEM(saved, i, Py_NewRef(args[i]));
     for (Py_ssize_t i = 0; saved && i < PyTuple_GET_SIZE(dropped); ++i)
         if (PyList_SetItem(saved, PyLong_AsSsize_t(PyTuple_GET_ITEM(dropped, i)), Py_NewRef(Py_None)) < 0) Py_CLEAR(saved);
     return saved;
 }
 
-/* [(position, version)] of the arguments that are kept. */
-static PyObject *saved_versions(PyObject *plan, PyObject *args) {
+/* The versions of the arguments that are kept, in the plan's order. */
+static PyObject *saved_versions(PyObject *plan, PyObject *const *args) {
     PyObject *kept = SLOT(plan, plan, kept);
-    PyObject *versions = PyList_New(PyTuple_GET_SIZE(kept));
+    PyObject *versions = PyTuple_New(PyTuple_GET_SIZE(kept));
     for (Py_ssize_t i = 0; versions && i < PyTuple_GET_SIZE(kept); ++i) {
-        PyObject *position = PyTuple_GET_ITEM(kept, i);
-        PyObject *version = version_of(PyTuple_GET_ITEM(args, PyLong_AsSsize_t(position)));
-        PyObject *pair = version ? PyTuple_Pack(2, position, version) : NULL;
-        Py_XDECREF(version);
-        if (pair)
-            PyList_SET_ITEM(versions, i, pair);
+        PyObject *version = version_of(args[PyLong_AsSsize_t(PyTuple_GET_ITEM(kept, i))]);
+        if (version)
+            PyTuple_SET_ITEM(versions, i, version);
         else
             Py_CLEAR(versions);
     }
@@ -195,20 +209,16 @@ static int is_complex(PyObject *array) {
 }
 
 /* What modes of the thread add to a step: in anomaly mode the user's line, under hooks of saved values what these make of them. */
-static int follow_modes(PyObject *node, PyObject *out) {
-    PyObject *anomaly = PyObject_GetAttrString(segue_installed.state, "anomaly");
-    PyObject *hooks = anomaly ? PyObject_GetAttrString(segue_installed.state, "saved_hooks") : NULL;
-    int watched = hooks ? PyObject_IsTrue(anomaly) || PyObject_IsTrue(hooks) : -1;
-    Py_XDECREF(anomaly);
-    Py_XDECREF(hooks);
+static int follow_modes(PyObject *node, PyObject *out, PyObject *modes) {
+    int watched = PyObject_IsTrue(SLOT(modes, modes, anomaly));
+    if (!watched) watched = PyObject_IsTrue(SLOT(modes, modes, saved_hooks));
     if (watched <= 0) return watched;
     PyObject *done = PyObject_CallMethod(node, "follow_modes", "O", out);
     Py_XDECREF(done);
     return done ? 0 : -1;
 }
 
-static PyObject *step_of(Row *row, PyObject *args, PyObject *edges, PyObject *active, PyObject *out, PyObject *metas) {
-    PyObject *plan = plan_of(row, active);
+static PyObject *step_of(Row *row, PyObject *const *args, PyObject *edges, PyObject *plan, PyObject *out, PyObject *metas) {
     int complex_result = plan ? is_complex(SLOT(out, tensor, _data)) : -1;
     PyObject *node = complex_result < 0 ? NULL : make(segue_installed.node);
     if (!node) return NULL;
@@ -221,39 +231,48 @@ static PyObject *step_of(Row *row, PyObject *args, PyObject *edges, PyObject *ac
     SLOT(node, node, place) = Py_NewRef(Py_None);
     SLOT(node, node, _metadata) = Py_NewRef(Py_None);
     SLOT(node, node, is_complex) = Py_NewRef(complex_result ? Py_True : Py_False);
-    int whole = (SLOT(node, node, sequence) = PyIter_Next(segue_installed.sequence)) && (SLOT(node, node, args) = saved_arguments(plan, args)) &&
+    int whole = (SLOT(node, node, sequence) = PyIter_Next(segue_installed.sequence)) &&
+                (SLOT(node, node, args) = saved_arguments(plan, args, PyTuple_GET_SIZE(edges))) &&
                 (SLOT(node, node, versions) = saved_versions(plan, args)) && (SLOT(node, node, out) = saved_result(plan, out));
-    if (!whole || follow_modes(node, out) < 0) Py_CLEAR(node);
+    if (!whole) Py_CLEAR(node);
     return node;
 }
 
-int record_step(Row *row, PyObject *args, PyObject *out, PyObject *metas) {
-    Py_ssize_t count = PyTuple_GET_SIZE(args);
-    PyObject *edges = PyTuple_New(count), *active = PyTuple_New(count);
-    int any = 0, status = edges && active ? 0 : -1;
-    for (Py_ssize_t i = 0; status == 0 && i < count; ++i) {
-        PyObject *argument = PyTuple_GET_ITEM(args, i), *edge;
+/* The edges of a row's arguments as a tuple, and for which of them a gradient is wanted. */
+static PyObject *all_edges(Row *row, PyObject *const *args, unsigned long long *active) {
+    Py_ssize_t count = PyTuple_GET_SIZE(row->pullable);
+    PyObject *edges = PyTuple_New(count);
+    *active = 0;
+    for (Py_ssize_t i = 0; edges && i < count; ++i) {
+        PyObject *edge = Py_None;
         if (PyTuple_GET_ITEM(row->pullable, i) != Py_True)
-            edge = Py_NewRef(Py_None);
+            Py_INCREF(edge);
         else
-            edge = IS_SEQUENCE(argument) ? edges_of(argument) : Py_NewRef(edge_of(argument));
+            edge = IS_SEQUENCE(args[i]) ? edges_of(args[i]) : Py_NewRef(edge_of(args[i]));
         if (!edge) {
-            status = -1;
+            Py_CLEAR(edges);
             break;
         }
-        any |= edge != Py_None;
-        PyTuple_SET_ITEM(active, i, Py_NewRef(edge == Py_None ? Py_False : Py_True));
+        if (edge != Py_None) *active |= 1ull << i;
         PyTuple_SET_ITEM(edges, i, edge);
     }
-    if (status == 0 && any) {
-        PyObject *node = step_of(row, args, edges, active, out, metas);
-        if (node) {
+    return edges;
+}
+
+int record_step(Row *row, PyObject *const *args, PyObject *out, PyObject *metas, PyObject *modes) {
+    unsigned long long active;
+    PyObject *edges = all_edges(row, args, &active);
+    if (!edges) return -1;
+    int status = 0;
+    if (active) {
+        PyObject *node = step_of(row, args, edges, plan_of(row, edges, active), out, metas);
+        status = node ? follow_modes(node, out, modes) : -1;
+        if (status == 0) {
             Py_SETREF(SLOT(out, tensor, _edge), node);
             set(&SLOT(out, tensor, _requires_grad), Py_True);
-        }
-        status = node ? 0 : -1;
+        } else
+            Py_XDECREF(node);
     }
-    Py_XDECREF(edges);
-    Py_XDECREF(active);
+    Py_DECREF(edges);
     return status;
 }

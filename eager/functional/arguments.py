@@ -52,10 +52,13 @@ def _index(value: Any) -> int:
     raise error(TypeError, f"a dimension must be an int, not {type(value).__name__}")
 
 
+_EVERY = [tuple(range(ndim)) for ndim in range(65)]  # all dimensions of arrays, which have at most 64
+
+
 def dimensions(dim: Any, ndim: int) -> tuple[int, ...]:
     """A tuple of dimensions from None (all), an int, or a sequence. Raises on a dimension named twice."""
     if dim is None:
-        return tuple(range(ndim))
+        return _EVERY[ndim]
     if type(dim) is int and -ndim <= dim < ndim:
         return (dim + ndim if dim < 0 else dim,)
     if isinstance(dim, (tuple, list)):

@@ -6,6 +6,7 @@ split once into basic steps, which are view rows, and what is left for the row `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,25 +28,22 @@ from .shape import broadcast_shapes, reshape, select
 
 def getitem(x: Tensor, index: Any) -> Tensor:
     """`x[index]`, by NumPy's and PyTorch's rules; a view unless integer tensors or masks take part."""
-    items = index if type(index) is tuple else (index,)
-    if len(items) <= len(x._data.shape) and _PLAIN.issuperset(map(type, items)):
-        return _simple(x, items)
+    kind = type(index)
+    if kind in _PLAIN and x._data.shape:
+        return _PLAIN[kind](x, 0, index)
+    if kind is tuple and len(index) <= len(x._data.shape) and all(map(_PLAIN.__contains__, map(type, index))):
+        return _simple(x, index)
     part, advanced = _basic(x, index)
     return OPS["index"](part, advanced) if advanced is not None else part
-
-
-_PLAIN = frozenset((int, slice))
 
 
 def _simple(x: Tensor, items: tuple) -> Tensor:
     """The commonest index: ints and slices, for as many dimensions as there are or fewer."""
     dim = 0
     for item in items:
-        if type(item) is int:
-            x = select(x, dim, item)
-        else:
-            x = _slice(x, dim, item)
-            dim += 1
+        kind = type(item)
+        x = _PLAIN[kind](x, dim, item)
+        dim += kind is slice
     return x
 
 
@@ -160,18 +158,22 @@ _WHOLE = frozenset((int, type(None)))
 
 
 def _slice(x: Tensor, dim: int, item: slice) -> Tensor:
-    if item.start is None and item.stop is None and item.step is None:
+    first, last = item.start, item.stop
+    if first is None and last is None and item.step is None:
         return x
     size = x._data.shape[dim]
     step = 1 if item.step is None else _plain(item.step)
     if step <= 0:
         raise error(ValueError, "step must be greater than zero", "segue.flip(x, dims)")
-    if type(size) is int and _WHOLE.issuperset((type(item.start), type(item.stop))):
+    if type(size) is int and type(first) in _WHOLE and type(last) in _WHOLE:
         start, stop, _ = item.indices(size)
         return OPS["slice"](x, dim, start, stop if stop > start else start, step)
     start = 0 if item.start is None else bound(_plain(item.start), size)
     stop = size if item.stop is None else bound(_plain(item.stop), size)
     return OPS["slice"](x, dim, start, larger(stop, start), step)
+
+
+_PLAIN: dict[type, Callable[[Tensor, int, Any], Tensor]] = {int: select, slice: _slice}
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, printing
+from .._dispatch import Operator
 from ..autograd.mode import STATE
 from ..errors import AutogradError, InplaceError, error
 from ..ops.definition import OPS
@@ -105,18 +106,16 @@ def _named(table: dict[str, str]) -> list[str]:
 def _operator(function: Callable, reverse: bool = False) -> Callable:
     """A Python operator of a public function; where that is no more than its row, of the row."""
     beside = (Tensor, *Number, np.ndarray)
-    carry_out = OPS[function.__name__] if function.__name__ in ROWS else function
 
     def method(self: Tensor, other: Any) -> Any:
-        kind = type(other)
-        if kind is not Tensor and kind is not float and kind is not int:
+        if type(other) is not Tensor:
             if not isinstance(other, beside) and not hasattr(other, "segue_symbol"):
                 return NotImplemented
             other = as_operand(other, function.__name__)
-        return carry_out(other, self) if reverse else carry_out(self, other)
+        return function(other, self) if reverse else function(self, other)
 
     method.__name__ = function.__name__
-    return method
+    return Operator(OPS[function.__name__], method, reverse) if function.__name__ in ROWS else method
 
 
 def _inplace_operator(method: Callable) -> Callable:

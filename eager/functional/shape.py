@@ -6,6 +6,7 @@ here, and a handful of rows (view, permute, expand, slice, select, squeeze, unsq
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -254,6 +255,10 @@ def narrow(input: Tensor, dim: int, start: Any, length: Any) -> Tensor:
     return OPS["slice"](input, place, start, start + length, 1)
 
 
+def _out_of_range(input: Tensor, place: int, index: Any) -> Exception:
+    return error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
+
+
 def select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The slice at `index` along `dim`, with that dimension left out."""
     shape = input._data.shape
@@ -263,10 +268,7 @@ def select(input: Tensor, dim: int, index: Any) -> Tensor:
     size = shape[place]
     if type(size) is int and type(index) is int and -size <= index < size:
         return OPS["select"](input, place, index + size if index < 0 else index)
-
-    def problem() -> Exception:
-        return error(DimensionError, f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {place}")
-
+    problem = functools.partial(_out_of_range, input, place, index)
     demand(index, ">=", -size, problem)
     demand(index, "<", size, problem)
     return OPS["select"](input, place, from_front(index, size))

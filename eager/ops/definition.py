@@ -240,6 +240,16 @@ class OpDef(Row):
 
 OPS: dict[str, OpDef] = {}
 
+
+def direct(kernel: Callable[..., Any], facet: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel with its facet `direct`: `facet(*arrays and attributes)` is a function of the operands alone, or None where there is none.
+
+    It does what the kernel does with NumPy for all operands of these dtypes and shapes that are C-contiguous or not as these are, and is written in C: it runs where nobody else's context variables are
+    seen, and it is kept, so the attributes that it holds are such as are equal only when they are the same (ints, bools, tuples of them).
+    """
+    kernel.direct = facet  # type: ignore[attr-defined]
+    return kernel
+
 TAGS = {
     "pure": "same arguments, same result, no effect",
     "random": "draws from the generator's counter",

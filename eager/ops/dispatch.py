@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._dispatch import install, record, viewed
-from ..autograd.mode import STATE
+from ..autograd.mode import STATE, Modes
 from ..autograd.tape import SEQUENCE, OperatorNode, Plan, metas_of
 from ..cuda import ACCELERATED, making
 from ..dtypes import _default, bfloat16, float16, float32
@@ -44,8 +44,15 @@ def _learn(op: OpDef, args: tuple, key: Any) -> Tensor:
     if tensors and (getattr(op.dtype, "no_cast", False) or all(x.dtype is compute for x in tensors)):
         if len(op.known) >= _KNOWN:
             op.known.clear()
-        op.known[key] = result.numpy, metas_of(op, args), op.vjp is not None and (result.is_floating_point or result.is_complex)
+        differentiable = op.vjp is not None and (result.is_floating_point or result.is_complex)
+        op.known[key] = result.numpy, metas_of(op, args), differentiable, _direct(op, args)
     return out
+
+
+def _direct(op: OpDef, args: tuple) -> Any:
+    """The function of the operands alone that the kernel comes down to in a call like this one, if the kernel knows one."""
+    direct = getattr(op.kernel, "direct", None)
+    return None if direct is None else direct(*(argument._data if isinstance(argument, Tensor) else argument for argument in args))
 
 
 def _general(op: OpDef, args: tuple) -> Tensor:
@@ -197,6 +204,6 @@ def _describe(op: OpDef, args: tuple) -> str:
 
 
 install(
-    tensor=Tensor, storage=Storage, node=OperatorNode, plan=Plan, sequence=SEQUENCE, state=STATE, defaults=_default, general=_general, learn=_learn,
+    tensor=Tensor, storage=Storage, node=OperatorNode, plan=Plan, sequence=SEQUENCE, modes=Modes, state=STATE, defaults=_default, general=_general, learn=_learn,
     hush=hush, restore=restore, numpy=np,
 )  # fmt: skip

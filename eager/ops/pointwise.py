@@ -18,7 +18,7 @@ from .. import promotion
 from ..errors import DtypeError, error
 from ..pieces import pieces
 from . import batching, samples
-from .definition import Scalar, define
+from .definition import Scalar, define, direct
 from .native import native
 from .shapes import broadcast, same_shape
 
@@ -47,7 +47,7 @@ def _wrapped(number: Any, dtype: Any) -> Any:
 def _unary(name: str) -> Callable[..., Any]:
     """The array module's function of one operand."""
     of_numpy = getattr(np, name)
-    return lambda xp, x: of_numpy(x) if xp is np else getattr(xp, name)(x)
+    return direct(lambda xp, x: of_numpy(x) if xp is np else getattr(xp, name)(x), lambda x: of_numpy)
 
 
 def _beside(number: Any, dtype: Any) -> Any:
@@ -62,7 +62,7 @@ def _binary(name: str) -> Callable[..., Any]:
 
     def kernel(xp: Any, x: Any, y: Any) -> Any:
         function = of_numpy if xp is np else getattr(xp, name)
-        if (x.dtype.char in "fd" if type(y) is float else hasattr(x, "dtype") and hasattr(y, "dtype")):
+        if _needs_no_cast(x, y):
             return function(x, y)
         wanted = x.dtype if hasattr(x, "dtype") else y.dtype
         if wanted.itemsize == 2 and wanted.kind not in "iu" and (0 if wanted is getattr(y, "dtype", None) else 1) in places:
@@ -72,7 +72,14 @@ def _binary(name: str) -> Callable[..., Any]:
         result = function(x, y)
         return result if result.dtype == wanted else result.astype(wanted)
 
-    return kernel
+    return direct(kernel, lambda x, y: of_numpy if _needs_no_cast(x, y) else None)
+
+
+def _needs_no_cast(x: Any, y: Any) -> bool:
+    """Whether NumPy's result for two operands has the array's dtype as it is: arrays, or a float and an array of float32 or float64."""
+    if type(y) is float:
+        return x.dtype.char in "fd"
+    return y.dtype.char in "fd" if type(x) is float else hasattr(x, "dtype") and hasattr(y, "dtype")
 
 
 def _comparison(name: str) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import promotion
 from . import batching
-from .definition import Extern, define
+from .definition import Extern, define, direct
 from .samples import Source, calls
 from .shapes import broadcast_shapes, numel, require
 
@@ -48,6 +48,11 @@ def _matmul_kernel(xp: Any, x: Any, y: Any) -> Any:
     return xp.matmul(_dense(xp, x), _dense(xp, y))
 
 
+def _direct_matmul(x: Any, y: Any) -> Any:
+    plain = x.dtype.char in "fdFD" and x.ndim == 2 == y.ndim and x.flags.c_contiguous and y.flags.c_contiguous
+    return np.matmul if plain else None
+
+
 def _turned(F: Any, x: Any) -> Any:
     """The last two dimensions exchanged."""
     return F.permute(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
@@ -78,7 +83,7 @@ def _matmul_samples() -> list:
 
 
 define(
-    "matmul", "x: Tensor, y: Tensor", kind="extern", dtype=promotion.same("matmul"), shape=_matmul_shape, kernel=_matmul_kernel,
+    "matmul", "x: Tensor, y: Tensor", kind="extern", dtype=promotion.same("matmul"), shape=_matmul_shape, kernel=direct(_matmul_kernel, _direct_matmul),
     lower=Extern("matmul"),
     vjp={"x": _left_gradient, "y": _right_gradient}, jvp="linear", batch=batching.broadcasting("matmul"), samples=_matmul_samples,
     doc="The matrix product of the last two dimensions, (..., m, k) by (..., k, n); others broadcast. Raises for inner sizes or dtypes that differ.",

@@ -6,6 +6,7 @@ fold (a NumPy function and the name that the compiler knows it by) and a derivat
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -16,7 +17,7 @@ from .. import promotion
 from ..errors import DimensionError, error
 from ..sizes import demand, known
 from . import batching
-from .definition import Reduction, define
+from .definition import Reduction, define, direct
 from .samples import Sample, Source, calls
 from .shapes import numel, reduced_shape
 
@@ -63,7 +64,10 @@ def _kernel(name: str) -> Callable[..., Any]:
             return _window_sum(x, x.ndim - len(dim))
         return fold(x, axis=dim, keepdims=keepdim)
 
-    return kernel
+    def plainly(x: Any, dim: tuple, keepdim: bool) -> Any:
+        return functools.partial(of_numpy, axis=dim, keepdims=keepdim) if x.size and x.dtype.itemsize != 2 and x.flags.c_contiguous else None
+
+    return direct(kernel, plainly)
 
 
 def _shape(x: Any, dim: tuple, keepdim: bool) -> tuple:

@@ -9,6 +9,7 @@ Dimensions come in counted from the front, bounds of slices within the size, and
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .. import promotion
 from ..errors import DimensionError, ShapeError, error
 from ..sizes import demand, known, same_size
 from . import batching
-from .definition import OPS, IndexMap, define
+from .definition import OPS, IndexMap, define, direct
 from .samples import Source, calls
 from .shapes import contiguous_strides, is_one, numel, replaced, require, same_shape, view_strides
 
@@ -90,7 +91,8 @@ def _view_samples() -> list:
 
 
 view_row(
-    "view", "x: Tensor, shape", shape=_view_shape, kernel=_view_kernel, index_map=_view_map,
+    "view", "x: Tensor, shape", shape=_view_shape,
+    kernel=direct(_view_kernel, lambda x, shape: methodcaller("reshape", shape) if x.flags.c_contiguous else None), index_map=_view_map,
     strides=lambda x, shape: view_strides(tuple(x.shape), x.stride(), tuple(shape)), vjp=lambda F, g, x_shape: F.reshape(g, tuple(x_shape)),
     batch=lambda F, size, in_dims, x, shape: F.reshape(batching.to_front(F, x, in_dims[0]), (size, *shape)),
     inverse=lambda F, base, new, shape: F.reshape(new, tuple(base.shape)), samples=_view_samples,
@@ -118,7 +120,8 @@ def _permute_samples() -> list:
 
 
 view_row(
-    "permute", "x: Tensor, dims", shape=_permute_shape, kernel=lambda xp, x, dims: x.transpose(dims),
+    "permute", "x: Tensor, dims", shape=_permute_shape,
+    kernel=direct(lambda xp, x, dims: x.transpose(dims), lambda x, dims: methodcaller("transpose", dims)),
     index_map=lambda index, out_shape, x_shape, dims: tuple(index[i] for i in _inverse_order(dims)),
     strides=lambda x, dims: tuple(x.stride()[d] for d in dims), vjp=lambda F, g, dims: F.permute(g, _inverse_order(dims)),
     inverse=lambda F, base, new, dims: F.permute(new, _inverse_order(dims)),
@@ -201,6 +204,11 @@ view_row(
 # slice, select
 
 
+def _part(place: Callable[..., tuple]) -> Callable[..., Any]:
+    """The kernel that indexes with `place(*attributes)`."""
+    return direct(lambda xp, x, *attributes: x[place(*attributes)], lambda x, *attributes: itemgetter(place(*attributes)))
+
+
 def _slice_shape(x: Any, dim: int, start: Any, stop: Any, step: Any) -> tuple:
     length = stop - start if is_one(step) else (stop - start + step - 1) // step
     return replaced(x.shape, dim, length)
@@ -217,7 +225,7 @@ def _slice_samples() -> list:
 
 view_row(
     "slice", "x: Tensor, dim, start, stop, step", shape=_slice_shape,
-    kernel=lambda xp, x, dim, start, stop, step: x[(_ALL,) * dim + (slice(start, stop, step),)], index_map=_slice_map,
+    kernel=_part(lambda dim, start, stop, step: (_ALL,) * dim + (slice(start, stop, step),)), index_map=_slice_map,
     strides=lambda x, dim, start, stop, step: replaced(x.stride(), dim, x.stride()[dim] * step),
     vjp=lambda F, g, x_shape, dim, start, stop, step: OPS["slice_scatter"](zeros(F, g, x_shape), g, dim, start, stop, step),
     inverse=lambda F, base, new, dim, start, stop, step: OPS["slice_scatter"](base, F.cast(new, base.dtype), dim, start, stop, step),
@@ -244,7 +252,7 @@ def _select_samples() -> list:
 
 
 view_row(
-    "select", "x: Tensor, dim, index", shape=_select_shape, kernel=lambda xp, x, dim, index: x[(_ALL,) * dim + (index, ...)],
+    "select", "x: Tensor, dim, index", shape=_select_shape, kernel=_part(lambda dim, index: (_ALL,) * dim + (index, ...)),
     index_map=lambda index, out_shape, x_shape, dim, place: (*index[:dim], place, *index[dim:]),
     strides=lambda x, dim, index: replaced(x.stride(), dim),
     vjp=lambda F, g, x_shape, dim, index: F.select_scatter(zeros(F, g, x_shape), g, dim, index),
@@ -288,7 +296,7 @@ def _unsqueeze_samples() -> list:
 
 
 view_row(
-    "unsqueeze", "x: Tensor, dim", shape=lambda x, dim: (*x.shape[:dim], 1, *x.shape[dim:]), kernel=lambda xp, x, dim: x[(_ALL,) * dim + (None,)],
+    "unsqueeze", "x: Tensor, dim", shape=lambda x, dim: (*x.shape[:dim], 1, *x.shape[dim:]), kernel=_part(lambda dim: (_ALL,) * dim + (None,)),
     index_map=lambda index, out_shape, x_shape, dim: (*index[:dim], *index[dim + 1 :]),
     strides=lambda x, dim: (*x.stride()[:dim], 0, *x.stride()[dim:]), vjp=lambda F, g, dim: F.squeeze(g, (dim,)),
     inverse=lambda F, base, new, dim: F.squeeze(new, (dim,)), batch=batching.shifted("unsqueeze", lambda x, dim: (dim + 1,)),
@@ -400,7 +408,7 @@ for _name, _vjp, _doc in (
     ("alias", lambda g: g, "The same memory as a new tensor, on the tape."),
 ):
     view_row(
-        _name, "x: Tensor", shape=same_shape, kernel=lambda xp, x: x.view(), index_map=lambda index, out_shape, x_shape: index,
+        _name, "x: Tensor", shape=same_shape, kernel=direct(lambda xp, x: x.view(), lambda x: methodcaller("view")), index_map=lambda index, out_shape, x_shape: index,
         strides=lambda x: tuple(x.stride()), vjp=_vjp, inverse=lambda F, base, new: new, batch=batching.shifted(_name, lambda x: ()),
         samples=_same_samples, doc=_doc,
     )  # fmt: skip
