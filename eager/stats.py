@@ -18,6 +18,7 @@ COUNTERS = {  # name -> what it counts
     "recompiles": "compilations after a guard failed",
     "skipped_frames": "frames that were left to run eagerly",
     "transformed_frames": "frames of compiled functions that ran eagerly because a function transform around them does",
+    "traced_frames": "frames that ran eagerly because a debugger, or another tracer, looks at their lines",
     "reruns": "frames that ran again eagerly because their graph raised",
     "captures": "frames that were traced, restarts not counted",
     "captures_stored": "captures written to the disk cache",

@@ -28,6 +28,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_OPTIMIZED
 from types import CodeType
 from typing import Any
 
+from .._capture import is_debugged
 from .assembler import Assembler, Emit
 from .decode import CodeCache, decode
 from .encode import InconsistentCode, Signature, encode, labelled, relabelled
@@ -40,6 +41,9 @@ UNBREAKABLE = frozenset(
     """RETURN_GENERATOR YIELD_VALUE SEND END_SEND GET_YIELD_FROM_ITER CLEANUP_THROW GET_AWAITABLE GET_AITER GET_ANEXT END_ASYNC_FOR BEFORE_ASYNC_WITH
     COPY_FREE_VARS RESUME END_FOR LOAD_NAME STORE_NAME DELETE_NAME LOAD_LOCALS LOAD_CLASSDEREF SETUP_ANNOTATIONS IMPORT_STAR PRINT_EXPR""".split()
 )
+
+
+CALLS = ("CALL", "CALL_FUNCTION_EX")
 
 
 class CannotBreak(Exception):  # noqa: N818  (an answer, not an error)
@@ -145,10 +149,8 @@ def original_index(code: CodeType, index: int) -> int:
 def whole_frame(code: CodeType, prologue: Callable[[Assembler], Any]) -> CodeType:
     """A code object that runs `prologue`, which leaves one value on the stack, and returns it."""
     body = decode(code)
-    out = Assembler(code, (code.co_firstlineno, None, None, None))
+    out = Assembler(code, body[body.start].positions if body.start < len(body) else (code.co_firstlineno, None, None, None))
     _preamble(out)
-    if body.start < len(body):
-        out.positions = body[body.start].positions
     prologue(out)
     out.return_value()
     if out.goes_again:
@@ -198,8 +200,8 @@ def break_frame(code: CodeType, index: int, state: FrameState, prologue: Emit) -
     before, out.items = out.items, []
     labels = _own_code(out)
     behind, out.items = out.items, before
-    _execute(out, code, place, relabelled(instruction, labels), state)
-    if instruction.handler is not None or out.goes_again:
+    _execute(out, code, place, relabelled(instruction, labels), state, labels[index + 1] if instruction.opcode in CALLS else None)
+    if instruction.handler is not None or out.goes_again or instruction.opcode in CALLS:
         out.append(*behind)
     return out.finish()
 
@@ -272,8 +274,9 @@ def _restore(out: Assembler, state: FrameState, family: Family) -> None:
 # -- the instruction and what follows --------------------------------------------------------------------------------------------
 
 
-def _execute(out: Assembler, code: CodeType, place: int, instruction: Instruction, state: FrameState) -> None:
-    """The instruction itself, and on each way out of it the step into a resume function."""
+def _execute(out: Assembler, code: CodeType, place: int, instruction: Instruction, state: FrameState, stay: Label | None) -> None:
+    """The instruction itself, and on each way out of it the step into a resume function. A call may start a debugger, which is to see this frame:
+    it goes on in its own code then, behind the call, at `stay`."""
     family = family_of(code)
     shape, bound = state.shape(), state.bound(family.cellvars)
     opcode = OPCODES[instruction.opcode]
@@ -283,22 +286,29 @@ def _execute(out: Assembler, code: CodeType, place: int, instruction: Instructio
         # 3.13 looks for the handler of a Python function's exception one word before the CALL; in the original code that word is covered too.
         out.append(Instruction("NOP", handler=instruction.handler, positions=instruction.positions))
         out.append(replace(instruction, target=None if target is None else taken))
+    if stay is not None:
+        out.load_const(is_debugged)
+        out.prepare_call()
+        out.call(0)
+        out.jump_if(stay)
     if not opcode.ends:
-        _continue(out, code, place + 1, *after(instruction, shape, bound))
+        _continue(out, code, place + 1, *after(instruction, shape, bound), decided=target is not None)
     if target is not None:
         if opcode.name == "FOR_ITER":
             out.emit("END_FOR")
         out.place(taken)
-        _continue(out, code, target, after_jump(instruction, shape), bound)
+        _continue(out, code, target, after_jump(instruction, shape), bound, decided=True)
 
 
-def _continue(out: Assembler, code: CodeType, place: int, shape: Shape, bound: Bound) -> None:
-    """Leave the frame for the original instruction at `place`."""
+def _continue(out: Assembler, code: CodeType, place: int, shape: Shape, bound: Bound, decided: bool) -> None:
+    """Leave the frame for the original instruction at `place`, one of two that were possible where it was `decided`."""
     family = family_of(code)
     end = _ending(family, place, bound)
     if end is not None:
         out.append(*end)
         return
+    if decided:
+        out.positions = family.body[place].positions  # a tracer sees that this line follows the one that decided
     values = _collected(out, shape)
     resume = resume_code(family, place, shape, bound)
     entry = _entries.get(resume)

@@ -42,6 +42,7 @@ from .operators import Operators
 from .outcome import Break, Observed, Specialise, Unbuildable
 from .parameters import is_fresh
 from .printing import Printing
+from .telling import Telling
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.containers import TupleValue, Unread
@@ -73,6 +74,7 @@ class Knowledge:
     shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
+    tells: bool = False  # a tool counts lines
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
 
@@ -121,6 +123,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0
+        self.telling = Telling() if knowledge.tells else None
         self.step = 0  # instructions of the root frame so far
         self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py
         self.sized_at: int | None = None  # the step that made the first size which only the run gives

@@ -326,11 +326,20 @@ class Builder:
             loader.load(source)
             assembler.emit("STORE_FAST", place)
             loader.places[source] = place
-        if self.compiled is None:
-            return
+        if self.compiled is not None:
+            self.call_graph(out, loader, states)
+        if self.attempt.telling is not None and self.attempt.telling.root is not None:
+            assembler.load_const(self.attempt.telling.root.function())
+            assembler.prepare_call()
+            assembler.call(0)
+            assembler.pop_top()
+
+    def call_graph(self, out: Output, loader: Loader, states: dict[str, str]) -> None:
+        """Push the inputs, call, and store the results; what stands behind it runs only where the graph did not raise."""
+        assembler = out.assembler
         self.forget_gradients(assembler, loader)
         enables = not self.attempt.modes_before["enabled"] and any(isinstance(twin, Tensor) and twin._requires_grad and twin._edge is not None for twin in out.results)
-        run = functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled
+        run: Any = functools.partial(HELPERS["with_gradients"], self.compiled) if enables else self.compiled
         assembler.load_const(functools.partial(noting, run) if self.graph is not None and calls_foreign(self.graph) else run)
         assembler.prepare_call()
         for source in self.attempt.graph_inputs:

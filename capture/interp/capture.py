@@ -11,7 +11,6 @@ import dis
 import functools
 import gc
 import os
-import sys
 import threading
 import time
 import traceback
@@ -47,6 +46,7 @@ from .lookup import is_own
 from .observe import Unwatched
 from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
 from .records import BreakRecord, Captured, Recompile, Skipped
+from .telling import tracer
 from .values.constants import Constant
 from .values.containers import ListValue
 from .values.mappings import DictValue
@@ -110,12 +110,6 @@ def _after_fork() -> None:
     one_at_a_time = threading.RLock()
 
 
-def is_debugged() -> bool:
-    """Whether pdb, or another debugger made of bdb, steps through this thread: it is to see the user's lines and variables one by one."""
-    debuggers = sys.modules.get("bdb")
-    return debuggers is not None and isinstance(getattr(sys.gettrace(), "__self__", None), debuggers.Bdb)
-
-
 def is_meta(view: Any) -> bool:
     """Whether there is nothing to compile for this call: it makes tensors of the meta device, or gets some, which have shapes and no values."""
     return default_device[0] == META or any(issubclass(type(value), Tensor) and type(value._data) is MetaArray for value in view.locals.values())
@@ -127,11 +121,19 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
         stats.count("transformed_frames")
         return None
     # A checkpoint's second run may be outside of compiled code, and must save the same. In anomaly mode each step of the backward is looked at, and named with its line.
-    if STATE.saved_hooks and not settings.is_root(code, view) or is_debugged() or STATE.anomaly == "nan" or is_meta(view):
+    if STATE.saved_hooks and not settings.is_root(code, view) or STATE.anomaly == "nan" or is_meta(view):
         stats.count("skipped_frames")
         return None
     if code.co_filename == "<string>" and is_own(view.globals.get("__name__")):  # generated for us, as a dataclass's methods are: the hook knows our files only
         return SKIP
+    watcher = tracer()
+    if watcher is not None:
+        known = next((entry for entry in entries if entry.guards.check(view)), None)  # the hook has not looked
+        if watcher == "counter" and known is not None and known.keep.tells:
+            return known
+        if watcher == "tracer" or known is not None:
+            stats.count("traced_frames")
+            return None
     state = settings.state(code)
     with one_at_a_time:
         for entry in state.entries:
@@ -265,7 +267,7 @@ def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) ->
 
 def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     """The entry that the disk has for this frame, else a new one, which is written there."""
-    key = stored.key_of(settings, state, code, view)
+    key = None if tracer() else stored.key_of(settings, state, code, view)
     found = None if key is None else stored.find(key, settings.backend, code, view, Captured.of_facts)
     if found is not None:
         settings.captured.append(found.keep)
@@ -285,7 +287,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     start, hooks = time.perf_counter(), STATE.saved_hooks
     knowledge = Knowledge(
         dynamic=state.dynamic, seen=state.seen, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
-        frame_class=settings.observer.frame_class,
+        frame_class=settings.observer.frame_class, tells=tracer() == "counter",
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
@@ -399,7 +401,7 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     knowledge = attempt.knowledge
     ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location or attempt.location(), name)
     note = stored.Note(attempt.only_here, tuple((len(guards.GuardSet(attempt.guards[:count])), *ran) for count, *ran in attempt.ran_for_real))
-    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note)
+    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note, attempt.telling is not None)
     settings.captured.append(captured)
     settings.observer.captured(checks, attempt.view)
     report(captured, built.code)

@@ -130,7 +130,10 @@ class Frame:
     def resume(self, sent: Value | None, error: Value | None) -> tuple[str, Value]:
         """Run until the function returns or yields. `sent` is the value of the yield where it stands, `error` is raised there."""
         run = self.run_state
+        telling = run.telling
         run.frames.append(self)
+        if telling is not None:
+            telling.enter(self)
         try:
             if sent is not None:
                 self.push(sent)
@@ -141,6 +144,8 @@ class Frame:
             instructions = self.body.instructions
             while True:
                 instruction = self.current = instructions[self.index]
+                if telling is not None and self.index >= self.body.start:
+                    telling.at(instruction.positions[0])
                 if self.is_root:
                     run.begin_step(self)
                 self.index += 1
@@ -161,6 +166,8 @@ class Frame:
                     return outcome
         finally:
             run.frames.pop()
+            if telling is not None:
+                telling.leave(self)
 
     def note_raise(self, observed: Observed, silent: bool) -> None:
         """Where an exception is raised first, the one that is handled becomes its context; each frame that it passes joins its traceback."""

@@ -39,6 +39,7 @@ class Captured:
     seconds: float
     attempts: int
     note: stored.Note | None = None  # None: it came from the disk
+    tells: bool = False  # a tool that counts lines is told those that were captured
 
     @property
     def graph(self) -> Any:

@@ -9,6 +9,7 @@ import os
 import pdb  # noqa: T100
 import sys
 import threading
+import trace
 from contextlib import contextmanager
 
 import pytest
@@ -328,26 +329,138 @@ def test_a_profiler_changes_nothing():
     assert found.tolist() == [3, 3] and {"call", "return"} <= set(seen)
 
 
-def test_a_debugger_inside_of_a_compiled_function():
-    # Behind a break the function goes on in a call: from 3.13 on, where set_trace() stops in its own line, one steps into it.
-    commands = io.StringIO(("step\n" if sys.version_info >= (3, 13) else "") + "next\nnext\nnext\np y.tolist()\np z.tolist()\ncontinue\n")
-    shown = io.StringIO()
-    debugger = pdb.Pdb(stdin=commands, stdout=shown, nosigint=True, readrc=False)
+def inner_of_debugged(debugger, x):
+    y = x * 2
+    debugger.set_trace()
+    z = y + 1
+    return z * 3
 
-    def debugged(x):
-        y = x * 2
-        debugger.set_trace()
-        z = y + 1
-        return z * 3
 
-    before = sys.gettrace()
+def debugged(debugger, x):
+    here = x + 1
+    found = inner_of_debugged(debugger, here)
+    last = found + here
+    return last * 2
+
+
+@pytest.mark.parametrize("commands", ["n n pp(y) pp(z) c", "n n n n n pp(found) n pp(last) c", "u pp(here) d n pp(y) r n pp(found) c"])
+def test_a_debugger_inside_of_a_compiled_function(commands):
+    def session(function):
+        shown = io.StringIO()
+        debugger = pdb.Pdb(stdin=io.StringIO(commands.replace("pp(", "p (").replace(" ", "\n").replace("p\n(", "p (") + "\n"), stdout=shown, nosigint=True, readrc=False)
+        before = sys.gettrace()
+        try:
+            found = function(debugger, segue.ones(2))
+        finally:
+            sys.settrace(before)
+        return found.tolist(), shown.getvalue()
+
+    made = compiled(debugged)
+    assert session(made) == session(made) == session(debugged)
+
+
+def stepped(x):
+    for n in range(2):
+        yield x + n
+
+
+def counted(x, n):
+    y = x * 2
+    if n > 3:
+        y = y + 1
+    else:
+        y = y - 1
+    for value in stepped(y):
+        y = helped(y) + value
+    segue.compiler.graph_break()
+    if y.sum() > 0:
+        z = [y + k for k in range(2)][1]
+    else:
+        z = y.mean()
     try:
-        found = compiled(debugged)(segue.ones(2))
+        z = z + [1.0][n]
+    except IndexError:
+        z = z * 2
     finally:
-        sys.settrace(before)
-    assert found.tolist() == [9, 9]
-    assert "[2.0, 2.0]" in shown.getvalue() and "[3.0, 3.0]" in shown.getvalue()
-    assert "capture.py" not in shown.getvalue()
+        z = z + 1
+    return z * 3
+
+
+def helped(x):
+    with segue.no_grad():
+        x = x + 1
+    return x
+
+
+class Counts:
+    """A tracer that notes which line followed which in a frame, as coverage.py does."""
+
+    def __init__(self):
+        self.last, self.steps = {}, set()
+
+    def trace(self, frame, event, argument):
+        if frame.f_code.co_filename != __file__ or frame.f_code.co_name in ("__init__", "trace"):
+            return None
+        if event == "line":
+            if self.last.get(frame, frame.f_lineno) != frame.f_lineno:
+                self.steps.add((frame.f_code.co_name, self.last[frame], frame.f_lineno))
+            self.last[frame] = frame.f_lineno
+        return self.trace
+
+
+Counts.__module__ = "coverage"
+
+
+@pytest.mark.parametrize("n", [0, 5])
+@pytest.mark.parametrize("tool", ["steps", "trace"])
+def test_lines_are_counted_in_compiled_code(n, tool):
+    def lines(function):
+        x = segue.ones(2)
+        if tool == "trace":
+            counter = trace.Trace(count=1, trace=0)
+            counter.runfunc(function, x, n)
+            return {line for file, line in counter.results().counts if file == __file__}
+        counts, before = Counts(), sys.gettrace()
+        sys.settrace(counts.trace)
+        try:
+            function(x, n)
+        finally:
+            sys.settrace(before)
+        return counts.steps
+
+    expected, made = lines(counted), compiled(counted)
+    for _ in range(3):
+        assert expected and lines(made) == expected
+    (first,) = [captured for captured in made.cache.settings.captured if captured.function == "counted" and captured.location.endswith(str(counted.__code__.co_firstlineno))][:1]
+    assert first.tells and first.compiled is not None
+
+
+def test_what_was_captured_before_the_tracer_came_runs_eagerly_under_it():
+    made = compiled(helped)
+    made(segue.ones(2))
+    before = segue.compiler.stats()
+    counter = trace.Trace(count=1, trace=0)
+    counter.runfunc(made, segue.ones(2))
+    assert sum(file == __file__ for file, _ in counter.results().counts) == 3
+    after = segue.compiler.stats()
+    assert after["traced_frames"] == before["traced_frames"] + 1 and after["captures"] == before["captures"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is of 3.12")
+def test_lines_are_counted_by_monitoring():
+    def lines(function):
+        seen, tool = set(), sys.monitoring.COVERAGE_ID
+        sys.monitoring.use_tool_id(tool, "lines")
+        sys.monitoring.register_callback(tool, sys.monitoring.events.LINE, lambda code, line: seen.add(line) if code.co_filename == __file__ else None)
+        sys.monitoring.set_events(tool, sys.monitoring.events.LINE)
+        try:
+            function(segue.ones(2), 5)
+        finally:
+            sys.monitoring.set_events(tool, 0)
+            sys.monitoring.free_tool_id(tool)
+        return seen
+
+    assert lines(compiled(counted)) == lines(counted)
 
 
 def test_assertions_that_pytest_rewrote():
