@@ -45,6 +45,7 @@ from .printing import Printing
 from .telling import Telling
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
+from .values.contained import PlainObject
 from .values.containers import TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
@@ -365,6 +366,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
             raise Observed(of_error(self, error)) from None
 
     def text(self, value: Value) -> str:
+        value = value.contents if isinstance(value, PlainObject) else value
         if isinstance(value, Constant) and isinstance(value.value, str):
             return value.value
         raise Break(f"a {value.describe()} where a name must be known is not captured")

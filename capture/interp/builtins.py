@@ -32,6 +32,7 @@ from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, index_of
+from .values.contained import PLAIN, held_class, new_container
 from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.functions import PartialValue
@@ -356,9 +357,18 @@ METHODS.update({
 })  # fmt: skip
 
 
-@builtin(object.__new__, dict.__new__, list.__new__, collections.OrderedDict.__new__)
+@builtin(object.__new__, dict.__new__, list.__new__, set.__new__, collections.OrderedDict.__new__)
 def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
     return run.new_object(cls.real)
+
+
+@builtin(*(base.__new__ for base in (*PLAIN, frozenset)))
+def _plain_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
+    if held_class(cls.real) is cls.real:
+        return run.call(cls, list(args), kwargs)
+    if not run.is_python_class(cls.real):
+        raise Break(f"making a {cls.real.__qualname__} is not captured")
+    return new_container(run, cls.real, list(args), kwargs)
 
 
 @builtin(tuple.__new__)

@@ -28,7 +28,7 @@ from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type
-from .values.contained import HELD, ContainerObject, held_class
+from .values.contained import HELD, PLAIN, ContainerObject, PlainObject, held_class, new_container
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, new_group, of_error
 from .values.functions import FunctionValue
@@ -43,6 +43,7 @@ FOLLOWED = (  # those whose functions are followed as users' code is; all others
     "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque",
 )  # fmt: skip
 PYTHON_MAKERS = (types.FunctionType, staticmethod)  # how an `__init__` or `__new__` written in Python stands in its class
+NEW_PLAIN = tuple(base.__new__ for base in (*PLAIN, frozenset))
 GENERATOR = inspect.CO_GENERATOR
 ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
 OWN_EAGER = __name__.partition(".")[0] + ".eager."
@@ -312,6 +313,8 @@ class Calls:
                 return made
         elif issubclass(cls, BaseExceptionGroup):
             made = new_group(self, cls, *args)
+        elif isinstance(maker, types.BuiltinFunctionType) and maker in NEW_PLAIN and self.is_python_class(cls):
+            made = new_container(self, cls, args, kwargs)
         else:
             made = self.new_object(cls)
             if issubclass(cls, BaseException):
@@ -322,7 +325,7 @@ class Calls:
         elif initialiser is object.__init__:
             if (args or kwargs) and maker is object.__new__:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
-        elif isinstance(made, ContainerObject) or issubclass(cls, types.SimpleNamespace):
+        elif (isinstance(made, ContainerObject) and not isinstance(made, PlainObject)) or issubclass(cls, types.SimpleNamespace):
             self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
         elif issubclass(cls, BaseException):
             made.args = list(args)  # type: ignore[attr-defined]
@@ -343,7 +346,7 @@ class Calls:
         if getattr(cls, "__abstractmethods__", None):
             self.concrete(object.__new__, cls)  # raises
         if held_class(cls) is not None:
-            return ContainerObject(cls)
+            return new_container(self, cls, [], {})
         return ModuleObject(cls) if issubclass(cls, self.module_class) else ObjectValue(cls)
 
 

@@ -19,6 +19,7 @@ from ..sources import MISSING
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import LITERALS, Constant, constant
+from .values.contained import PLAIN, PlainObject
 from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
 from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
 from .values.objects import SLOT_WRAPPERS, ObjectValue
@@ -161,6 +162,8 @@ class Lookup:
             return value
         if isinstance(found, STRUCTURE) and isinstance(owner, ExceptionValue) and not found.__objclass__.__flags__ & HEAP_TYPE:
             return owner.structured(self, found)
+        if isinstance(found, STRUCTURE) and isinstance(owner, PlainObject) and found.__objclass__ in PLAIN:  # `real`, `imag` ...
+            return self.make(self.concrete(getattr, owner.contents.python(self), found.__name__))
         if isinstance(found, types.MemberDescriptorType):
             return self.slot(found, owner)
         if isinstance(found, types.GetSetDescriptorType):

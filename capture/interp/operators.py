@@ -21,7 +21,7 @@ from .sizes import now, size_binary, size_compare, size_unary
 from .values.arrays import ARRAYS, ArrayValue, operation
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant
-from .values.contained import ContainerObject, overrides
+from .values.contained import ContainerObject, PlainObject, overrides
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -78,6 +78,8 @@ class Operators:
     def binary(self: Any, symbol: str, left: Value, right: Value, shown: str = "") -> Value:
         """`shown`: how a message calls the operator."""
         row = BINARY[symbol]
+        if isinstance(left, NUMERIC) and isinstance(right, PlainObject):
+            right = right.contents  # tensors and sizes take any number, before its class is asked
         if type(left) is Constant and type(right) is Constant:
             return self.make(self.concrete(row.inplace if shown else row.function, left.value, right.value))
         if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):

@@ -14,7 +14,7 @@ from typing import Any
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
-from .values.contained import ContainerObject
+from .values.contained import ContainerObject, PlainObject
 from .values.containers import Sequence
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -95,6 +95,10 @@ class Printing:
                 args: list[Value] = [Constant(spec)] if name == "__format__" else []
                 result = self.call(self.bind_entry(found, value, value.type()), args, {})
                 return result if name == "__format__" else self.make(self.concrete(format, self.converted(result, conversion), spec))
+            if name == "__format__" and isinstance(value, PlainObject) and found is not object.__format__:
+                if spec:
+                    return self.formatted(value.contents, None, spec)
+                continue  # as str() has it
             text = self.own_text(value, name, found)
             if text is not None:
                 return self.make(self.concrete(format, ascii(text) if conversion == "ascii" else text, spec))
@@ -114,6 +118,6 @@ class Printing:
             if name == "__repr__" and found is BaseException.__repr__:
                 args = [self.printable(arg) for arg in value.arguments(self)]
                 return f"{value.cls.__name__}({args[0]!r})" if len(args) == 1 else f"{value.cls.__name__}{tuple(args)!r}"
-        if isinstance(value, ContainerObject) and name == "__repr__" and isinstance(found, types.WrapperDescriptorType):
+        if isinstance(value, ContainerObject) and name in ("__repr__", "__str__") and found is not object.__str__ and isinstance(found, types.WrapperDescriptorType):
             return self.text(value.builtin_method(self, name, [], {}))
         return None

@@ -166,6 +166,11 @@ def new_container(cls: type, base: Any) -> Any:
     return base.__new__(cls)
 
 
+def new_plain(cls: type, base: Any, contents: Any) -> Any:
+    """An instance of a class that derives from a builtin one whose contents never change."""
+    return base.__new__(cls, contents)
+
+
 def new_exception(cls: Any, args: tuple, given: tuple, named: dict) -> BaseException:
     """An exception whose `__init__` in Python, if it has one, ran already; what its class in C sets is set from what it was called with."""
     made = BaseException.__new__(cls) if is_python(cls.__init__) or is_python(cls.__new__) else cls(*given, **named)
@@ -276,8 +281,8 @@ def replace_deque(target: collections.deque, items: list) -> None:
 
 
 def replace_set(target: set, items: list) -> None:
-    target.clear()
-    target.update(items)
+    set.clear(target)
+    set.update(target, items)
 
 
 def kind_of(target: dict) -> Any:

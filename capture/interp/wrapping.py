@@ -39,7 +39,7 @@ from .values.base import Value
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
 from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
-from .values.contained import ContainerObject, held_class, overrides
+from .values.contained import PLAIN, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
@@ -52,13 +52,13 @@ from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
 from .values.proxies import ProxyValue, ReferenceValue
-from .values.sets import Member, SetValue
+from .values.sets import SetValue, wrap_set
 from .values.state import ModesValue
 from .values.tensors import TensorValue
 
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
-NOT_HELD = (set, frozenset, str, bytes, int, float, complex, type, types.ModuleType, tuple, BaseException)
+NOT_HELD = (type, types.ModuleType, tuple, BaseException)
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
 TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
 IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
@@ -289,37 +289,6 @@ def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
     return made
 
 
-def wrap_set(run: Any, obj: Any, source: Any) -> Value:
-    run.guard(guards.TypeIs(source, type(obj)))
-    if not all(type(item) in LITERALS for item in obj):
-        return wrap_members(run, obj, source)
-    run.guard(guards.Predicate((source,), functools.partial(_same_order, tuple(obj)), f"tuple({source.text()}) == {tuple(obj)!r}"))
-    made = SetValue(run, [], type(obj), source, obj)
-    made.entries = {item: constant(item) for item in obj}
-    made.shadow = set(obj) if list(set(obj)) == list(obj) else obj.copy()
-    return made
-
-
-def wrap_members(run: Any, obj: Any, source: Any) -> Value:
-    """A set that holds objects, as the parameters that a step leaves out: these very ones, of which can be asked whether something is among them."""
-    if not all(type(item) in LITERALS or run.is_identity_class(type(item)) for item in obj):
-        raise Break("a set of objects that compare by more than identity is not captured", "use a list, a tuple or a dict")
-    run.only_here = "the objects in a set have no path"
-    run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
-    made = SetValue(run, [], type(obj), source, obj)
-    made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Member() for item in obj}
-    made.shadow = set(made.entries)
-    return made
-
-
-def _same_members(expected: tuple, now: Any) -> bool:
-    return len(now) == len(expected) and all(a is b or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
-
-
-def _same_order(expected: tuple, now: Any) -> bool:
-    return guards.same_constant(tuple(now), expected)
-
-
 def wrap_range(run: Any, obj: range, source: Any) -> Value:
     run.guard(guards.Equals(source, obj))
     return RangeValue(obj, source, obj)
@@ -404,12 +373,27 @@ def wrap_exception(run: Any, obj: BaseException, source: Any) -> Value:
 
 def wrap_object(run: Any, obj: Any, source: Any) -> Value:
     held = held_class(type(obj))
-    if held is not None and overrides(type(obj), "__getitem__"):
+    if held not in (None, set, frozenset, *PLAIN) and overrides(type(obj), "__getitem__"):
         return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
     run.guard(guards.TypeIs(source, type(obj)))
     if held is not None:
-        return ContainerObject(type(obj), list_items(run, obj, source) if held is list else dict_entries(run, obj, source, held), obj, source)
+        return container(type(obj), held_contents(run, held, obj, source), obj, source)
     return ObjectValue(type(obj), obj, source)
+
+
+def held_contents(run: Any, held: Any, obj: Any, source: Any) -> Value:
+    """What an instance of a class that derives from a builtin one holds, guarded."""
+    if held in PLAIN:
+        value = held.__new__(held, obj)
+        run.guard(guards.Predicate((source,), functools.partial(_same_plain, held, value), f"{held.__name__}({source.text()}) == {value!r}"))
+        return Constant(value)
+    if held in (set, frozenset):
+        return wrap_set(run, obj, source, held)
+    return list_items(run, obj, source) if held is list else dict_entries(run, obj, source, held)
+
+
+def _same_plain(held: Any, expected: Any, now: Any) -> bool:
+    return isinstance(now, held) and guards.same_constant(held.__new__(held, now), expected)
 
 
 def wrap_module(run: Any, obj: Any, source: Any) -> Value:

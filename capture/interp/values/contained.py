@@ -1,4 +1,5 @@
-"""Values of instances of users' classes that derive from list, dict or OrderedDict: a Counter, a dict whose keys are attributes, what a model returns.
+"""Values of instances of users' classes that derive from a builtin class that holds something: a Counter, a dict whose keys are attributes, what a model returns, a str with
+methods, a float with a unit.
 
 In come a class and what it holds, out goes an instance like any other. The one idea: CPython keeps the builtin part and the attributes of such an object side by side, so its contents
 are a Value of their own, to which the builtin class's methods go, however the class's own methods come to them.
@@ -10,15 +11,22 @@ import collections
 from collections.abc import Callable
 from typing import Any
 
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Value
-from .constants import Constant, constant
+from .constants import Constant, SymIntValue, constant
 from .containers import ListValue
 from .mappings import DictValue
 from .objects import ObjectValue
+from .sets import SetValue
 
-HELD = (collections.OrderedDict, dict, list)  # the builtin classes, the most special first
+PLAIN = (str, int, float, complex, bytes)  # those whose contents never change
+HELD = (collections.OrderedDict, dict, list, set, frozenset, *PLAIN)  # the builtin classes, the most special first
+TEXTS = ("__str__", "__repr__", "__format__")
+NO_BEHAVIOUR = frozenset({
+    "__module__", "__doc__", "__dict__", "__weakref__", "__slots__", "__init__", "__new__", "__annotations__", "__firstlineno__", "__static_attributes__", "__match_args__", *TEXTS,
+})  # fmt: skip
 
 
 def held_class(cls: type) -> type | None:
@@ -37,8 +45,7 @@ class ContainerObject(ObjectValue):
 
     def __init__(self, cls: type, contents: Any = None, real: Any = MISSING, source: Any = None) -> None:
         super().__init__(cls, real, source)
-        base = held_class(cls)
-        self.contents: Any = contents if contents is not None else ListValue([]) if base is list else DictValue((), base)  # type: ignore[arg-type]
+        self.contents: Any = contents
         self.contents.holder = self
 
     def builtin_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -55,7 +62,7 @@ class ContainerObject(ObjectValue):
 
     def operate(self, run: Any, symbol: str, in_place: bool, turned: bool, other: Value) -> Value:
         other = other.contents if isinstance(other, ContainerObject) else other
-        if not isinstance(other, (ListValue, DictValue)) and symbol not in ("*", "+"):
+        if not isinstance(other, (ListValue, DictValue, SetValue)) and symbol not in ("*", "+"):
             return constant(NotImplemented)
         if symbol in COMPARED:
             return run.compare(symbol, self.contents, other) if type(other) is type(self.contents) else constant(NotImplemented)
@@ -69,6 +76,8 @@ class ContainerObject(ObjectValue):
         out.remember(self)
         if isinstance(self.contents, ListValue):
             out.statement("extend_list", self, ListValue(self.contents.items))
+        elif isinstance(self.contents, SetValue):
+            self.contents.replay(out)
         else:
             for key, value in self.contents.entries.values():
                 out.statement("store_item", self, key, value)
@@ -77,11 +86,71 @@ class ContainerObject(ObjectValue):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
+class PlainObject(ContainerObject):
+    """An instance whose builtin part never changes: text, a number, bytes, a frozenset."""
+
+    def python(self, run: Any) -> Any:
+        """Real code may have the builtin part alone where the class changes nothing of its behaviour."""
+        return self.contents.python(run) if self.is_plain(run) else super().python(run)
+
+    def is_plain(self, run: Any) -> bool:
+        found = is_plain(self.cls)
+        if found:
+            run.guard(guards.Predicate((sources.Constant(self.cls, self.cls.__qualname__),), is_plain, f"{self.cls.__qualname__} has no special methods"))
+        return found
+
+    def builtin_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "__iter__":
+            return self.contents.iterate(run)
+        if name == "__hash__":
+            run.only_here = "a hash differs from process to process"
+        if isinstance(self.contents, SetValue) and name != "__hash__":
+            return super().builtin_method(run, name, args, kwargs)
+        plain = [arg.contents if isinstance(arg, PlainObject) else arg for arg in args]
+        return Constant(self.contents.python(run)).call_method(run, name, plain, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.helper("new_plain", Constant(self.cls), Constant(held_class(self.cls)), self.contents.bare() if isinstance(self.contents, SetValue) else self.contents)
+        out.remember(self)
+        for name, value in self.attributes.items():
+            if value is not None:
+                out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+def is_plain(cls: type) -> bool:
+    """Whether a class adds methods to a builtin class and leaves the special ones alone, but for those that make text."""
+    base = held_class(cls)
+    return all(name in NO_BEHAVIOUR or not name.startswith("__") for one in cls.__mro__ if one not in base.__mro__ for name in vars(one))  # type: ignore[union-attr]
+
+
+def container(cls: type, contents: Any, real: Any = MISSING, source: Any = None) -> ContainerObject:
+    return (PlainObject if held_class(cls) in (*PLAIN, frozenset) else ContainerObject)(cls, contents, real, source)
+
+
+def new_container(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> ContainerObject:
+    """What `__new__` of the builtin class gives. Raises Break for a number that only the run gives."""
+    base: Any = held_class(cls)
+    if base is list:
+        return container(cls, ListValue([]))
+    if base is set:
+        return container(cls, SetValue(run, []))
+    if base not in (*PLAIN, frozenset):
+        return container(cls, DictValue((), base))
+    if len(args) == 1 and isinstance(args[0], PlainObject) and args[0].is_plain(run):
+        args = [args[0].contents]
+    made = run.call(run.wrap_known(base), args, kwargs)
+    if isinstance(made, SymIntValue):
+        made = Constant(int(made.symbol))
+    if made.type() is not base or not isinstance(made, (Constant, SetValue)):
+        raise Break(f"making a {cls.__qualname__} of what only the run knows is not captured")
+    return container(cls, Constant(made.value) if isinstance(made, Constant) else made.bare())
+
+
 def _init(self: ContainerObject, run: Any, *args: Value, **kwargs: Value) -> Value:
     if isinstance(self.contents, DictValue):
         return self.contents.call_method(run, "update", list(args), kwargs)
     self.contents.call_method(run, "clear", [], {})
-    return self.contents.call_method(run, "extend", list(args), kwargs) if args else constant(None)
+    return self.contents.call_method(run, "update" if isinstance(self.contents, SetValue) else "extend", list(args), kwargs) if args else constant(None)
 
 
 def _getitem(self: ContainerObject, run: Any, key: Value) -> Value:
@@ -99,6 +168,8 @@ def _getitem(self: ContainerObject, run: Any, key: Value) -> Value:
 def _repr(self: ContainerObject, run: Any) -> Value:
     if self.contents.cls is collections.OrderedDict:
         raise Break(f"printing a {self.describe()} is not captured")
+    if isinstance(self.contents, SetValue):
+        return constant(f"{self.cls.__name__}({run.text(run.formatted(self.contents.bare(set), 'repr', '')) if self.contents.entries else ''})")
     return run.formatted(self.contents, "repr", "")
 
 
@@ -109,5 +180,6 @@ COMPARED = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": 
 OPERATORS: dict[str, tuple[str, bool, bool]] = {  # name of the slot -> symbol, in place?, reflected?
     **{name: (symbol, False, False) for symbol, name in COMPARED.items()},
     "__add__": ("+", False, False), "__iadd__": ("+", True, False), "__mul__": ("*", False, False), "__rmul__": ("*", False, True), "__imul__": ("*", True, False),
+    **{f"__{turned}{name}__": (symbol, turned == "i", turned == "r") for symbol, name in (("&", "and"), ("-", "sub"), ("^", "xor")) for turned in ("", "i", "r")},
     "__or__": ("|", False, False), "__ror__": ("|", False, True), "__ior__": ("|", True, False),
 }  # fmt: skip

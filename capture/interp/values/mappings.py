@@ -75,6 +75,8 @@ def key_of(run: Any, value: Any) -> Any:
         return Identity(value.identity())
     if value.type().__hash__ is None:
         raise run.raised(TypeError, f"unhashable type: '{value.type().__name__}'")
+    if hasattr(value, "contents") and type(run.class_entry(value.type(), "__eq__")) is type(run.class_entry(value.type(), "__hash__")) is types.WrapperDescriptorType:
+        return key_of(run, value.contents)  # text or a number with attributes
     if isinstance(run.class_entry(value.type(), "__hash__"), types.FunctionType) and hasattr(value, "dunder"):
         return ObjectKey(run, value)
     raise Break(f"a {value.describe()} as a key is not captured", "use strings, numbers or tuples of these as keys")

@@ -6,15 +6,17 @@ that its order is Python's; where that order would matter and is not known, the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ... import guards
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Value, method
-from .constants import Constant, constant
+from .constants import LITERALS, Constant, constant
 from .containers import ListValue
-from .mappings import key_of
+from .mappings import key_of, key_of_real
 
 
 class Member(Value):
@@ -29,6 +31,8 @@ class Member(Value):
 
 class SetValue(Value):
     """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
+
+    holder: Any = None  # the object whose builtin part this is, see contained.py
 
     def __init__(self, run: Any, items: Iterable[Value] = (), cls: type = set, source: Any = None, real: Any = MISSING) -> None:
         self.cls = cls
@@ -86,7 +90,16 @@ class SetValue(Value):
     def changed(self, run: Any) -> None:
         run.journal.note(self)
 
+    def bare(self, cls: Any = None) -> SetValue:
+        """A set of the same items."""
+        made = SetValue(None, (), cls or self.cls)
+        made.entries, made.shadow = dict(self.entries), self.shadow.copy()
+        return made
+
     def build(self, out: Any) -> None:
+        if self.holder is not None:
+            out.value(self.holder)
+            return
         if self.cls is not set:
             out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
             return
@@ -95,7 +108,7 @@ class SetValue(Value):
         out.emit("BUILD_SET", len(self.entries))
 
     def replay(self, out: Any) -> None:
-        out.statement("replace_set", self, ListValue([self.entries[place] for place in self.shadow]))
+        out.statement("replace_set", self if self.holder is None else self.holder, ListValue([self.entries[place] for place in self.shadow]))
 
 
 SET_METHODS: dict[str, Callable] = {}
@@ -206,3 +219,38 @@ SET_METHODS["__contains__"] = lambda self, run, item: constant(self.contains(run
 SET_METHODS["__len__"] = lambda self, run: self.length(run)
 SET_METHODS["__iter__"] = lambda self, run: self.iterate(run)
 MUTATING = ("add", "discard", "remove", "update", "clear", "pop", "intersection_update", "difference_update", "symmetric_difference_update")
+
+
+# -- from outside ----------------------------------------------------------------------------------------------------------------
+
+
+def wrap_set(run: Any, obj: Any, source: Any, cls: Any = None) -> Value:
+    """A set from outside; `cls` is the builtin class where it is an instance of another."""
+    run.guard(guards.TypeIs(source, type(obj)))
+    if not all(type(item) in LITERALS for item in obj):
+        return wrap_members(run, obj, source, cls or type(obj))
+    run.guard(guards.Predicate((source,), functools.partial(_same_order, tuple(obj)), f"tuple({source.text()}) == {tuple(obj)!r}"))
+    made = SetValue(run, [], cls or type(obj), source, obj)
+    made.entries = {item: constant(item) for item in obj}
+    made.shadow = set(obj) if list(set(obj)) == list(obj) else (cls or type(obj)).copy(obj)
+    return made
+
+
+def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
+    """A set that holds objects, as the parameters that a step leaves out: these very ones, of which can be asked whether something is among them."""
+    if not all(type(item) in LITERALS or run.is_identity_class(type(item)) for item in obj):
+        raise Break("a set of objects that compare by more than identity is not captured", "use a list, a tuple or a dict")
+    run.only_here = "the objects in a set have no path"
+    run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
+    made = SetValue(run, [], cls, source, obj)
+    made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Member() for item in obj}
+    made.shadow = set(made.entries)
+    return made
+
+
+def _same_members(expected: tuple, now: Any) -> bool:
+    return len(now) == len(expected) and all(a is b or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
+
+
+def _same_order(expected: tuple, now: Any) -> bool:
+    return guards.same_constant(tuple(now), expected)
