@@ -450,11 +450,11 @@ class Builder:
             raise Skip("a value that the backward needs is overwritten in place")
 
     def keep_switched(self, results: list[Tensor], graph: Graph) -> None:
-        """An input whose `requires_grad` was switched in the graph stands on the tape as it was for the whole of a call: where a result or a write has a history
+        """An input whose `requires_grad` or `data` was set in the graph stands on the tape as it was for the whole of a call: where a result or a write has a history
         that goes on outside, the graph must end before the switch."""
         switched = next((value for value in self.attempt.tensor_inputs if value.born is not None), None)
         if switched is not None and (any(twin._edge is not None and not self.attempt.tracer.is_used_up(twin._edge) for twin in results) or graph.differentiable_writes):
-            raise Unbuildable(switched, "requires_grad of a tensor from outside is switched, and what is computed leaves the graph with its history")
+            raise Unbuildable(switched, "requires_grad or data of a tensor from outside is set, and what is computed leaves the graph with its history")
 
     def keep_leaves(self, results: list[Tensor]) -> None:
         """A leaf that the graph itself made has no place on the tape behind it. Where its history would be missed, because it leaves the graph together with

@@ -8,7 +8,7 @@ into the graph. Nodes are taken by falling sequence number, so every consumer co
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def _batched(outputs: Any, inputs: Any, grad_outputs: Any, retain_graph: bool | 
 
 
 def _sequence(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (tuple, list)) else [value]
+    return list(value) if isinstance(value, (tuple, list, Iterator)) else [value]
 
 
 def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:

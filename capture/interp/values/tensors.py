@@ -57,6 +57,7 @@ class TensorValue(Value):
         self.source = source
         self.real = real
         self.born: int | None = None  # the step at which it became a leaf, or, from outside, its requires_grad was switched
+        self.stands_on: Value | None = None  # what `data` was set to
         self.forgot: int | None = None  # the graph's length when the `grad` that it had came with was replaced, unread
 
     def type(self) -> type:
@@ -134,7 +135,22 @@ class TensorValue(Value):
             return
         if name == "data" and isinstance(value, TensorValue) and is_same_memory(value.twin, self.twin):
             return  # `p.data -= g` has written there, and puts back what is there
+        if name == "data" and isinstance(value, TensorValue) and self.may_stand_on(value):
+            self.stands_on = run.leaf(type(value.twin).detach, [value], {}, "Tensor.detach")
+            run.leaf(setattr, [self, Constant(name), self.stands_on], {}, f"Tensor.{name}")
+            if self.source is not None:
+                self.born = run.step if self.born is None else self.born
+                run.journal.note(self)
+            return
         raise self.unsupported(f"setting attribute '{name}'")
+
+    def may_stand_on(self, value: TensorValue) -> bool:
+        """Whether `x.data = value` is captured: of a leaf that is no view, by a tensor of the same type and layout. One made in the graph must have no gradient."""
+        mine, other, a, b = self.twin, value.twin, self.twin._data, value.twin._data
+        if not mine.is_leaf or mine._base is not None or (mine.requires_grad if self.source is None else not self.real.is_leaf or self.real._base is not None):
+            return False
+        alike = isinstance(a, TracedArray) and isinstance(b, TracedArray) and mine.dtype is other.dtype and mine.device == other.device
+        return alike and a.shape == b.shape and a.element_strides == b.element_strides
 
     def delete_attribute(self, run: Any, name: str) -> None:
         if name == "grad":
@@ -190,7 +206,9 @@ class TensorValue(Value):
         return run.sequence_iterator(TupleValue(self.items_of(run)))
 
     def replay(self, out: Any) -> None:
-        """What was switched in the graph stays so behind it."""
+        """What was switched in the graph, or stands on other memory, stays so behind it."""
+        if self.stands_on is not None:
+            out.statement("store_attribute", self, Constant("data"), self.stands_on)
         if self.twin.requires_grad != self.real.requires_grad:
             out.statement("store_attribute", self, Constant("requires_grad"), Constant(self.twin.requires_grad))
 

@@ -1,0 +1,119 @@
+"""`x.data = y` in captured code: from there on the tensor stands on other memory, in one graph, as eagerly.
+
+In come steps that put data in place of a parameter's; each runs eagerly and compiled on equal models. The one idea: what shares memory afterwards is asked, too.
+"""
+
+import pytest
+from interp_support import compiled, same
+
+import segue
+from segue import nn, optim
+from segue.eager.stats import stats
+
+X = segue.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
+
+
+def plain_descent(a, b):
+    def step(x):
+        a.zero_grad()
+        loss = a(x).square().sum()
+        loss.backward()
+        for p in a.parameters():
+            p.grad.data = p.grad.data.clamp(-1, 1)
+            p.data = p.data - 0.1 * p.grad
+        return loss
+
+    return step
+
+
+def swapped(a, b):
+    optimizer = optim.SGD([*a.parameters(), *b.parameters()], 0.1, momentum=0.9)
+
+    def step(x):
+        for p, q in zip(a.parameters(), b.parameters()):
+            kept = p.data
+            p.data = q.data
+            q.data = kept
+        optimizer.zero_grad()
+        loss = (a(x) * b(x).sin()).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def shared_with_a_result(a, b):
+    def step(x):
+        with segue.no_grad():
+            old = a.weight.detach().view(-1)
+            y = a.weight * 2
+            a.weight.data = y
+            y.add_(1)
+            a.weight.mul_(0.5)
+            old.zero_()
+        return y
+
+    return step
+
+
+def between_forward_and_backward(a, b):
+    def step(x):
+        a.zero_grad()
+        loss = a(x).square().sum()
+        a.weight.data = a.weight.data * 0.9
+        loss.backward()
+        return loss
+
+    return step
+
+
+def made_in_the_graph(a, b):
+    def step(x):
+        y, z = segue.zeros(2, 3), x * 2
+        y.data = z
+        z.add_(1)
+        return y, z
+
+    return step
+
+
+def outlives(a, b):
+    """The loss leaves with its history: the graph ends before the data is set, and the gradients are those of the new data."""
+    def step(x):
+        a.zero_grad()
+        a.weight.data = a.weight.data * 0.9
+        return a(x).square().sum()
+
+    return step
+
+
+STEPS = dict.fromkeys((plain_descent, swapped, shared_with_a_result, between_forward_and_backward, made_in_the_graph), 1) | {outlives: 2}
+
+
+@pytest.mark.parametrize("make", STEPS, ids=lambda make: make.__name__)
+def test_data_is_put_in_place(make):
+    seen = []
+    for way in (lambda step: step, compiled):
+        segue.manual_seed(0)
+        models = [nn.Linear(3, 3), nn.Linear(3, 3)]
+        step, before = way(make(*models)), stats.read()
+        for _ in range(3):
+            result = step(X)
+            if isinstance(result, segue.Tensor) and result.requires_grad and make is outlives:
+                result.backward()
+        if make is shared_with_a_result:
+            result.zero_()
+            assert not models[0].weight.any(), "the parameter stands on the result's memory"
+        if make is made_in_the_graph:
+            assert result[0].data_ptr() == result[1].data_ptr()
+        state = [[p.detach(), None if p.grad is None else p.grad] for model in models for p in model.parameters()]
+        seen.append((result, state, [*dict(models[0].named_parameters())]))
+    assert stats.since(before)["graphs"] == STEPS[make]
+    assert same(*seen)
+
+
+def test_gradients_of_parameters_given_as_an_iterator():
+    model = nn.Linear(3, 1)
+    found = segue.autograd.grad(model(X).sum(), model.parameters())
+    assert segue.equal(found[0], X.sum(0, keepdim=True)) and found[1].item() == 2
