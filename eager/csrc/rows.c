@@ -263,7 +263,7 @@ static PyObject *row_prepare(Row *self, PyObject *args) {
     int is_view, detaches, learns;
     if (!PyArg_ParseTuple(args, "OO!O!ppp", &kernel, &PyTuple_Type, &operand, &PyTuple_Type, &pullable, &is_view, &detaches, &learns)) return NULL;
     if (PyTuple_GET_SIZE(operand) != PyTuple_GET_SIZE(pullable)) return PyErr_Format(PyExc_ValueError, "two descriptions of the arguments differ in length");
-    Py_TYPE(self)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL; /* CPython 3.11 does not inherit it */
+    if (Py_TYPE(self)->tp_call == PyVectorcall_Call) Py_TYPE(self)->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL; /* 3.11 does not inherit it; not where `__call__` is overridden */
     forget(self);
     Py_XSETREF(self->known, PyDict_New());
     Py_XSETREF(self->plans, PyDict_New());
