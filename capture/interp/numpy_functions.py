@@ -16,6 +16,7 @@ from ...eager.functional.creation import as_tensor, from_numpy, tensor
 from ...eager.ops.definition import OPS
 from .builtins import BUILTINS, FUNCTIONS
 from .outcome import Break
+from .size_functions import NUMPY_OF_SIZES
 from .sizes import now
 from .values.arrays import ArrayValue, RunArray, carried_out
 from .values.base import Value
@@ -61,6 +62,10 @@ def read_only(function: Callable) -> Callable:
     """The entry of a function of NumPy. Single sizes are fixed to what they are."""
 
     def handler(run: Any, *args: Value, **kwargs: Value) -> Value:
+        if function in NUMPY_OF_SIZES and not kwargs and any(isinstance(arg, (SymIntValue, SizeFloat)) for arg in args):
+            found = NUMPY_OF_SIZES[function](run, *args)
+            if found is not None:
+                return found
         if isinstance(function, np.ufunc):
             if function in ROWS and tensors_only(args) and not kwargs:
                 return run.leaf(OPS[ROWS[function]], list(args), {}, function.__name__)

@@ -90,6 +90,10 @@ def number_of(tensor: Tensor) -> float:
     return tensor.item()
 
 
+def scalar_of(tensor: Tensor) -> np.float64:
+    return np.float64(tensor.item())
+
+
 def list_of(tensor: Tensor) -> Any:
     """What `tolist()` gave."""
     return tensor.tolist()

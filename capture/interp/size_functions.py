@@ -11,11 +11,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...eager.ops.definition import OPS
 from ...graph.symbolic import SymInt, sym_min
 from .builtins import BUILTINS
 from .constructors import CONSTRUCTORS
-from .sizes import is_whole, number_of, size_float
+from .operators import BINARY
+from .sizes import is_whole, number_of, size_binary, size_float
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
 from .values.floats import FloatValue, SizeFloat, decided
@@ -23,7 +26,7 @@ from .values.tensors import TensorValue
 
 
 def as_float(run: Any, value: Value) -> Value | None:
-    return size_float(run, value) if isinstance(value, SymIntValue) else value if isinstance(value, SizeFloat) else None
+    return size_float(run, value) if isinstance(value, SymIntValue) else value.of(float) if isinstance(value, SizeFloat) else None
 
 
 def through(name: str) -> Callable:
@@ -40,15 +43,15 @@ def through(name: str) -> Callable:
     return handler
 
 
-def wave(name: str) -> Callable:
-    """`math.sin` or `math.cos`, which every float has."""
+def total(name: str, module: Any = math) -> Callable:
+    """`sin` or `cos`, which every float has, and in NumPy's eyes others."""
 
     def handler(run: Any, value: Value, *more: Value) -> Value | None:
         x = as_float(run, value)
         if more or not isinstance(x, SizeFloat):
             return None
-        function = getattr(math, name)
-        return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}").twin, lambda: function(x.now()))
+        function = getattr(module, name)
+        return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"{module.__name__}.{name}").twin, lambda: function(x.now()), name == "exp" or (name == "tanh" and x.positive))
 
     return handler
 
@@ -113,10 +116,47 @@ def size_divmod(run: Any, a: Value, b: Value) -> Value | None:
 
 SIZE_FUNCTIONS: dict[Any, Callable] = {
     **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
-    math.sin: wave("sin"), math.cos: wave("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
+    math.sin: total("sin"), math.cos: total("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
     math.floor: rounded(lambda a, b: a // b), math.ceil: rounded(lambda a, b: -((-a) // b)), math.trunc: rounded(_towards_zero), int: rounded(_towards_zero),
     round: rounded(_half_to_even), divmod: size_divmod, float: lambda run, value: as_float(run, value),
 }  # fmt: skip
+
+
+def by_numpy(handler: Callable) -> Callable:
+    """What a handler gives as NumPy's scalar. A whole number is one of its floats."""
+
+    def answer(run: Any, *values: Value) -> Value | None:
+        found = handler(run, *values)
+        if isinstance(found, SymIntValue):
+            found = size_float(run, found, asks=False)
+        return found.of(np.float64) if isinstance(found, SizeFloat) else None
+
+    return answer
+
+
+def binary(symbol: str) -> Callable:
+    """An operator by its name in NumPy, where one operand or the result is a float."""
+
+    def handler(run: Any, *values: Value) -> Value | None:
+        known = len(values) == 2 and all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float, np.float64)) for v in values)
+        return size_binary(run, symbol, BINARY[symbol], *values) if known else None
+
+    return handler
+
+
+def of_floats(handler: Callable) -> Callable:
+    """Not of whole numbers, whose dtype NumPy may keep."""
+    return lambda run, *values: None if any(isinstance(value, SymIntValue) for value in values) else handler(run, *values)
+
+
+NUMPY_OF_SIZES: dict[Any, Callable] = {function: by_numpy(handler) for function, handler in {
+    **{getattr(np, name): SIZE_FUNCTIONS[getattr(math, name)] for name in ("sqrt", "log", "log2", "log10")},
+    **{getattr(np, name): total(name, np) for name in ("sin", "cos", "tanh", "exp")},
+    **{getattr(np, name): of_floats(SIZE_FUNCTIONS[getattr(math, name)]) for name in ("floor", "ceil", "trunc")},
+    np.rint: of_floats(SIZE_FUNCTIONS[round]), np.round: of_floats(SIZE_FUNCTIONS[round]), np.float64: as_float,
+    np.minimum: SIZE_FUNCTIONS[min], np.maximum: SIZE_FUNCTIONS[max],
+    np.add: binary("+"), np.subtract: binary("-"), np.multiply: binary("*"), np.divide: binary("/"), np.power: binary("**"),
+}.items()}  # fmt: skip
 
 
 def _first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> None:

@@ -11,6 +11,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ...eager import dtypes
 from ...eager.errors import UndecidedSize
 from ...eager.lazy import LazyModule
@@ -42,10 +44,10 @@ def number_of(value: Any) -> Any:
     return value.symbol if isinstance(value, SymIntValue) else value.value
 
 
-def size_float(run: Any, value: SymIntValue) -> SizeFloat:
-    """`float(n)`."""
+def size_float(run: Any, value: SymIntValue, asks: bool = True) -> SizeFloat:
+    """`float(n)`. Whether it is positive is guarded, unless nobody `asks`."""
     made = run.leaf(lambda n: OPS["full"]((), n, dtypes.float64), [value], {}, "float")
-    return SizeFloat(made.twin, lambda: float(int(value.symbol)), _is_above_zero(value.symbol), (value.symbol, 1))
+    return SizeFloat(made.twin, lambda: float(int(value.symbol)), asks and _is_above_zero(value.symbol), (value.symbol, 1))
 
 
 def _is_above_zero(size: Any) -> bool:
@@ -67,7 +69,7 @@ def _is_positive(value: Value) -> bool:
 def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> Value | None:
     """An operation of sizes, floats of sizes and constants whose result is a float; None where it is none of these, or not certain to be defined."""
     sizes = [value for value in (left, right) if isinstance(value, (SymIntValue, SizeFloat))]
-    if not sizes or not all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float)) for v in (left, right)):
+    if not sizes or not all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float, np.float64)) for v in (left, right)):
         return None
     if is_whole(left) and is_whole(right) and not _leaves_the_integers(symbol, right):
         return None
@@ -78,7 +80,8 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
         return None
     made = run.leaf(row.function, [TensorValue(v.twin) if isinstance(v, SizeFloat) else Constant(float(v.value)) for v in (a, b)], {}, row.name)
     ratio = (number_of(left), number_of(right)) if symbol == "/" and is_whole(left) and is_whole(right) else None
-    return SizeFloat(made.twin, lambda: row.function(now(left).value, now(right).value), symbol == "**" or (positive and symbol != "-"), ratio)  # type: ignore[attr-defined]
+    cls = np.float64 if any(v.type() is np.float64 for v in (left, right)) else float
+    return SizeFloat(made.twin, lambda: row.function(now(left).value, now(right).value), symbol == "**" or (positive and symbol != "-"), ratio, cls)  # type: ignore[attr-defined]
 
 
 def _leaves_the_integers(symbol: str, right: Value) -> bool:
@@ -94,13 +97,16 @@ def _decays(base: Value, exponent: Value) -> bool:
 
 def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Value:
     made = run.leaf(function, [TensorValue(value.twin)], {}, name)
-    return SizeFloat(made.twin, lambda: function(value.now()), value.positive and name != "__neg__")
+    return SizeFloat(made.twin, lambda: function(value.now()), value.positive and name != "__neg__", cls=value.cls)
 
 
 def size_compare(run: Any, symbol: str, left: Value, right: Value) -> Value:
     """A quotient with a constant denominator against a number is a question about its numerator; else the sizes are fixed."""
     if not isinstance(left, SizeFloat):
         return size_compare(run, MIRRORED[symbol], right, left)
+    if left.cls is not float:  # NumPy's truth values
+        found = size_compare(run, symbol, left.of(float), right)
+        return run.make(np.bool_(found.value)) if isinstance(found, Constant) else run.compare(symbol, now(left), now(right))
     if left.ratio is None or type(left.ratio[1]) is not int or left.ratio[1] <= 0 or not isinstance(right, Constant) or type(right.value) not in (int, float):
         return run.compare(symbol, now(left), now(right))
     if not math.isfinite(right.value):

@@ -52,11 +52,16 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: str | None = Non
     if mode not in _MODES:
         raise error(ValueError, f"{compute_mode} is not a valid value for compute_mode; there are {', '.join(_MODES)}")
     _order("cdist", p)
-    many = mode == _MODES[1] or (mode == _MODES[0] and (x1.shape[-2] > _MANY or x2.shape[-2] > _MANY))
+    many = mode == _MODES[1] or (mode == _MODES[0] and (_surely_many(x1) or _surely_many(x2)))
     if p == 2 and many and x1.shape[-1]:
         return _euclidean(x1, x2)
     broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     return norm(unsqueeze(x1, -2) - unsqueeze(x2, -3), p, -1)
+
+
+def _surely_many(x: Tensor) -> bool:
+    """Whether a matrix product is the quicker way; of a number of points that varies, whether it is for all numbers: the other way is right for few and many."""
+    return x._data.surely(lambda: x.shape[-2] > _MANY) if hasattr(x._data, "surely") else x.shape[-2] > _MANY
 
 
 def _euclidean(a: Tensor, b: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ In come programs that compute with the sizes of their inputs. The one idea: at t
 
 import math
 
+import numpy as np
 import pytest
 
 import segue
@@ -42,6 +43,12 @@ PROGRAMS = {
     "interpolation": lambda x: F.interpolate(x.T[None], scale_factor=1.5, mode="linear") @ segue.ones(x.shape[0] * 3 // 2, 1),
     "interpolation to a size": lambda x: F.interpolate(x.T[None], size=x.shape[0] + 3, mode="linear", align_corners=True),
     "parts": lambda x: sum(part.sum() * (i + 1) for i, part in enumerate(x.tensor_split(3))),
+    "NumPy's functions": lambda x: x / np.sqrt(x.shape[0]) + np.log(x.shape[0]) * np.exp(-x.shape[0] / 64) + x * np.power(x.shape[0], -0.5) + np.cos(x.shape[0] / 9),
+    "NumPy's roundings": lambda x: x[: int(np.ceil(x.shape[0] / 2))].sum(0) + np.floor(x.shape[0] / 3) * x[int(np.round(x.shape[0] / 4)) :].sum(0) + np.rint(len(x) / 8),
+    "NumPy's floats returned": lambda x: (x * 2, np.sqrt(x.shape[0]), 2 / np.sqrt(x.shape[0]) - 1, np.sqrt(x.shape[0]).item() * 3, float(np.log2(x.shape[0]))),
+    "a NumPy float with one": lambda x: (x * (x.shape[0] * np.float64(0.5)), np.maximum(np.sqrt(x.numel()), np.log(x.shape[0]) + 1.0), np.divide(x.shape[0], 4)),
+    "a NumPy float compared": lambda x: (x + 1, np.divide(x.shape[0], 4) > 25.5, np.divide(x.shape[0], 2) == 0.25),
+    "distances": lambda x: segue.cdist(x, x + 1),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
 

@@ -79,14 +79,23 @@ def _comes_out(function: Callable, fixed: tuple, expected: bool, *values: Any) -
 class SizeFloat(FloatValue):
     """A float computed from sizes, such as `n / 2` or `math.sqrt(n)`. `now` gives it as it is in this call, which fixes the sizes to what they are.
 
-    `ratio` is (numerator, denominator) where it is a quotient of whole numbers; `positive` says that it is known to be.
+    `ratio` is (numerator, denominator) where it is a quotient of whole numbers; `positive` says that it is known to be. `cls` is float, or np.float64
+    of what NumPy computed.
     """
 
-    def __init__(self, twin: Any, now: Callable[[], float], positive: bool = False, ratio: tuple[Any, Any] | None = None) -> None:
+    def __init__(self, twin: Any, now: Callable[[], float], positive: bool = False, ratio: tuple[Any, Any] | None = None, cls: Any = float) -> None:
         super().__init__(twin, frozenset())
+        self.cls = cls
         self.now = now
         self.positive = positive
         self.ratio = ratio
+
+    def type(self) -> type:
+        return self.cls
+
+    def of(self, cls: Any) -> SizeFloat:
+        """The same number as an object of this class."""
+        return self if cls is self.cls else SizeFloat(self.twin, lambda: cls(self.now()), self.positive, self.ratio, cls)
 
     def python(self, run: Any) -> Any:
         return self.now()
@@ -95,13 +104,21 @@ class SizeFloat(FloatValue):
         return "float computed from sizes"
 
     def attribute(self, run: Any, name: str) -> Value:
-        return Constant(self.now()).attribute(run, name)
+        return run.builtin_method(self, name) if name == "item" and self.cls is not float else Constant(self.now()).attribute(run, name)
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name == "item" and not args and not kwargs and self.cls is not float:
+            return self.of(float)
         return Constant(self.now()).call_method(run, name, args, kwargs)
 
     def truth(self, run: Any) -> bool:
         return bool(self.now())
+
+    def build(self, out: Any) -> None:
+        if self.cls is float:
+            out.float_result(self)
+        else:
+            out.helper("scalar_of", out.attempt.tensor_value(self.twin))
 
 
 def is_number(value: Value) -> bool:
