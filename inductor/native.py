@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,14 +55,24 @@ class _Draw(ctypes.Structure):
     _fields_ = [*((name, ctypes.c_int64) for name in ("seed", "offset", "count")), ("output", ctypes.c_void_p)]
 
 
+class _Kernel(ctypes.Structure):
+    """segue_kernel of segue_runtime.h."""
+
+    _fields_ = [
+        ("function", ctypes.c_int64), ("dtype", ctypes.c_int64), ("sizes", ctypes.c_int64 * 6), ("numbers", ctypes.c_double * 4),
+        ("inputs", ctypes.c_void_p * 4), ("outputs", ctypes.c_void_p * 2),
+    ]  # fmt: skip
+
+
 _PLACES = {  # row -> its place in the table segue_runtime, counted in words, and what it takes
     "convolution": (4, _Convolution), "convolution_input_gradient": (5, _Convolution), "convolution_weight_gradient": (6, _Convolution),
     "max_pool_indices": (7, _Pool), "elementary": (12, _Elementary), "uniform": (13, _Draw),
+    "kernel": (14, _Kernel),
 }  # fmt: skip
 
 
 def _functions() -> dict[str, Callable[..., int]]:
-    table = (ctypes.c_void_p * 14).from_address(runtime.table())
+    table = (ctypes.c_void_p * 15).from_address(runtime.table())
     return {name: ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.POINTER(call))(table[place]) for name, (place, call) in _PLACES.items()}  # type: ignore[arg-type]
 
 
@@ -130,6 +141,64 @@ def elementary(place: int, x: Any) -> Any:
     return out
 
 
+KERNELS = (
+    "bounded", "bounded_slope", "hard_swish", "hard_swish_slope", "hard_sigmoid", "hard_sigmoid_slope", "leaky_relu", "leaky_relu_slope", "smooth",
+    "smooth_slope", "cumprod", "linear_recurrence", "cummax_indices", "cummin_indices", "gather", "add_rows",
+)  # fmt: skip  # SEGUE_KERNELS of segue_runtime.h
+
+
+def run_kernel(name: str, outputs: tuple, inputs: tuple, sizes: tuple = (), numbers: tuple = ()) -> None:
+    """Fill dense arrays, the first of which is float32 or float64, by a kernel of eager.cpp."""
+    of = next(array.dtype for array in (*outputs, *inputs) if array.dtype in _CODES)
+    addresses = [(ctypes.c_void_p * room)(*(array.ctypes.data for array in arrays)) for arrays, room in ((inputs, 4), (outputs, 2))]
+    call = _Kernel(KERNELS.index(name), _CODES[of], (ctypes.c_int64 * 6)(*sizes), (ctypes.c_double * 4)(*numbers), *addresses)
+    if FUNCTIONS["kernel"](ctypes.byref(call)):
+        raise RuntimeError(f"{name}(): the native library refused arrays of the shapes {[array.shape for array in (*outputs, *inputs)]}")
+
+
+def curve(name: str, x: Any, other: Any, numbers: tuple) -> Any:
+    """A function of one or two arrays of one shape, element by element; None for arrays that are small, of another dtype, or have gaps."""
+    if x.size < _LEAST_SIZE or x.dtype not in _CODES or x.dtype != other.dtype or x.shape != other.shape:
+        return None
+    if not (x.flags.c_contiguous and other.flags.c_contiguous):
+        return None
+    out = np.empty(x.shape, x.dtype)
+    run_kernel(name, (out,), (x, other), (x.size,), numbers)
+    return out
+
+
+def scan(name: str, result: Any, *args: Any) -> Any:
+    """A walk along a dimension of arrays of one shape and dtype, into one of dtype `result` (None: of theirs)."""
+    *arrays, dim = args
+    first = arrays[0]
+    if first.size < _LEAST_SIZE or any(x.dtype not in _CODES or x.dtype != first.dtype or x.shape != first.shape for x in arrays):
+        return NotImplemented
+    out = np.empty(first.shape, result or first.dtype)
+    sizes = (math.prod(first.shape[:dim]), first.shape[dim], math.prod(first.shape[dim + 1 :]))
+    run_kernel(name, (out,), tuple(np.ascontiguousarray(x) for x in arrays), sizes)
+    return out
+
+
+def gather(x: Any, dim: int, index: Any) -> Any:
+    """The elements of a float32 or float64 array at the places, which are there, along a dimension; the other sizes are the same."""
+    if index.size < _LEAST_SIZE or x.dtype not in _CODES or index.dtype != np.int64 or not x.flags.c_contiguous:
+        return NotImplemented
+    if x.shape[:dim] != index.shape[:dim] or x.shape[dim + 1 :] != index.shape[dim + 1 :]:
+        return NotImplemented
+    out = np.empty(index.shape, x.dtype)
+    sizes = (math.prod(x.shape[:dim]), x.shape[dim], math.prod(x.shape[dim + 1 :]), index.shape[dim])
+    run_kernel("gather", (out,), (x, np.ascontiguousarray(index)), sizes)
+    return out
+
+
+def add_rows(base: Any, rows: Any, values: Any) -> bool:
+    """Whether base[rows[i]] += values[i] was done, for dense float32 or float64 (R, C) and (n, C)."""
+    if values.size < _LEAST_SIZE or base.dtype not in _CODES or values.dtype != base.dtype or rows.dtype != np.int64 or not base.flags.c_contiguous:
+        return False
+    run_kernel("add_rows", (base,), (np.ascontiguousarray(rows), np.ascontiguousarray(values)), (*base.shape, len(rows)))
+    return True
+
+
 def uniform(seed: int, offset: int, count: int) -> Any:
     """`count` float32 numbers of a draw: those of `philox.uniform`."""
     out = np.empty(count, np.float32)
@@ -150,5 +219,7 @@ except BackendError:  # not built: `segue doctor` says so, and the first compile
 else:
     install_native({
         **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "uniform": uniform,
+        "curve": curve, "gather": gather, "add_rows": add_rows, **{name: functools.partial(scan, name, None) for name in ("cumprod", "linear_recurrence")},
+        **{name: functools.partial(scan, name, np.int64) for name in ("cummax_indices", "cummin_indices")},
         **{name: functools.partial(elementary, place) for place, name in enumerate(ELEMENTARY)},
     })  # fmt: skip

@@ -185,6 +185,11 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 @widened
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
     """min(max(x + 3, 0), 6) / 6."""
+    return _hard_sigmoid(input)
+
+
+@fused(*curves.hard_sigmoid)
+def _hard_sigmoid(input: Tensor) -> Tensor:
     return hardtanh(input + 3.0, 0.0, 6.0) / 6.0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..ops.definition import OPS
+from ..ops.native import NATIVE
 from ..pieces import pieces
 
 Formula = Callable[..., Any]  # of arrays and numbers; a new array
@@ -22,34 +23,48 @@ def _choose(condition: Any, x: Any, y: Any) -> Any:
     return OPS["where"].kernel(np, condition, x, y)
 
 
-def curve(value: Formula, slope: Formula) -> tuple[Callable, Callable]:
-    """Of value(x, *numbers); slope(g, x, *numbers) is the gradient."""
+def _native(name: str, x: Any, other: Any, numbers: tuple) -> Any:
+    """What the native library makes of arrays, or None: it has no such function, is not there, or leaves them to NumPy."""
+    return NATIVE["curve"](name, x, other, numbers) if name and "curve" in NATIVE else None
+
+
+def curve(value: Formula, slope: Formula, name: str = "") -> tuple[Callable, Callable]:
+    """Of value(x, *numbers); slope(g, x, *numbers) is the gradient. `name` and `name`_slope are what the native library calls them."""
 
     def forward(x: Any, *numbers: float) -> Any:
-        out = np.empty(x.shape, x.dtype)
-        for at in pieces(x.shape, _ARRAYS):
-            out[at] = value(x[at], *numbers)
+        out = _native(name, x, x, numbers)
+        if out is None:
+            out = np.empty(x.shape, x.dtype)
+            for at in pieces(x.shape, _ARRAYS):
+                out[at] = value(x[at], *numbers)
         return out, (x, numbers), ()
 
     def backward(g: Any, saved: tuple, wanted: tuple) -> list:
         x, numbers = saved
-        found = np.empty(x.shape, x.dtype)
-        for at in pieces(x.shape, _ARRAYS):
-            found[at] = slope(g[at], x[at], *numbers)
+        found = _native(name and f"{name}_slope", x, g, numbers)
+        if found is None:
+            found = np.empty(x.shape, x.dtype)
+            for at in pieces(x.shape, _ARRAYS):
+                found[at] = slope(g[at], x[at], *numbers)
         return [found, *(None,) * len(numbers)]
 
     return forward, backward
 
 
-def loss(value: Formula, slopes: Formula) -> tuple[Callable, Callable]:
-    """Of value(input, target, *numbers), of one shape; slopes(g, input, target, *numbers) are the two gradients, the second made when it is called."""
+def loss(value: Formula, slopes: Formula, name: str = "") -> tuple[Callable, Callable]:
+    """Of value(input, target, *numbers), of one shape; slopes(g, input, target, *numbers) are the two gradients, the second made when it is called.
+
+    `name` is what the native library calls the value.
+    """
 
     def forward(x: Any, target: Any, *numbers: float) -> Any:
         if x.shape != target.shape or x.dtype != target.dtype:
             return None
-        out = np.empty(x.shape, x.dtype)
-        for at in pieces(x.shape, _ARRAYS):
-            out[at] = value(x[at], target[at], *numbers)
+        out = _native(name, x, target, numbers)
+        if out is None:
+            out = np.empty(x.shape, x.dtype)
+            for at in pieces(x.shape, _ARRAYS):
+                out[at] = value(x[at], target[at], *numbers)
         return out, (x, target, numbers), ()
 
     def backward(g: Any, saved: tuple, wanted: tuple) -> list:
@@ -149,12 +164,15 @@ def _hard_swish_slope(g: Any, x: Any) -> Any:
     return _choose(x >= 3, g, _choose(x <= -3, g * 0.0, middle))
 
 
-leaky_relu = curve(_leaky, lambda g, x, slope: _choose(x > 0, g, g * slope))
+leaky_relu = curve(_leaky, lambda g, x, slope: _choose(x > 0, g, g * slope), "leaky_relu")
 elu = curve(_elu, _elu_slope)
 softplus = curve(_softplus, _softplus_slope)
 log_sigmoid = curve(_log_sigmoid, lambda g, x: g * _sigmoid(x, False))
-bounded = curve(_bounded, lambda g, x, low, high: _choose((x <= low) | (x >= high), 0.0, g))
-hard_swish = curve(_hard_swish, _hard_swish_slope)
+bounded = curve(_bounded, lambda g, x, low, high: _choose((x <= low) | (x >= high), 0.0, g), "bounded")
+hard_swish = curve(_hard_swish, _hard_swish_slope, "hard_swish")
+hard_sigmoid = curve(
+    lambda x: _bounded(x + 3, 0.0, 6.0) / 6, lambda g, x: _choose((x + 3 <= 0) | (x + 3 >= 6), 0.0, g / 6), "hard_sigmoid"
+)  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------------------------- losses
@@ -188,5 +206,5 @@ def _cross_entropy_slopes(g: Any, x: Any, target: Any) -> Any:
     return g * (_sigmoid(x, True) - target), lambda: -g * x
 
 
-smooth = loss(_smooth, _smooth_slopes)
+smooth = loss(_smooth, _smooth_slopes, "smooth")
 binary_cross_entropy = loss(_cross_entropy, _cross_entropy_slopes)

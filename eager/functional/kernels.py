@@ -408,6 +408,25 @@ def first_places(x: Any, dim: int, k: int, largest: bool) -> Found:
     return np.moveaxis(places, -1, dim), (), ()
 
 
+def kth_place(x: Any, dim: int, k: int) -> Found:
+    """The place `k` of a stable argsort, by partition: which of the elements equal to the k-th they are told by how many are smaller. NaN stands last."""
+    rows = np.moveaxis(x, dim, -1)
+    value = np.partition(rows, k, axis=-1)[..., k : k + 1]
+    same, smaller = rows == value, rows < value
+    missing = value != value
+    if missing.any():
+        same |= missing & (rows != rows)
+        smaller |= missing & (rows == rows)
+    rank = k - np.count_nonzero(smaller, axis=-1, keepdims=True)
+    places = (same if not rank.any() else np.cumsum(same, axis=-1) > rank).argmax(-1)
+    return np.expand_dims(places, dim), (), ()
+
+
+def median_place(x: Any, dim: int, ignore: bool) -> Found:
+    """`kth_place` of the lower median; None where a NaN may stand in for it."""
+    return None if np.isnan(x).any() else kth_place(x, dim, (x.shape[dim] - 1) // 2)
+
+
 def no_gradient(g: Any, saved: tuple, wanted: tuple) -> list:
     """Places have none."""
     return [None] * len(wanted)

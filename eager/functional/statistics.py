@@ -17,10 +17,12 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES
 from ..tensor import Tensor
+from . import kernels
 from .arguments import cast, dimension, dimensions, known_true, numpy_names
 from .complex_numbers import conj
 from .creation import arange, linspace, zeros
 from .devices import make
+from .fused import fused
 from .linalg.legacy import norm
 from .positions import none_of, runtime_size
 from .products import matmul
@@ -88,11 +90,31 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- order statistics
 
 
-def _at(name: str, x: Tensor, place: int, order: Tensor, k: Any, keepdim: bool) -> Any:
-    """(values, indices) at place `k` (an int, or a tensor of one for each slice) of the sorted order."""
+@fused(kernels.kth_place, kernels.no_gradient)
+def _kth_place(x: Tensor, dim: int, k: int) -> Tensor:
+    """Where the k-th smallest (counted from 0) stands along `dim`."""
+    return OPS["slice"](argsort(x, dim), dim, k, k + 1, 1)
+
+
+@fused(kernels.median_place, kernels.no_gradient)
+def _median_place(x: Tensor, dim: int, ignore: bool) -> Tensor:
+    """Where the lower median stands along `dim`, or a NaN that stands for it."""
+    size = x.shape[dim]
+    if not x.dtype.is_floating_point:
+        return _kth_place(x, dim, (size - 1) // 2)
+    missing = OPS["sum"](OPS["isnan"](x), (dim,), True)  # NaNs stand last in the order
+    if ignore:
+        k = OPS["floor_divide"](OPS["clamp_min"](size - missing - 1, 0), 2)
+    else:
+        k = OPS["where"](OPS["gt"](missing, 0), size - missing, make("full", x.device, tuple(missing.shape), (size - 1) // 2, dtypes.int64))
+    return OPS["gather"](argsort(x, dim), dim, k)
+
+
+def _at(name: str, x: Tensor, place: int, found: Any, keepdim: bool) -> Any:
+    """(values, indices) at the places that `found` gives of the detached tensor."""
     if not x.ndim:
         return _Found[name](OPS["clone"](x), make("full", x.device, (), 0, dtypes.int64))
-    indices = OPS["gather"](order, place, k) if isinstance(k, Tensor) else OPS["slice"](order, place, k, k + 1, 1)
+    indices = found(x.detach())
     values = OPS["gather"](x, place, indices)
     if not keepdim:
         values, indices = OPS["squeeze"](values, (place,)), OPS["squeeze"](indices, (place,))
@@ -106,7 +128,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     need_some("kthvalue", input, place)
     if not 1 <= k <= (input.shape[place] if input.ndim else 1):
         raise error(RuntimeError, f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, shape {tuple(input.shape)}")
-    return _at("kthvalue", input, place, argsort(input, place), k - 1, keepdim)
+    return _at("kthvalue", input, place, lambda x: _kth_place(x, place, k - 1), keepdim)
 
 
 def _medians(name: str, ignore: bool) -> Any:
@@ -117,17 +139,7 @@ def _medians(name: str, ignore: bool) -> Any:
             return function(ravel(input), 0).values
         place = dimension(dim, input.ndim)
         need_some(name, input, place)
-        if not input.ndim:
-            return _at(name, input, 0, input, 0, False)
-        order, size = argsort(input, place), input.shape[place]
-        if not input.dtype.is_floating_point:
-            return _at(name, input, place, order, (size - 1) // 2, keepdim)
-        missing = OPS["sum"](OPS["isnan"](input), (place,), True)  # NaNs stand last in the order
-        if ignore:
-            k = OPS["floor_divide"](OPS["clamp_min"](size - missing - 1, 0), 2)
-        else:
-            k = OPS["where"](OPS["gt"](missing, 0), size - missing, make("full", input.device, tuple(missing.shape), (size - 1) // 2, dtypes.int64))
-        return _at(name, input, place, order, k, keepdim)
+        return _at(name, input, place, lambda x: _median_place(x, place, ignore), keepdim)
 
     function.__name__ = function.__qualname__ = name
     what = "not counting NaN" if ignore else "NaN if there is one"
@@ -145,7 +157,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     place = dimension(dim, input.ndim)
     need_some("mode", input, place)
     if not input.ndim:
-        return _at("mode", input, 0, input, 0, keepdim)
+        return _at("mode", input, 0, None, keepdim)
     size = input.shape[place]
     order = argsort(input, place)
     ordered = OPS["gather"](input, place, order).detach()
@@ -154,7 +166,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> Any:
     fresh = OPS["cat"]((make("full", input.device, (*input.shape[:place], 1, *input.shape[place + 1 :]), True, dtypes.bool), fresh), place)
     starts = cummax(OPS["where"](fresh, where, 0), place)[0]
     length = OPS["sub"](where, starts)  # of the run so far: the first that is longest ends the smallest mode
-    return _at("mode", input, place, order, OPS["argmax"](length, place, True), keepdim)
+    return _at("mode", input, place, lambda x: OPS["gather"](order, place, OPS["argmax"](length, place, True)), keepdim)
 
 
 _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")

@@ -17,6 +17,7 @@ from ..dtypes import INTEGER, int64
 from ..errors import BoundsError, DtypeError, ShapeError, error
 from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
+from .native import NATIVE
 from .samples import Sample, Source, calls
 from .shapes import broadcast_shapes, numel, replaced, require, same_shape
 from .views import zeros
@@ -266,6 +267,10 @@ def _gather_kernel(xp: Any, x: Any, dim: int, index: Any) -> Any:
         check_bounds("gather", index, 1, 0)
         return x.copy()
     check_bounds("gather", index, x.shape[dim], dim)
+    if xp is np and "gather" in NATIVE:
+        found = NATIVE["gather"](x, dim, index)
+        if found is not NotImplemented:
+            return found
     return x[along(xp, index, dim)]
 
 

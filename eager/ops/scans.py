@@ -14,6 +14,7 @@ from .. import promotion
 from ..errors import DtypeError, ShapeError, UnsupportedDtypeError, error
 from . import batching
 from .definition import Extern, Host, define
+from .native import native
 from .samples import Sample, Source, calls
 from .shapes import same_shape
 
@@ -140,7 +141,7 @@ def _recurrence_tangent(F: Any, t: Any, factor: Any, out: Any, dim: int) -> Any:
 
 define(
     "linear_recurrence", "factor: Tensor, x: Tensor, dim", kind="extern", dtype=lambda factor, x, dim: promotion.result_type(factor, x),
-    shape=lambda factor, x, dim: tuple(x.shape), kernel=_recurrence_kernel, lower=Host("a scan of pairs has no native form yet"),
+    shape=lambda factor, x, dim: tuple(x.shape), kernel=native("linear_recurrence", _recurrence_kernel, 2), lower=Host("a scan of pairs has no native form yet"),
     vjp={
         "factor": lambda F, g, factor, out, dim: _from_the_end(F, factor, g, dim) * _before(F, out, dim, 0),
         "x": lambda F, g, factor, dim: _from_the_end(F, factor, g, dim),
@@ -161,7 +162,7 @@ def _cumprod_tangent(F: Any, t: Any, x: Any, dim: int) -> Any:
 
 
 define(
-    "cumprod", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=_scan("cumprod"),
+    "cumprod", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=native("cumprod", _scan("cumprod")),
     lower=Host("only sums are scanned natively"), vjp={"x": _cumprod_gradient}, jvp={"x": _cumprod_tangent}, batch=batching.along_one("cumprod"),
     samples=_scan_samples("cumprod"), doc="Running products along `dim`. Bools and integers are multiplied as int64.",
 )  # fmt: skip
@@ -230,7 +231,7 @@ def _extreme_places(largest: bool) -> Any:
 
 for _name, _word in (("cummax_indices", "largest"), ("cummin_indices", "smallest")):
     define(
-        _name, "x: Tensor, dim", kind="extern", dtype=promotion.indices, shape=same_shape, kernel=_extreme_places(_name == "cummax_indices"),
+        _name, "x: Tensor, dim", kind="extern", dtype=promotion.indices, shape=same_shape, kernel=native(_name, _extreme_places(_name == "cummax_indices")),
         lower=Host("only sums are scanned natively"), batch=batching.along_one(_name), samples=_scan_samples(_name), tags="nondifferentiable",
         doc=f"The place (int64) of the {_word} element so far along `dim`; the last of equals.",
     )  # fmt: skip

@@ -15,6 +15,7 @@ from ..errors import DtypeError, error
 from . import batching
 from .definition import OPS, Indexed, Scatter, define
 from .indexing import along, check_along, check_bounds, check_integer, index_place, index_shape, key
+from .native import NATIVE
 from .samples import Sample, Source, calls
 from .shapes import broadcast_shapes, numel, replaced, require
 from .views import zeros
@@ -43,6 +44,8 @@ def add_rows(xp: Any, base: Any, rows: Any, values: Any) -> None:
         wide = base.astype(np.float32)
         add_rows(xp, wide, rows, values.astype(np.float32))
         base[...] = wide.astype(base.dtype)
+        return
+    if xp is np and "add_rows" in NATIVE and NATIVE["add_rows"](base, rows, values):
         return
     columns = base.shape[1]
     places = rows if columns == 1 else (rows[:, None] * columns + xp.arange(columns)).reshape(-1)

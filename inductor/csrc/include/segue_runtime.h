@@ -24,7 +24,7 @@ typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT64_TYPE__ uint64_t;
 
 /* Raised with every change of a struct or of a meaning below. It is part of the cache's key, and the launcher refuses another value. */
-#define SEGUE_RUNTIME_ABI 4
+#define SEGUE_RUNTIME_ABI 5
 
 /* What an entry and the functions below return. The launcher turns these into exceptions; codes from SEGUE_ERROR_OWN on are the
  * library's own, and their texts are given to the launcher when it is made. */
@@ -126,6 +126,17 @@ typedef struct segue_draw {
     float* output;
 } segue_draw;
 
+/* One of the kernels that eager code calls (see eager.cpp): a place among SEGUE_KERNELS, the dtype of the arrays (SEGUE_FLOAT32 or SEGUE_FLOAT64), and what that kernel takes.
+ * All arrays are dense. Element by element, a kernel takes `sizes[0]` elements of two inputs, which may be one and the same. */
+#define SEGUE_KERNELS(X) X(bounded) X(bounded_slope) X(hard_swish) X(hard_swish_slope) X(hard_sigmoid) X(hard_sigmoid_slope) X(leaky_relu) \
+    X(leaky_relu_slope) X(smooth) X(smooth_slope) X(cumprod) X(linear_recurrence) X(cummax_indices) X(cummin_indices) X(gather) X(add_rows)
+typedef struct segue_kernel {
+    int64_t function, dtype, sizes[6];
+    double numbers[4];
+    const void* inputs[4];
+    void* outputs[2];
+} segue_kernel;
+
 typedef struct segue_runtime {
     int64_t abi;                 /* SEGUE_RUNTIME_ABI */
     int64_t threads;             /* of the pool; 1: everything runs serially */
@@ -154,6 +165,9 @@ typedef struct segue_runtime {
 
     /* Uniform float32 numbers in [0, 1): for eager code. */
     int64_t (*uniform)(const segue_draw* call);
+
+    /* A kernel for eager code. */
+    int64_t (*kernel)(const segue_kernel* call);
 } segue_runtime;
 
 /* What a generated library exports.

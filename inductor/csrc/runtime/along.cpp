@@ -33,7 +33,6 @@ static uint64_t key(const bool* p) { return segue::load_one(p); }
 static uint64_t key(const uint8_t* p) { return *p; }
 template <class T> static uint64_t key(const T* p) { return static_cast<uint64_t>(static_cast<int64_t>(*p)) ^ 0x8000000000000000u; }
 
-constexpr int64_t GRAIN = 32768;  /* elements worth a thread */
 static int64_t lines(int64_t length) { return greatest<int64_t>(1, GRAIN / greatest<int64_t>(length, 1)); }
 
 template <class T> static int64_t cumsum_of(const segue_along& call) {

@@ -59,6 +59,7 @@ class Failure {
     int64_t value = SEGUE_OK;
 };
 
+constexpr int64_t GRAIN = 32768;  /* elements worth a thread */
 inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 template <class T> T least(T a, T b) { return a < b ? a : b; }
 template <class T> T greatest(T a, T b) { return a < b ? b : a; }
@@ -92,6 +93,7 @@ int64_t cumsum(const segue_along* call);
 int64_t argsort(const segue_along* call);
 int64_t elementary(const segue_elementary* call);
 int64_t uniform(const segue_draw* call);
+int64_t kernel(const segue_kernel* call);
 
 extern segue_runtime table;
 

@@ -8,7 +8,7 @@
 
 namespace segue_rt {
 segue_runtime table = {SEGUE_RUNTIME_ABI, 1, parallel_for, matmul, convolution, convolution_input_gradient, convolution_weight_gradient,
-                       max_pool_indices, cumsum, argsort, acquire, release, elementary, uniform};
+                       max_pool_indices, cumsum, argsort, acquire, release, elementary, uniform, kernel};
 }
 
 static PyObject* threads(PyObject*, PyObject*) { return PyLong_FromLongLong(segue_rt::thread_count()); }
