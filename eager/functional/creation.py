@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import dtypes
 from ..cuda import ACCELERATED, exact, is_real
-from ..dtypes import CPU, as_dtype, default_device, device, dtype, get_default_dtype
+from ..dtypes import CPU, as_dtype, default_device, device, dtype, get_default_dtype, iinfo
 from ..errors import DtypeError, ShapeError, error
 from ..meta import meta_tensor
 from ..ops.definition import OPS
@@ -58,8 +58,20 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     target = as_dtype(dtype) if dtype is not None else _inferred(data, array)
     if array.dtype == object:
         return _placed(_of_sizes(array.tolist(), target), device, requires_grad)
+    if array.dtype != target.numpy and array.dtype.kind in "uifc" and not isinstance(data, (np.ndarray, np.generic)):
+        _check_numbers(array, target)
     out = wrap(np.array(array, dtype=target.numpy, order="C"))
     return _placed(out, device, requires_grad)
+
+
+def _check_numbers(array: np.ndarray, target: dtype) -> None:
+    """Raises RuntimeError for Python numbers that an integer dtype cannot hold, TypeError for complex ones that would become real."""
+    if array.dtype.kind == "c" and not target.is_complex:
+        raise error(TypeError, f"tensor(): a complex number does not go into {target}", "dtype=segue.complex64")
+    if target.category == dtypes.INTEGER and array.size:
+        low, high = array.min(), array.max()
+        if not ((iinfo(target).min or -iinfo(target).max) <= low and high <= iinfo(target).max):
+            raise error(DtypeError, f"tensor(): value cannot be converted to type {target} without overflow: {low if high == high and low < 0 else high}")
 
 
 def _has_sizes(array: np.ndarray) -> bool:
@@ -98,6 +110,8 @@ def _plain(data: Any) -> Any:
 def _inferred(data: Any, array: np.ndarray) -> dtype:
     if isinstance(data, (np.ndarray, np.generic)) or hasattr(data, "__array__"):
         return dtypes.from_numpy_dtype(array.dtype)
+    if array.dtype == np.uint64:
+        raise error(ValueError, "tensor(): an int beyond 2**63 - 1 does not go into int64", "dtype=segue.float64")
     if array.dtype == object:
         return get_default_dtype() if any(isinstance(part, float) for part in array.flat) else dtypes.int64
     if array.dtype.kind == "f":

@@ -6,6 +6,7 @@ split once into basic steps, which are view rows, and what is left for the row `
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return _simple(x, index)
     part, advanced = _basic(x, index)
     return OPS["index"](part, advanced) if advanced is not None else part
+
+
+_PARTS = (list, tuple, range, np.ndarray, Tensor, slice)  # what makes a tuple of indices of a list
+MASKS = (dtypes.bool, dtypes.uint8)
 
 
 def _simple(x: Tensor, items: tuple) -> Tensor:
@@ -90,7 +95,7 @@ def _fit(source: Tensor, shape: tuple) -> Tensor:
 
 def _basic(x: Tensor, index: Any) -> tuple[Tensor, tuple | None]:
     """Apply the basic steps of `index`; the integer tensors that are left (None for untouched dimensions) go to the row `index`."""
-    items = list(index) if isinstance(index, tuple) else [index]
+    items = list(index) if isinstance(index, tuple) or isinstance(index, list) and _stands_for_tuple(index) else [index]
     items = [_item(item) for item in items]
     used = sum(_width(item) for item in items)
     if used > x.ndim:
@@ -116,8 +121,12 @@ def _basic(x: Tensor, index: Any) -> tuple[Tensor, tuple | None]:
             x = OPS["unsqueeze"](x, dim)
             advanced.append(tensor([0] if item else [], dtype=dtypes.int64))
             dim += 1
+        elif isinstance(item, Tensor) and item.dtype in MASKS and not item.ndim:
+            x = OPS["unsqueeze"](x, dim)
+            advanced.append(OPS["select"](positions(reshape(item, (1,))), 1, 0))
+            dim += 1
         elif isinstance(item, Tensor):
-            columns = _mask_columns(x, dim, item) if item.dtype in (dtypes.bool, dtypes.uint8) else (_check_integer(item),)
+            columns = _mask_columns(x, dim, item) if item.dtype in MASKS else (_check_integer(item),)
             advanced.extend(columns)
             dim += len(columns)
         else:
@@ -125,6 +134,14 @@ def _basic(x: Tensor, index: Any) -> tuple[Tensor, tuple | None]:
     while advanced and advanced[-1] is None:
         advanced.pop()
     return x, tuple(advanced) if advanced else None
+
+
+def _stands_for_tuple(index: list) -> bool:
+    """Whether a list is taken for a tuple of indices, as in PyTorch (and in NumPy before 1.23): it holds sequences, tensors, slices, None or Ellipsis."""
+    found = len(index) < 32 and any(part is None or part is Ellipsis or isinstance(part, _PARTS) for part in index)
+    if found:
+        warnings.warn("a list of sequences, tensors or slices as an index is taken for a tuple of indices; write x[tuple(index)], or x[segue.tensor(index)]", stacklevel=5)
+    return found
 
 
 def _item(item: Any) -> Any:
@@ -140,7 +157,7 @@ def _item(item: Any) -> Any:
     if hasattr(item, "__index__"):
         return item.__index__()
     raise error(
-        DimensionError,
+        TypeError if isinstance(item, str) else DimensionError,
         f"only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {type(item).__name__})",
     )
 
@@ -149,7 +166,7 @@ def _width(item: Any) -> int:
     """How many dimensions of the tensor an entry uses."""
     if item is None or item is Ellipsis or isinstance(item, bool):
         return 0
-    if isinstance(item, Tensor) and item.dtype in (dtypes.bool, dtypes.uint8):
+    if isinstance(item, Tensor) and item.dtype in MASKS:
         return item.ndim
     return 1
 
@@ -177,6 +194,8 @@ _PLAIN: dict[type, Callable[[Tensor, int, Any], Tensor]] = {int: select, slice: 
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, (float, complex)):
+        raise error(TypeError, "slice indices must be integers or None or have an __index__ method")
     return runtime_size(value, -BEYOND_SIZES, BEYOND_SIZES, "a bound of a slice") if isinstance(value, Tensor) else value
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
-from ..errors import DtypeError, error
+from ..errors import DtypeError, UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..sizes import demand, known
 from ..tensor import Tensor
@@ -70,6 +70,8 @@ def var(
     """The variance over `dim`, with `correction` (1) subtracted from the count; by two passes."""
     if isinstance(dim, bool):  # var(x, unbiased)
         dim, unbiased = None, dim
+    if input.dtype.category < dtypes.FLOAT:
+        raise error(DtypeError, f"std and var only support floating point and complex dtypes, not {input.dtype.name}", "x.float()")
     dims = dimensions(dim, input.ndim)
     center = mean(input, dims, True) if dims else input
     lost = (1 if unbiased in (None, True) else 0) if correction is None else correction
@@ -105,6 +107,12 @@ def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return folded("prod", input, dtype, dimensions(dim, input.ndim), keepdim)
 
 
+def need_order(name: str, input: Tensor) -> None:
+    """Raises NotImplementedError (also a RuntimeError) for complex numbers, none of which is the largest."""
+    if input.dtype.is_complex:
+        raise error(UnsupportedDtypeError, f"{name}(): does not support complex input", "x.abs()")
+
+
 def need_elements(name: str, input: Tensor, dim: Any) -> None:
     """Raises RuntimeError for an extreme of all elements where there are none."""
     if dim is None or dim == ():
@@ -125,6 +133,7 @@ def need_some(name: str, input: Tensor, place: int) -> None:
 @numpy_names
 def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
+    need_order("amax", input)
     need_elements("amax", input, dim)
     return OPS["amax"](input, dimensions(dim, input.ndim), keepdim)
 
@@ -132,6 +141,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 @numpy_names
 def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """The smallest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
+    need_order("amin", input)
     need_elements("amin", input, dim)
     return OPS["amin"](input, dimensions(dim, input.ndim), keepdim)
 
@@ -139,6 +149,7 @@ def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 @numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the largest value along `dim`, or in the flattened tensor; the first of equals."""
+    need_order("argmax", input)
     place = None if dim is None else dimension(dim, input.ndim)
     if place is not None:
         need_some("argmax", input, place)
@@ -148,6 +159,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 @numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the smallest value along `dim`, or in the flattened tensor; the first of equals."""
+    need_order("argmin", input)
     place = None if dim is None else dimension(dim, input.ndim)
     if place is not None:
         need_some("argmin", input, place)
@@ -155,13 +167,14 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _extreme(name: str) -> Callable[..., Any]:
-    def function(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
-        need_tensor(input, name)
+    def function(input: Tensor, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
+        if isinstance(other, Tensor):
+            return OPS[name + "imum"](need_tensor(input, name), other)
+        need_order(name, need_tensor(input, name))
+        dim = other if dim is None else dim  # by place
         if dim is None:
             need_elements(name, input, dim)
             return OPS["a" + name](input, dimensions(None, input.ndim), False)
-        if isinstance(dim, Tensor):
-            return OPS[name + "imum"](input, dim)
         place = dimension(dim, input.ndim)
         need_some(name, input, place)
         indices = OPS["arg" + name](input, place, True)
@@ -197,7 +210,8 @@ def _truth(name: str, input: Tensor, dim: Any, keepdim: bool, out: Tensor | None
     of = out.dtype if out is not None else dtypes.uint8 if input.dtype is dtypes.uint8 else dtypes.bool
     if of not in (dtypes.bool, dtypes.uint8):
         raise error(RuntimeError, f"{name}(): only a bool or uint8 tensor takes the result, not {of.name}")
-    return write_out(out, cast(OPS[name](input, dimensions(dim, input.ndim), keepdim), of), name)
+    nothing = isinstance(dim, (tuple, list)) and not dim  # of no dimensions, as PyTorch has it; None is all
+    return write_out(out, cast(cast(input, dtypes.bool) if nothing else OPS[name](input, dimensions(dim, input.ndim), keepdim), of), name)
 
 
 @numpy_names
@@ -211,6 +225,8 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     dims = dimensions(dim, input.ndim)
     input = input if input.dtype.category > dtypes.INTEGER else cast(input, dtypes.get_default_dtype())
+    if _nothing(input, dims):
+        return OPS["log"](OPS["sum"](OPS["exp"](input), dims, keepdim))
     top = OPS["amax"](OPS["real"](input) if input.dtype.is_complex else input, dims, True).detach()
     top = OPS["where"](OPS["isfinite"](top), top, 0.0)
     total = OPS["log"](OPS["sum"](OPS["exp"](input - top), dims, True)) + top

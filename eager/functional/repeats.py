@@ -81,6 +81,8 @@ def _repeated_places(counts: Tensor, total: int | None) -> Tensor:
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """The order reversed along `dims`, as a copy."""
+    if dims is None and not axes:
+        raise error(TypeError, 'flip(): missing 1 required positional argument: "dims"')
     chosen = as_shape(axes) if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     return OPS["flip"](input, dimensions(chosen, input.ndim) if chosen else ())
 
@@ -89,6 +91,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Elements shifted along `dims`, those that fall off coming in at the other end. Raises RuntimeError for no shifts, or not one for each of `dims`."""
     if isinstance(shifts, (tuple, list)) and not shifts:
         raise error(RuntimeError, "roll(): `shifts` required")
+    if shifts is None or isinstance(shifts, (str, float, bool)):
+        raise error(TypeError, f"roll(): argument 'shifts' must be an int or a tuple of ints, not {shifts!r}")
     if dims is None or dims == () or dims == []:
         if isinstance(shifts, (tuple, list)) and len(shifts) != 1:
             raise error(RuntimeError, f"roll(): shifts and dimensions must align. shifts: {len(shifts)}, dims: 0")

@@ -28,7 +28,7 @@ from .positions import none_of, runtime_size
 from .products import matmul
 from .reduction import argsort, mean, need_elements, need_some, std, sum  # noqa: A004
 from .scanning import cummax, searchsorted
-from .shape import cat, ravel, reshape, unsqueeze
+from .shape import cat, contiguous, ravel, reshape, unsqueeze
 
 _Found: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("median", "nanmedian", "kthvalue", "mode")}
 MinMax = namedtuple("MinMax", ("min", "max"))
@@ -118,7 +118,7 @@ def _at(name: str, x: Tensor, place: int, found: Any, keepdim: bool) -> Any:
     values = OPS["gather"](x, place, indices)
     if not keepdim:
         values, indices = OPS["squeeze"](values, (place,)), OPS["squeeze"](indices, (place,))
-    return _Found[name](values, indices)
+    return _Found[name](values, contiguous(indices))
 
 
 @numpy_names

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import bfloat16, bool, float32, float64, int64, uint8
+from ..dtypes import ALL, INTEGER, bfloat16, bool, finfo, float32, float64, iinfo, int64, uint8
 from ..errors import DtypeError, error
 from .definition import Indexed, define
 from .samples import calls
+
+_RANGES = {of: (iinfo(of).min or -iinfo(of).max, iinfo(of).max) for of in ALL if of.category == INTEGER}
+_LARGEST = float(finfo(float32).max)
 
 
 def _full_body(h: Any, index: tuple, out_shape: tuple, shape: tuple, value: Any, dtype: Any) -> Any:
@@ -21,15 +24,29 @@ def _full_body(h: Any, index: tuple, out_shape: tuple, shape: tuple, value: Any,
     return h.cast(h.constant(value) if plain else h.index_expr(value), dtype)
 
 
+def _fitted(value: Any, dtype: Any) -> Any:
+    """A number as the dtype holds it. Raises DtypeError for one that it cannot hold: beyond its range, NaN for integers, complex for what is real."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if type(value) is complex and not dtype.is_complex and (not value.imag or dtype is bool):
+        value = value.real or value.imag
+    if type(value) in (int, float) and dtype.category == INTEGER:
+        low, high = _RANGES[dtype]
+        if low <= value <= high:
+            return int(value) % 256 if dtype is uint8 else int(value)  # negative numbers wrap, as PyTorch has it
+    elif (type(value) is not complex or dtype.is_complex) and not (dtype is float32 and type(value) is float and _LARGEST < abs(value) < math.inf):
+        return value
+    raise error(DtypeError, f"full(): value cannot be converted to type {dtype} without overflow: {value}")
+
+
+def _full_dtype(shape: tuple, value: Any, dtype: Any) -> Any:
+    _fitted(value, dtype)
+    return dtype
+
+
 def _full_kernel(xp: Any, shape: tuple, value: Any, dtype: Any) -> Any:
-    try:
-        if dtype is uint8 and isinstance(value, int) and -256 < value < 0:
-            value %= 256  # negative numbers wrap, as PyTorch has it
-        if type(value) in (int, float) and value == 0 and math.copysign(1, value) > 0:
-            return xp.zeros(shape, dtype.numpy)  # the system's own zeros: nothing is written
-        return xp.full(shape, value, dtype.numpy)
-    except OverflowError:
-        raise error(DtypeError, f"full(): value cannot be converted to type {dtype} without overflow: {value}") from None
+    if type(value) in (int, float) and value == 0 and math.copysign(1, value) > 0:
+        return xp.zeros(shape, dtype.numpy)  # the system's own zeros: nothing is written
+    return xp.full(shape, _fitted(value, dtype), dtype.numpy)
 
 
 def _arange_kernel(xp: Any, start: Any, step: Any, count: int, dtype: Any) -> Any:
@@ -60,7 +77,7 @@ def _arange_body(h: Any, index: tuple, out_shape: tuple, start: Any, step: Any, 
 
 
 define(
-    "full", "shape, value, dtype", kind="creation", dtype=lambda shape, value, dtype: dtype, shape=lambda shape, value, dtype: tuple(shape),
+    "full", "shape, value, dtype", kind="creation", dtype=_full_dtype, shape=lambda shape, value, dtype: tuple(shape),
     kernel=_full_kernel, lower=Indexed(_full_body), tags="nondifferentiable recompute symbolic",
     samples=lambda: calls(((2, 3), 1.5, float32), ((), 3, int64), ((0, 2), 0, float64), ((2,), True, bool), ((2,), 0.5, bfloat16)),
     doc="A tensor of a shape, filled with a number.",

@@ -14,7 +14,7 @@ import numpy as np
 from .. import promotion
 from ..cuda import any_outside
 from ..dtypes import INTEGER, int64
-from ..errors import BoundsError, DtypeError, ShapeError, error
+from ..errors import BoundsError, DimensionError, DtypeError, ShapeError, error
 from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
 from .native import NATIVE
@@ -405,7 +405,10 @@ def index_shape(name: str, x: Any, indices: Sequence[Any]) -> tuple:
     require(dims, lambda: f"{name}(): needs at least one index tensor")
     for d in dims:
         check_integer(name, indices[d])
-    common = broadcast_shapes(name, *(tuple(indices[d].shape) for d in dims))
+    try:
+        common = broadcast_shapes(name, *(tuple(indices[d].shape) for d in dims))
+    except ShapeError as problem:
+        raise DimensionError(str(problem).replace("(): shapes", "(): shape mismatch: indexing tensors of shapes", 1)) from None
     rest = tuple(size for d, size in enumerate(x.shape) if d not in dims)
     return (*rest[:place], *common, *rest[place:])
 

@@ -5,6 +5,8 @@ Each row is what PyTorch 2.13 answers: values and dtype, or the type of the erro
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -160,3 +162,28 @@ def test_where_chooses_bits(dtype):
 def test_a_place_outside_is_named_by_what_was_called(call, said):
     with pytest.raises(IndexError, match=said):
         call()
+
+
+def test_reductions_over_nothing_and_by_name():
+    x = segue.arange(6.0).reshape(2, 3)
+    assert x.all(()).shape == x.any(dim=[]).shape == (2, 3) and x.sum(()).shape == ()
+    assert segue.logsumexp(segue.zeros(0, 3), 0).tolist() == [-math.inf] * 3
+    assert x.max(dim=segue.tensor(1)).values.tolist() == [2, 5] and segue.max(x, other=x + 1).equal(x + 1)
+    assert x.long().median(1).indices.is_contiguous() and x.norm(segue.tensor(1.0)) == 15
+
+
+@pytest.mark.parametrize("name", ["max", "min", "amax", "amin", "argmax", "argmin"])
+def test_complex_numbers_have_no_extreme(name):
+    for dim in ((), (0,)):
+        with pytest.raises(RuntimeError, match="complex"):
+            getattr(segue.ones(2, dtype=segue.complex64), name)(*dim)
+
+
+@pytest.mark.parametrize("call, kind", [
+    (lambda x: x.roll("a"), TypeError), (lambda x: x.roll(None), TypeError), (lambda x: x.flip(), TypeError), (lambda x: segue.tensor(3).var(), RuntimeError),
+    (lambda x: x.repeat(), TypeError), (lambda x: segue.promote_types(1, 2), TypeError), (lambda x: x.__delitem__(0), TypeError),
+    (lambda x: x[[0], [0, 1], [0, 1, 2]], IndexError), (lambda x: x["a"], TypeError), (lambda x: segue.zeros(0)[0.5:], TypeError),
+])  # fmt: skip
+def test_arguments_that_are_none(call, kind):
+    with pytest.raises(kind):
+        call(segue.zeros(2, 3, 4))

@@ -225,3 +225,41 @@ def test_pythons_types_are_the_wide_dtypes():
     x = segue.ones(2)
     for kind, wide in ((float, segue.float64), (int, segue.int64), (bool, segue.bool), (complex, segue.complex128)):
         assert x.to(kind).dtype is segue.zeros(1, dtype=kind).dtype is wide
+
+
+def test_a_mask_without_dimensions_adds_one():
+    x = segue.arange(4.0)
+    assert x[segue.tensor(True)].shape == (1, 4) and x[segue.tensor(False)].shape == (0, 4)
+    assert segue.tensor(3.0)[segue.tensor(3.0) > 5].shape == (0,)
+    x[segue.tensor(False)] = 7
+    assert x.tolist() == [0, 1, 2, 3]
+    x[segue.tensor(True)] = 7
+    assert x.tolist() == [7] * 4
+
+
+def test_a_list_of_sequences_is_a_tuple_of_indices():
+    x = segue.arange(24.0).reshape(2, 3, 4)
+    with pytest.warns(UserWarning, match="tuple of indices"):
+        assert segue.equal(x[[(0, 1), (1, 2)]], x[(0, 1), (1, 2)]) and segue.equal(x[[segue.tensor(0), segue.tensor(1)]], x[0, 1])
+        assert segue.equal(x[[None, slice(0, 1)]], x[None, 0:1])
+
+
+@pytest.mark.parametrize("make", [
+    lambda: segue.full((2,), 1j, dtype=segue.float32), lambda: segue.zeros(2).fill_(1j), lambda: segue.full((2,), 1e10, dtype=segue.int32),
+    lambda: segue.arange(3).fill_(float("nan")), lambda: segue.arange(3).__setitem__(0, float("inf")), lambda: segue.zeros(2).__setitem__(0, 1j),
+    lambda: segue.tensor(300, dtype=segue.uint8), lambda: segue.tensor([2**40], dtype=segue.int32), lambda: segue.tensor(float("nan"), dtype=segue.int64),
+    lambda: segue.full((1,), 1e40),
+])  # fmt: skip
+def test_a_number_that_a_dtype_cannot_hold_raises(make):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        make()
+
+
+def test_numbers_that_fit_are_converted():
+    assert segue.full((1,), 2.7, dtype=segue.int64).item() == 2 and segue.full((1,), -1, dtype=segue.uint8).item() == 255
+    assert segue.zeros(1).fill_(2 + 0j).item() == 2 and segue.zeros(1, dtype=segue.bool).fill_(1j).item() is True
+    assert segue.full((1,), float("inf")).item() == float("inf")
+    with pytest.raises(TypeError, match="complex"):
+        segue.tensor([1j], dtype=segue.float32)
+    with pytest.raises(ValueError, match="2\\*\\*63"):
+        segue.tensor(2**63)

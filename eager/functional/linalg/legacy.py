@@ -86,6 +86,7 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
     PyTorch's older form: a number is always the order of a vector norm, also for two dimensions.
     """
     x = need_tensor(input, "norm")
+    p = p.item() if isinstance(p, Tensor) else p
     if isinstance(p, str) and not _names_matrix(p):
         raise error(RuntimeError, f"norm(): only 'fro' and 'nuc' are names of norms, not {p!r}")
     if p == "nuc":

@@ -93,6 +93,8 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
     >>> packed.data, packed.batch_sizes
     (tensor([0, 1, 2, 4]), tensor([2, 1, 1]))
     """
+    if isinstance(lengths, Tensor) and lengths.ndim != 1:
+        raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.ndim}D")
     sizes = [int(size) for size in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     padded = input.transpose(0, 1) if batch_first else input
     if len(sizes) != padded.shape[1]:
@@ -166,6 +168,8 @@ def unpad_sequence(padded_sequences: Tensor, lengths: Tensor, batch_first: bool 
 def pack_sequence(sequences: Iterable[Tensor], enforce_sorted: bool = True) -> PackedSequence:
     """Pack a list of sequences (L, *); with `enforce_sorted` they must be sorted, longest first."""
     parts = list(sequences)
+    if not parts:
+        raise RuntimeError("pack_sequence(): received an empty list of sequences")
     return pack_padded_sequence(pad_sequence(parts), [part.shape[0] for part in parts], enforce_sorted=enforce_sorted)
 
 
