@@ -70,8 +70,10 @@ def dependencies(joint: Joint) -> tuple[frozenset[int], ...]:
     found: dict[Node, frozenset[int]] = {graph.inputs[position]: frozenset((index,)) for index, position in enumerate(joint.targets)}
     for node in graph.operations:
         if node.differentiable and node.target.vjp is not None:
-            sources = (a for p, a in zip(node.target.schema.parameters, node.args) if p.name in node.target.vjp)
-            found[node] = frozenset().union(*(found.get(source, frozenset()) for source in nodes_in(tuple(sources))))
+            sources = nodes_in(tuple(a for p, a in zip(node.target.schema.parameters, node.args) if p.name in node.target.vjp))
+            reached = {id(targets): targets for source in sources if (targets := found.get(source))}
+            if reached:
+                found[node] = frozenset().union(*reached.values()) if len(reached) > 1 else next(iter(reached.values()))
     written = dict(graph.writes)
     return tuple(found.get(graph.outputs[i] if kind == "output" else written[i], frozenset()) for kind, i in joint.roots)
 
@@ -198,7 +200,8 @@ def _assemble(
     with tracer.recording(True):
         taken = {id(value._data.storage) for value in (*primals, *written) if isinstance(value, Tensor)}
         gradients = [_materialised(value, taken) for value in gradients]
-    made = tracer.finish([*primals, *written, *gradients], name="joint")
+    # without their histories, which the joint graph has no use for: to walk each of many gradients' takes time in the square of the depth
+    made = tracer.finish([value._like(value._data, False) if isinstance(value, Tensor) else value for value in (*primals, *written, *gradients)], name="joint")
     assert made.output_specs is not None
     raw = [made.outputs[spec.index] for spec in made.output_specs]
     results, values, found = raw[: len(primals)], raw[len(primals) : len(primals) + len(written)], raw[len(primals) + len(written) :]

@@ -76,7 +76,7 @@ class Node:
     late       whether a backward recorded it
     """
 
-    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "region", "late", "users", "sizes", "_meta", "__weakref__")
+    __slots__ = ("kind", "target", "args", "value", "name", "line", "module", "differentiable", "region", "late", "users", "sizes", "_inputs", "_meta", "__weakref__")
 
     def __init__(
         self,
@@ -103,15 +103,20 @@ class Node:
         self.late = late
         self.users: dict[Node, None] = {}  # filled by the Graph that holds the node
         self.sizes: tuple[Node, ...] = ()
+        self._inputs: tuple[Node, ...] | None = None
         self._meta: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return self.name
 
     @property
-    def inputs(self) -> list[Node]:
+    def inputs(self) -> Sequence[Node]:
         """The nodes among the arguments, in order, each once, and those that give sizes among them."""
-        return list(dict.fromkeys((*nodes_in(self.args), *self.sizes)))
+        return self.operands() if self._inputs is None else self._inputs
+
+    def operands(self) -> tuple[Node, ...]:
+        """The same, read from the arguments again: `inputs` is what the graph found in them when it took the node."""
+        return tuple(dict.fromkeys((*nodes_in(self.args), *self.sizes)))
 
     # What PyTorch-style backends read.
 
@@ -122,7 +127,7 @@ class Node:
 
     @property
     def all_input_nodes(self) -> list[Node]:
-        return self.inputs
+        return list(self.inputs)
 
     @property
     def kwargs(self) -> dict:
@@ -244,7 +249,8 @@ class Graph:
             node.users = {}
             node.sizes = self.giving(node.args) if self.runtime else ()
         for node in self.nodes:
-            for used in (*nodes_in(node.args), *node.sizes):
+            found = node._inputs = node.operands()
+            for used in found:
                 used.users[node] = None
 
     @property
@@ -287,14 +293,14 @@ class Graph:
                 return node
         raise KeyError(f"the graph has no node called {name!r}")
 
-    def rewrite(self, visit: Callable[[Node, tuple, Rewriter], Node | None] | None = None, **changes: Any) -> Graph:
+    def rewrite(self, visit: Callable[[Node, tuple, Any], Node | None] | None = None, kind: type[Rewriter] | None = None, **changes: Any) -> Graph:
         """A new graph: each node is visited in order with its already rewritten arguments.
 
         `visit(node, args, rewriter)` returns the node that takes its place (one that stands in the new graph already, or one made by
-        `rewriter.copy` / `rewriter.op` / `rewriter.constant`), or None to copy it. `changes` replace attributes of the graph; `outputs` and
+        `rewriter.copy` / `rewriter.op` / `rewriter.constant`), or None to copy it. `kind` is the class of the rewriter. `changes` replace attributes of the graph; `outputs` and
         `writes` among them are in terms of old nodes.
         """
-        rewriter = Rewriter(self)
+        rewriter = (kind or Rewriter)(self)
         for node in self.nodes[:-1]:
             args = rewriter.map(node.args)
             made = visit(node, args, rewriter) if visit is not None else None

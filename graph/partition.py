@@ -137,6 +137,9 @@ def _copied(rewriter: Rewriter, node: Node) -> Node:
 
 def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) -> list[SymInt]:
     """The symbols that nodes between `inputs` and `roots` hold, and that no input has as its size."""
+    env = graph.shape_env
+    if env is None or not env.hints:
+        return []
     bound = set()
     for node in inputs:
         bare = (node.value,) if isinstance(node.value, SymInt) else node.value.shape
@@ -144,8 +147,7 @@ def _missing_sizes(graph: Graph, roots: Sequence[Node], inputs: Sequence[Node]) 
     held: set[Any] = set().union(*(symbols_of(node.value) for node in inputs), set())
     for node in ancestors(roots, inputs, computing_sizes=False):
         held |= symbols_of(node.value).union(*(symbols_of(argument) for argument in node.args), set())
-    env = graph.shape_env
-    return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)] if env is not None else []
+    return [SymInt(symbol, env, env.hints[symbol]) for symbol in sorted(held - bound, key=lambda s: s.name)]
 
 
 def extract(

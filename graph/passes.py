@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from ..eager.autograd.mode import no_grad
 from ..eager.config import config
 from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
-from ..eager.ops.definition import OPS
+from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
 from .ir import FakeValue, Graph, Node, Rewriter
@@ -33,14 +34,16 @@ Pass = Callable[[Graph], Graph]
 
 
 def dead_code(graph: Graph) -> Graph:
-    """Drop what neither results nor writes need. Inputs stay, since callers pass them."""
-    needed: set[Node] = {*graph.output_node.inputs, *graph.checking}
+    """Drop what neither results nor writes need: the graph itself where that is nothing. Inputs stay, since callers pass them."""
+    needed: set[Node] = {*graph.output_node.inputs, *graph.checking, *graph.inputs}
     for node in reversed(graph.nodes[:-1]):
         if node in needed:
             needed.update(node.inputs)
+    if len(needed) == len(graph.nodes) - 1:
+        return graph
     rewriter = Rewriter(graph)
     for node in graph.nodes[:-1]:
-        if node in needed or node.kind == "input":
+        if node in needed:
             rewriter.place[node] = rewriter.copy(node)
     return rewriter.finish()
 
@@ -62,34 +65,24 @@ def keep_checks(graph: Graph) -> Graph:
 # Common subexpressions
 
 
-def common_subexpressions(graph: Graph) -> Graph:
-    """Compute once what is computed twice from the same values. Results and written values keep memory of their own.
+def key_of(node: Node, args: tuple) -> Any:
+    """What two nodes with these (new) arguments have in common when they compute the same from the same values.
 
-    Draws of random numbers are functions of (state, call), so equal draws are shared as well.
+    Draws of random numbers are functions of (state, call), so equal draws are one.
     """
-    known: dict[Any, Node] = {}
-    owned = set(graph.output_node.inputs)
-
-    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
-        if node.kind == "input" or node in owned or isinstance(node.value, SymInt):
-            return None
-        if node.kind == "constant":
-            array = node.args[0]
-            key: Any = ("constant", array.dtype.str, array.shape, array.tobytes()) if array.size <= FOLD_LIMIT else ("constant", id(array))
-        else:
-            key = (node.target.name, tuple(map(argument_key, args)), node.differentiable, node.region)
-        found = known.get(key)
-        if found is None:
-            found = known[key] = rewriter.copy(node, args)
-        return found
-
-    return graph.rewrite(visit)
+    if node.kind == "constant":
+        array = node.args[0]
+        return ("constant", array.dtype.str, array.shape, array.tobytes()) if array.size <= FOLD_LIMIT else ("constant", id(array))
+    return (node.target.name, tuple(map(argument_key, args)), node.differentiable, node.region)
 
 
 def argument_key(argument: Any) -> Any:
     """A hashable key: equal only for arguments that no operator can tell apart. 1, 1.0 and True differ, as do 0.0 and -0.0; NaN equals itself."""
-    if isinstance(argument, Node):
+    kind = type(argument)
+    if kind is Node:
         return ("node", id(argument))
+    if kind is int or kind is str:
+        return (kind, argument)
     if isinstance(argument, tuple):
         return ("tuple", *map(argument_key, argument))
     if isinstance(argument, (float, complex)):
@@ -109,6 +102,8 @@ def argument_key(argument: Any) -> Any:
 
 def fold_constants(graph: Graph) -> Graph:
     """Run now what depends on constants only, while the result is small."""
+    if not any(node.kind == "constant" for node in graph.nodes):
+        return graph
     owned = set(graph.output_node.inputs)
 
     def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
@@ -138,7 +133,7 @@ def _foldable(node: Node, args: tuple) -> bool:
 
 
 # --------------------------------------------------------------------------------------------------------------------
-# Simplification: named rules. A rule sees a node and its new arguments, and returns the node that does as well, or None.
+# Simplification: named rules. A rule sees a node of one of its rows and the node's new arguments, and returns the node that does as well, or None.
 
 Rule = Callable[[Node, tuple, Rewriter], Node | None]
 
@@ -152,7 +147,7 @@ def _same_layout(a: Node, node: Node) -> bool:
 def view_of_nothing(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """A view with the shape and strides of its source, element for element, is the source: expand, view, permute, slice ... to the same."""
     source = args[0]
-    if "alias" not in node.target.tags or node.target.name in _HISTORY or not _same_layout(source, node):
+    if not _same_layout(source, node):
         return None
     return None if _moves_start(node) else source
 
@@ -169,7 +164,7 @@ def _is_identity_permute(node: Node) -> bool:
 def view_of_view(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """view(view(x, a), b) is view(x, b), where x allows it."""
     source = args[0]
-    if node.target.name != "view" or source.kind != "op" or source.target.name != "view":
+    if source.kind != "op" or source.target.name != "view":
         return None
     return _view_on(source.args[0], args[1:], node, rewriter)
 
@@ -177,7 +172,7 @@ def view_of_view(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
 def permute_of_permute(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """permute(permute(x, a), b) is permute(x, a[b])."""
     source = args[0]
-    if node.target.name != "permute" or source.kind != "op" or source.target.name != "permute":
+    if source.kind != "op" or source.target.name != "permute":
         return None
     return _view_on(source.args[0], (tuple(source.args[1][dim] for dim in args[1]),), node, rewriter)
 
@@ -185,7 +180,7 @@ def permute_of_permute(node: Node, args: tuple, rewriter: Rewriter) -> Node | No
 def expand_of_expand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """expand(expand(x, a), b) is expand(x, b)."""
     source = args[0]
-    if node.target.name != "expand" or source.kind != "op" or source.target.name != "expand":
+    if source.kind != "op" or source.target.name != "expand":
         return None
     return _view_on(source.args[0], args[1:], node, rewriter)
 
@@ -199,13 +194,13 @@ def _view_on(base: Node, attributes: tuple, node: Node, rewriter: Rewriter) -> N
 
 def cast_to_same(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """cast(x, the dtype of x) is x."""
-    return args[0] if node.target.name == "cast" and _same_layout(args[0], node) else None
+    return args[0] if _same_layout(args[0], node) else None
 
 
 def cast_there_and_back(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """cast(cast(x, wider), the dtype of x) is x, when every value of x is a value of the wider type."""
     source = args[0]
-    if node.target.name != "cast" or source.kind != "op" or source.target.name != "cast":
+    if source.kind != "op" or source.target.name != "cast":
         return None
     x = source.args[0]
     return x if _same_layout(x, node) and (x.value.dtype.name, source.value.dtype.name) in _EXACT_CASTS else None
@@ -230,7 +225,7 @@ _EXACT_CASTS = {
 
 def copy_of_own(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """A copy in the layout of its source is the source: nothing in a graph is overwritten. An input may be, between the graph and its backward."""
-    return args[0] if node.target.name in _COPIES and args[0].kind != "input" and _same_layout(args[0], node) else None
+    return args[0] if args[0].kind != "input" and _same_layout(args[0], node) else None
 
 
 _COPIES = frozenset({"clone", "contiguous"})
@@ -239,7 +234,7 @@ _COPIES = frozenset({"clone", "contiguous"})
 def copy_of_transposed_product(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """clone((a @ b).t()) is b.t() @ a.t(), where nobody else needs a @ b: the gradient of a linear layer's weight comes as it must lie."""
     turned = node.args[0]
-    if node.target.name not in _COPIES or not (_is_swap(turned) and _is_swap(args[0])) or node.value.dtype.category != FLOAT:
+    if not (_is_swap(turned) and _is_swap(args[0])) or node.value.dtype.category != FLOAT:
         return None
     if not all(map(same_size, node.value.strides, node.value.dense().strides)):
         return None
@@ -260,10 +255,9 @@ def _swapped(value: FakeValue) -> FakeValue:
 
 def neutral_operand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """x * 1, x / 1 and x - 0 are x bit for bit; x + 0 only for integers, since -0.0 + 0 is 0.0."""
-    neutral = _NEUTRAL.get(node.target.name)
-    if neutral is None or not isinstance(args[0], Node) or isinstance(args[1], (Node, SymInt)) or len(args) > 2:
+    if not isinstance(args[0], Node) or isinstance(args[1], (Node, SymInt)) or len(args) > 2:
         return None
-    number, categories = neutral
+    number, categories = _NEUTRAL[node.target.name]
     value = args[1]
     if isinstance(value, bool) or value != number or math.copysign(1, value) < 0 or not _same_layout(args[0], node):
         return None
@@ -282,7 +276,7 @@ def not_of_not(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     """neg(neg(x)) is x; so is logical_not twice on booleans."""
     source = args[0]
     name = node.target.name
-    if name not in ("neg", "logical_not", "bitwise_not") or source.kind != "op" or source.target.name != name:
+    if source.kind != "op" or source.target.name != name:
         return None
     x = source.args[0]
     if not isinstance(x, Node) or not _same_layout(x, node) or (name == "logical_not" and x.value.dtype.category != BOOL):
@@ -290,13 +284,25 @@ def not_of_not(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
     return x
 
 
-RULES: dict[str, Rule] = {
-    rule.__name__: rule
-    for rule in (
-        view_of_nothing, view_of_view, permute_of_permute, expand_of_expand, cast_to_same, cast_there_and_back, copy_of_own, copy_of_transposed_product,
-        neutral_operand, not_of_not,
-    )
-}  # fmt: skip
+_ON: dict[Rule, Callable[[OpDef], bool]] = {  # in the order in which they are tried; for which rows
+    view_of_nothing: lambda op: "alias" in op.tags and op.name not in _HISTORY,
+    view_of_view: lambda op: op.name == "view",
+    permute_of_permute: lambda op: op.name == "permute",
+    expand_of_expand: lambda op: op.name == "expand",
+    cast_to_same: lambda op: op.name == "cast",
+    cast_there_and_back: lambda op: op.name == "cast",
+    copy_of_own: lambda op: op.name in _COPIES,
+    copy_of_transposed_product: lambda op: op.name in _COPIES,
+    neutral_operand: lambda op: op.name in _NEUTRAL,
+    not_of_not: lambda op: op.name in ("neg", "logical_not", "bitwise_not"),
+}
+RULES: dict[str, Rule] = {rule.__name__: rule for rule in _ON}
+
+
+@cache
+def rules_on(op: OpDef) -> tuple[Rule, ...]:
+    """The rules that may fit a row's nodes."""
+    return tuple(rule for rule, on in _ON.items() if on(op))
 
 
 class Owners:
@@ -316,25 +322,60 @@ class Owners:
         return found
 
 
+class Sharing(Rewriter):
+    """A new graph in the making in which what computes the same from the same values is there once."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self.known: dict[Any, Node] = {}
+
+    def copy_once(self, node: Node, args: tuple) -> Node:
+        key = key_of(node, args)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.copy(node, args)
+        return found
+
+    def op(self, target: OpDef, args: tuple, value: FakeValue, like: Node) -> Node:
+        key = (target.name, tuple(map(argument_key, args)), like.differentiable, like.region)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = super().op(target, args, value, like)
+        return found
+
+
 def simplify(graph: Graph) -> Graph:
-    """Apply the first rule of `RULES` that fits, at each node."""
+    """Apply the rules at each node, and compute once what is computed twice from the same values. Results and written values keep memory of their own."""
     owners = Owners(graph)
 
-    def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
-        if node.kind != "op":
+    def visit(node: Node, args: tuple, rewriter: Sharing) -> Node | None:
+        if node.kind == "input":
             return None
-        found = None
-        if node.differentiable and (node not in owners.old or node.target.name in _COPIES):
-            found = next((made for rule in RULES.values() if (made := rule(node, args, rewriter)) is not None), None)
-        return owners.settle(node, args, found, rewriter)
+        owned, found = node in owners.old, None
+        if node.kind == "op" and node.differentiable and (not owned or node.target.name in _COPIES):
+            found = _by_rules(node, args, rewriter)
+        if owned or isinstance(node.value, SymInt):
+            return owners.settle(node, args, found, rewriter)
+        return rewriter.copy_once(node, args) if found is None else found
 
-    return graph.rewrite(visit)
+    return graph.rewrite(visit, Sharing)
+
+
+def _by_rules(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """What the first rule that fits makes of a node, and the rules of that, if it is new; None where none fits."""
+    before, found = len(rewriter.nodes), None
+    while (made := next((made for rule in rules_on(node.target) if (made := rule(node, args, rewriter)) is not None), None)) is not None:
+        found = made
+        if len(rewriter.nodes) == before:
+            break
+        before, node, args = len(rewriter.nodes), made, made.args
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------------------
 # History
 
-_HISTORY = {"detach": 0, "assign": 1, "overwrite": 1}  # rows that only steer derivatives -> the argument whose value they pass on
+_HISTORY: dict[str, int] = {"detach": 0, "assign": 1, "overwrite": 1}  # rows that only steer derivatives -> the argument whose value they pass on
 
 
 _PLACES = ("argmax", "argmin")
@@ -349,6 +390,8 @@ def _single(node: Node, args: tuple) -> bool:
 
 def without_rules(graph: Graph) -> Graph:
     """For a graph that nobody will differentiate any more: results with a derivative of the user's (graph/rules.py) are just the results."""
+    if not any(node.target.name == "part" for node in graph.operations):
+        return graph
     owners = Owners(graph)
 
     def visit(node: Node, args: tuple, rewriter: Rewriter) -> Node:
@@ -383,8 +426,8 @@ def forget_history(graph: Graph) -> Graph:
 # --------------------------------------------------------------------------------------------------------------------
 # The pipelines
 
-BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, common_subexpressions, dead_code)
-FOR_BACKEND: tuple[Pass, ...] = (without_rules, forget_history, dead_code, fold_constants, simplify, common_subexpressions, simplify, repeat_forward, dead_code)
+BEFORE_DERIVATIVE: tuple[Pass, ...] = (dead_code, simplify, dead_code)
+FOR_BACKEND: tuple[Pass, ...] = (without_rules, forget_history, dead_code, fold_constants, simplify, repeat_forward, dead_code)
 
 
 def run_passes(graph: Graph, pipeline: tuple[Pass, ...]) -> Graph:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,17 +38,20 @@ Given = tuple[bool, ...]  # for each root of a graph, whether a gradient comes t
 
 @dataclass(frozen=True)
 class Derived:
-    """The graphs of a derivative: forward and backward, and the gradients as a graph that can be differentiated again."""
+    """The graphs of a derivative: forward and backward, and (made when asked for) the gradients as a graph that can be differentiated again."""
 
     joint: Joint
     partition: Partition
-    gradients: Graph
 
     @classmethod
     def of(cls, joint: Joint) -> Derived:
         joint = Joint(run_passes(joint.graph, BEFORE_DERIVATIVE), joint.results, joint.roots, joint.targets)
         undifferentiated = Joint(without_rules(joint.graph), joint.results, joint.roots, joint.targets)
-        return cls(joint, partition(undifferentiated), joint.gradients())
+        return cls(joint, partition(undifferentiated))
+
+    @cached_property
+    def gradients(self) -> Graph:
+        return self.joint.gradients()
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,10 @@ class Known:
         joint, graph, split = derived.joint, derived.joint.graph, derived.partition
         tangents = graph.inputs[len(graph.inputs) - len(joint.roots) :]
         written = {position for position, _ in graph.writes}
-        used = {position for position, node in enumerate(derived.gradients.inputs) if node.users}
+        read_twice = tuple(sorted(written & reads(derived.gradients))) if written else ()
         return cls(
             joint.results, joint.roots, joint.targets, tuple(node.name for node in graph.inputs), graph.symbols, tuple(node.value for node in tangents),
-            split.saved, split.saved_bytes, dependencies(joint), spent_together(captured, joint.roots), tuple(sorted(written & used)), reads(split.backward),
+            split.saved, split.saved_bytes, dependencies(joint), spent_together(captured, joint.roots), read_twice, reads(split.backward),
         )  # fmt: skip
 
 

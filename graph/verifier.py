@@ -73,7 +73,7 @@ def _one_output(graph: Graph) -> Iterator[str]:
 def _order(graph: Graph) -> Iterator[str]:
     seen: set[Node] = set()
     for node in graph.nodes:
-        for used in node.inputs:
+        for used in node.operands():
             if used not in seen:
                 yield f"{node.name} uses {used.name}, which does not stand before it"
         if node in seen:
@@ -102,7 +102,7 @@ def _inputs(graph: Graph) -> Iterator[str]:
 def _users(graph: Graph) -> Iterator[str]:
     expected: dict[Node, set[Node]] = {node: set() for node in graph.nodes}
     for node in graph.nodes:
-        for used in node.inputs:
+        for used in node.operands():
             expected[used].add(node)
     for node in graph.nodes:
         if set(node.users) != expected[node]:

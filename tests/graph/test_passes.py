@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import segue
 from segue.eager.config import config
 from segue.graph.interpreter import interpret
-from segue.graph.passes import FOR_BACKEND, RULES, common_subexpressions, dead_code, fold_constants, forget_history, run_passes, simplify
+from segue.graph.passes import FOR_BACKEND, RULES, dead_code, fold_constants, forget_history, run_passes, simplify
 from segue.graph.trace import trace_function
 from segue.graph.verifier import verify
 
@@ -31,29 +31,29 @@ def test_dead_code_goes_and_inputs_stay():
 
 
 def test_common_subexpressions():
-    assert after(common_subexpressions, lambda x: (x.exp() + x.exp()) * 1.5) == ["exp", "add", "mul"]
+    assert after(simplify, lambda x: (x.exp() + x.exp()) * 1.5) == ["exp", "add", "mul"]
 
 
 @pytest.mark.parametrize("other", [0.0, 1, True, float("inf")])
 def test_arguments_that_an_operator_can_tell_apart_stay_apart(other):
     values = {"0.0": (-0.0, 0.0), "1": (1.0, 1), "True": (1, True), "inf": (float("-inf"), float("inf"))}[str(other)]
-    assert after(common_subexpressions, lambda x: x.mul(values[0]) - x.mul(values[1])).count("mul") == 2
+    assert after(simplify, lambda x: x.add(values[0]) - x.add(values[1])).count("add") == 2
 
 
 def test_nan_is_itself():
-    assert after(common_subexpressions, lambda x: x * float("nan") + x * float("nan")).count("mul") == 1
+    assert after(simplify, lambda x: x * float("nan") + x * float("nan")).count("mul") == 1
 
 
 def test_dtypes_stay_apart():
-    assert after(common_subexpressions, lambda x: x.double().sum() + x.half().sum()).count("cast") == 3  # the half sum is cast up
+    assert after(simplify, lambda x: x.double().sum() + x.half().sum()).count("cast") == 3  # the half sum is cast up
 
 
 def test_draws_stay_apart():
-    assert after(common_subexpressions, lambda x: segue.rand(2, 3) + segue.rand(2, 3)).count("uniform") == 2
+    assert after(simplify, lambda x: segue.rand(2, 3) + segue.rand(2, 3)).count("uniform") == 2
 
 
 def test_results_keep_memory_of_their_own():
-    graph = verify(common_subexpressions(traced(lambda x: (x.exp(), x.exp()))))
+    graph = verify(simplify(traced(lambda x: (x.exp(), x.exp()))))
     assert names(graph) == ["exp", "exp"]
 
 
@@ -64,7 +64,7 @@ def test_gradient_modes_stay_apart():
         return x.exp() + y
 
     graph = traced(program, segue.ones(2, requires_grad=True))
-    assert names(common_subexpressions(graph)).count("exp") == 2
+    assert names(simplify(graph)).count("exp") == 2
     assert names(run_passes(graph, FOR_BACKEND)).count("exp") == 1
 
 
