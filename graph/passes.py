@@ -231,18 +231,29 @@ def copy_of_own(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
 _COPIES = frozenset({"clone", "contiguous"})
 
 
-def copy_of_transposed_product(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
-    """clone((a @ b).t()) is b.t() @ a.t(), where nobody else needs a @ b: the gradient of a linear layer's weight comes as it must lie."""
-    turned = node.args[0]
-    if not (_is_swap(turned) and _is_swap(args[0])) or node.value.dtype.category != FLOAT:
+def transposed_product(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """a @ b, of which all that is needed is a copy of (a @ b).t(), is (b.t() @ a.t()).t(): the gradient of a linear layer's weight comes as it must lie."""
+    if node.value.dtype.category != FLOAT or len(node.value.shape) != 2 or len(node.users) != 1:
         return None
-    if not all(map(same_size, node.value.strides, node.value.dense().strides)):
+    (turned,) = node.users
+    if not _is_swap(turned) or not _is_only_copied(turned):
         return None
-    product, made = turned.args[0], args[0].args[0]
-    if not all(x.kind == "op" and x.target.name == "matmul" and len(x.value.shape) == 2 for x in (product, made)) or len(turned.users) > 1 or len(product.users) > 1:
-        return None
-    left, right = (x.args[0] if _is_swap(x) else rewriter.op(turned.target, (x, (1, 0)), _swapped(x.value), node) for x in made.args)
-    return rewriter.op(made.target, (right, left), node.value, node)
+    left, right = (x.args[0] if _is_swap(x) else rewriter.op(turned.target, (x, (1, 0)), _swapped(x.value), node) for x in args)
+    product = rewriter.op(node.target, (right, left), _swapped(node.value).dense(), node)
+    return rewriter.op(turned.target, (product, (1, 0)), _swapped(product.value), node)
+
+
+def swap_of_swap(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
+    """x.t().t(), of which a copy is made, is x: what `transposed_product` turned lies otherwise than the node knew it."""
+    return args[0].args[0] if _is_swap(node) and _is_swap(args[0]) and _is_only_copied(node) else None
+
+
+def _is_only_copied(node: Node) -> bool:
+    """Whether the one user of a node makes a C-contiguous copy of it."""
+    if len(node.users) != 1:
+        return False
+    (user,) = node.users
+    return user.kind == "op" and user.target.name in _COPIES and all(map(same_size, user.value.strides, user.value.dense().strides))
 
 
 def _is_swap(node: Node) -> bool:
@@ -288,11 +299,12 @@ _ON: dict[Rule, Callable[[OpDef], bool]] = {  # in the order in which they are t
     view_of_nothing: lambda op: "alias" in op.tags and op.name not in _HISTORY,
     view_of_view: lambda op: op.name == "view",
     permute_of_permute: lambda op: op.name == "permute",
+    swap_of_swap: lambda op: op.name == "permute",
     expand_of_expand: lambda op: op.name == "expand",
     cast_to_same: lambda op: op.name == "cast",
     cast_there_and_back: lambda op: op.name == "cast",
     copy_of_own: lambda op: op.name in _COPIES,
-    copy_of_transposed_product: lambda op: op.name in _COPIES,
+    transposed_product: lambda op: op.name == "matmul",
     neutral_operand: lambda op: op.name in _NEUTRAL,
     not_of_not: lambda op: op.name in ("neg", "logical_not", "bitwise_not"),
 }

@@ -100,7 +100,8 @@ RULE_EXAMPLES = {
     "cast_to_same": (lambda x: segue.eager.ops.definition.OPS["cast"](x, segue.float32) * 1.5, ["mul"]),
     "cast_there_and_back": (lambda x: x.double().float() * 1.5, ["mul"]),
     "copy_of_own": (lambda x: (x * 1.5).clone() * 1.5, ["mul", "mul"]),
-    "copy_of_transposed_product": (lambda x: (x @ x.t()).t().clone() * 1.5, ["permute", "matmul", "mul"]),
+    "transposed_product": (lambda x: (x @ x.t()).t().clone() * 1.5, ["permute", "matmul", "mul"]),
+    "swap_of_swap": (lambda x: (x.exp() @ x.t()).t().contiguous() * 1.5, ["exp", "permute", "matmul", "mul"]),
     "neutral_operand": (lambda x: ((x * 1) / 1 - 0) * 1.5, ["mul"]),
     "not_of_not": (lambda x: x.neg().neg() * 1.5, ["mul"]),
 }
