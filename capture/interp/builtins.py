@@ -31,7 +31,7 @@ from .followed import FOLLOWED, Key
 from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
-from .values.constants import Constant, SymIntValue, constant, index_of
+from .values.constants import Constant, SymIntValue, constant, hash_of, index_of
 from .values.contained import PLAIN, held_class, new_container
 from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
@@ -59,7 +59,7 @@ def builtin(*names: Any) -> Callable[[Callable], Callable]:
 # -- pure functions of plain data ----------------------------------------------------------------------------------------------
 
 
-def _pure(function: Callable) -> Callable:
+def pure(function: Callable) -> Callable:
     def run_it(run: Any, *args: Value, **kwargs: Value) -> Value:
         plain = [run.python(arg) for arg in args]
         if any(_holds_tensor(value) for value in plain):
@@ -78,16 +78,16 @@ for _function in (
     *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
     builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans,
 ):  # fmt: skip
-    BUILTINS[_function] = _pure(_function)
+    BUILTINS[_function] = pure(_function)
 
 
 
 @builtin(builtins.hash)
 def _hash(run: Any, value: Value) -> Value:
     if isinstance(value, ObjectValue) and isinstance(run.class_entry(value.cls, "__hash__"), types.FunctionType):
-        return constant(hash(index_of(run, value.dunder(run, "__hash__"))))
+        return constant(hash_of(run, value.dunder(run, "__hash__")))
     run.only_here = "a hash differs from process to process"
-    return _pure(hash)(run, value)
+    return pure(hash)(run, value)
 
 
 for _symbol, _operator in BINARY.items():
@@ -366,7 +366,7 @@ def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
 def _plain_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
     if held_class(cls.real) is cls.real:
         return run.call(cls, list(args), kwargs)
-    if not run.is_python_class(cls.real):
+    if not run.is_python_class(cls.real) or hasattr(cls.real, "__del__"):
         raise Break(f"making a {cls.real.__qualname__} is not captured")
     return new_container(run, cls.real, list(args), kwargs)
 

@@ -314,6 +314,7 @@ class Calls:
         elif issubclass(cls, BaseExceptionGroup):
             made = new_group(self, cls, *args)
         elif isinstance(maker, types.BuiltinFunctionType) and maker in NEW_PLAIN and self.is_python_class(cls):
+            refuse_finalizer(cls)
             made = new_container(self, cls, args, kwargs)
         else:
             made = self.new_object(cls)
@@ -341,8 +342,7 @@ class Calls:
             return ExceptionValue(cls, [])
         if not self.is_python_class(cls):
             raise Break(f"making a {cls.__qualname__} is not captured", "make it outside of the compiled function, and pass it in")
-        if entry_of(cls, "__del__")[0] is not MISSING:
-            raise Break(f"making a {cls.__qualname__}, which has a __del__, is not captured")
+        refuse_finalizer(cls)
         if getattr(cls, "__abstractmethods__", None):
             self.concrete(object.__new__, cls)  # raises
         if held_class(cls) is not None:
@@ -368,6 +368,11 @@ SUGGESTIONS = {
     "time": "measure time outside of the compiled function",
     "perf_counter": "measure time outside of the compiled function",
 }
+
+
+def refuse_finalizer(cls: type) -> None:
+    if entry_of(cls, "__del__")[0] is not MISSING:
+        raise Break(f"making a {cls.__qualname__}, which has a __del__, is not captured")
 
 
 def too_many(code: types.CodeType, more: int, optional: int) -> str:

@@ -346,6 +346,8 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
         return ask_sharing(knowledge)
     except RecursionError:
         raise Skip(TOO_DEEP) from None
+    except Observed:
+        raise Skip("a user's method, called while the new code was made, raised") from None
     except Unbuildable as problem:
         end_before(settings, knowledge, getattr(problem.value, "born", None), problem.reason)
     except errors.UndecidedSize as problem:  # a derivative asks for a size of the run: the graph ends before there is one

@@ -6,6 +6,7 @@ In come the user's objects, as the C code would get them; out goes the same resu
 from __future__ import annotations
 
 import bisect
+import functools
 import heapq
 import sys
 import types
@@ -128,6 +129,21 @@ def insort_right(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Cal
 
 def insort_left(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Callable[[Any], Any] | None = None) -> None:
     a.insert(bisect_left(a, x if key is None else key(x), lo, hi, key=key), x)
+
+
+def bind_dispatched(self: Any, obj: Any, cls: Any = None) -> Any:
+    """functools.singledispatchmethod.__get__ since 3.13, without its cache, which is by weak reference."""
+    dispatch, name = self.dispatcher.dispatch, getattr(self.func, "__name__", "singledispatchmethod method")
+
+    def _method(*args: Any, **kwargs: Any) -> Any:
+        if not args:
+            raise TypeError(f"{name} requires at least 1 positional argument")
+        return dispatch(args[0].__class__).__get__(obj, cls)(*args, **kwargs)
+
+    _method.__isabstractmethod__ = self.__isabstractmethod__  # type: ignore[attr-defined]
+    _method.register = self.register  # type: ignore[attr-defined]
+    functools.update_wrapper(_method, self.func)
+    return _method
 
 
 def split(group: Any, condition: Any) -> tuple:

@@ -5,8 +5,6 @@ Each takes a frame and a canonical instruction; one that ends the frame's run re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence as AbstractSequence
 from typing import Any
 
 from ...eager import errors
@@ -241,18 +239,20 @@ def with_except_start(frame: Frame, i: Any) -> None:
     frame.push(run.call(leave, [run.wrap_known(error.type()), error, error.attribute(run, "__traceback__")], {}))
 
 
+SEQUENCE, MAPPING = 1 << 5, 1 << 6  # flags of the types that match a sequence, or a mapping
+
+
 # -- match -----------------------------------------------------------------------------------------------------------------
 
 
 @handles("MATCH_SEQUENCE")
 def match_sequence(frame: Frame, i: Any) -> None:
-    cls = frame.peek(1).type()
-    frame.push(constant(issubclass(cls, AbstractSequence) and not issubclass(cls, (str, bytes, bytearray))))
+    frame.push(constant(bool(frame.peek(1).type().__flags__ & SEQUENCE)))
 
 
 @handles("MATCH_MAPPING")
 def match_mapping(frame: Frame, i: Any) -> None:
-    frame.push(constant(issubclass(frame.peek(1).type(), Mapping)))
+    frame.push(constant(bool(frame.peek(1).type().__flags__ & MAPPING)))
 
 
 @handles("MATCH_KEYS")
@@ -262,13 +262,30 @@ def match_keys(frame: Frame, i: Any) -> None:
         raise Break(f"matching the keys of a {subject.describe()} is not captured")
     found = []
     nothing = ObjectValue(object)
-    for key in keys:
+    for place, key in enumerate(keys):
+        if any(run.equal(key, other) for other in keys[:place]):
+            raise run.raised(ValueError, f"mapping pattern checks duplicate key ({run.text(run.formatted(key, 'repr', ''))})")
         item = subject.lookup(run, key) if isinstance(subject, DictValue) else run.call(subject.attribute(run, "get"), [key, nothing], {})
         if item is None or item is nothing:
             frame.push(constant(None))
             return
         found.append(item)
     frame.push(TupleValue(found))
+
+
+def _positional_names(run: Any, cls: Value, count: int) -> list[str]:
+    """The attributes that the positional patterns of a class mean."""
+    given = run.attribute_or_none(cls, "__match_args__") if count else None
+    if given is not None and given.type() is not tuple:
+        raise run.raised(TypeError, f"{cls.real.__name__}.__match_args__ must be a tuple (got {given.type().__name__})")
+    names = run.unpack(given) if given is not None else []
+    if len(names) < count:
+        plural = "" if len(names) == 1 else "s"
+        raise run.raised(TypeError, f"{cls.real.__name__}() accepts {len(names)} positional sub-pattern{plural} ({count} given)")
+    for name in names[:count]:
+        if name.type() is not str:
+            raise run.raised(TypeError, f"__match_args__ elements must be strings (got {name.type().__name__})")
+    return [run.text(name) for name in names[:count]]
 
 
 @handles("MATCH_CLASS")
@@ -282,11 +299,10 @@ def match_class(frame: Frame, i: Any) -> None:
     if i.argument and cls.real in (bool, bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple):
         found: list[Value] = [subject]
     else:
-        positional = getattr(cls.real, "__match_args__", ())[: i.argument]
-        if len(positional) < i.argument:
-            raise run.raised(TypeError, f"{cls.real.__name__}() accepts {len(positional)} positional sub-patterns ({i.argument} given)")
-        names, found = [*positional, *names], []
-    for name in names:
+        names, found = [*_positional_names(run, cls, i.argument), *names], []
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise run.raised(TypeError, f"{cls.real.__name__}() got multiple sub-patterns for attribute {name!r}")
         value = run.attribute_or_none(subject, name)
         if value is None:
             frame.push(constant(None))

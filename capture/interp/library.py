@@ -9,13 +9,14 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 import types
 from typing import Any
 
 from ...eager.accelerators import device_count, is_available
 from .. import guards, sources
 from . import followed
-from .builtins import BUILTINS, FUNCTIONS, METHODS
+from .builtins import BUILTINS, FUNCTIONS, METHODS, pure
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, constant
@@ -49,6 +50,10 @@ def dispatch(run: Any, function: Any, cls: Value) -> Value:
     run.guard_order(cls.real)
     found = next(base for base in cls.real.__mro__ if base in registry.real)
     return registry.item(run, run.wrap_known(found))
+
+
+if sys.version_info >= (3, 13):
+    FUNCTIONS[functools.singledispatchmethod.__get__] = lambda run, *args: run.call(run.wrap_known(followed.bind_dispatched), list(args), {})
 
 
 # -- groups of exceptions --------------------------------------------------------------------------------------------------------
@@ -106,5 +111,8 @@ def _still(function: Any, found: Any) -> bool:
 
 
 BUILTINS[os.fspath] = _fspath
+for _name in ("normpath", "splitroot"):  # since 3.13 written in C
+    if isinstance(getattr(os.path, _name, None), types.BuiltinFunctionType):
+        BUILTINS[getattr(os.path, _name)] = pure(getattr(os.path, _name))
 for _fact in (is_available, device_count):
     FUNCTIONS[_fact] = machine_fact(_fact)

@@ -279,19 +279,22 @@ class Operators:
         if isinstance(left, Sequence) and isinstance(right, Sequence) and kind_of(left) is kind_of(right):
             return self.compare_sequences(symbol, left, right)
         if symbol not in ("==", "!="):
-            if isinstance(left, SetValue) and isinstance(right, SetValue) and symbol in SET_COMPARISONS:
-                proper = len(symbol) == 1 and len(left.entries) == len(right.entries)
-                return not proper and self.truth(left.call_method(self, SET_COMPARISONS[symbol], [right], {}))
+            if all(isinstance(v, DictView) and v.kind == "items" for v in (left, right)):
+                owners: list[Any] = [v.owner for v in ((left, right) if symbol[0] == "<" else (right, left))]  # type: ignore[attr-defined]
+                return has_items(self, *owners) and (len(symbol) == 2 or len(owners[0].entries) < len(owners[1].entries))
+            if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind != "values") for v in (left, right)) and symbol in SET_COMPARISONS:
+                sets: list[Any] = [v if isinstance(v, SetValue) else SetValue(self, v.items_of(self) or ()) for v in (left, right)]
+                proper = len(symbol) == 1 and len(sets[0].entries) == len(sets[1].entries)
+                return not proper and self.truth(sets[0].call_method(self, SET_COMPARISONS[symbol], [sets[1]], {}))
             return None
+        if all(isinstance(v, DictView) and v.kind == "items" for v in (left, right)):
+            views: tuple[Any, Any] = (left, right)
+            return same_items(self, *(view.owner for view in views)) == (symbol == "==")
         if any(isinstance(v, DictView) and v.kind == "items" for v in (left, right)) and all(isinstance(v, (SetValue, DictView)) for v in (left, right)):
             pairs: list[Any] = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
             return (set(pairs[0].shadow) == set(pairs[1].shadow)) == (symbol == "==")
         if isinstance(left, DictValue) and isinstance(right, DictValue):
-            left.guard_keys(self)
-            right.guard_keys(self)
-            same = left.entries.keys() == right.entries.keys() and all(
-                self.alike(left.get(self, key), right.get(self, key)) for key in list(left.entries))
-            return same == (symbol == "==")
+            return same_items(self, left, right) == (symbol == "==")
         if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
             sides: tuple[Any, Any] = (left, right)
             keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in sides]
@@ -303,15 +306,22 @@ class Operators:
         return None
 
     def compare_sequences(self: Any, symbol: str, left: Sequence, right: Sequence) -> bool:
-        a, b = left.items_of(self), right.items_of(self)
-        if symbol in ("==", "!=") and len(a) != len(b):
+        left.items_of(self)
+        right.items_of(self)
+        if symbol in ("==", "!=") and len(left.items) != len(right.items):
             return symbol == "!="
-        for one, other in zip(a, b):
-            if not self.alike(one, other):
+        place = 0
+        while place < len(left.items) and place < len(right.items):  # a user's `__eq__` may change them
+            one, other = left.get(self, place), right.get(self, place)
+            same = self.alike(one, other)
+            if not same and place < len(left.items) and place < len(right.items):
                 if symbol in ("==", "!="):
                     return symbol == "!="
                 return self.truth(self.compare(symbol, one, other))
-        return COMPARISONS[symbol].function(len(a), len(b))
+            if not same:
+                break
+            place += 1
+        return COMPARISONS[symbol].function(len(left.items), len(right.items))
 
     def compare_objects(self: Any, row: Operator, symbol: str, left: Value, right: Value) -> Value:
         tries = [(left, right, row.name), (right, left, row.reflected)]
@@ -434,6 +444,17 @@ class Operators:
 
     def contains(self: Any, container: Value, item: Value) -> bool:
         return container.contains(self, item)
+
+
+def same_items(run: Any, left: DictValue, right: DictValue) -> bool:
+    return len(left.entries) == len(right.entries) and has_items(run, left, right)
+
+
+def has_items(run: Any, part: DictValue, whole: DictValue) -> bool:
+    """Whether all items of one dict are items of another."""
+    part.guard_keys(run)
+    whole.guard_keys(run)
+    return part.entries.keys() <= whole.entries.keys() and all(run.alike(part.get(run, key), whole.get(run, key)) for key in list(part.entries))
 
 
 def kind_of(value: Sequence) -> type:

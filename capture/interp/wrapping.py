@@ -44,7 +44,17 @@ from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Un
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
 from .values.floats import ConvertedInput, FloatValue
-from .values.functions import BuiltinValue, CellValue, ClassValue, CompiledValue, DisabledValue, FunctionValue, MethodValue, PartialValue
+from .values.functions import (
+    BuiltinValue,
+    CellValue,
+    ClassValue,
+    CompiledValue,
+    DisabledValue,
+    FunctionValue,
+    MethodValue,
+    PartialValue,
+    WrappedFunction,
+)
 from .values.generators import METHODS as GENERATORS
 from .values.generators import GeneratorValue
 from .values.mappings import DictValue, key_of_real
@@ -458,10 +468,10 @@ METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.C
 WRAPPERS: dict[type, Callable] = {
     list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
     frozenset: wrap_set, range: wrap_range, slice: wrap_slice, collections.deque: wrap_deque, types.FunctionType: wrap_identical(FunctionValue), type(functools.lru_cache(len)): wrap_identical(CachedValue), types.MethodType: wrap_method,
-    types.BuiltinFunctionType: wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
+    types.BuiltinFunctionType: wrap_builtin, type(re.compile("").match): wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
-    Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
+    **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, types.MappingProxyType: wrap_proxy,
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

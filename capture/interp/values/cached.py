@@ -14,7 +14,8 @@ from ..outcome import Break
 from .base import Value
 from .constants import Constant
 from .containers import TupleValue
-from .functions import KnownValue
+from .functions import ClassValue, KnownValue
+from .modules import ModuleValue
 
 
 class CachedValue(KnownValue):
@@ -46,6 +47,8 @@ class CachedValue(KnownValue):
     def plain(self, run: Any, value: Value) -> Any:
         if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
             return value.python(run)
+        if type(value) in (ClassValue, ModuleValue):
+            return value.real
         raise Break(f"a {value.describe()} as an argument of the {self.describe()} is not captured")
 
 

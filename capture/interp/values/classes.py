@@ -145,7 +145,7 @@ def stand_in(run: Any, value: Value) -> Any:
         known = _made(run, value)
         run.stand_ins[id(value)] = known
         run.kept += [value, known]
-        if known != () and not is_constant_type(type(known)):
+        if not (type(known) is tuple and not known) and not is_constant_type(type(known)):
             run.wrapped[id(known)] = value
     return known
 
@@ -162,7 +162,7 @@ def _made(run: Any, value: Value) -> Any:
         return tuple.__new__(value.cls, items)
     if type(value) is ListValue and value.cls is list:
         return [stand_in(run, item) for item in value.items_of(run)]
-    if type(value) is DictValue and value.cls is dict:
+    if type(value) is DictValue and value.cls is dict and all(isinstance(key, (str, int)) for key in value.entries):
         return {stand_in(run, key): stand_in(run, item) for key, item in run.pairs(value)}
     if type(value) is ObjectValue:
         made = object.__new__(value.cls)

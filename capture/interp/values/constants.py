@@ -138,6 +138,12 @@ class SymIntValue(Value):
         out.graph_result(self)
 
 
+def hash_of(run: Any, value: Value) -> int:
+    """The hash that Python takes from what a user's `__hash__` gives: the number itself where it fits in 64 bits (Objects/typeobject.c: slot_tp_hash)."""
+    number = index_of(run, value)
+    return hash(number) if not -(2**63) <= number < 2**63 else -2 if number == -1 else number
+
+
 def index_of(run: Any, value: Value) -> int:
     """The Python int that a Value is; a symbolic one is specialised."""
     if isinstance(value, SymIntValue):

@@ -149,6 +149,9 @@ def new_container(run: Any, cls: type, args: list[Value], kwargs: dict[str, Valu
 def _init(self: ContainerObject, run: Any, *args: Value, **kwargs: Value) -> Value:
     if isinstance(self.contents, DictValue):
         return self.contents.call_method(run, "update", list(args), kwargs)
+    name = self.contents.cls.__name__
+    if kwargs or len(args) > 1:
+        raise run.raised(TypeError, f"{name}() takes no keyword arguments" if kwargs else f"{name} expected at most 1 argument, got {len(args)}")
     self.contents.call_method(run, "clear", [], {})
     return self.contents.call_method(run, "update" if isinstance(self.contents, SetValue) else "extend", list(args), kwargs) if args else constant(None)
 

@@ -129,6 +129,8 @@ class ExceptionValue(ObjectValue):
         name = descriptor.__name__
         if self.attributes.get(name) is not None:
             return self.attributes[name]
+        if name in self.named and self.real is MISSING:
+            return self.named[name]
         if self.real is not MISSING:
             return run.wrap(descriptor.__get__(self.real), sources.Attribute(self.source, name))
         if self.model is None:

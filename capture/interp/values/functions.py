@@ -124,13 +124,18 @@ class FunctionValue(CallableValue):
         return super().attribute(run, name)
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return MethodValue(self, args[0])  # __get__
+        return bound_to(self, *args)
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_function(self, args, kwargs)
 
     def build(self, out: Any) -> None:
         out.constant(self.real)
+
+
+def bound_to(function: Value, owner: Value, cls: Value | None = None) -> Value:
+    """What `__get__` of a function gives: read from the class it is the function itself."""
+    return function if cls is not None and owner.type() is type(None) and cls.real is not type(None) else MethodValue(function, owner)
 
 
 FIXED_PARTS = ("__code__", "__defaults__", "__kwdefaults__", "__closure__", "__globals__", "__dict__")
@@ -208,7 +213,7 @@ class MadeFunction(CallableValue):
         self.state.delete_item(run, Constant(name))
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return MethodValue(self, args[0])
+        return bound_to(self, *args)
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_function(self, args, kwargs)
@@ -311,6 +316,28 @@ class BuiltinValue(KnownValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_builtin(self.real, args, kwargs)
+
+
+class WrappedFunction(KnownValue):
+    """A staticmethod or classmethod itself, as it stands in its class."""
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in ("__func__", "__wrapped__"):
+            return run.wrap_known(self.real.__func__)
+        if name in ("__isabstractmethod__", "__type_params__") and hasattr(self.real, name):
+            return run.make(getattr(self.real, name))
+        if name == "__dict__":
+            return run.wrap(self.real.__dict__, sources.InstanceDict(self.source))
+        return run.builtin_method(self, name) if name == "__get__" else super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        owner, cls = args[0], args[1] if len(args) > 1 else run.wrap_known(args[0].type())
+        return run.bind_entry(self.real, owner, cls.real)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if not isinstance(self.real, staticmethod):
+            raise run.raised(TypeError, "'classmethod' object is not callable")
+        return run.call(run.wrap_known(self.real.__func__), args, kwargs)
 
 
 class BuiltinMethod(CallableValue):

@@ -48,6 +48,7 @@ class InstanceDictValue(Value):
         before = list(getattr(owner.real, "__dict__", ())) if owner.real is not MISSING else []
         if owner.real is not MISSING:
             run.guard(guards.DictKeys(sources.InstanceDict(owner.source), tuple(before)))
+            before = [name for name in before if name not in owner.removed]
         return [name for name in dict.fromkeys([*before, *owner.attributes]) if owner.attributes.get(name, self) is not None]
 
     def item(self, run: Any, key: Value) -> Value:

@@ -16,7 +16,7 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
-from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, index_of, is_constant_type
+from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread
 
 
@@ -43,7 +43,7 @@ class ObjectKey:
     def __init__(self, run: Any, value: Any) -> None:
         self.run = run
         self.value = value
-        self.number = hash(index_of(run, value.dunder(run, "__hash__")))
+        self.number = hash_of(run, value.dunder(run, "__hash__"))
 
     def __hash__(self) -> int:
         return self.number

@@ -30,6 +30,7 @@ class ObjectValue(Value):
         self.source = source
         self.attributes: dict[str, Any] = {}
         self.stored: dict[str, None] = {}  # names written during capture, in order
+        self.removed: set[str] = set()  # names that were deleted at some time, so that a later store puts them at the end
 
     def type(self) -> type:
         return self.cls
@@ -62,8 +63,12 @@ class ObjectValue(Value):
         return self.attributes.get(place)
 
     def store_own(self, run: Any, name: str, value: Value | None) -> None:
+        if value is None:
+            self.removed.add(name)
+        if value is None or self.attributes.get(name, value) is None:
+            self.attributes.pop(name, None)
+            self.stored.pop(name, None)
         self.attributes[name] = value
-        self.stored.pop(name, None)
         self.stored[name] = None
         run.journal.note(self)
 
@@ -110,8 +115,9 @@ class ObjectValue(Value):
         if found is not MISSING and hasattr(type(found), "__delete__") and not isinstance(found, types.MemberDescriptorType):
             self.delete_through(run, name, found)
             return
-        if self.own(run, name) is None:
-            raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        held = run.attribute_or_none(self, name) if isinstance(found, types.MemberDescriptorType) else self.own(run, name)
+        if held is None:
+            raise run.raised(AttributeError, name if found is not MISSING else f"'{self.cls.__name__}' object has no attribute '{name}'")
         self.store_own(run, name, None)
 
     def delete_through(self, run: Any, name: str, found: Any) -> None:
@@ -195,13 +201,24 @@ class ObjectValue(Value):
     def replay(self, out: Any) -> None:
         for name in self.stored:
             value = self.attributes[name]
-            existed = self.real is not MISSING and name in getattr(self.real, "__dict__", {})
-            if value is None and not existed:
-                continue
-            if value is None:
+            if name in self.removed and has_own(self.real, name):
                 out.statement("delete_plain_attribute", self, Constant(name))
-            else:
+            if value is not None:
                 out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+def has_own(real: Any, name: str) -> bool:
+    """Whether an object has an attribute in its dict or in a slot."""
+    if real is MISSING:
+        return False
+    member = next((vars(cls)[name] for cls in type(real).__mro__ if name in vars(cls)), None)
+    if not isinstance(member, types.MemberDescriptorType):
+        return name in getattr(real, "__dict__", {})
+    try:
+        member.__get__(real)
+    except AttributeError:
+        return False
+    return True
 
 
 class ItemIterator(Value):

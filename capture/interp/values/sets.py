@@ -59,6 +59,7 @@ class SetValue(Value):
 
     def place_of(self, run: Any, item: Value) -> Any:
         """The key of an item that is looked for: a set stands for the frozenset of its items."""
+        item = getattr(item, "contents", item)
         if isinstance(item, SetValue):
             return frozenset(item.shadow)
         return key_of(run, item) if self.real is MISSING else run.guarded_key(item)
@@ -146,10 +147,22 @@ def _remove(self: SetValue, run: Any, item: Value) -> Value:
 @method(SET_METHODS, "update")
 def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
     for other in others:
-        for item in run.unpack(other):
-            self.put(run, item)
+        if isinstance(other, SetValue) and self.real is MISSING:
+            for place, item in places_of(run, other).items():
+                self.entries.setdefault(place, item)
+                self.shadow.add(place)
+        else:
+            for item in run.unpack(other):
+                self.put(run, item)
     self.changed(run)
     return constant(None)
+
+
+def places_of(run: Any, other: Value) -> dict[Any, Value]:
+    """The items of an iterable by what stands for them. Those of a set are not asked for their hash again."""
+    if isinstance(other, SetValue) and other.real is MISSING:
+        return {place: other.entries[place] for place in other.shadow}
+    return {key_of(run, item): item for item in run.unpack(other)}
 
 
 def _combined(name: str) -> Callable:
@@ -157,7 +170,7 @@ def _combined(name: str) -> Callable:
         made: set = set(self.shadow)
         entries = dict(self.entries)
         for other in others:
-            more = {key_of(run, item): item for item in run.unpack(other)}
+            more = places_of(run, other)
             entries = {**more, **entries}
             made = getattr(made, name)(more)
         result = SetValue(run, (), self.cls)
@@ -170,7 +183,7 @@ def _combined(name: str) -> Callable:
 
 def _asked(name: str) -> Callable:
     def ask(self: SetValue, run: Any, other: Value) -> Value:
-        return constant(getattr(self.shadow, name)({key_of(run, item) for item in run.unpack(other)}))
+        return constant(getattr(self.shadow, name)(set(places_of(run, other))))
 
     return ask
 
@@ -179,7 +192,7 @@ for _name in ("union", "intersection", "difference", "symmetric_difference"):
     SET_METHODS[_name] = _combined(_name)
 for _name in ("issubset", "issuperset", "isdisjoint"):
     SET_METHODS[_name] = _asked(_name)
-SET_METHODS["copy"] = _combined("union")
+SET_METHODS["copy"] = lambda self, run: self if self.cls is frozenset and self.holder is None else _combined("union")(self, run)
 
 
 def _updating(name: str) -> Callable:

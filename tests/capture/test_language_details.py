@@ -1,0 +1,171 @@
+"""Small print of the language that captured code must keep: hashes, the order of a dict, slots, patterns, views, what AttributeError knows."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+import pytest
+from interp_support import check, compiled, outcome, same
+
+import segue
+
+
+class Hashed:
+    def __init__(self, key):
+        self.key = key
+
+    def __hash__(self):
+        return hash(self.key)
+
+    def __eq__(self, other):
+        return self.key == other.key
+
+
+class Slots:
+    __slots__ = ("a", "b")
+
+    def __init__(self, a=1, b=2):
+        self.a, self.b = a, b
+
+
+class Plain:
+    pass
+
+
+class Generic:
+    @functools.singledispatchmethod
+    def shown(self, value):
+        return "any"
+
+    @shown.register
+    def _(self, value: int):
+        return value * 2
+
+    @functools.singledispatchmethod
+    @classmethod
+    def made(cls, value):
+        return cls, value
+
+    @made.register
+    @classmethod
+    def _(cls, value: str):
+        return cls, len(value)
+
+    def both(self, a, b=1):
+        return a, b
+
+    five = functools.partialmethod(both, 5)
+
+
+def hashes(x):
+    return x, hash(Hashed("a long name")) == hash("a long name"), hash(Hashed(2**62)) == hash(2**62), hash(Hashed(2**40)), {Hashed("k"): 1}[Hashed("k")]
+
+
+def order_in_a_dict(x):
+    one = Plain()
+    one.a, one.b = 1, 2
+    del one.a
+    one.a = 3
+    return x, list(vars(one)), one
+
+
+def lists_that_change(x):
+    class Clears:
+        def __init__(self, target):
+            self.target = target
+
+        def __eq__(self, other):
+            self.target.clear()
+            return NotImplemented
+
+    left, right = [], []
+    left.append(Clears(right))
+    right.append(Clears(left))
+    return x, left == right, [1, 2] == [1, 3], [1] < [1, 2]
+
+
+def patterns(x):
+    found = []
+    for value, names in ((Slots(1, 2), ("a", "a")), (Slots(), ["a"]), (Slots(), (1,)), (Slots(), ("a",))):
+        made = type("Made", (Slots,), {"__match_args__": names})
+        value = made(1, 2)
+        try:
+            match value:
+                case made(first, second):
+                    found.append((first, second))
+        except TypeError as error:
+            found.append(str(error))
+    key = "k"
+    try:
+        match {"k": 1}:
+            case {"k": _, Named.key: _}:
+                found.append(key)
+    except ValueError as error:
+        found.append(str(error))
+    return x, found
+
+
+class Named:
+    key = "k"
+
+
+def views(x):
+    d, e = {1: [1], 2: [2]}, {1: [1]}
+    return x, e.items() <= d.items(), d.items() > e.items(), e.items() == d.items(), e.items() < e.items(), d.keys() >= e.keys(), {1: []}.items() == {1: []}.items()
+
+
+def what_an_error_knows(x):
+    try:
+        return Plain().missing
+    except AttributeError as error:
+        return x, error.name, type(error.obj), str(error)
+
+
+def descriptors(x):
+    one = Generic()
+    return x, one.shown(2), one.shown("a"), one.made("abc"), Generic.made(1.5), one.five(b=3), Generic.five(one), Generic.both.__get__(None, Generic) is Generic.both, Generic.both.__get__(one)(1)
+
+
+def paths(x):
+    path = pathlib.PurePosixPath("a") / "b.tar.gz"
+    return x, str(path), path.suffixes, str(path.with_suffix(".txt")), path == pathlib.PurePosixPath("a/b.tar.gz"), hash(path) == hash(pathlib.PurePosixPath("a/b.tar.gz")), path.match("*.gz"), path.parts
+
+
+PROGRAMS = [hashes, order_in_a_dict, lists_that_change, patterns, views, what_an_error_knows, descriptors, paths]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_one_graph(program):
+    check(program, segue.ones(2))
+    compiled(program, fullgraph=True)(segue.ones(2))
+
+
+def test_order_of_what_is_stored_in_objects_from_outside():
+    def again(x, one):
+        one.c, one.d, one.c = 1, 2, 3
+        del one.a
+        one.a = x
+        return list(vars(one))
+
+    found = []
+    for function in (again, compiled(again)):
+        one = Plain()
+        one.a, one.b = 1, 2
+        found.append((function(segue.ones(2), one), list(vars(one).items())))
+    assert same(*found) and found[0][0] == ["b", "c", "d", "a"]
+
+
+def test_slots_of_objects_from_outside_are_deleted():
+    def program(x, one):
+        del one.a
+        try:
+            del one.a
+        except AttributeError as error:
+            return x, str(error), hasattr(one, "a")
+
+    found = []
+    for function in (program, compiled(program, fullgraph=True)):
+        one = Slots()
+        found.append((outcome(function, (segue.ones(2), one), {}), hasattr(one, "a"), one.b))
+    assert same(*found)
