@@ -71,6 +71,12 @@ class SymInt:
     def __rfloordiv__(self, other: Any) -> Any:
         return _divide("floordiv", other, self)
 
+    def __rshift__(self, places: Any) -> Any:
+        return self // 2**places if type(places) is int and places >= 0 else NotImplemented
+
+    def __lshift__(self, places: Any) -> Any:
+        return self * 2**places if type(places) is int and places >= 0 else NotImplemented
+
     def __mod__(self, other: Any) -> Any:
         return _divide("mod", self, other)
 

@@ -75,6 +75,7 @@ class Knowledge:
     shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
+    fixes_rounded: bool = False  # sizes are fixed where a float of theirs is rounded
     tells: bool = False  # a tool counts lines
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
@@ -124,6 +125,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0
+        self.rounds = False  # a float of sizes was rounded to a size that only the run gives
         self.telling = Telling() if knowledge.tells else None
         self.step = 0  # instructions of the root frame so far
         self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py

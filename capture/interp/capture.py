@@ -322,6 +322,20 @@ def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: floa
     """The entry (or SKIP), or None where the attempt failed and its knowledge grew."""
     knowledge = attempt.knowledge
     try:
+        entry = guess(settings, state, attempt, start, number)
+    except (errors.CaptureError, Skip):
+        if not attempt.rounds:
+            raise
+        entry = None
+    if entry is None and attempt.rounds:
+        knowledge.fixes_rounded, knowledge.break_step = True, None
+    return entry
+
+
+def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:
+    """See `try_once`."""
+    knowledge = attempt.knowledge
+    try:
         outcome = attempt.execute()
     except Specialise as problem:
         if RUNTIME in problem.sources:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...eager.dtypes import int64
 from ...eager.ops.definition import OPS
 from ...graph.symbolic import SymInt, sym_min
 from .builtins import BUILTINS
@@ -21,7 +22,7 @@ from .operators import BINARY
 from .sizes import is_whole, number_of, size_binary, size_float
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
-from .values.floats import FloatValue, SizeFloat, decided
+from .values.floats import FloatValue, ResultValue, SizeFloat, decided
 from .values.tensors import TensorValue
 
 
@@ -82,14 +83,18 @@ def of_float(name: str, least: float) -> Callable:
     return handler
 
 
-def rounded(how: Callable[[Any, Any], Any]) -> Callable:
-    """A rounding of a quotient of whole numbers: `how(numerator, denominator)` in whole numbers."""
+def rounded(how: Callable[[Any, Any], Any], name: str) -> Callable:
+    """A rounding of a quotient of whole numbers: `how(numerator, denominator)` in whole numbers. Of any other float it is found by the graph, by the operator of that
+    name: a size that only the run gives. Where the program needs to know it, the next attempt fixes the sizes instead."""
 
     def handler(run: Any, value: Value, *more: Value) -> Value | None:
         if more or not isinstance(value, (SizeFloat, SymIntValue)):
             return None
         if isinstance(value, SymIntValue):
             return value
+        if value.ratio is None and not run.knowledge.fixes_rounded:
+            run.rounds = True
+            return run.unfold(ResultValue(run.leaf(lambda x: OPS[name](x).to(int64), [TensorValue(value.twin)], {}, name).twin, int))
         if value.ratio is None or not value.ratio[1] > 0:
             return None
         return run.make(run.concrete(how, *value.ratio))
@@ -117,8 +122,8 @@ def size_divmod(run: Any, a: Value, b: Value) -> Value | None:
 SIZE_FUNCTIONS: dict[Any, Callable] = {
     **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
     math.sin: total("sin"), math.cos: total("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
-    math.floor: rounded(lambda a, b: a // b), math.ceil: rounded(lambda a, b: -((-a) // b)), math.trunc: rounded(_towards_zero), int: rounded(_towards_zero),
-    round: rounded(_half_to_even), divmod: size_divmod, float: lambda run, value: as_float(run, value),
+    math.floor: rounded(lambda a, b: a // b, "floor"), math.ceil: rounded(lambda a, b: -((-a) // b), "ceil"), math.trunc: rounded(_towards_zero, "trunc"),
+    int: rounded(_towards_zero, "trunc"), round: rounded(_half_to_even, "round"), divmod: size_divmod, float: lambda run, value: as_float(run, value),
 }  # fmt: skip
 
 

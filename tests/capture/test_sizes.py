@@ -21,6 +21,7 @@ PROGRAMS = {
     "round": lambda x: x[: round(x.shape[0] / 4)] * round(x.shape[0] / 2),
     "max and min": lambda x: x[: max(1, x.shape[0] - 2)].sum(0) + x[: min(x.shape[0], 4)].sum(0),
     "// and %": lambda x: x[x.shape[0] // 2 :].sum() + x[: x.shape[0] % 3 + 1].sum(),
+    "shifts": lambda x: x[: x.shape[0] >> 1].sum(0) * (x.shape[0] << 2),
     "divmod": lambda x: x[: divmod(x.shape[0], 2)[0]] + divmod(x.shape[0], 2)[1],
     "arange": lambda x: x[:, 0] * segue.arange(x.shape[0]),
     "views": lambda x: x.view(x.shape[0] * 2, -1).sum(1) + x.reshape(-1).sum() + segue.ones(1, 3).expand(x.shape[0], 3).sum(),
@@ -48,6 +49,8 @@ PROGRAMS = {
     "NumPy's floats returned": lambda x: (x * 2, np.sqrt(x.shape[0]), 2 / np.sqrt(x.shape[0]) - 1, np.sqrt(x.shape[0]).item() * 3, float(np.log2(x.shape[0]))),
     "a NumPy float with one": lambda x: (x * (x.shape[0] * np.float64(0.5)), np.maximum(np.sqrt(x.numel()), np.log(x.shape[0]) + 1.0), np.divide(x.shape[0], 4)),
     "a NumPy float compared": lambda x: (x + 1, np.divide(x.shape[0], 4) > 25.5, np.divide(x.shape[0], 2) == 0.25),
+    "a share": lambda x: x[: int(x.shape[0] * 0.29)].sum(0) + x[int(x.shape[0] * 0.8) :].mean() * math.ceil(x.shape[0] * 0.3) + segue.ones(round(x.shape[0] * 1.1)).sum(),
+    "shares returned": lambda x: (x + 1, int(x.shape[0] * 0.29), math.ceil(math.sqrt(x.shape[0])), x[segue.arange(x.shape[0])[: int(np.sqrt(x.shape[0]))]]),
     "distances": lambda x: segue.cdist(x, x + 1),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
@@ -62,6 +65,15 @@ def same(found, expected):
 
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
 BRANCHING = ("// and %", "range", "shapes compared")  # they treat a length of 1 in a way of its own
+
+
+@pytest.mark.parametrize("program", [lambda x: sum(x[i] for i in range(int(len(x) * 0.5))), lambda x: x * 2 if int(len(x) * 0.3) > 2 else x])
+def test_a_share_that_decides_fixes_the_size(program):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (10, 20, 14, 6, 10):
+        x = segue.rand(n, 4)
+        same(compiled(x), program(x))
+    assert len(compiled.cache.settings.captured) in (3, 4)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
