@@ -324,7 +324,9 @@ class WrappedFunction(KnownValue):
     def attribute(self, run: Any, name: str) -> Value:
         if name in ("__func__", "__wrapped__"):
             return run.wrap_known(self.real.__func__)
-        if name in ("__isabstractmethod__", "__type_params__") and hasattr(self.real, name):
+        if not hasattr(self.real, name):
+            raise run.raised(AttributeError, f"'{self.type().__name__}' object has no attribute '{name}'")
+        if name in ("__isabstractmethod__", "__type_params__"):
             return run.make(getattr(self.real, name))
         if name == "__dict__":
             return run.wrap(self.real.__dict__, sources.InstanceDict(self.source))
