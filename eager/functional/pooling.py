@@ -373,8 +373,12 @@ def _adaptive_max(rank: int) -> Callable[..., Any]:
     def pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
         _deep_enough(input, output_size, rank)
         x, single = batched(input, rank, name)
-        places = []
-        for size, count in zip(x.shape[2:], _targets(name, x, output_size, rank)):
+        places: list[Tensor] = []
+        counts = _targets(name, x, output_size, rank)
+        if all(type(size) is int and count and size % count == 0 for size, count in zip(x.shape[2:], counts)):
+            windows = tuple(size // count for size, count in zip(x.shape[2:], counts))
+            return _maximum(rank, input, windows, None, 0, 1, False, return_indices)
+        for size, count in zip(x.shape[2:], counts):
             start, lengths, width = _even_windows(size, count, input.device)
             offset = OPS["minimum"](make("arange", input.device, 0, 1, width, dtypes.int64), OPS["unsqueeze"](lengths, 1) - 1)
             places.append(OPS["unsqueeze"](start, 1) + offset)

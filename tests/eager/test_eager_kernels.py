@@ -40,7 +40,7 @@ def by_numpy(monkeypatch):
 
 
 CURVES = {
-    "hardtanh": (curves.bounded, (-1.0, 1.0)), "relu6": (curves.bounded, (0.0, 6.0)), "negative": (curves.bounded, (-2.0, -0.0)), "hardswish": (curves.hard_swish, ()),
+    "hardtanh": (curves.bounded, (-1.0, 1.0)), "relu6": (curves.bounded, (0.0, 6.0)), "negative": (curves.bounded, (-2.0, -0.0)), "without": (curves.bounded, (float("nan"), 1.0)), "hardswish": (curves.hard_swish, ()),
     "hardsigmoid": (curves.hard_sigmoid, ()), "leaky_relu": (curves.leaky_relu, (0.01,)), "steep": (curves.leaky_relu, (-2.0,)),
 }  # fmt: skip
 
@@ -136,3 +136,27 @@ def test_order_statistics_stand_where_a_stable_sort_puts_them(values, dim):
     wide = t.clone().requires_grad_()
     segue.kthvalue(wide, 2, dim).values.sum().backward()
     assert wide.grad.sum() == t.numel() / t.shape[place] and kernels.kth_place(x[:0].reshape(0, 8), 1, 3)[0].shape == (0, 1)
+
+
+def test_product_of_many():
+    x = np.random.default_rng(6).uniform(0.9, 1.1, 10_007)
+    for dtype, tolerance in ((np.float32, 1e-3), (np.float64, 1e-11)):
+        found = segue.tensor(x.astype(dtype)).prod()
+        assert found.shape == () and found.dtype.numpy == dtype and np.allclose(found.item(), np.prod(x.astype(dtype).astype(np.float64)), rtol=tolerance)
+    for odd in (np.nan, np.inf, 0.0):
+        x[9_999] = odd
+        with np.errstate(invalid="ignore"):
+            assert np.array_equal(segue.tensor(x).prod().numpy(), np.prod(x) if odd != 0 else 0.0, equal_nan=True)
+    assert segue.arange(1, 5000).prod() == np.prod(np.arange(1, 5000))
+
+
+@pytest.mark.parametrize("count", [1, 4, (2, 6), (None, 3)])
+def test_adaptive_maxima_of_even_windows(count):
+    x = segue.tensor(_values((2, 3, 12, 12), "float32"))
+    x[0, 0, 0, 0] = 1.0
+    rows, columns = (count, count) if isinstance(count, int) else (count[0] or 12, count[1])
+    found, indices = segue.nn.functional.adaptive_max_pool2d(x, count, return_indices=True)
+    blocks = x.numpy().reshape(2, 3, rows, 12 // rows, columns, 12 // columns).max((3, 5))
+    assert np.array_equal(found.numpy(), blocks, equal_nan=True)
+    assert np.array_equal(x.flatten(2).gather(2, indices.flatten(2)).numpy(), blocks.reshape(2, 3, -1), equal_nan=True)
+    assert segue.nn.functional.adaptive_max_pool2d(x[0], count).shape == (3, rows, columns)

@@ -9,9 +9,9 @@ using Call = segue_kernel;
 
 /* ---- element by element: of x, y (a gradient or a target) and the numbers a, b, c */
 
-template <class T> SEGUE_ALWAYS T bounded(T x, T, T a, T b, T) {  /* a border is no negative zero */
-    const T low = (!(x >= a) && x == x) ? a : x;
-    return ((!(low <= b) && low == low) ? b : low) + ((a == 0) | (b == 0) ? T(0) : T(-0.0));
+template <class T> SEGUE_ALWAYS T bounded(T x, T, T a, T b, T) {  /* a NaN stays one, that of a bound goes everywhere; a border is no negative zero */
+    const T zero = (a != a) | (b != b) ? a + b : (a == 0) | (b == 0) ? T(0) : T(-0.0), low = x < a ? a : x;
+    return (low > b ? b : low) + zero;
 }
 template <class T> SEGUE_ALWAYS T bounded_slope(T x, T g, T a, T b, T) { return (x <= a) | (x >= b) ? T(0) : g; }
 template <class T> SEGUE_ALWAYS T hard_swish(T x, T, T, T, T) {
