@@ -153,7 +153,7 @@ def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
         return call(module, *args, **kwargs)
 
     body = {
-        "__call__": frame.skip(run), "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
+        "__call__": frame.skip(run), "_compiled_call": staticmethod(call), "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
         "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
     }  # fmt: skip
     twin: Any = object.__new__(type(cls.__name__, (cls,), body))

@@ -14,6 +14,7 @@ from typing import Any
 from ...eager import control
 from ...eager.autograd.mode import STATE
 from ...eager.checkpoint import checkpoint
+from ...eager.nn import stateless
 from ...eager.nn.hooks import passed_through
 from ...eager.transforms import calls, jacobians
 from ...eager.transforms.lifted import pull_taken, run_taken
@@ -21,6 +22,7 @@ from .builtins import FUNCTIONS
 from .outcome import Break
 from .values.base import Value
 from .values.callbacks import Apart, Box, Callback, Handed, HookHandleValue, changed_outside
+from .values.constants import constant
 from .values.state import modes
 from .wrapping import MAKERS
 
@@ -96,6 +98,7 @@ def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
 
 FUNCTIONS.update({checkpoint: _checkpoint, run_taken: _lifted, pull_taken: _pulled})
 FUNCTIONS[passed_through] = _passed_through
+FUNCTIONS[stateless._compiled_whole] = lambda run, module, tie_weights: constant(None)
 MAKERS[Box] = lambda run, box: box.value
 for _function in (calls.value_and_grad, calls.vjp, calls.jvp, calls.linearize, calls.vmap, jacobians.jacrev, jacobians.jacfwd):
     FUNCTIONS[_function] = _carried_out(_function)

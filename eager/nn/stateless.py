@@ -6,12 +6,14 @@ entries, runs, and puts the old ones back; nothing is copied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import functional as F
+from ..autograd.mode import STATE
 from ..errors import error
 from ..tensor import Tensor
+from ..transforms.calls import compiled_as
 from .module import Module
 
 Place = tuple[dict, str, str]  # a registry, the name in it, the name from the root
@@ -46,17 +48,37 @@ def functional_call(
             named[name] = value
     given = args if isinstance(args, tuple) else () if args is None else (args,)
     swaps = _swaps(module, named, tie_weights, strict)
+    whole = _compiled_whole(module, tie_weights)
+    result, assigned = _swapped(module, swaps, named, given, kwargs or {}) if whole is None else whole(named, given, kwargs or {})
+    for each in listed:
+        each.update((name, value) for name, value in assigned.items() if name in each)
+    return result
+
+
+def _compiled_whole(module: Module, tie_weights: bool) -> Callable | None:
+    """Where transforms run eagerly, the call of a compiled module as a compiled function of all that it reads: the tensors in the places of parameters are of the
+    transforms' levels, which only operands may be. Captured code, of which this is no part (capture/interp/transforms.py), reads them as they are."""
+    if not STATE.levels or STATE.tracers:
+        return None
+
+    def call(named: dict[str, Tensor], args: tuple, kwargs: dict) -> tuple[Any, dict[str, Tensor]]:
+        return _swapped(module, _swaps(module, named, tie_weights, False), named, args, kwargs)
+
+    return compiled_as(call, module._compiled_call)
+
+
+def _swapped(module: Module, swaps: list[Place], named: dict[str, Tensor], args: tuple, kwargs: dict) -> tuple[Any, dict[str, Tensor]]:
+    """The result, and by name what the module assigned in place of what it was given."""
     before = [registry[key] for registry, key, _ in swaps]
+    assigned: dict[str, Tensor] = {}
     for registry, key, name in swaps:
         registry[key] = named[name]
     try:
-        return module(*given, **({} if kwargs is None else kwargs))
+        return module(*args, **kwargs), assigned
     finally:
         for (registry, key, name), old in zip(swaps, before):
             if registry[key] is not named[name]:
-                for each in listed:
-                    if name in each:
-                        each[name] = registry[key]
+                assigned[name] = registry[key]
             registry[key] = old
 
 

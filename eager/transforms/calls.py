@@ -35,7 +35,12 @@ def named(made: Callable, func: Callable) -> Callable:
     for name in ("__name__", "__qualname__", "__doc__", "__module__"):
         if hasattr(func, name):
             setattr(made, name, getattr(func, name))
-    return _compiled[1](made, func) if _compiled and type(func) is _compiled[0] else made
+    return compiled_as(made, func) or made
+
+
+def compiled_as(made: Callable, func: Any) -> Callable | None:
+    """A function compiled as `func` is, if that one is compiled."""
+    return _compiled[1](made, func) if _compiled and type(func) is _compiled[0] else None
 
 
 def tensors_of(tree: Tree, what: str) -> tuple[list[Tensor], TreeSpec]:

@@ -140,3 +140,44 @@ def test_what_is_written_to_between_a_call_inside_of_transforms_and_its_backward
 
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         func.vmap(func.grad(outer))(segue.ones(3, 4))
+
+
+def gradients_of_examples(m, x):
+    state = {name: p.detach() for name, p in m.named_parameters()}
+    return func.vmap(func.grad(lambda p, row: func.functional_call(m, p, (row.expand(2, 3),)).square().sum()), (None, 0))(state, x)
+
+
+def ensemble(m, x):
+    """The running statistics that the module assigns and writes come back with the dict."""
+    segue.manual_seed(1)
+    parameters, buffers = func.stack_module_state([network() for _ in range(3)])
+    return func.vmap(lambda p, b: (func.functional_call(m, (p, b), (x,)), b))(parameters, buffers), buffers
+
+
+def curvature(m, x):
+    state = {name: p.detach() for name, p in m.named_parameters()}
+    return func.hessian(lambda p: func.functional_call(m, p, (x,)).square().mean())(state)
+
+
+def network(normal=True):
+    return segue.nn.Sequential(segue.nn.Linear(3, 2), segue.nn.BatchNorm1d(2) if normal else segue.nn.Tanh(), segue.nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("way", ["compile(m)", "m.compile()"])
+@pytest.mark.parametrize(("call", "graphs"), [(gradients_of_examples, 2), (ensemble, 1), (curvature, 2)])
+def test_compiled_modules_as_functions_of_their_parameters(call, graphs, way):
+    segue.manual_seed(0)
+    plain = network(call is ensemble)
+    x, state = segue.randn(4, 3), {name: value.clone() for name, value in plain.state_dict().items()}
+    expected = call(plain, x)
+    if way == "compile(m)":
+        made = segue.compile(plain, backend="eager")
+    else:
+        made = plain
+        made.compile(backend="eager")
+    before = stats.read()
+    for _ in range(2):
+        assert_close(call(made, x), expected)
+    found = stats.since(before)
+    assert (found["graphs"], found["transformed_frames"]) == (graphs, 0)
+    assert_close(dict(plain.state_dict()), state)

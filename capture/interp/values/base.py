@@ -113,6 +113,10 @@ class Value:
         """Emit the stores that bring the real object to the state it has at the end of the capture. For Values in the journal."""
         raise NotImplementedError(self.__class__.__name__)
 
+    def is_as_before(self) -> bool:
+        """Whether all that was written to the object was put back. For Values in the journal."""
+        return False
+
 
 def method(table: dict[str, Callable], *names: str) -> Callable[[Callable], Callable]:
     """Enter a function into a table of methods under each of `names`."""

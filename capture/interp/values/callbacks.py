@@ -138,8 +138,10 @@ class Apart(Callback):
 
 
 def changed_outside(run: Any, outside: list, notes: int, mode: Any) -> Value | None:
-    """Something from outside of a function that the function wrote to: `outside` can reach it, `notes` were in the journal and `mode` was set before."""
+    """Something from outside of a function that the function wrote to, and did not put back: `outside` can reach it, `notes` were in the journal and `mode` was set before."""
+    earlier = {id(value) for value in run.journal.notes[:notes]}
     written = [value for value in run.journal.notes[notes:] if not isinstance(value, ModesValue) or modes() != mode]
+    written = [value for value in written if id(value) in earlier or not value.is_as_before()]
     return next((value for value in written if value.real is not MISSING or is_reached(value, outside)), None)
 
 

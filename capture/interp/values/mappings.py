@@ -279,6 +279,11 @@ class DictValue(Value):
         for name, value in self.attributes.items():
             out.statement("store_attribute", self, Constant(name), value)
 
+    def is_as_before(self) -> bool:
+        before = self.original
+        return before is not None and not self.deleted and before.keys() == self.entries.keys() and all(
+            _same_place(before[place][1], value) for place, (_, value) in self.entries.items())
+
     def replay(self, out: Any) -> None:
         before = self.original or {}
         for place, key_value in self.deleted.items():
