@@ -11,7 +11,7 @@ from typing import Any
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype, get_default_dtype
-from ..errors import error
+from ..errors import UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
@@ -139,8 +139,14 @@ def _positive(self: Tensor, generator: Any) -> Tensor:
     return 1.0 - rand(tuple(self.shape), dtype=wide, generator=generator)
 
 
+def _need_continuous(name: str, x: Tensor) -> None:
+    if x.dtype.category < dtypes.FLOAT:
+        raise error(UnsupportedDtypeError, f"{name}(): the distribution is continuous, and the dtype {x.dtype.name} holds integers", "x.float()")
+
+
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Tensor:
     """Fill with draws of density lambd * exp(-lambd * x)."""
+    _need_continuous("exponential_", self)
     if lambd <= 0:
         raise error(RuntimeError, f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     return self._write("exponential", cast(OPS["log"](_positive(self, generator)) * (-1.0 / lambd), self.dtype))
@@ -156,6 +162,7 @@ def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
 
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any = None) -> Tensor:
     """Fill with draws of a Cauchy distribution."""
+    _need_continuous("cauchy_", self)
     if sigma <= 0:
         raise error(RuntimeError, f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     return self._write("cauchy", cast(OPS["tan"]((_positive(self, generator) - 0.5) * math.pi) * sigma + median, self.dtype))
@@ -163,6 +170,7 @@ def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any
 
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Any = None) -> Tensor:
     """Fill with exp of draws of a normal distribution."""
+    _need_continuous("log_normal_", self)
     if std <= 0:
         raise error(RuntimeError, f"log_normal_ expects std > 0.0, but found std={std}")
     wide = self.dtype if self.dtype in (dtypes.float32, dtypes.float64) else dtypes.float32

@@ -194,7 +194,11 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Fill with one value."""
     if isinstance(value, Tensor):
+        if value.ndim:
+            raise error(RuntimeError, f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return copy_(self, value)
+    if value is None or isinstance(value, (str, list, tuple)):
+        raise error(TypeError, f"fill_(): argument 'value' must be a number or a 0-d tensor, not {type(value).__name__}")
     return self._write("fill", make("full", self.device, tuple(self.shape), value, self.dtype))
 
 

@@ -227,7 +227,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:  # n
         need_tensors("pow", input, exponent)
     if isinstance(exponent, (int, float)) and not isinstance(exponent, bool) and isinstance(input, Tensor):
         need_room(exponent, input.dtype, "pow")
-        if exponent == 2:
+        if exponent == 2 and (type(exponent) is int or input.dtype.category > dtypes.INTEGER):
             return write_out(out, OPS["square"](input), "pow")
         if input.dtype.is_floating_point and exponent in (0.5, -0.5, -1, 1):
             if exponent == 1:

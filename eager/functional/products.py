@@ -84,6 +84,8 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 @accepts_out
 def mv(input: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector. Unlike `matmul` it keeps its tensors' dtype under autocast."""
+    if input.ndim != 2 or vec.ndim != 1:
+        raise error(RuntimeError, f"mv(): vector + matrix @ vector expected, got {input.ndim}D and {vec.ndim}D")
     return _as_it_is(input, vec)
 
 
@@ -98,6 +100,8 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 @accepts_out
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """All products of the elements of two vectors."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise error(RuntimeError, f"outer(): Expected two 1-D arguments, got {input.ndim}D and {vec2.ndim}D")
     return OPS["unsqueeze"](input, 1) * OPS["unsqueeze"](vec2, 0)
 
 

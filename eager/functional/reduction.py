@@ -21,6 +21,7 @@ from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, dimensions, need_tensor, numpy_names, write_out
 from .fused import fused
+from .shape import contiguous
 
 ValuesIndices: dict[str, Any] = {name: namedtuple(name, ("values", "indices")) for name in ("max", "min", "sort", "topk")}
 
@@ -295,7 +296,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     if not input.ndim:
         return ValuesIndices["topk"](OPS["clone"](input), OPS["argsort"](input, place, largest))
     order = _first_places(input.detach(), place, k, bool(largest))
-    return ValuesIndices["topk"](OPS["gather"](input, place, order), order)
+    return ValuesIndices["topk"](OPS["gather"](input, place, order), contiguous(order))
 
 
 @fused(kernels.first_places, kernels.no_gradient)

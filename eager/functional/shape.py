@@ -128,6 +128,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
             raise error(RuntimeError, f"movedim: repeated dim in `{side}` ({source if side == 'source' else destination})")
     if len(sources) != len(targets):
         raise error(RuntimeError, f"movedim: source ({source}) and destination ({destination}) must have the same number of dims")
+    if not input.ndim:
+        return OPS["permute"](input, ())
     order: list[int] = [-1] * input.ndim
     for s, d in zip(sources, targets):
         order[d] = s
@@ -401,13 +403,19 @@ def to(
     input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False, memory_format: Any = None
 ) -> Tensor:
     """The tensor in another dtype (and on another device): `x.to(segue.float64)`, `x.to("cpu")`, `x.to(other)`."""
-    for argument in args:
+    flags = [argument for argument in args[1:] if isinstance(argument, bool)]  # non_blocking and copy, by place
+    copy = flags[1] if len(flags) > 1 else copy
+    for argument in args[: len(args) - len(flags)]:
         if isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
+        elif isinstance(argument, (bool, float, complex)):
+            dtype = type(argument)
         elif isinstance(argument, (dtypes.dtype, type)):
             dtype = argument
-        elif isinstance(argument, (str, int, dtypes.device)) and not isinstance(argument, bool):
+        elif isinstance(argument, (str, int, dtypes.device)):
             device = argument
+        elif argument is not None:
+            raise error(TypeError, f"to(): takes a dtype, a device or a tensor, not {type(argument).__name__}")
     out = input if device is None else on_device(input, device)
     if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:
         return cast(out, dtypes.as_dtype(dtype))

@@ -187,3 +187,19 @@ def test_complex_numbers_have_no_extreme(name):
 def test_arguments_that_are_none(call, kind):
     with pytest.raises(kind):
         call(segue.zeros(2, 3, 4))
+
+
+def test_what_to_takes_by_place():
+    x = segue.ones(2)
+    assert x.to(segue.float32, False, True) is not x and x.to(segue.float32, False) is x and x.to(1.5).dtype is segue.float64
+    assert segue.equal(segue.arange(6.0).reshape(2, 3).topk(2).indices.view(-1), segue.tensor([2, 1, 2, 1]))
+    assert (segue.tensor([True]) ** 2.0).dtype is segue.float32 and segue.tensor(1.0).movedim(0, 0).shape == ()
+
+
+@pytest.mark.parametrize("call, kind", [
+    (lambda x: x.to(object()), TypeError), (lambda x: x.fill_(segue.ones(3)), RuntimeError), (lambda x: x.fill_(None), TypeError),
+    (lambda x: x.outer(x), RuntimeError), (lambda x: x.mv(x.t()), RuntimeError), (lambda x: x.long().exponential_(), NotImplementedError),
+])  # fmt: skip
+def test_arguments_that_are_taken_for_none_other(call, kind):
+    with pytest.raises(kind):
+        call(segue.zeros(2, 3))
