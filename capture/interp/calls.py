@@ -11,7 +11,7 @@ import functools
 import inspect
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...eager import errors
@@ -32,7 +32,7 @@ from .values.contained import HELD, PLAIN, ContainerObject, PlainObject, held_cl
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, new_group, of_error
 from .values.functions import FunctionValue
-from .values.iterators import GeneratorValue
+from .values.iterators import GeneratorValue, SequenceIterator
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.steps import ITERTOOLS
@@ -161,8 +161,8 @@ class Calls:
 
     def leaf(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value], name: str) -> Value:
         """Run eager code on twins; whatever it computes is recorded. An error in it breaks the graph, and is then raised for real."""
-        plain = [self.python(arg) for arg in args]
-        named = {key: self.python(value) for key, value in kwargs.items()}
+        plain = [self.pulled(arg) if isinstance(arg, SequenceIterator) else self.python(arg) for arg in args]
+        named = {key: self.pulled(value) if isinstance(value, SequenceIterator) else self.python(value) for key, value in kwargs.items()}
         with errors.at(self.location), self.tracer.active(self.line(), self.module()):
             try:
                 result = function(*plain, **named)
@@ -183,6 +183,11 @@ class Calls:
             return value.python(self)
         except NotPython as error:
             raise Break(f"a {error} is handed to code that is not captured") from None
+
+    def pulled(self: Any, iterator: SequenceIterator) -> Iterator[Any]:
+        """An iterator over what real code gets for the rest, as that asks for it: `grad(loss, model.parameters())`."""
+        while (item := iterator.next(self)) is not None:
+            yield self.python(item)
 
     def call_for_real(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A function marked `__segue_capture_time__`: it is idempotent, and runs on the real objects."""

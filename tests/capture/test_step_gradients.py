@@ -61,3 +61,18 @@ def test_a_step_that_raises_leaves_the_gradients_as_eager_does(checked):
     (same, grad, weight), (same_, grad_, weight_) = run(False), run(True)
     assert stats.read()["reruns"] == reruns + 1
     assert same == same_ == (checked == "before") and (grad is None) == (grad_ is None) and segue.equal(weight, weight_)
+
+
+def test_gradients_are_asked_by_an_iterator_of_parameters():
+    """`model.parameters()` is used up by what takes it, as eagerly."""
+    model = nn.Linear(3, 2)
+
+    def program(x):
+        parameters = model.parameters()
+        found = segue.autograd.grad(model(x).square().sum(), parameters, create_graph=True)
+        return sum(slope.square().sum() for slope in found), list(parameters)
+
+    x = segue.ones(4, 3)
+    total, rest = segue.compile(program, fullgraph=True, backend="eager")(x)
+    expected, _ = program(x)
+    assert rest == [] and total.item() == expected.item()
