@@ -153,8 +153,9 @@ class finfo:
             raise TypeError(f"finfo() needs a floating dtype, not {of}; use iinfo")
         info = ml_dtypes.finfo(of.numpy)
         self.dtype, self.bits = of.name, info.bits
-        for name in ("eps", "max", "min", "tiny", "smallest_normal", "resolution"):
+        for name in ("eps", "max", "min", "tiny", "smallest_normal"):
             setattr(self, name, float(getattr(info, name)))
+        self.resolution = float(f"1e-{info.precision}")
 
     def __eq__(self, other: object) -> Any:
         return isinstance(other, finfo) and self.dtype == other.dtype

@@ -227,7 +227,8 @@ def before_with(frame: Frame, i: Any) -> None:
         raise Break(f"'with' over a {manager.describe()} is not captured")
     leave, enter = run.special_method(manager, "__exit__"), run.special_method(manager, "__enter__")
     if leave is None or enter is None:
-        raise run.raised(TypeError, f"'{manager.type().__name__}' object does not support the context manager protocol")
+        lacks = "" if enter is None else " (missed __exit__ method)"
+        raise run.raised(TypeError, f"'{manager.type().__name__}' object does not support the context manager protocol{lacks}")
     frame.push(leave)
     frame.push(run.call(enter, [], {}))
 

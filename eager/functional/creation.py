@@ -162,8 +162,10 @@ def full(
     pin_memory: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`: `full((2, 3), 1.5)`."""
-    if fill_value is None:
+    if fill_value is None and sizes:
         sizes, fill_value = sizes[:-1], sizes[-1]
+    if fill_value is None or isinstance(fill_value, (tuple, list, str)) or not sizes and size is None:
+        raise TypeError("full() takes a size and the number to fill with: full((2, 3), 1.5)")
     if isinstance(fill_value, Tensor):
         fill_value = fill_value.item()
     if dtype is None:

@@ -10,6 +10,8 @@ import math
 from collections import namedtuple
 from typing import Any
 
+import numpy as np
+
 from .. import dtypes
 from ..autograd.mode import STATE
 from ..errors import DtypeError, error
@@ -146,12 +148,14 @@ def heaviside(input: Tensor, values: Tensor) -> Tensor:
 
 @accepts_out
 def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(x / (1 - x)); with `eps`, x is first kept within [eps, 1 - eps]."""
+    """log(x / (1 - x)); with `eps`, an x below it is it, and one above 1 - eps is that."""
     x = cast(input, promoted_floating(input))
     if x.dtype.is_complex:
         raise error(DtypeError, "logit() is not implemented for complex tensors")
     if eps is not None:
-        x = OPS["clamp_max"](OPS["clamp_min"](x, eps), 1.0 - eps)
+        low = eps.item() if isinstance(eps, np.generic) else eps
+        high = 1.0 - low
+        x = OPS["where"](OPS["lt"](x, low), low, OPS["where"](OPS["gt"](x, high), high, x))
     return OPS["log"](x / (1.0 - x))
 
 

@@ -271,7 +271,9 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
 
 
 def type_(self: Tensor, dtype: Any = None) -> Any:
-    """In another dtype; without one, the name of this tensor's type."""
+    """In another dtype; without one, the name of this tensor's type. Raises ValueError for a name that is none."""
+    if isinstance(dtype, str) and not dtype.endswith("Tensor"):
+        raise ValueError(f"invalid type: {dtype!r}; a dtype is meant, or an older name such as 'torch.FloatTensor'")
     return f"segue.{dtypes._LEGACY_NAMES.get(self.dtype, self.dtype.name)}" if dtype is None else cast(self, dtypes.as_dtype(dtype))
 
 

@@ -160,6 +160,8 @@ def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
             ShapeError,
             f"expand(): the number of sizes provided ({len(shape)}) must be at least the number of dimensions ({input.ndim})",
         )
+    if any(isinstance(s, int) and s < (0 if i < lead else -1) for i, s in enumerate(shape)):
+        raise error(ShapeError, f"expand(): sizes {tuple(shape)}: -1 keeps a size that is there, {lead} new ones stand in front of {tuple(input.shape)}", "give their sizes")
     full = tuple(input.shape[i - lead] if i >= lead and isinstance(s, int) and s == -1 else s for i, s in enumerate(shape))
     return OPS["expand"](input, full)
 

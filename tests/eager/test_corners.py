@@ -37,6 +37,7 @@ VALUES = {
     "searchsorted half": (lambda: segue.searchsorted(T([1.0, 2.0], dtype=segue.float16), T([1.0001], dtype=D)), [1], segue.int64),
     "bucketize number": (lambda: segue.bucketize(1.5, T([1, 2])), 1, segue.int64),
     "segment_reduce axis": (lambda: segue._segment_reduce(segue.arange(5.0), "max", lengths=T([2, 3]), axis=-1), [1.0, 4.0], F),
+    "logit beyond the half": (lambda: T([0.3, 0.9]).logit(np.float32(0.75)), T([3.0, 3.0]).log().mul(T([1, -1])).tolist(), F),
     "diff of none": (lambda: segue.diff(T([1.0]), 0, 2), [1.0], F),
     "masked_fill complex": (lambda: T([1.0, 0.0]).masked_fill(T([True, False]), 2 + 0j), [2.0, 0.0], F),
     "normal dtype": (lambda: segue.normal(T([1.0]), T([0.0], dtype=D)), [1.0], F),
@@ -182,6 +183,7 @@ def test_complex_numbers_have_no_extreme(name):
 @pytest.mark.parametrize("call, kind", [
     (lambda x: x.roll("a"), TypeError), (lambda x: x.roll(None), TypeError), (lambda x: x.flip(), TypeError), (lambda x: segue.tensor(3).var(), RuntimeError),
     (lambda x: x.repeat(), TypeError), (lambda x: segue.promote_types(1, 2), TypeError), (lambda x: x.__delitem__(0), TypeError),
+    (lambda x: x.new_full((2,)), TypeError), (lambda x: segue.tensor(1.0).expand(-1), RuntimeError), (lambda x: x.type("torch.Foo"), ValueError),
     (lambda x: x[[0], [0, 1], [0, 1, 2]], IndexError), (lambda x: x["a"], TypeError), (lambda x: segue.zeros(0)[0.5:], TypeError),
 ])  # fmt: skip
 def test_arguments_that_are_none(call, kind):
