@@ -66,14 +66,16 @@ def keep_checks(graph: Graph) -> Graph:
 
 
 def key_of(node: Node, args: tuple) -> Any:
-    """What two nodes with these (new) arguments have in common when they compute the same from the same values.
-
-    Draws of random numbers are functions of (state, call), so equal draws are one.
-    """
+    """What two nodes with these (new) arguments have in common when they compute the same from the same values."""
     if node.kind == "constant":
         array = node.args[0]
         return ("constant", array.dtype.str, array.shape, array.tobytes()) if array.size <= FOLD_LIMIT else ("constant", id(array))
-    return (node.target.name, tuple(map(argument_key, args)), node.differentiable, node.region)
+    return operation_key(node.target, args, node)
+
+
+def operation_key(target: OpDef, args: tuple, like: Node) -> Any:
+    """The same of an operation that stands for the node `like`. Draws of random numbers are functions of (state, call), so equal draws are one."""
+    return (target.name, tuple(map(argument_key, args)), like.differentiable, like.region)
 
 
 def argument_key(argument: Any) -> Any:
@@ -349,7 +351,7 @@ class Sharing(Rewriter):
         return found
 
     def op(self, target: OpDef, args: tuple, value: FakeValue, like: Node) -> Node:
-        key = (target.name, tuple(map(argument_key, args)), like.differentiable, like.region)
+        key = operation_key(target, args, like)
         found = self.known.get(key)
         if found is None:
             found = self.known[key] = super().op(target, args, value, like)
