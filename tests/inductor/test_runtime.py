@@ -143,7 +143,7 @@ def layouts(shape, dtype, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-@pytest.mark.parametrize("m, n, k", [(1, 50, 40), (5, 50, 40), (33, 20, 41), (2, 1, 7), (20, 1, 30), (1, 1, 64)])
+@pytest.mark.parametrize("m, n, k", [(1, 50, 40), (5, 50, 40), (33, 20, 41), (2, 1, 7), (20, 1, 30), (1, 1, 64), (67, 20, 12), (20, 11, 300)])
 def test_matmul_layouts(dtype, m, n, k):
     for a, b in itertools.product(layouts((m, k), dtype, 0), layouts((k, n), dtype, 1)):
         for c in layouts((m, n), dtype, 2):
@@ -162,6 +162,22 @@ def test_matmul_accumulates(dtype, m, n, k):
         a, b, before = numbers((m, k), dtype), numbers((k, n), dtype, 1), c.copy()
         assert matmul(a, b, c, accumulate=True) == OK
         close(c, before + expected(a, b))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("columns", [*range(4, 34), 40, 47, 64])
+def test_narrow_products_touch_no_more_than_their_columns(dtype, columns):
+    for m, k in [(65, 20), (64, 1), (19, 600)]:
+        frame = numbers((m + 2, columns + 2), dtype, 2)
+        c, before = frame[1:-1, 1:-1], frame.copy()
+        for a, b in [((m, k), (k, columns)), ((k, m), (columns, k))]:
+            a, b = (numbers(a, dtype), numbers(b, dtype, 1)) if a[0] == m else (numbers(a, dtype).T, numbers(b, dtype, 1).T)
+            for accumulate in (False, True):
+                old = c.copy()
+                assert matmul(a, b, c, accumulate) == OK
+                close(c, expected(a, b) + (old if accumulate else 0))
+        frame[1:-1, 1:-1] = before[1:-1, 1:-1]
+        np.testing.assert_array_equal(frame, before)
 
 
 def test_matmul_batches(threads):

@@ -68,6 +68,9 @@ template <class T> T greatest(T a, T b) { return a < b ? b : a; }
 template <class T> struct Matrix { T* data; int64_t row, column; };
 /* c = a @ b (+ c) on this thread; c.column must be 1. Returns an error code. */
 template <class T> int64_t product(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, Matrix<T> c, bool accumulate);
+/* narrow.cpp: the same, for the products that is_narrow() names */
+template <class T> bool is_narrow(int64_t m, int64_t n, int64_t k, Matrix<const T> b, Matrix<T> c);
+template <class T> void narrow_product(int64_t m, int64_t n, int64_t k, Matrix<const T> a, Matrix<const T> b, Matrix<T> c, bool accumulate);
 bool load_blas(const char* path, const char** problem);
 int64_t matmul(const segue_matmul* call);
 

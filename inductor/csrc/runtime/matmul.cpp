@@ -223,6 +223,10 @@ template <class T> int64_t product(int64_t m, int64_t n, int64_t k, Matrix<const
         return SEGUE_OK;
     }
     if (few_rows(m, n, k, a, b, c, accumulate)) return SEGUE_OK;
+    if (is_narrow(m, n, k, b, c)) {
+        narrow_product(m, n, k, a, b, c, accumulate);
+        return SEGUE_OK;
+    }
     if (!library<T>() || greatest(m, greatest(n, k)) > INT32_MAX || (c.column != 1 && n > 1) || (c.row < n && m > 1) || c.row > INT32_MAX)
         return plain_product(m, n, k, a, b, c, accumulate);
     Form of_a = form(a, m, k), of_b = form(b, k, n);
