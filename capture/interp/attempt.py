@@ -353,7 +353,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         if isinstance(value, ExceptionValue):
             return value
         if isinstance(value.real, type) and issubclass(value.real, BaseException):
-            return self.call(value, [], {})
+            made = self.call(value, [], {})
+            if not issubclass(made.type(), BaseException):
+                raise self.raised(TypeError, f"calling {value.real!r} should have returned an instance of BaseException, not {made.type()!r}")
+            return self.as_exception(made)
         if isinstance(value, OpaqueValue):
             raise Break("raising an exception object from outside is not captured")
         raise self.raised(TypeError, "exceptions must derive from BaseException")

@@ -32,7 +32,7 @@ from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, hash_of, index_of
-from .values.contained import PLAIN, held_class, new_container
+from .values.contained import PLAIN, ContainerObject, held_class, new_container
 from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.functions import PartialValue
@@ -145,7 +145,7 @@ def _callable(run: Any, value: Value) -> Value:
 @builtin(getattr)
 def _getattr(run: Any, owner: Value, name: Value, *default: Value) -> Value:
     if not default:
-        return owner.attribute(run, run.text(name))
+        return run.attribute(owner, run.text(name))
     found = run.attribute_or_none(owner, run.text(name))
     return default[0] if found is None else found
 
@@ -285,9 +285,12 @@ def _id(run: Any, value: Value) -> Value:
 @builtin(collections._count_elements)  # type: ignore[attr-defined]
 def _count_elements(run: Any, counts: Any, items: Value) -> Value:
     """What Counter.update does in C for any iterable."""
+    plain = isinstance(counts, ContainerObject) and all(run.class_entry(counts.cls, name) is getattr(dict, name) for name in ("get", "__setitem__"))
+    held = counts.contents if plain else counts
+    get = held.attribute(run, "get")
     for item in run.each(items):
-        before = counts.contents.lookup(run, item)
-        counts.contents.set_item(run, item, run.binary("+", constant(0) if before is None else before, constant(1)))
+        before = held.lookup(run, item) if isinstance(held, DictValue) else run.call(get, [item, constant(0)], {})
+        held.set_item(run, item, run.binary("+", constant(0) if before is None else before, constant(1)))
     return constant(None)
 
 

@@ -121,41 +121,53 @@ class Calls:
             self.depth -= 1
 
     def bind(self: Any, function: Any, args: list[Value], kwargs: dict[str, Value]) -> dict[str, Any]:
-        """Parameters by name, as Python binds them; what does not fit raises TypeError in the user's program."""
+        """Parameters by name, as Python binds them; what does not fit raises TypeError in the user's program, checked in the order of CPython's initialize_locals()."""
         code = function.code
         count, keyword_count = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames[: count + keyword_count]
         bound: dict[str, Any] = dict(zip(names[:count], args))
-        rest = dict(kwargs)
-        for name in names[code.co_posonlyargcount :]:
-            if name in rest:
-                if name in bound:
-                    raise self.raised(TypeError, f"{code.co_qualname}() got multiple values for argument '{name}'")
-                bound[name] = rest.pop(name)
+        self.bind_rest(function, bound, args[count:], kwargs)
         defaults = function.defaults(self)
-        self.bind_rest(code, bound, args[count:], rest, len(defaults))
+        if len(args) > count and not code.co_flags & inspect.CO_VARARGS:
+            given = sum(name in bound for name in names[count:])
+            raise self.unfit(function, too_many(code, len(args), len(defaults), given))
         for name, value in zip(names[count - len(defaults) : count], defaults):
             if name not in bound:
                 bound[name] = self.read(value)
-        keyword_defaults = function.keyword_defaults(self)
-        for name in names:
-            if name not in bound:
-                if name not in keyword_defaults or name in names[:count]:
-                    raise self.raised(TypeError, f"{code.co_qualname}() missing a required argument: '{name}'")
-                bound[name] = self.read(keyword_defaults[name])
+        if lacking := [name for name in names[:count] if name not in bound]:
+            raise self.unfit(function, missing(lacking, "positional"))
+        if lacking := [name for name in names if name not in bound]:
+            keyword_defaults = function.keyword_defaults(self)
+            bound.update({name: self.read(keyword_defaults[name]) for name in lacking if name in keyword_defaults})
+            if lacking := [name for name in lacking if name not in bound]:
+                raise self.unfit(function, missing(lacking, "keyword-only"))
         return bound
 
-    def bind_rest(self: Any, code: types.CodeType, bound: dict[str, Any], more: list[Value], rest: dict[str, Value], optional: int) -> None:
+    def bind_rest(self: Any, function: Any, bound: dict[str, Any], more: list[Value], kwargs: dict[str, Value]) -> None:
+        """Keywords, and what `*args` and `**kwargs` take."""
+        code = function.code
         place = code.co_argcount + code.co_kwonlyargcount
+        by_keyword = code.co_varnames[code.co_posonlyargcount : place]
+        rest: dict[str, Value] = {}
+        for name, value in kwargs.items():
+            if name not in by_keyword:
+                rest[name] = value
+            elif name in bound:
+                raise self.unfit(function, f"got multiple values for argument '{name}'")
+            else:
+                bound[name] = value
+            if rest and not code.co_flags & inspect.CO_VARKEYWORDS:
+                if positional := [other for other in code.co_varnames[: code.co_posonlyargcount] if other in kwargs]:
+                    raise self.unfit(function, f"got some positional-only arguments passed as keyword arguments: '{', '.join(positional)}'")
+                raise self.unfit(function, f"got an unexpected keyword argument '{name}'")
         if code.co_flags & inspect.CO_VARARGS:
             bound[code.co_varnames[place]] = TupleValue(more)
             place += 1
-        elif more:
-            raise self.raised(TypeError, too_many(code, len(more), optional))
         if code.co_flags & inspect.CO_VARKEYWORDS:
             bound[code.co_varnames[place]] = DictValue([(name, Constant(name), value) for name, value in rest.items()])
-        elif rest:
-            raise self.raised(TypeError, f"{code.co_qualname}() got an unexpected keyword argument '{next(iter(rest))}'")
+
+    def unfit(self: Any, function: Any, problem: str) -> Observed:
+        return self.raised(TypeError, f"{self.text(function.attribute(self, '__qualname__'))}() {problem}")
 
     # -- segue's own operations ---------------------------------------------------------------------------------------
 
@@ -260,7 +272,7 @@ class Calls:
         if handler is not None:
             return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
         owner = args[0]
-        if isinstance(owner, ContainerObject) and place in HELD:
+        if isinstance(owner, ContainerObject) and place in HELD and issubclass(owner.cls, place):
             return self.call_checked(lambda: owner.builtin_method(self, descriptor.__name__, args[1:], kwargs), descriptor.__qualname__)
         if isinstance(owner, ObjectValue):
             raise Break(f"{descriptor.__qualname__} of a {owner.describe()} is not captured")
@@ -312,13 +324,15 @@ class Calls:
 
     def instantiate(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         maker = self.class_entry(cls, "__new__")
-        if isinstance(maker, staticmethod):
-            made = self.call(self.wrap_known(maker.__func__), [self.wrap_known(cls), *args], kwargs)
+        if not isinstance(maker, types.BuiltinFunctionType):
+            owner = self.wrap_known(cls)
+            made = self.call(owner.attribute(self, "__new__"), [owner, *args], kwargs)
             if not issubclass(made.type(), cls) or not isinstance(made, ObjectValue):
                 return made
+            cls = made.type()  # whose `__init__` it is
         elif issubclass(cls, BaseExceptionGroup):
             made = new_group(self, cls, *args)
-        elif isinstance(maker, types.BuiltinFunctionType) and maker in NEW_PLAIN and self.is_python_class(cls):
+        elif maker in NEW_PLAIN and self.is_python_class(cls):
             refuse_finalizer(cls)
             made = new_container(self, cls, args, kwargs)
         else:
@@ -327,7 +341,9 @@ class Calls:
                 made.args = list(args)  # type: ignore[attr-defined]
         initialiser = self.class_entry(cls, "__init__")
         if isinstance(initialiser, types.FunctionType):
-            self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
+            result = self.call(self.bind_entry(initialiser, made, cls), args, kwargs)
+            if result.type() is not types.NoneType:
+                raise self.raised(TypeError, f"__init__() should return None, not '{result.type().__name__}'")
         elif initialiser is object.__init__:
             if (args or kwargs) and maker is object.__new__:
                 raise self.raised(TypeError, f"{cls.__name__}() takes no arguments")
@@ -380,9 +396,17 @@ def refuse_finalizer(cls: type) -> None:
         raise Break(f"making a {cls.__qualname__}, which has a __del__, is not captured")
 
 
-def too_many(code: types.CodeType, more: int, optional: int) -> str:
-    """What Python says when a function gets more positional arguments than it takes."""
+def too_many(code: types.CodeType, given: int, optional: int, keywords: int) -> str:
+    """What Python says when a function gets more positional arguments than it takes; of those by keyword alone it got `keywords`."""
     count = code.co_argcount
     takes = f"from {count - optional} to {count}" if optional else str(count)
-    plural, verb = "" if count == 1 and not optional else "s", "was" if count + more == 1 else "were"
-    return f"{code.co_qualname}() takes {takes} positional argument{plural} but {count + more} {verb} given"
+    plural = "" if count == 1 and not optional else "s"
+    more = f" positional argument{'' if given == 1 else 's'} (and {keywords} keyword-only argument{'' if keywords == 1 else 's'})" if keywords else ""
+    return f"takes {takes} positional argument{plural} but {given}{more} {'was' if given == 1 and not keywords else 'were'} given"
+
+
+def missing(names: list[str], kind: str) -> str:
+    """What Python says when a function does not get what it needs."""
+    shown = [f"'{name}'" for name in names]
+    listed = shown[0] if len(shown) == 1 else " and ".join(shown) if len(shown) == 2 else f"{', '.join(shown[:-1])}, and {shown[-1]}"
+    return f"missing {len(names)} required {kind} argument{'' if len(names) == 1 else 's'}: {listed}"

@@ -227,9 +227,16 @@ def _process_class(run: Any, cls: Value, *options: Value) -> Value:
     for field in fields.values():
         run.wrapped.pop(id(field), None)  # it is no longer what the class statement put there
     if not all(is_plain(field.default) and is_plain(field.default_factory) for field in fields.values()):
-        run.wrapped[id(fields)] = Value()  # of which nothing is known
+        run.wrapped[id(fields)] = UnknownValue()
     enter_parts(run, cls)
     return cls
+
+
+class UnknownValue(Value):
+    """An object of which nothing is known."""
+
+    def type(self) -> type:
+        raise Break("the fields of a dataclass made here, whose defaults are made here too, are not captured", WHY)
 
 
 def is_plain(default: Any) -> bool:

@@ -19,7 +19,7 @@ from .values.containers import ListValue, SliceValue, TupleValue
 from .values.exceptions import name_error
 from .values.functions import CellValue, MadeFunction
 from .values.mappings import DictValue, key_of
-from .values.objects import SuperValue
+from .values.objects import ObjectValue, SuperValue
 from .values.questions import QuestionValue
 from .values.sets import SetValue
 
@@ -227,7 +227,7 @@ def delete_subscr(frame: Frame, i: Any) -> None:
 
 @handles("LOAD_ATTR")
 def load_attr(frame: Frame, i: Any) -> None:
-    frame.push(frame.pop().attribute(frame.run_state, i.argument))
+    frame.push(frame.run_state.attribute(frame.pop(), i.argument))
 
 
 @handles("STORE_ATTR")
@@ -336,9 +336,16 @@ def list_to_tuple(frame: Frame, i: Any) -> None:
     frame.push(TupleValue(frame.pop().items_of(frame.run_state) or []))
 
 
+def _unpacked(frame: Frame) -> list[Value]:
+    value = frame.pop()
+    if isinstance(value, (Constant, ObjectValue)) and not any(hasattr(value.type(), name) for name in ("__iter__", "__getitem__")):
+        raise frame.run_state.raised(TypeError, f"cannot unpack non-iterable {value.type().__name__} object")
+    return frame.run_state.unpack(value)
+
+
 @handles("UNPACK_SEQUENCE")
 def unpack_sequence(frame: Frame, i: Any) -> None:
-    items = frame.run_state.unpack(frame.pop())
+    items = _unpacked(frame)
     if len(items) != i.argument:
         problem = f"too many values to unpack (expected {i.argument})" if len(items) > i.argument else (
             f"not enough values to unpack (expected {i.argument}, got {len(items)})")
@@ -349,7 +356,7 @@ def unpack_sequence(frame: Frame, i: Any) -> None:
 @handles("UNPACK_EX")
 def unpack_ex(frame: Frame, i: Any) -> None:
     before, after = i.argument
-    items = frame.run_state.unpack(frame.pop())
+    items = _unpacked(frame)
     if len(items) < before + after:
         raise frame.run_state.raised(ValueError, f"not enough values to unpack (expected at least {before + after}, got {len(items)})")
     middle = ListValue(items[before : len(items) - after])

@@ -96,7 +96,7 @@ class Lookup:
     def plain_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
         """What `object.__getattribute__` gives, and, where the class has no other, `__getattr__` behind it."""
         cls = owner.cls
-        if name == "__class__":
+        if name == "__class__" and entry_of(cls, name)[1] is object:
             return self.wrap_known(cls)
         if name == "__dict__" and owner.has_dict():
             return self.instance_dict(owner)
@@ -201,6 +201,8 @@ class Lookup:
     def special_method(self: Any, owner: Value, name: str) -> Value | None:
         """A dunder method as Python finds it: on the class only. None where the class has none, or only object's own."""
         found = self.class_entry(owner.type(), name)
+        if found is None and name != "__hash__":
+            raise Break(f"the special method {name} of a {owner.describe()}, which is None, is not captured")
         if found is MISSING or found is None:
             return None
         return self.bind_entry(found, owner, owner.type())
@@ -282,6 +284,16 @@ class Lookup:
         return self.bind_entry(found, owner, cls)
 
     # -- asking -------------------------------------------------------------------------------------------------------
+
+    def attribute(self: Any, owner: Value, name: str) -> Value:
+        """`owner.name`. An AttributeError that knows neither the name nor the object learns them on its way, as in PyObject_GetAttr()."""
+        try:
+            return owner.attribute(self, name)
+        except Observed as observed:
+            error = observed.value
+            if isinstance(error, ExceptionValue) and issubclass(error.cls, AttributeError) and error.real is MISSING and not error.knows("name", "obj"):
+                error.named = {"name": Constant(name), "obj": owner}
+            raise
 
     def attribute_or_none(self: Any, owner: Value, name: str) -> Value | None:
         """The attribute, or None where reading it raises AttributeError."""

@@ -51,6 +51,10 @@ class ExceptionValue(ObjectValue):
         self.raised_at: list[tuple] = []  # (of the captured frame itself?, code, module, positions), from the innermost frame outwards
         self.traced_before: Value | None = None  # a traceback that it was given, which these go on from
 
+    def knows(self, *names: str) -> bool:
+        """Whether it was told one of these."""
+        return any(name in self.named or name in self.attributes for name in names)
+
     def arguments(self, run: Any) -> list[Value]:
         if self.args is None:
             self.args = run.wrap(self.real.args, sources.Attribute(self.source, "args")).items_of(run)

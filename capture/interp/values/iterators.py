@@ -311,8 +311,11 @@ class GeneratorValue(IteratorValue):
             outcome = self.frame.resume(value if self.started else None, error)
         except Observed as observed:
             self.finished = True
-            if observed.value.type() is StopIteration:
-                raise run.raised(RuntimeError, "generator raised StopIteration") from None
+            if issubclass(observed.value.type(), StopIteration):
+                problem = run.raised(RuntimeError, "generator raised StopIteration").value
+                for link in ("__cause__", "__context__"):
+                    problem.set_link(run, link, observed.value)
+                raise Observed(problem, again=True) from None
             raise
         finally:
             self.running = False
@@ -347,7 +350,7 @@ class GeneratorValue(IteratorValue):
             if self.send(run, constant(None), run.as_exception(run.wrap_known(GeneratorExit))) is not None:
                 raise run.raised(RuntimeError, "generator ignored GeneratorExit")
         except Observed as observed:
-            if observed.value.type() not in (GeneratorExit, StopIteration):
+            if not issubclass(observed.value.type(), (GeneratorExit, StopIteration)):
                 raise
             return constant(None)
         return self.result if CLOSE_GIVES_RESULT else constant(None)

@@ -175,7 +175,7 @@ class ObjectValue(Value):
         try:
             return self.dunder(run, "__next__")
         except Observed as observed:
-            if observed.value.type() is StopIteration:
+            if issubclass(observed.value.type(), StopIteration):
                 return None
             raise
 

@@ -1,0 +1,113 @@
+"""What captured code says where Python refuses: the errors of calls, unpacking, `with`, `raise` and generators, word for word, with their causes and what they know."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+
+import pytest
+from interp_support import check, compiled
+
+import segue
+
+
+class Plain:
+    pass
+
+
+def message(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return type(error).__name__, str(error), type(error.__cause__).__name__, type(error.__context__).__name__
+    return "nothing"
+
+
+def one_and_two(a, b=2, /, c=3, *, d, e, f=4):
+    return a
+
+
+def arguments_that_do_not_fit(x):
+    calls = [(), (1,), (1, 2, 3, 4), (1, 2, 3, 4, 5)]
+    found = [message(one_and_two, *args, **keywords) for args in calls for keywords in ({}, {"d": 1}, {"a": 1}, {"g": 1}, {"d": 1, "e": 2, "c": 3})]
+    return x, found, message(lambda a, b, c: a), message(lambda a, b: a), message(lambda: 1, 2)
+
+
+@contextlib.contextmanager
+def manager():
+    yield
+
+
+def raise_within(error):
+    with manager():
+        raise error
+
+
+class OnlyEnter:
+    def __enter__(self): ...
+
+
+class NoError(Exception):
+    def __new__(cls):
+        return 5
+
+
+class Returns:
+    def __init__(self):
+        return 10
+
+
+def unpack(given):
+    a, b = given
+
+
+def throw(given):
+    raise given
+
+
+def enter(given):
+    with given:
+        pass
+
+
+def refusals(x):
+    def endless():
+        raise StopIteration("inside")
+        yield
+
+    found = [message(raise_within, StopIteration("within")), message(list, endless()), message(enter, OnlyEnter()), message(enter, Plain())]
+    found += [message(unpack, Plain()), message(unpack, 1), message(Returns), message(throw, NoError), message(throw, 5)]
+    return x, found, [message(made, Plain()) for made in (itertools.zip_longest, itertools.pairwise, itertools.cycle, itertools.accumulate, itertools.product)]
+
+
+@pytest.mark.parametrize("program", [arguments_that_do_not_fit, refusals], ids=lambda program: program.__name__)
+def test_one_graph(program):
+    check(program, segue.ones(2))
+    compiled(program, fullgraph=True)(segue.ones(2))
+
+
+class Silent:
+    def __getattr__(self, name):
+        raise AttributeError
+
+
+class Shouts(str):
+    def __str__(self):
+        return self.upper() + "!"
+
+
+class Blocked:
+    __floordiv__ = None
+    __class__ = 413
+
+
+def answered_by_python(x, text):
+    try:
+        known = Silent().colour, None
+    except AttributeError as error:
+        known = error.name, type(error.obj)
+    return x + 1, known, text.lower(), str(text), Blocked().__class__, message(lambda: Blocked() // 1)
+
+
+def test_objects_from_outside_and_special_methods_that_are_none():
+    check(answered_by_python, segue.ones(2), Shouts("hello"), breaks=None)
