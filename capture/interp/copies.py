@@ -123,8 +123,10 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
         return memo.setdefault(id(value), value if same else TupleValue(parts, value.cls))
     if isinstance(value, TensorValue):
         return memo.setdefault(id(value), _copied_tensor(run, value, memo))
-    if isinstance(value, (RangeValue, SliceValue)):
+    if isinstance(value, RangeValue):
         return value
+    if isinstance(value, SliceValue):
+        return memo.setdefault(id(value), SliceValue(*(_deeply_copied(run, part, memo) for part in value.parts)))
     if isinstance(value, DequeValue):
         deque = memo[id(value)] = DequeValue((), value.limit)
         for item in value.items_of(run):

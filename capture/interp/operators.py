@@ -177,7 +177,8 @@ class Operators:
         tries = [(left, right, row.name)]
         if right.type() is not left.type():
             reflected = (right, left, row.reflected)
-            tries.insert(0 if issubclass(right.type(), left.type()) else 1, reflected)
+            first = issubclass(right.type(), left.type()) and self.class_entry(right.type(), row.reflected) is not self.class_entry(left.type(), row.reflected)
+            tries.insert(0 if first else 1, reflected)
         for owner, other, name in tries:
             if not isinstance(owner, ObjectValue):
                 continue
@@ -331,9 +332,12 @@ class Operators:
             if isinstance(owner, ObjectValue) and not isinstance(owner, ExceptionValue):
                 found, known = self.class_entry(owner.type(), name), getattr(object, name, MISSING)
                 if found is known or found is MISSING:
-                    if symbol == "!=" and self.class_entry(owner.type(), "__eq__") is not object.__eq__:
-                        return constant(not self.equal(owner, other))
-                    continue
+                    if symbol != "!=" or (found := self.class_entry(owner.type(), "__eq__")) is object.__eq__:
+                        continue
+                    result = self.call(self.bind_entry(found, owner, owner.type()), [other], {})  # what object.__ne__ asks
+                    if isinstance(result, Constant) and result.value is NotImplemented:
+                        continue
+                    return constant(not self.truth(result))
                 result = self.call(self.bind_entry(found, owner, owner.type()), [other], {})
                 if not (isinstance(result, Constant) and result.value is NotImplemented):
                     return result

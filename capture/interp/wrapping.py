@@ -39,7 +39,7 @@ from .values.base import Value
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
 from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
-from .values.contained import PLAIN, container, held_class, overrides
+from .values.contained import BARE, PLAIN, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
@@ -394,7 +394,7 @@ def wrap_object(run: Any, obj: Any, source: Any) -> Value:
 def held_contents(run: Any, held: Any, obj: Any, source: Any) -> Value:
     """What an instance of a class that derives from a builtin one holds, guarded."""
     if held in PLAIN:
-        value = held.__new__(held, obj)
+        value = BARE[held](obj)
         run.guard(guards.Predicate((source,), functools.partial(_same_plain, held, value), f"{held.__name__}({source.text()}) == {value!r}"))
         return Constant(value)
     if held in (set, frozenset):
@@ -403,7 +403,7 @@ def held_contents(run: Any, held: Any, obj: Any, source: Any) -> Value:
 
 
 def _same_plain(held: Any, expected: Any, now: Any) -> bool:
-    return isinstance(now, held) and guards.same_constant(held.__new__(held, now), expected)
+    return isinstance(now, held) and guards.same_constant(BARE[held](now), expected)
 
 
 def wrap_module(run: Any, obj: Any, source: Any) -> Value:

@@ -1,8 +1,10 @@
-"""Small print of the language that captured code must keep: hashes, the order of a dict, slots, patterns, views, what AttributeError knows."""
+"""Small print of the language that captured code must keep: hashes, the order of a dict, slots, patterns, views, what AttributeError knows, who is asked first."""
 
 from __future__ import annotations
 
+import copy
 import functools
+import itertools
 import pathlib
 
 import pytest
@@ -132,7 +134,84 @@ def paths(x):
     return x, str(path), path.suffixes, str(path.with_suffix(".txt")), path == pathlib.PurePosixPath("a/b.tar.gz"), hash(path) == hash(pathlib.PurePosixPath("a/b.tar.gz")), path.match("*.gz"), path.parts
 
 
-PROGRAMS = [hashes, order_in_a_dict, lists_that_change, patterns, views, what_an_error_knows, descriptors, paths]
+def iterators_that_read_their_arguments_at_once(x):
+    numbers, shared = [1, 2], iter([1, 2, 3, 4, 5])
+    pairs, twos, cycle = itertools.product(numbers, repeat=2), itertools.combinations(numbers, 2), itertools.cycle(iter([7, 8]))
+    numbers.append(3)
+    return x, list(pairs), list(twos), [next(cycle) for _ in range(5)], list(itertools.zip_longest(shared, shared)), next(itertools.zip_longest(itertools.count(), "a")), list(
+        itertools.accumulate([1, 2], None))  # fmt: skip
+
+
+class Gives:
+    def __new__(cls, other):
+        return object.__new__(other)
+
+    def __init__(self, other):
+        self.other = other
+
+
+class GivesMore(Gives):
+    def __init__(self, other):
+        self.more = 1
+
+
+class Odd:
+    """Its `__new__` is not the staticmethod that a class statement makes of one."""
+
+    def __init__(self, given):
+        self.given = given
+
+
+class Even(Odd): ...
+
+
+class Called:
+    def __call__(self, cls, given):
+        return given
+
+
+Odd.__new__ = lambda cls, given: object.__new__(Even) if given else given
+Even.__new__ = Called()
+
+
+def who_makes_an_object(x):
+    return x, vars(Gives(GivesMore)), type(Odd(1)).__name__, Odd(1).given, Odd(0), Even(3), copy.deepcopy(slice([1], 2)).start
+
+
+class Left:
+    def __eq__(self, other):
+        LOG.append("left ==")
+        return NotImplemented
+
+    def __floordiv__(self, other):
+        return "left"
+
+    def __rfloordiv__(self, other):
+        return "turned"
+
+
+class Right(Left):
+    def __ne__(self, other):
+        LOG.append("right !=")
+        return NotImplemented
+
+
+class Turned(Left):
+    def __rfloordiv__(self, other):
+        return "turned first"
+
+
+LOG: list = []
+
+
+def who_is_asked_first(x):
+    LOG.clear()
+    return x, Left() != Right(), Left() != Plain(), Plain() != Left(), list(LOG), Left() // Right(), Left() // Turned()
+
+
+PROGRAMS = [
+    hashes, order_in_a_dict, lists_that_change, patterns, views, what_an_error_knows, descriptors, paths, iterators_that_read_their_arguments_at_once, who_makes_an_object, who_is_asked_first,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

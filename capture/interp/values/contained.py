@@ -21,7 +21,10 @@ from .mappings import DictValue
 from .objects import ObjectValue
 from .sets import SetValue
 
-PLAIN = (str, int, float, complex, bytes)  # those whose contents never change
+BARE: dict[Any, Callable[[Any], Any]] = {  # those whose contents never change, and what gives the builtin part past the methods of the class
+    str: str.__str__, int: int.__int__, float: float.__float__, complex: complex.__complex__, bytes: lambda given: bytes.__getitem__(given, slice(None)),
+}  # fmt: skip
+PLAIN = tuple(BARE)
 HELD = (collections.OrderedDict, dict, list, set, frozenset, *PLAIN)  # the builtin classes, the most special first
 TEXTS = ("__str__", "__repr__", "__format__")
 NO_BEHAVIOUR = frozenset({

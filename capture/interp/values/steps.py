@@ -28,6 +28,8 @@ class StepIterator(IteratorValue):
     def next(self, run: Any) -> Value | None:
         if self.raised:
             raise Unbuildable(self, "an iterator of itertools that goes on behind an exception is not captured")
+        if getattr(self.steps, "gi_running", False):
+            raise Unbuildable(self, "an iterator of itertools that is asked for an item while it makes one is not captured")
         try:
             return next(self.steps, None)
         except Observed:
@@ -36,14 +38,17 @@ class StepIterator(IteratorValue):
 
 
 def _steps(function: Callable) -> Callable:
-    """A maker of an itertools iterator from a generator function over Values."""
+    """A maker of an itertools iterator from a generator function over Values, which yields None when it has read its arguments: that happens when the iterator is made."""
     def make(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return StepIterator(cls, function(run, *args, **kwargs))
+        steps = function(run, *args, **kwargs)
+        next(steps)
+        return StepIterator(cls, steps)
 
     return make
 
 
 def _chain(run: Any, *parts: Value) -> Any:
+    yield None
     for part in parts:
         iterator = run.iterate(part)
         while (item := iterator.next(run)) is not None:
@@ -54,6 +59,7 @@ def _islice(run: Any, source: Value, *bounds: Value) -> Any:
     plain = slice(*(None if isinstance(b, Constant) and b.value is None else index_of(run, b) for b in bounds))
     start, stop, step = plain.start or 0, plain.stop, plain.step or 1
     iterator = run.iterate(source)
+    yield None
     wanted = itertools.count(start, step) if stop is None else iter(range(start, stop, step))
     position = -1
     for target in wanted:
@@ -68,42 +74,67 @@ def _islice(run: Any, source: Value, *bounds: Value) -> Any:
 
 
 def _count(run: Any, start: Value = Constant(0), step: Value = Constant(1)) -> Any:
-    for number in itertools.count(run.python(start), run.python(step)):
+    numbers = itertools.count(run.python(start), run.python(step))
+    yield None
+    for number in numbers:
         yield Constant(number)
 
 
 def _repeat(run: Any, item: Value, times: Value | None = None) -> Any:
-    for _ in itertools.count() if times is None else range(index_of(run, times)):
+    rounds = itertools.count() if times is None else range(index_of(run, times))
+    yield None
+    for _ in rounds:
         yield item
 
 
 def _cycle(run: Any, source: Value) -> Any:
-    items = run.unpack(source)
+    iterator = run.iterate(source)
+    yield None
+    items = []
+    while (item := iterator.next(run)) is not None:
+        items.append(item)
+        yield item
     while items:
         yield from items
 
 
 def _combinations(function: Callable) -> Callable:
     def steps(run: Any, source: Value, *rest: Value) -> Any:
-        for found in function(run.unpack(source), *(index_of(run, r) for r in rest)):
+        every = function(list(run.unpack(source)), *(index_of(run, r) for r in rest))
+        yield None
+        for found in every:
             yield TupleValue(found)
 
     return steps
 
 
 def _product(run: Any, *sources: Value, repeat: Value = Constant(1)) -> Any:
-    for found in itertools.product(*[run.unpack(source) for source in sources], repeat=index_of(run, repeat)):
+    every = itertools.product(*[list(run.unpack(source)) for source in sources], repeat=index_of(run, repeat))
+    yield None
+    for found in every:
         yield TupleValue(found)
 
 
 def _zip_longest(run: Any, *sources: Value, fillvalue: Value = Constant(None)) -> Any:
-    for found in itertools.zip_longest(*[run.unpack(source) for source in sources], fillvalue=fillvalue):
+    iterators: list[Value | None] = [run.iterate(source) for source in sources]
+    yield None
+    while any(iterators):
+        found = []
+        for place, iterator in enumerate(iterators):
+            item = iterator.next(run) if iterator is not None else None
+            if item is None:
+                iterators[place], item = None, fillvalue
+                if not any(iterators):
+                    return
+            found.append(item)
         yield TupleValue(found)
 
 
 def _accumulate(run: Any, source: Value, function: Value | None = None, *, initial: Value = Constant(None), func: Value | None = None) -> Any:
-    function = function or func
+    given = func if function is None else function
+    function = None if given is None or (isinstance(given, Constant) and given.value is None) else given
     iterator = run.iterate(source)
+    yield None
     total = iterator.next(run) if isinstance(initial, Constant) and initial.value is None else initial
     while total is not None:
         yield total
@@ -115,12 +146,14 @@ def _accumulate(run: Any, source: Value, function: Value | None = None, *, initi
 
 def _takewhile(run: Any, condition: Value, source: Value) -> Any:
     iterator = run.iterate(source)
+    yield None
     while (item := iterator.next(run)) is not None and run.truth(run.call(condition, [item], {})):
         yield item
 
 
 def _dropwhile(run: Any, condition: Value, source: Value) -> Any:
     iterator = run.iterate(source)
+    yield None
     dropping = True
     while (item := iterator.next(run)) is not None:
         dropping = dropping and run.truth(run.call(condition, [item], {}))
@@ -130,12 +163,14 @@ def _dropwhile(run: Any, condition: Value, source: Value) -> Any:
 
 def _starmap(run: Any, function: Value, source: Value) -> Any:
     iterator = run.iterate(source)
+    yield None
     while (item := iterator.next(run)) is not None:
         yield run.call(function, run.unpack(item), {})
 
 
 def _pairwise(run: Any, source: Value) -> Any:
     iterator = run.iterate(source)
+    yield None
     before = iterator.next(run)
     while before is not None and (item := iterator.next(run)) is not None:
         yield TupleValue([before, item])
@@ -144,6 +179,7 @@ def _pairwise(run: Any, source: Value) -> Any:
 
 def _compress(run: Any, data: Value, selectors: Value) -> Any:
     items, chosen = run.iterate(data), run.iterate(selectors)
+    yield None
     while (item := items.next(run)) is not None and (choice := chosen.next(run)) is not None:
         if run.truth(choice):
             yield item
@@ -152,6 +188,7 @@ def _compress(run: Any, data: Value, selectors: Value) -> Any:
 def _filterfalse(run: Any, condition: Value, source: Value) -> Any:
     iterator = run.iterate(source)
     plain = isinstance(condition, Constant) and condition.value is None
+    yield None
     while (item := iterator.next(run)) is not None:
         if not run.truth(item if plain else run.call(condition, [item], {})):
             yield item
@@ -161,6 +198,7 @@ def _batched(run: Any, source: Value, n: Value, *, strict: Value = Constant(Fals
     iterator, size = run.iterate(source), index_of(run, n)
     if size < 1:
         raise run.raised(ValueError, "n must be at least one")
+    yield None
     while (first := iterator.next(run)) is not None:
         batch = [first]
         while len(batch) < size and (item := iterator.next(run)) is not None:
@@ -204,7 +242,9 @@ GROUPER = type(next(itertools.groupby("a"))[1])
 
 
 def _groupby(run: Any, iterable: Value, key: Value = Constant(None)) -> Any:
-    return _Groups(run, iterable, key).steps(run)
+    groups = _Groups(run, iterable, key)
+    yield None
+    yield from groups.steps(run)
 
 
 def tee(run: Any, source: Value, n: Value = Constant(2)) -> Value:
@@ -235,7 +275,9 @@ def chain_from_iterable(run: Any, sources: Value) -> Value:
 
     def steps() -> Iterator[Value]:
         while (part := parts.next(run)) is not None:
-            yield from _chain(run, part)
+            iterator = run.iterate(part)
+            while (item := iterator.next(run)) is not None:
+                yield item
 
     return born(run, StepIterator(itertools.chain, steps()))
 
