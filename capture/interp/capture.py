@@ -235,19 +235,22 @@ def generalise(settings: Settings, state: CodeState, code: types.CodeType, view:
             if isinstance(guard, guards.TensorMatch):
                 generalise_tensor(state, guard, view)
             elif isinstance(guard, guards.Equals):
-                generalise_number(state, guard.source, guard.value, guard.source.fetch(view))
+                generalise_number(state, guard.source, guard.value, view, guard.source.fetch(view))
 
 
-def generalise_number(state: CodeState, source: Any, before: Any, now: Any) -> None:
-    """A number that differs varies from now on; of a tuple, those of its items that differ."""
+def generalise_number(state: CodeState, source: Any, before: Any, view: Any, now: Any) -> None:
+    """A number that differs varies from now on, and with it the others of its list (lengths, say); of a tuple, those of its items that differ."""
     if type(now) is not type(before) or now == before or source in state.constants:
         return
     if type(now) in (int, float):
-        (state.dynamic_ints if type(now) is int else state.dynamic_floats).add(source)
+        varying = state.dynamic_ints if type(now) is int else state.dynamic_floats
+        of = source.base.fetch(view) if isinstance(source, Item) else ()
+        together = {Item(source.base, place) for place, other in enumerate(of) if type(other) is type(now)} if type(of) is list else {source}
+        varying.update(together - state.constants)
     elif type(now) is tuple and len(now) == len(before):
         state.split.add(source)
         for index, (old, new) in enumerate(zip(before, now)):
-            generalise_number(state, Item(source, index), old, new)
+            generalise_number(state, Item(source, index), old, view, new)
 
 
 def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) -> None:

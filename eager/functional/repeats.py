@@ -11,7 +11,7 @@ from typing import Any
 from ..dtypes import INTEGER, int64
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
-from ..sizes import BEYOND_SIZES, demand
+from ..sizes import BEYOND_SIZES, demand, known
 from ..tensor import Tensor
 from .arguments import as_shape, dimension, dimensions, spelled
 from .devices import make
@@ -56,7 +56,7 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         return _repeated_places(input, output_size)
     x = ravel(input) if dim is None else input if input.ndim else reshape(input, (1,))
     place = 0 if dim is None else dimension(dim, x.ndim)
-    if isinstance(repeats, Tensor) and repeats.ndim and repeats.shape[0] != 1:
+    if isinstance(repeats, Tensor) and repeats.ndim and (known(repeats.shape[0], "==", x.shape[place]) or repeats.shape[0] != 1):
         if repeats.ndim != 1 or repeats.shape[0] != x.shape[place]:
             raise error(
                 RuntimeError, f"repeat_interleave(): repeats {tuple(repeats.shape)} must have the size of input {tuple(x.shape)} along dim {place}"

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..functional import packing
 from ..functional.creation import empty, zeros
 from ..functional.recurrent import STEPS, run, run_even
 from ..functional.shape import cat, stack
@@ -110,7 +111,7 @@ class RNNBase(Module):
         return tuple(found)
 
     def _layers(self, data: Tensor, walk: Callable, sizes: tuple, states: tuple[Tensor, ...]) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
-        """All layers over rows in time's order (`walk` is `run` or `run_even`, which take `sizes`): the outputs, and the last states of each layer and direction."""
+        """All layers over rows in time's order (`walk` is `run`, `run_even` or `run_packed`, which take `sizes`): the outputs, and the last states of each layer and direction."""
         last = []
         directions = 2 if self.bidirectional else 1
         for layer in range(self.num_layers):
@@ -147,13 +148,17 @@ class RNNBase(Module):
         return (out.transpose(0, 1) if self.batch_first else out), self._result(ended)
 
     def _packed(self, input: PackedSequence, hx: Any) -> Any:
-        sizes = input.batch_sizes.tolist()
+        varying = packing.lengths_of(input.batch_sizes)
+        sizes: Any = input.batch_sizes.tolist() if varying is None else ()
+        first = hx[0] if isinstance(hx, (tuple, list)) else hx
+        batch = sizes[0] if varying is None else packing.batch_of(varying, first.shape[1] if first is not None and first.ndim == 3 else None)
         if input.data.shape[-1] != self.input_size:
             raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {input.data.shape[-1]}")
-        states = self._first_states(hx, sizes[0], False, input.data)
+        states = self._first_states(hx, batch, False, input.data)
         if input.sorted_indices is not None and hx is not None:
             states = tuple(s.index_select(1, input.sorted_indices) for s in states)
-        data, last = self._layers(input.data, run, (sizes,), states)
+        walk, given = (run, (sizes,)) if varying is None else (packing.run_packed, (varying, batch))
+        data, last = self._layers(input.data, walk, given, states)
         ended = self._stacked(last)
         if input.unsorted_indices is not None:
             ended = tuple(s.index_select(1, input.unsorted_indices) for s in ended)

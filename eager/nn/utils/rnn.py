@@ -1,7 +1,7 @@
 """Sequences of different lengths in one batch: padded and packed.
 
 In come sequences, out go padded tensors or `PackedSequence`s. The one idea: a packed sequence holds all first entries, then all second ones ..., longest example first, so
-that the rows of a time are one slice.
+that the rows of a time are one slice. Where only the run of a graph knows the lengths, functional/packing.py does the work.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ...dtypes import int64
+from ...functional import packing
 from ...functional.creation import arange, empty_like, full, tensor
 from ...functional.reduction import argsort
 from ...functional.shape import cat
@@ -95,8 +96,11 @@ def pack_padded_sequence(input: Tensor, lengths: Any, batch_first: bool = False,
     """
     if isinstance(lengths, Tensor) and lengths.ndim != 1:
         raise RuntimeError(f"'lengths' argument should be a 1D CPU int64 tensor, but got {lengths.ndim}D")
-    sizes = [int(size) for size in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     padded = input.transpose(0, 1) if batch_first else input
+    varying = packing.lengths_of(lengths)
+    if varying is not None:
+        return PackedSequence(*packing.pack(padded, varying, enforce_sorted))
+    sizes = [int(size) for size in (lengths.tolist() if isinstance(lengths, Tensor) else lengths)]
     if len(sizes) != padded.shape[1]:
         raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {len(sizes)} (batch_size={padded.shape[1]})")
     if any(size <= 0 for size in sizes):
@@ -121,6 +125,9 @@ def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """The padded tensor and the lengths (int64): the inverse of `pack_padded_sequence`. Raises ValueError for a `total_length` that is too short."""
+    varying = packing.lengths_of(sequence.batch_sizes)
+    if varying is not None:
+        return _in_order(sequence, *packing.pad(sequence.data, varying, padding_value, total_length), batch_first)
     counts = sequence.batch_sizes.tolist()
     length = len(counts)
     if total_length is not None and total_length < length:
@@ -138,6 +145,11 @@ def pad_packed_sequence(
         rows.append(full((total_length - length, counts[0], *trailing), padding_value, dtype=sequence.data.dtype, device=sequence.data.device))
     padded = cat(rows, 0)
     lengths = tensor([sum(count > i for count in counts) for i in range(counts[0])], dtype=int64)
+    return _in_order(sequence, padded, lengths, batch_first)
+
+
+def _in_order(sequence: PackedSequence, padded: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+    """A padded batch and its lengths in the order in which the examples came."""
     if sequence.unsorted_indices is not None:
         padded, lengths = padded.index_select(1, sequence.unsorted_indices), lengths[sequence.unsorted_indices]
     return (padded.transpose(0, 1) if batch_first else padded), lengths
