@@ -7,6 +7,7 @@ and each looks only at the function itself.
 
 from __future__ import annotations
 
+import enum
 import functools
 import inspect
 import re
@@ -27,7 +28,7 @@ from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.callbacks import DeferredCall, StaleValue
-from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type
+from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type, member_of
 from .values.contained import HELD, PLAIN, ContainerObject, PlainObject, held_class, new_container
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, has_structure, new_group, of_error
@@ -299,6 +300,8 @@ class Calls:
 
     def make_instance(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """What `type.__call__` does."""
+        if issubclass(cls, enum.Enum) and len(args) == 1 and not kwargs:
+            return member_of(self, self.wrap_known(cls), args[0])
         if is_constant_type(cls) or cls in NUMPY_SCALARS or self.is_plain_class(cls):
             return self.make(self.concrete(cls, *[self.python(arg) for arg in args], **{name: self.python(value) for name, value in kwargs.items()}))
         return self.instantiate(cls, args, kwargs)

@@ -130,6 +130,8 @@ def _zip(run: Any, *iterables: Value, strict: Value = Constant(False)) -> Value:
 
 @constructor(map)
 def _map(run: Any, function: Value, *iterables: Value) -> Value:
+    if not iterables:
+        run.concrete(map, None)  # raises
     return MapValue(function, [run.iterate(iterable) for iterable in iterables])
 
 

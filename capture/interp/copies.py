@@ -143,6 +143,7 @@ def _copied_object(run: Any, value: ObjectValue, memo: dict[Any, Any]) -> Value:
     own = run.attribute_or_none(value, "__deepcopy__")  # asked of the object itself, other than `__copy__`
     if own is not None:
         return memo.setdefault(id(value), run.call(own, [Memo(memo)], {}))
+    run.class_entry(value.cls, "__deepcopy__")  # which has none
     made = memo[id(value)] = fresh_object(run, value, "copy.deepcopy")
     for name, attribute in state_of(run, value).items():
         made.store_own(run, name, _deeply_copied(run, attribute, memo))

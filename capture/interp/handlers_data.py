@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .. import sources
 from .frame import HANDLERS, NULL, Frame
+from .lookup import is_own, is_standard
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
@@ -118,7 +120,8 @@ def load_global(frame: Frame, i: Any) -> None:
         known = known if isinstance(known, dict) else vars(known)
         if name not in known:
             raise Observed(name_error(run, NameError, f"name '{name}' is not defined", name))
-        found = run.wrap_known(known[name])
+        ask = known is vars(builtins) and not frame.namespace.trusted and not is_standard(frame.globals.get("__name__", ""))
+        found = run.wrap(known[name], sources.DictValue(sources.Constant(known, "builtins"), name)) if ask else run.wrap_known(known[name])
     frame.push(found)
 
 
@@ -318,6 +321,9 @@ def map_add(frame: Frame, i: Any) -> None:
 def extend(frame: Frame, i: Any) -> None:
     more = frame.pop()
     name = "extend" if i.opcode == "LIST_EXTEND" else "update"
+    if isinstance(more, Constant) and not hasattr(more.type(), "__iter__") and i.opcode != "SET_UPDATE":
+        what = f"Value after * must be an iterable, not {more.type().__name__}" if name == "extend" else f"'{more.type().__name__}' object is not a mapping"
+        raise frame.run_state.raised(TypeError, what)
     frame.peek(i.argument).call_method(frame.run_state, name, [more], {})
 
 
@@ -391,7 +397,12 @@ def import_name(frame: Frame, i: Any) -> None:
     full = importlib.util.resolve_name("." * level + i.argument, package) if level else i.argument
     if full not in sys.modules:
         raise Break(f"importing {full} inside of a compiled function is not captured", "import it at the top of the file")
-    frame.push(run.wrap_known(run.concrete(__import__, i.argument, frame.globals, None, fromlist, level)))
+    found = run.concrete(__import__, i.argument, frame.globals, None, fromlist, level)
+    name = full if fromlist else full.partition(".")[0]
+    if is_standard(full) or is_own(full) or sys.modules.get(name) is not found:
+        frame.push(run.wrap_known(found))
+    else:
+        frame.push(run.wrap(found, sources.DictValue(sources.Constant(sys.modules, "sys.modules"), name)))
 
 
 @handles("IMPORT_FROM")

@@ -14,8 +14,10 @@ from ..sources import MISSING
 from .lookup import entry_of, is_standard
 from .outcome import Break
 from .values.base import Value
+from .values.constants import Constant
 from .values.containers import TupleValue
 
+PROTOCOL_NAMES = typing._get_protocol_attrs  # type: ignore[attr-defined]
 UNIONS = (types.UnionType, type(typing.Union[int, str]))  # noqa: UP007
 
 
@@ -36,7 +38,20 @@ class Instances:
                 if self.truth(self.call(self.bind_entry(self.class_entry(type(one), "__instancecheck__"), self.wrap_known(one), type(one)), [value], {})):
                     return True
                 classes = tuple(other for other in classes if other is not one)
-        return self.is_subclass(cls, classes)
+        if self.is_subclass(cls, classes) or any(self.has_protocol(value, one) for one in classes if getattr(one, "_is_runtime_protocol", False)):
+            return True
+        if is_python_entry(entry_of(cls, "__class__")):  # the object says itself what it is
+            said = value.attribute(self, "__class__").real
+            return isinstance(said, type) and said is not cls and self.is_subclass(said, classes)
+        return False
+
+    def has_protocol(self: Any, value: Value, protocol: type) -> bool:
+        """Whether an object has all that a runtime protocol asks for, in its class or of its own (typing: _ProtocolMeta.__instancecheck__)."""
+        for name in sorted(PROTOCOL_NAMES(protocol)):
+            found = self.attribute_or_none(value, name)
+            if found is None or (isinstance(found, Constant) and found.value is None and callable(getattr(protocol, name, None))):
+                return False
+        return True
 
     def is_subclass(self: Any, cls: type, classes: tuple) -> bool:
         """issubclass(cls, classes); what a class inherits from is guarded, and so is what an abstract base class answers."""
@@ -66,6 +81,10 @@ class Instances:
         if entry_of(type(real), "__instancecheck__")[0] is not MISSING:
             raise Break(f"the check for instances that {type(real).__qualname__} defines is not captured")
         raise self.raised(TypeError, "isinstance() arg 2 must be a type, a tuple of types, or a union")
+
+
+def is_python_entry(entry: tuple[Any, type | None]) -> bool:
+    return isinstance(entry[0], property)
 
 
 def _is_no_subclass(cls: type, of: type) -> bool:

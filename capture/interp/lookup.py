@@ -18,7 +18,7 @@ from .. import guards, sources
 from ..sources import MISSING
 from .outcome import Break, Observed
 from .values.base import Value
-from .values.constants import LITERALS, Constant, constant
+from .values.constants import LITERALS, Constant, MemberValue, constant
 from .values.contained import PLAIN, PlainObject
 from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
 from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
@@ -57,8 +57,23 @@ def is_changeable(cls: type) -> bool:
     return bool(cls.__flags__ & HEAP_TYPE) and not is_own(cls.__module__) and not is_standard(cls.__module__)
 
 
+def is_trusted(function: Any) -> bool:
+    """Whether a function is segue's own or Python's, of which nobody is expected to change the names."""
+    module = function.__module__ or ""
+    return is_own(module) or is_standard(module)
+
+
+def is_standard_class(cls: type) -> bool:
+    """Whether a class is Python's own."""
+    return is_standard(cls.__module__)
+
+
 class Lookup:
     """The part of an attempt that finds attributes."""
+
+    entry_of = staticmethod(entry_of)
+    is_trusted = staticmethod(is_trusted)
+    is_standard_class = staticmethod(is_standard_class)
 
     def class_entry(self: Any, cls: type, name: str) -> Any:
         """The entry of a class, or MISSING; guarded for users' classes."""
@@ -82,6 +97,8 @@ class Lookup:
     def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
         """`getattr(owner, name)`: by the class's own `__getattribute__` where it has one in Python."""
         cls = owner.cls
+        if is_changeable(cls):
+            self.class_entry(cls, "__getattribute__")
         if cls.__getattribute__ is object.__getattribute__ or not isinstance(cls.__getattribute__, types.FunctionType):
             return self.plain_attribute(owner, name)
         custom = self.class_entry(cls, "__getattribute__")
@@ -110,6 +127,9 @@ class Lookup:
         if found is MISSING or not self.is_trusted_method(cls, name):
             own = owner.own(self, name)
             if own is not None:
+                if found is not MISSING and is_changeable(type(found)):
+                    self.class_entry(cls, name)
+                    self.class_entry(type(found), "__set__")  # it would come first
                 return own
         elif owner.real is not MISSING and name in getattr(owner.real, "__dict__", {}):
             raise Break(f"'{name}' set on an instance of {cls.__qualname__} is not captured")
@@ -139,6 +159,7 @@ class Lookup:
 
     def missing_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
         custom = isinstance(owner.cls.__getattribute__, types.FunctionType)  # then it is asked behind that one, see instance_attribute
+        self.class_entry(owner.cls, name)  # which has none
         fallback = MISSING if custom else self.class_entry(owner.cls, "__getattr__")
         if fallback is not MISSING:
             return self.call(self.bind_entry(fallback, owner, owner.cls), [Constant(name)], {})
@@ -149,6 +170,8 @@ class Lookup:
     def bind_entry(self: Any, found: Any, owner: Value, cls: type) -> Value:
         """What an entry of a class gives when it is read from `owner`, an instance (or the class itself, then as `cls`)."""
         if isinstance(found, types.FunctionType):
+            if isinstance(owner, MemberValue) and is_standard(found.__module__):
+                return BuiltinMethod(owner, found.__name__)
             return MethodValue(self.wrap_known(found), owner)
         if isinstance(found, staticmethod):
             return self.wrap_known(found.__func__)
@@ -156,7 +179,8 @@ class Lookup:
             return MethodValue(self.wrap_known(found.__func__), self.wrap_known(cls))
         if isinstance(found, property):
             if found.fget is None:
-                raise self.raised(AttributeError, "property has no getter")
+                name = next(name for base in cls.__mro__ for name, entry in vars(base).items() if entry is found)
+                raise self.raised(AttributeError, f"property '{name}' of '{cls.__qualname__}' object has no getter")
             return self.call(self.wrap_known(found.fget), [owner], {})
         if isinstance(found, functools.cached_property):
             value = self.call(self.wrap_known(found.func), [owner], {})
@@ -223,7 +247,7 @@ class Lookup:
         if name == "__dict__":
             raise Break("the __dict__ of a class is not captured")
         if issubclass(cls, enum.Enum) and name in cls.__members__:
-            return Constant(cls.__members__[name])
+            return constant(cls.__members__[name])
         found = self.class_entry(cls, name)
         if found is MISSING:
             meta = self.class_entry(type(cls), name)
@@ -275,6 +299,10 @@ class Lookup:
         if isinstance(found, (list, dict, set)):
             return self.wrap(found, sources.TypeEntry(sources.Constant(owner.real, owner.real.__qualname__), name))
         return self.wrap(found, sources.Constant(found, f"{owner.real.__qualname__}.{name}"))
+
+    def is_field(self: Any, cls: type, name: str) -> bool:
+        """Whether a name of a namedtuple's class still stands for the field."""
+        return not is_changeable(cls) or isinstance(self.class_entry(cls, name), TUPLE_FIELD)
 
     def class_attribute(self: Any, owner: Value, cls: type, name: str) -> Value:
         """An attribute that only the class of a Value can have."""

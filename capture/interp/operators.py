@@ -20,7 +20,7 @@ from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
 from .values.arrays import ARRAYS, ArrayValue, operation
 from .values.base import Value
-from .values.constants import Constant, SymIntValue, constant
+from .values.constants import Constant, MemberValue, SymIntValue, constant, index_of
 from .values.contained import ContainerObject, PlainObject, overrides
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.deques import DequeValue
@@ -80,8 +80,8 @@ class Operators:
         row = BINARY[symbol]
         if isinstance(left, NUMERIC) and isinstance(right, PlainObject):
             right = right.contents  # tensors and sizes take any number, before its class is asked
-        if type(left) is Constant and type(right) is Constant:
-            return self.make(self.concrete(row.inplace if shown else row.function, left.value, right.value))
+        if self.are_plain(row, left, right):
+            return self.make(self.concrete(row.inplace if shown else row.function, left.python(self), right.python(self)))
         if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
             return operation(self, row.function, left, right)
         if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
@@ -97,6 +97,11 @@ class Operators:
                 return self.leaf(row.function, [left, right], {}, row.name)
         special = self.container_binary(symbol, left, right)
         return special if special is not None else self.by_special_methods(row, symbol, left, right, shown or SHOWN.get(symbol, symbol))
+
+    def are_plain(self: Any, row: Any, *values: Value) -> bool:
+        """Whether all are constants whose operator is Python's own."""
+        names = (row.name, row.reflected, "__eq__") if row.name == "__ne__" else (row.name, row.reflected)
+        return all(type(value) is Constant or (isinstance(value, MemberValue) and value.is_standard(self, *names)) for value in values)
 
     def float_binary(self: Any, symbol: str, row: Operator, left: Value, right: Value) -> Value:
         """Arithmetic with a float that varies: with a tensor it is a number of the tensor's dtype, with other numbers it stays a float."""
@@ -180,7 +185,7 @@ class Operators:
             first = issubclass(right.type(), left.type()) and self.class_entry(right.type(), row.reflected) is not self.class_entry(left.type(), row.reflected)
             tries.insert(0 if first else 1, reflected)
         for owner, other, name in tries:
-            if not isinstance(owner, ObjectValue):
+            if not isinstance(owner, (ObjectValue, MemberValue)):
                 continue
             method = self.special_method(owner, name)
             if method is None:
@@ -190,9 +195,17 @@ class Operators:
                 return found
         if any(isinstance(value, ContainerObject) for value in (left, right)):
             return self.binary(symbol, *(value.contents if isinstance(value, ContainerObject) else value for value in (left, right)))
+        if symbol == "*":
+            for one, other in ((left, right), (right, left)):
+                if isinstance(other, ObjectValue) and hasattr(one.type(), "__getitem__") and not isinstance(one, ObjectValue) and self.special_method(other, "__index__") is not None:
+                    return self.binary(symbol, one, constant(index_of(self, other)))
         if all(isinstance(value, (*PLAIN, ObjectValue, CallableValue)) for value in (left, right)):
             if any(isinstance(value, TensorValue) for value in (left, right)):
                 raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+            if symbol == "+" and isinstance(left, Sequence):
+                raise self.raised(TypeError, f'can only concatenate {left.cls.__name__} (not "{right.type().__name__}") to {left.cls.__name__}')
+            if symbol == "*" and any(isinstance(value, Sequence) for value in (left, right)):
+                raise self.raised(TypeError, f"can't multiply sequence by non-int of type '{(right if isinstance(left, Sequence) else left).type().__name__}'")
             raise self.raised(TypeError, f"unsupported operand type(s) for {shown}: '{left.type().__name__}' and '{right.type().__name__}'")
         raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
 
@@ -240,6 +253,8 @@ class Operators:
             return self.unary(symbol, now(value)) if symbol == "~" else size_unary(self, function, name, value)
         if isinstance(value, FloatValue):
             return FloatValue(self.leaf(function, [TensorValue(value.twin)], {}, name).twin, value.origins)
+        if isinstance(value, MemberValue) and not value.is_standard(self, name):
+            return value.dunder(self, name)
         if isinstance(value, Constant):
             return self.make(self.concrete(function, value.value))
         if isinstance(value, NUMERIC):
@@ -262,8 +277,8 @@ class Operators:
             return constant(decided(self, row.function, symbol, left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             return self.compare(symbol, self.whole(left), self.whole(right))
-        if type(left) is Constant and type(right) is Constant:
-            return self.make(self.concrete(row.function, left.value, right.value))
+        if self.are_plain(row, left, right):
+            return self.make(self.concrete(row.function, left.python(self), right.python(self)))
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if symbol in ("==", "!=") and any(isinstance(v, Constant) and v.value is None for v in (left, right)):
                 return constant(symbol == "!=")
@@ -329,7 +344,7 @@ class Operators:
         if right.type() is not left.type() and issubclass(right.type(), left.type()):
             tries.reverse()
         for owner, other, name in tries:
-            if isinstance(owner, ObjectValue) and not isinstance(owner, ExceptionValue):
+            if (isinstance(owner, ObjectValue) and not isinstance(owner, ExceptionValue)) or (isinstance(owner, MemberValue) and not owner.is_standard(self, name, "__eq__")):
                 found, known = self.class_entry(owner.type(), name), getattr(object, name, MISSING)
                 if found is known or found is MISSING:
                     if symbol != "!=" or (found := self.class_entry(owner.type(), "__eq__")) is object.__eq__:
@@ -433,10 +448,12 @@ class Operators:
             if keys is not None:
                 return [(key, value.item(self, key)) for key in self.unpack(self.call(keys, [], {}))]
         found = []
-        for item in self.unpack(value):
+        for place, item in enumerate(self.unpack(value)):
+            if isinstance(item, Constant) and not isinstance(item.value, (str, bytes)):
+                raise self.raised(TypeError, f"cannot convert dictionary update sequence element #{place} to a sequence")
             pair = self.unpack(item)
             if len(pair) != 2:
-                raise self.raised(ValueError, f"dictionary update sequence element has length {len(pair)}; 2 is required")
+                raise self.raised(ValueError, f"dictionary update sequence element #{place} has length {len(pair)}; 2 is required")
             found.append((pair[0], pair[1]))
         return found
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import builtins
 import collections
+import enum
 import types
 from collections.abc import Callable
 from typing import Any
 
 from .outcome import Break
 from .values.base import Value
-from .values.constants import Constant, SymIntValue
+from .values.constants import Constant, MemberValue, SymIntValue
 from .values.contained import ContainerObject, PlainObject
 from .values.containers import Sequence
 from .values.deques import DequeValue
@@ -24,6 +25,7 @@ from .values.tensors import TensorValue
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 ASKED = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}
+MEMBERS_ASK: dict[str | None, tuple[str, ...]] = {None: ("__format__", "__str__"), "str": ("__str__",), "repr": ("__repr__",), "ascii": ("__repr__",)}
 TEXTS_OF_THEIR_OWN = (OSError, SyntaxError, UnicodeError, ImportError)  # all others write their arguments
 EXCEPTION_TEXTS = [  # the slots of the exception classes in C that do, some of which have one of their own
     vars(cls)["__str__"] for cls in vars(builtins).values()
@@ -75,7 +77,7 @@ class Printing:
             return value.cls(items) if value.cls in (list, tuple) else tuple.__new__(value.cls, items)
         if type(value) is DictValue and value.cls is dict:
             return {self.printable(key): self.printable(item) for key, item in self.pairs(value)}
-        if isinstance(value, ObjectValue):
+        if isinstance(value, ObjectValue) or (isinstance(value, MemberValue) and not value.is_standard(self, *ASKED[None])):
             return Shown(self, value)
         found = self.python(value)
         return int(found) if isinstance(value, SymIntValue) else found
@@ -84,9 +86,21 @@ class Printing:
         """`format(conversion(value), spec)`."""
         if isinstance(value, ObjectValue):
             return self.format_object(value, conversion, spec)
-        plain = self.printable(value)
+        if isinstance(value, MemberValue) and (shown := self.format_member(value, conversion, spec)) is not None:
+            return shown
+        plain = value.value if isinstance(value, MemberValue) else self.printable(value)
         converted = CONVERSIONS[conversion](plain)
         return self.make(self.concrete(format, converted, spec))
+
+    def format_member(self: Any, value: MemberValue, conversion: str | None, spec: str) -> Value | None:
+        """A member of an Enum whose class says how it is shown; None for others."""
+        for name in MEMBERS_ASK[conversion]:
+            if not value.is_standard(self, name):
+                result = value.dunder(self, name, *([Constant(spec)] if name == "__format__" else []))
+                return result if name == "__format__" else self.make(self.concrete(format, self.converted(result, conversion), spec))
+            if name == "__format__" and self.class_entry(value.type(), name) is not enum.Enum.__format__:
+                break
+        return None
 
     def format_object(self: Any, value: ObjectValue, conversion: str | None, spec: str) -> Value:
         for name in ASKED[conversion]:

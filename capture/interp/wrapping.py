@@ -7,6 +7,7 @@ tensors, identity for functions, classes and modules. The one idea: a table by t
 from __future__ import annotations
 
 import collections
+import enum
 import functools
 import gc
 import keyword
@@ -38,7 +39,7 @@ from .values.arrays import ArrayValue
 from .values.base import Value
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
-from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, SymIntValue, constant, is_constant_type
+from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, MemberValue, SymIntValue, constant, is_constant_type
 from .values.contained import BARE, PLAIN, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
@@ -140,7 +141,7 @@ class Wrapping:
                 self.bindings[str(symbol)] = source
             return known
         if isinstance(source, sources.Constant):
-            return Constant(obj)
+            return constant(obj)
         if type(obj) is float and source in self.knowledge.dynamic_floats:
             known = self.floats.get(source)
             if known is None:
@@ -153,7 +154,7 @@ class Wrapping:
             self.guard(guards.Equals(source, obj))
         else:
             self.guard(guards.Is(source, obj))
-        return Constant(obj, source)
+        return (MemberValue if isinstance(obj, enum.Enum) else Constant)(obj, source)
 
     def wrap_known(self: Any, obj: Any) -> Value:
         """A Value for an object that cannot change behind its path: a class found by type(), a function found in a guarded class."""

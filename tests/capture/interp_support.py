@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import segue
 from segue.capture.compile import compile as segue_compile
 from segue.eager.stats import stats
 from segue.eager.tensor import Tensor
@@ -72,3 +73,17 @@ def check(function: Callable, *args: Any, graphs: int | None = None, breaks: int
     if breaks is not None:
         assert counted["breaks"] == breaks, [str(c.ended) for c in made.cache.settings.captured]
     return made
+
+
+def stays_eager(program: Callable) -> None:
+    """A program is a generator: it yields a function to run, changes something that the function reads, and yields again. The answer is eager's at each step."""
+    made, x = {}, segue.tensor([1.0, -2.0, 3.0])
+    for run in program():
+        found = []
+        if run not in made:
+            made[run] = compiled(run)
+        for _ in range(2):
+            for function in (run, made[run]):
+                np.random.seed(0)  # noqa: NPY002
+                found.append(function(x))
+        assert same(found[1], found[0]) and same(found[3], found[2])

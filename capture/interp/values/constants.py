@@ -1,6 +1,7 @@
 """Values of immutable Python data (numbers, strings, None, dtypes, enum members ...) and of symbolic sizes.
 
-A constant's object is known: it was guarded when it was read, or it stands in the code. So every operation on constants is simply run. A `SymIntValue` is a
+A constant's object is known: it was guarded when it was read, or it stands in the code. So every operation on constants is simply run. A `MemberValue` is a member of an Enum: a
+constant, too, but what a user wrote into its class is followed and guarded as in any other class. A `SymIntValue` is a
 size that the graph treats as unknown; its arithmetic builds expressions and its comparisons make guards in the ShapeEnv.
 """
 
@@ -8,15 +9,18 @@ from __future__ import annotations
 
 import enum
 import operator
+import types
 from typing import Any
 
 import numpy as np
 
 from ....eager.dtypes import device, dtype, finfo, iinfo
-from ..outcome import Break
+from ... import sources
+from ..outcome import Break, Observed
 from .base import Value
 
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
+MEMBER_FIELDS = {"name": "_name_", "value": "_value_"}
 OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
 NUMPY_SCALARS = (np.bool_, *(np.dtype(code).type for code in "efdbhilqBHILQFD"))  # what np.sqrt(2.0) and array.sum() give
 
@@ -88,6 +92,82 @@ class Constant(Value):
         out.constant(self.value)
 
 
+class MemberValue(Constant):
+    """A member of an Enum: what the enum module says of it is run, what the user's class says is followed."""
+
+    def path(self) -> Any:
+        return sources.Constant(self.value, f"{type(self.value).__name__}.{self.value._name_}")
+
+    def own(self, run: Any, name: str) -> Value | None:
+        """What the member itself has under a name."""
+        held = vars(self.value)
+        return run.wrap(held[name], sources.DictValue(sources.InstanceDict(self.path()), name)) if name in held else None
+
+    def attribute(self, run: Any, name: str) -> Value:
+        found, base = run.entry_of(type(self.value), name)
+        users = base is not None and not run.is_standard_class(base)
+        if users and isinstance(found, types.DynamicClassAttribute):
+            if found.fget is None:  # another member
+                return super().attribute(run, name)
+            run.class_entry(type(self.value), name)
+            return run.call(run.wrap_known(found.fget), [self], {})
+        own = None if users and hasattr(type(found), "__set__") else self.own(run, name)
+        if own is not None:
+            return own
+        if users:
+            run.class_entry(type(self.value), name)
+            return run.bind_entry(found, self, type(self.value))
+        if name in MEMBER_FIELDS:
+            run.class_entry(type(self.value), name)
+            return self.attribute(run, MEMBER_FIELDS[name])
+        if base is None and (fallback := run.special_method(self, "__getattr__")) is not None:
+            return run.call(fallback, [Constant(name)], {})
+        return super().attribute(run, name)
+
+    def has_attribute(self, run: Any, name: str) -> bool:
+        return run.attribute_or_none(self, name) is not None
+
+    def is_standard(self, run: Any, *names: str) -> bool:
+        """Whether special methods are those of the standard library, which are run and not followed. Guarded."""
+        return all(not isinstance(run.class_entry(type(self.value), name), types.FunctionType) or run.is_standard_class(run.entry_of(type(self.value), name)[1]) for name in names)
+
+    def dunder(self, run: Any, name: str, *args: Value) -> Value:
+        """A special method of the user's class."""
+        method = run.special_method(self, name)
+        if method is None:
+            raise run.raised(TypeError, f"'{type(self.value).__name__}' object does not support {name}")
+        return run.call(method, list(args), {})
+
+    def item(self, run: Any, key: Value) -> Value:
+        return super().item(run, key) if self.is_standard(run, "__getitem__") else self.dunder(run, "__getitem__", key)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        return super().contains(run, item) if self.is_standard(run, "__contains__") else run.truth(self.dunder(run, "__contains__", item))
+
+    def length(self, run: Any) -> Value:
+        return super().length(run) if self.is_standard(run, "__len__") else self.dunder(run, "__len__")
+
+    def truth(self, run: Any) -> bool:
+        for name in ("__bool__", "__len__"):
+            if not self.is_standard(run, name):
+                return run.truth(self.dunder(run, name))
+        return super().truth(run)
+
+    def items_of(self, run: Any) -> list[Value] | None:
+        return super().items_of(run) if self.is_standard(run, "__iter__") else None
+
+    def iterate(self, run: Any) -> Value:
+        if not self.is_standard(run, "__iter__"):
+            return self.dunder(run, "__iter__")
+        if isinstance(self.value, enum.Flag) and hasattr(type(self.value), "__iter__"):
+            return run.sequence_iterator(run.make(tuple(self.value)))
+        return super().iterate(run)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        method = run.special_method(self, "__call__")
+        return super().call(run, args, kwargs) if method is None else run.call(method, args, kwargs)
+
+
 NONE = Constant(None)
 TRUE = Constant(True)
 FALSE = Constant(False)
@@ -101,12 +181,32 @@ def constant(value: Any) -> Constant:
         return TRUE
     if value is False:
         return FALSE
-    return Constant(value)
+    return MemberValue(value) if isinstance(value, enum.Enum) else Constant(value)
 
 
 def is_constant_type(cls: type) -> bool:
     """Whether objects of exactly this class are held as constants and guarded by equality (identity, for enum members)."""
     return cls in LITERALS or issubclass(cls, enum.Enum)
+
+
+def member_of(run: Any, cls: Value, value: Value) -> Value:
+    """`cls(value)`: the member of that value, or what the user's `_missing_` gives."""
+    real: Any = cls.real
+    missing = run.class_entry(real, "_missing_")
+    plain = run.python(value)
+    if run.is_standard_class(run.entry_of(real, "_missing_")[1]) or type(plain) is real or any(member.value == plain for member in real.__members__.values()):
+        return run.make(run.concrete(real, plain))
+    problem = run.raised(ValueError, f"{plain!r} is not a valid {real.__qualname__}")
+    try:
+        found = run.call(run.bind_entry(missing, cls, real), [value], {})
+    except Observed as observed:
+        observed.value.set_attribute(run, "__context__", problem.value)
+        raise
+    if isinstance(found, Constant) and found.value is None:
+        raise problem
+    if not isinstance(found, MemberValue) or type(found.value) is not real:
+        raise Break(f"what _missing_ of {real.__qualname__} gives is not captured")
+    return found
 
 
 class SymIntValue(Value):

@@ -157,7 +157,7 @@ class TupleValue(Sequence):
 
     def attribute(self, run: Any, name: str) -> Value:
         fields = getattr(self.cls, "_fields", ())
-        if name in fields:
+        if name in fields and run.is_field(self.cls, name):
             return self.get(run, fields.index(name))
         if name in self.methods:
             return run.builtin_method(self, name)

@@ -12,7 +12,7 @@ import operator
 import types
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, Unbuildable
 from .base import Value
@@ -106,7 +106,8 @@ class FunctionValue(CallableValue):
 
     def attribute(self, run: Any, name: str) -> Value:
         if name in ("__name__", "__qualname__", "__module__", "__doc__"):
-            return run.make(getattr(self.real, name))
+            found = getattr(self.real, name)
+            return run.make(found) if run.is_trusted(self.real) else run.wrap(found, sources.Attribute(self.path(), name))
         if name == "__get__":
             return run.builtin_method(self, name)
         if name == "__wrapped__" or name in self.real.__dict__:
@@ -120,6 +121,8 @@ class FunctionValue(CallableValue):
         if name in ("__annotations__", "__type_params__") and hasattr(self.real, name):
             return run.wrap(getattr(self.real, name), sources.Attribute(self.path(), name))
         if not hasattr(self.real, name):
+            if not run.is_trusted(self.real):
+                run.guard(guards.HasAttribute(self.path(), name, False))
             raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
         return super().attribute(run, name)
 

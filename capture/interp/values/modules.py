@@ -78,8 +78,8 @@ class Namespace(Value):
         found = self.get(run, name)
         if found is not None:
             return found
-        if "__getattr__" in self.real:
-            raise Break(f"attribute '{name}' that module {module.real.__name__} computes is not captured")
+        if not hasattr(types.ModuleType, name) and (computes := self.get(run, "__getattr__")) is not None:
+            return run.call(computes, [Constant(name)], {})
         real = getattr(module.real, name, MISSING)
         if real is MISSING:
             raise run.raised(AttributeError, f"module '{module.real.__name__}' has no attribute '{name}'")

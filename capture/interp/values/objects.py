@@ -90,7 +90,7 @@ class ObjectValue(Value):
         if found is not MISSING:
             if isinstance(found, property):
                 if found.fset is None:
-                    raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__name__}' object has no setter")
+                    raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__qualname__}' object has no setter")
                 run.call(run.wrap_known(found.fset), [self, value], {})
                 return
             if not isinstance(found, types.MemberDescriptorType) and hasattr(type(found), "__set__"):
@@ -125,7 +125,7 @@ class ObjectValue(Value):
         if not isinstance(found, property):
             run.call(run.bind_entry(run.class_entry(type(found), "__delete__"), run.wrap_known(found), type(found)), [self], {})
         elif found.fdel is None:
-            raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__name__}' object has no deleter")
+            raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__qualname__}' object has no deleter")
         else:
             run.call(run.wrap_known(found.fdel), [self], {})
 

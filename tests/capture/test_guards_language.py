@@ -1,0 +1,409 @@
+"""Change one thing that a compiled program read of a class, a descriptor, a module or the machine: the answer must still be eager's.
+
+The programs are generators, see `stays_eager`.
+"""
+
+from __future__ import annotations
+
+import abc
+import builtins
+import functools
+import sys
+import types
+import typing
+
+import pytest
+from interp_support import stays_eager
+
+
+def class_bool():
+    class C:
+        pass
+    c = C()
+    def f(x):
+        return x * 2 if c else x * 3
+    yield f
+    C.__bool__ = lambda s: False
+    yield f
+    del C.__bool__
+    C.__len__ = lambda s: 0
+    yield f
+
+
+def class_index():
+    class C:
+        def __index__(s):
+            return 1
+    c = C()
+    def f(x):
+        return x * [1.0, 2.0, 3.0][c]
+    yield f
+    C.__index__ = lambda s: 2
+    yield f
+
+
+def descriptor_replaced():
+    class D:
+        def __get__(s, o, t=None):
+            return 2.0
+    class E:
+        def __get__(s, o, t=None):
+            return 3.0
+    class C:
+        d = D()
+    c = C()
+    def f(x):
+        return x * c.d
+    yield f
+    C.d = E()
+    yield f
+    D.__get__ = None
+    c.__dict__["d"] = 4.0
+    yield f
+    del E.__get__
+    yield f
+
+
+def descriptor_class_changed():
+    class D:
+        def __get__(s, o, t=None):
+            return 2.0
+    class C:
+        d = D()
+    c = C()
+    c.__dict__["d"] = 9.0
+    def f(x):
+        return x * c.d
+    yield f
+    D.__get__ = lambda s, o, t=None: 5.0
+    yield f
+    D.__set__ = lambda s, o, v: None
+    yield f
+    del C.d
+    yield f
+
+
+def descriptor_state():
+    class D:
+        def __init__(s):
+            s.k = 2.0
+        def __get__(s, o, t=None):
+            return s.k
+    d = D()
+    class C:
+        pass
+    C.d = d
+    c = C()
+    def f(x):
+        return x * c.d
+    yield f
+    d.k = 6.0
+    yield f
+
+
+def mod_getattr():
+    m = types.ModuleType("m")
+    k = {"v": 2.0}
+    m.__getattr__ = lambda n: k["v"]
+    def f(x):
+        return x * m.zz
+    yield f
+    k["v"] = 3.0
+    yield f
+    m.__getattr__ = lambda n: 7.0
+    yield f
+    m.zz = 11.0
+    yield f
+
+
+def getattr_class():
+    class C:
+        def __getattr__(s, n):
+            return 2.0
+    c = C()
+    def f(x):
+        return x * c.k
+    yield f
+    C.__getattr__ = lambda s, n: 3.0
+    yield f
+    C.k = 4.0
+    yield f
+    c.k = 5.0
+    yield f
+
+
+def getattribute():
+    class C:
+        k = 2.0
+    c = C()
+    def f(x):
+        return x * c.k
+    yield f
+    C.__getattribute__ = lambda s, n: 9.0
+    yield f
+
+
+def metaclass():
+    class M(type):
+        k = 2.0
+        def __len__(c):
+            return 3
+    class C(metaclass=M):
+        pass
+    def f(x):
+        return x * C.k * len(C)
+    yield f
+    M.k = 5.0
+    yield f
+    M.__len__ = lambda c: 9
+    yield f
+    C.k = 1.0
+    yield f
+
+
+def meta_call():
+    class M(type):
+        def __call__(c, *a):
+            o = super().__call__(*a)
+            o.k = 2.0
+            return o
+    class C(metaclass=M):
+        pass
+    def f(x):
+        return x * C().k
+    yield f
+    def nc(c, *a):
+        o = type.__call__(c, *a)
+        o.k = 6.0
+        return o
+    M.__call__ = nc
+    yield f
+
+
+def instancecheck():
+    class M(abc.ABCMeta):
+        def __instancecheck__(c, o):
+            return True
+    class C(metaclass=M):
+        pass
+    def f(x):
+        return x * 2 if isinstance(3, C) else x * 3
+    yield f
+    M.__instancecheck__ = lambda c, o: False
+    yield f
+
+
+def abc_register():
+    class A(abc.ABC):  # noqa: B024
+        pass
+    class B:
+        pass
+    def f(x):
+        return x * 2 if isinstance(B(), A) else x * 3
+    yield f
+    A.register(B)
+    yield f
+
+
+def protocol():
+    @typing.runtime_checkable
+    class P(typing.Protocol):
+        def go(self): ...
+    class B:
+        pass
+    b = B()
+    def f(x):
+        return x * 2 if isinstance(b, P) else x * 3
+    yield f
+    B.go = lambda s: 1
+    yield f
+
+
+def bases():
+    class A:
+        k = 2.0
+    class A2:
+        k = 5.0
+    class B(A):
+        pass
+    def f(x):
+        return x * B().k
+    yield f
+    B.__bases__ = (A2,)
+    yield f
+
+
+def obj_class():
+    class A:
+        k = 2.0
+    class A2:
+        k = 5.0
+    a = A()
+    def f(x):
+        return x * a.k
+    yield f
+    a.__class__ = A2
+    yield f
+
+
+def fn_name():
+    def g(x):
+        return x
+    def f(x):
+        return x * len(g.__name__) + len(g.__doc__ or "")
+    yield f
+    g.__name__ = "longer"
+    yield f
+    g.__doc__ = "abc"
+    yield f
+
+
+def fn_dict():
+    def g(x):
+        return x
+    def f(x):
+        return x * 2 if hasattr(g, "flag") else x * 3
+    yield f
+    g.flag = True
+    yield f
+
+
+def wrapped():
+    def g(x):
+        return x * 2
+    @functools.wraps(g)
+    def w(x):
+        return w.__wrapped__(x) + 1
+    def f(x):
+        return w(x)
+    yield f
+    w.__wrapped__ = lambda x: x * 9
+    yield f
+
+
+def singledispatch():
+    @functools.singledispatch
+    def g(v):
+        return 2.0
+    def f(x):
+        return x * g(3)
+    yield f
+    g.register(int, lambda v: 5.0)
+    yield f
+
+
+def import_inside():
+    m = types.ModuleType("draw_fake2")
+    m.k = 2.0
+    sys.modules["draw_fake2"] = m
+    def f(x):
+        import draw_fake2
+        from draw_fake2 import k
+        return x * draw_fake2.k + k
+    yield f
+    m.k = 4.0
+    yield f
+    m2 = types.ModuleType("draw_fake2")
+    m2.k = 9.0
+    sys.modules["draw_fake2"] = m2
+    yield f
+
+
+def builtins_patched():
+    def f(x):
+        return x * len(oct(9))
+    yield f
+    old = builtins.oct
+    builtins.oct = lambda v: "abcdef"
+    try:
+        yield f
+    finally:
+        builtins.oct = old
+
+
+def property_setter():
+    class A:
+        def __init__(s):
+            s._k = 1.0
+        @property
+        def k(s):
+            return s._k
+        @k.setter
+        def k(s, v):
+            s._k = v * 2
+    def f(x):
+        a = A()
+        a.k = 3.0
+        return x * a._k
+    yield f
+    A.k = A.k.setter(lambda s, v: setattr(s, "_k", v * 10))
+    yield f
+
+
+def generic():
+    T = typing.TypeVar("T")
+    class G(typing.Generic[T]):
+        k = 2.0
+        def __init__(s):
+            s.v = G.k
+    def f(x):
+        return x * G().v
+    yield f
+    G.k = 3.0
+    yield f
+
+
+def iter_class():
+    class A:
+        def __iter__(s):
+            return iter([1.0, 2.0])
+    a = A()
+    def f(x):
+        return x * sum(a)
+    yield f
+    A.__iter__ = lambda s: iter([5.0])
+    yield f
+    def g(x):
+        return x * 2 if 5.0 in a else x * 3
+    yield g
+    A.__contains__ = lambda s, o: False
+    yield g
+
+
+def setattr_class():
+    class A:
+        pass
+    def f(x):
+        a = A()
+        a.k = 2.0
+        return x * a.k
+    yield f
+    A.__setattr__ = lambda s, n, v: object.__setattr__(s, n, v * 3)
+    yield f
+    A.k = property(lambda s: 11.0, lambda s, v: None)
+    del A.__setattr__
+    yield f
+
+
+def dunder_class():
+    class A:
+        @property
+        def __class__(s):
+            return int
+    a = A()
+    ns = types.SimpleNamespace(a=a)
+    def f(x):
+        return x * 2 if isinstance(ns.a, int) else x * 3
+    yield f
+
+
+PROGRAMS = [
+    class_bool, class_index, descriptor_replaced, descriptor_class_changed, descriptor_state, mod_getattr, getattr_class, getattribute,
+    metaclass, meta_call, instancecheck, abc_register, protocol, bases, obj_class, fn_name, fn_dict, wrapped, singledispatch,
+    import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class,
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_answer_stays_eager(program):
+    stays_eager(program)
