@@ -77,6 +77,7 @@ class ShapeEnv:
         self.guards: list[Guard] = []
         self.frozen: int | None = None
         self.silent = False  # see `quiet`
+        self.rounds = self.fixes_rounded = False  # see `SymInt.may_round`
         self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
         self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
         self.checks: list[RuntimeCheck] = []

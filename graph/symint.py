@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,11 @@ class SymInt:
     def extreme(self, name: str, other: Any) -> Any:
         """The larger ("max") or smaller ("min") of two sizes, as an expression."""
         return self.env.combine(name, self, other)
+
+    def may_round(self) -> bool:
+        """Whether a float of this size, rounded, may be a size that only the run gives; where the program then needs to know it, the next attempt answers no."""
+        self.env.rounds = not self.env.fixes_rounded
+        return self.env.rounds
 
     def require(self, kind: str, other: Any, problem: Callable[[], Exception]) -> None:
         """See `ShapeEnv.require`."""
@@ -77,6 +83,20 @@ class SymInt:
     def __lshift__(self, places: Any) -> Any:
         return self * 2**places if type(places) is int and places >= 0 else NotImplemented
 
+    def __and__(self, other: Any) -> Any:
+        return _bits(self, other) if isinstance(other, numbers.Integral) else NotImplemented
+
+    def __or__(self, other: Any) -> Any:
+        return self + other - _bits(self, other) if isinstance(other, numbers.Integral) else NotImplemented
+
+    def __xor__(self, other: Any) -> Any:
+        return self + other - 2 * _bits(self, other) if isinstance(other, numbers.Integral) else NotImplemented
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
+
+    def __invert__(self) -> Any:
+        return -self - 1
+
     def __mod__(self, other: Any) -> Any:
         return _divide("mod", self, other)
 
@@ -106,7 +126,8 @@ class SymInt:
         return self
 
     def __abs__(self) -> Any:
-        return self if self >= 0 else -self
+        bounds = self.env.interval(self.expr)
+        return self if bounds.low >= 0 else -self if bounds.high <= 0 else self.env.combine("max", self, -self)
 
     def __truediv__(self, other: Any) -> Any:
         return int(self) / other
@@ -222,6 +243,17 @@ def _binary(name: str, left: Any, right: Any) -> Any:
     if isinstance(other, (float, complex)):
         return ARITHMETIC[name][1](*(int(v) if isinstance(v, SymInt) else v for v in (left, right)))
     return NotImplemented
+
+
+def _bits(size: SymInt, mask: Any) -> Any:
+    """`size & mask`: of each run of ones in the mask, from bit i to bit j, the bits are size % 2**j - size % 2**i, as negative numbers count in Python."""
+    mask = int(mask)
+    if mask < 0:
+        return size - _bits(size, ~mask)
+    found: Any = 0
+    for ones in re.finditer("1+", bin(mask)[:1:-1]):
+        found = found + size % 2 ** ones.end() - size % 2 ** ones.start()
+    return found
 
 
 def _divide(name: str, left: Any, right: Any) -> Any:

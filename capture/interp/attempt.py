@@ -98,6 +98,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.view = view
         self.knowledge = knowledge
         self.tracer = Tracer()
+        self.tracer.shape_env.fixes_rounded = knowledge.fixes_rounded
         self.tracer.on_grad_read = self.read_gradient
         self.tracer.sharing = ASK if knowledge.asks_sharing else DEFER
         self.guards: list[guards.Guard] = []
@@ -125,7 +126,6 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0
-        self.rounds = False  # a float of sizes was rounded to a size that only the run gives
         self.telling = Telling() if knowledge.tells else None
         self.step = 0  # instructions of the root frame so far
         self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py

@@ -323,14 +323,14 @@ def forced_break(wanted: Callable[[types.CodeType, int], bool], code: types.Code
 
 def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:
     """The entry (or SKIP), or None where the attempt failed and its knowledge grew."""
-    knowledge = attempt.knowledge
+    knowledge, env = attempt.knowledge, attempt.tracer.shape_env
     try:
         entry = guess(settings, state, attempt, start, number)
     except (errors.CaptureError, Skip):
-        if not attempt.rounds:
+        if not env.rounds:
             raise
         entry = None
-    if entry is None and attempt.rounds:
+    if entry is None and env.rounds:
         knowledge.fixes_rounded, knowledge.break_step = True, None
     return entry
 

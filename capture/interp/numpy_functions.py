@@ -17,10 +17,11 @@ from ...eager.ops.definition import OPS
 from .builtins import BUILTINS, FUNCTIONS
 from .outcome import Break
 from .size_functions import NUMPY_OF_SIZES
-from .sizes import now
+from .sizes import is_whole, now
 from .values.arrays import ArrayValue, RunArray, carried_out
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
+from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat
 from .values.tensors import TensorValue
 
@@ -50,6 +51,10 @@ def empty_as(twin: Any) -> np.ndarray:
     return np.empty(tuple(twin.shape), twin.dtype.numpy)
 
 
+def holds_sizes(run: Any, value: Value) -> bool:
+    return isinstance(value, Sequence) and all(map(is_whole, value.items_of(run) or (value,)))
+
+
 def tensors_only(args: Any) -> bool:
     """Whether operands are tensors of one floating dtype, of which NumPy may have the values, and plain numbers: then an operator gives what NumPy's function gives."""
     twins = [arg.twin for arg in args if isinstance(arg, TensorValue)]
@@ -62,7 +67,7 @@ def read_only(function: Callable) -> Callable:
     """The entry of a function of NumPy. Single sizes are fixed to what they are."""
 
     def handler(run: Any, *args: Value, **kwargs: Value) -> Value:
-        if function in NUMPY_OF_SIZES and not kwargs and any(isinstance(arg, (SymIntValue, SizeFloat)) for arg in args):
+        if function in NUMPY_OF_SIZES and not kwargs and any(isinstance(arg, (SymIntValue, SizeFloat)) or holds_sizes(run, arg) for arg in args):
             found = NUMPY_OF_SIZES[function](run, *args)
             if found is not None:
                 return found

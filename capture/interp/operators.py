@@ -33,6 +33,7 @@ from .values.objects import ObjectValue
 from .values.questions import question
 from .values.sets import SetValue
 from .values.tensors import TensorValue
+from .whole_numbers import whole_binary, whole_compare, whole_unary
 
 
 class Operator(NamedTuple):
@@ -88,7 +89,7 @@ class Operators:
             return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
             return self.float_binary(symbol, row, left, right)
-        if (found := size_binary(self, symbol, row, left, right)) is not None:
+        if (found := whole_binary(self, symbol, left, right) or size_binary(self, symbol, row, left, right)) is not None:
             return found
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
             if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
@@ -258,7 +259,7 @@ class Operators:
         if isinstance(value, Constant):
             return self.make(self.concrete(function, value.value))
         if isinstance(value, NUMERIC):
-            return self.leaf(function, [value], {}, name)
+            return whole_unary(self, function, name, value)
         if isinstance(value, ObjectValue):
             return value.dunder(self, name)
         raise self.raised(TypeError, f"bad operand type for unary {symbol}: '{value.type().__name__}'")
@@ -285,7 +286,7 @@ class Operators:
             if (asked := question(symbol, left, right)) is not None:
                 return asked
             if all(isinstance(v, (Constant, *NUMERIC)) for v in (left, right)):
-                return self.leaf(row.function, [left, right], {}, row.name)
+                return whole_compare(self, row.function, row.name, left, right)
         found = self.container_compare(symbol, left, right)
         if found is not None:
             return constant(found)

@@ -90,8 +90,9 @@ def number_of(tensor: Tensor) -> float:
     return tensor.item()
 
 
-def scalar_of(tensor: Tensor) -> np.float64:
-    return np.float64(tensor.item())
+def scalar_of(tensor: Tensor) -> Any:
+    """NumPy's scalar of a 0-d tensor."""
+    return tensor.numpy()[()]
 
 
 def list_of(tensor: Tensor) -> Any:

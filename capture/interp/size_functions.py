@@ -13,17 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from ...eager.dtypes import int64
+from ...eager.dtypes import float64, int64
+from ...eager.functional.creation import tensor
 from ...eager.ops.definition import OPS
-from ...graph.symbolic import SymInt, sym_min
+from ...eager.sizes import known
+from ...graph.symbolic import SymInt, sym_max, sym_min
 from .builtins import BUILTINS
 from .constructors import CONSTRUCTORS
 from .operators import BINARY
-from .sizes import is_whole, number_of, size_binary, size_float
+from .sizes import EXACT, is_whole, number_of, size_binary, size_float
 from .values.base import Value
-from .values.constants import Constant, SymIntValue
-from .values.floats import FloatValue, ResultValue, SizeFloat, decided
+from .values.constants import SIZE_METHODS, Constant, SymIntValue
+from .values.containers import Sequence
+from .values.floats import FloatValue, SizeFloat, decided
 from .values.tensors import TensorValue
+from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, of_numpy, whole_tensor, within
 
 
 def as_float(run: Any, value: Value) -> Value | None:
@@ -91,10 +95,9 @@ def rounded(how: Callable[[Any, Any], Any], name: str) -> Callable:
         if more or not isinstance(value, (SizeFloat, SymIntValue)):
             return None
         if isinstance(value, SymIntValue):
-            return value
-        if value.ratio is None and not run.knowledge.fixes_rounded:
-            run.rounds = True
-            return run.unfold(ResultValue(run.leaf(lambda x: OPS[name](x).to(int64), [TensorValue(value.twin)], {}, name).twin, int))
+            return SymIntValue(value.symbol)
+        if value.ratio is None and not run.tracer.shape_env.fixes_rounded:
+            return by_run(run, lambda x: OPS[name](x).to(int64), TensorValue(value.twin))
         if value.ratio is None or not value.ratio[1] > 0:
             return None
         return run.make(run.concrete(how, *value.ratio))
@@ -119,11 +122,58 @@ def size_divmod(run: Any, a: Value, b: Value) -> Value | None:
     return run.make((run.binary("//", a, b).python(run), run.binary("%", a, b).python(run)))
 
 
+def numpy_int(run: Any, value: Value = Constant(0)) -> Value | None:
+    return of_numpy(run, value) if isinstance(value, SymIntValue) else None
+
+
+def folded(function: Callable[[Any, Any], Any], start: int | None) -> Callable:
+    """`np.prod`, `np.sum` and their kin of a sequence of sizes."""
+
+    def handler(run: Any, values: Value, *more: Value) -> Value | None:
+        items = values.items_of(run) if isinstance(values, Sequence) and not more else None
+        if not items or not all(map(is_whole, items)):
+            return None
+        return of_numpy(run, run.make(functools.reduce(function, map(number_of, items), *(() if start is None else (start,)))))
+
+    return handler
+
+
+def of_two(function: Callable[[Any, Any], Any], otherwise: Callable | None = None) -> Callable:
+    """A ufunc of two whole numbers that gives one; `otherwise` takes floats."""
+
+    def handler(run: Any, *values: Value) -> Value | None:
+        if len(values) == 2 and all(map(is_whole, values)):
+            return of_numpy(run, run.make(run.concrete(function, *map(number_of, values))))
+        return otherwise(run, *values) if otherwise is not None else None
+
+    return handler
+
+
+def bit_length(run: Any, value: Value) -> Value | None:
+    """How many powers of two do not exceed the number."""
+    if not known(number_of(value), ">=", 0):
+        return None
+    return by_run(run, lambda n: OPS["searchsorted"](tensor([1 << place for place in range(BITS)]), OPS["unsqueeze"](whole_tensor(n), 0), True).reshape(()), value)
+
+
+def isqrt(run: Any, value: Value) -> Value | None:
+    """The root of a number below 2**52, which is rounded correctly, has the whole part of the true one."""
+    if type(value) is not SymIntValue or not within(value.symbol, 0, EXACT):
+        return None
+    return by_run(run, lambda n: OPS["sqrt"](OPS["full"]((), n, float64)).floor().to(int64), value)
+
+
+def gcd(run: Any, *values: Value) -> Value | None:
+    if len(values) != 2 or not all(map(is_whole, values)):
+        return None
+    return by_run(run, lambda a, b: OPS["gcd"](whole_tensor(a), whole_tensor(b)), *values)
+
+
 SIZE_FUNCTIONS: dict[Any, Callable] = {
     **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
     math.sin: total("sin"), math.cos: total("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
     math.floor: rounded(lambda a, b: a // b, "floor"), math.ceil: rounded(lambda a, b: -((-a) // b), "ceil"), math.trunc: rounded(_towards_zero, "trunc"),
-    int: rounded(_towards_zero, "trunc"), round: rounded(_half_to_even, "round"), divmod: size_divmod, float: lambda run, value: as_float(run, value),
+    int: rounded(_towards_zero, "trunc"), round: rounded(_half_to_even, "round"), divmod: size_divmod, math.isqrt: isqrt, math.gcd: gcd, float: lambda run, value: as_float(run, value),
 }  # fmt: skip
 
 
@@ -164,7 +214,7 @@ NUMPY_OF_SIZES: dict[Any, Callable] = {function: by_numpy(handler) for function,
 }.items()}  # fmt: skip
 
 
-def _first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> None:
+def first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> None:
     table: dict = CONSTRUCTORS if isinstance(function, type) else BUILTINS
     before = table[function]
 
@@ -180,6 +230,13 @@ def _first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> Non
 
 
 for _function, _handler in SIZE_FUNCTIONS.items():
-    _first_for(_function, _handler, (SymIntValue, SizeFloat))
+    first_for(_function, _handler, (SymIntValue, SizeFloat))
 for _name in ("sqrt", "log", "log2", "log10"):
-    _first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))
+    first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))
+CONSTRUCTORS[np.int64] = lambda run, cls, args, kwargs: (numpy_int(run, *args) if not kwargs and len(args) == 1 else None) or run.make_instance(cls, args, kwargs)
+SIZE_METHODS["bit_length"] = bit_length
+NUMPY_OF_SIZES.update({
+    np.prod: folded(operator.mul, 1), np.sum: folded(operator.add, 0), np.max: folded(sym_max, None), np.min: folded(sym_min, None),
+    np.maximum: of_two(sym_max, NUMPY_OF_SIZES[np.maximum]), np.minimum: of_two(sym_min, NUMPY_OF_SIZES[np.minimum]),
+    **{getattr(np, name): of_two(WHOLE_OPERATORS[symbol], NUMPY_OF_SIZES.get(getattr(np, name))) for name, symbol in (("add", "+"), ("subtract", "-"), ("multiply", "*"))},
+})  # fmt: skip

@@ -32,7 +32,7 @@ def now(value: Value) -> Value:
     """A float of sizes as the constant that it is in this call; others as they are."""
     if isinstance(value, SizeFloat):
         return Constant(value.now())
-    return Constant(int(value.symbol)) if isinstance(value, SymIntValue) else value
+    return value.now() if isinstance(value, SymIntValue) else value
 
 
 def is_whole(value: Value) -> bool:
@@ -80,7 +80,7 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
         return None
     made = run.leaf(row.function, [TensorValue(v.twin) if isinstance(v, SizeFloat) else Constant(float(v.value)) for v in (a, b)], {}, row.name)
     ratio = (number_of(left), number_of(right)) if symbol == "/" and is_whole(left) and is_whole(right) else None
-    cls = np.float64 if any(v.type() is np.float64 for v in (left, right)) else float
+    cls = np.float64 if any(v.type() in (np.float64, np.int64) for v in (left, right)) else float
     return SizeFloat(made.twin, lambda: row.function(now(left).value, now(right).value), symbol == "**" or (positive and symbol != "-"), ratio, cls)  # type: ignore[attr-defined]
 
 
@@ -89,10 +89,13 @@ def _leaves_the_integers(symbol: str, right: Value) -> bool:
 
 
 def _decays(base: Value, exponent: Value) -> bool:
-    """`0.9 ** n`: a float up to 1 to a power that is not negative, which neither overflows nor is an int."""
-    if type(base) is not Constant or type(base.value) is not float or not 0 < base.value <= 1:
+    """`0.9 ** n`, `2.0 ** -n`: a float to a power that does not overflow (which is guarded), and is no int."""
+    if type(base) is not Constant or type(base.value) is not float or not 0 < base.value < math.inf:
         return False
-    return exponent.positive if isinstance(exponent, SizeFloat) else bool(exponent.symbol >= 0)  # type: ignore[attr-defined]
+    if isinstance(exponent, SizeFloat):
+        return exponent.positive and base.value <= 1
+    most = math.floor(700 / max(abs(math.log(base.value)), 1e-9))  # exp(700) is a float
+    return bool(exponent.symbol >= (0 if base.value <= 1 else -EXACT)) and bool(base.value <= 1 or exponent.symbol <= most)  # type: ignore[attr-defined]
 
 
 def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Value:

@@ -15,6 +15,7 @@ from typing import Any
 from .. import dtypes
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..sizes import demand
 from ..tensor import Tensor
 from . import kernels, pooling
 from .arguments import cast, need_tensor, widened
@@ -22,6 +23,7 @@ from .creation import quotient
 from .devices import make
 from .fused import fused
 from .pointwise import clamp, where
+from .positions import rounded_down
 from .shape import reshape
 
 EXACT = 2**20  # sizes times a fraction of a smaller denominator are exact in double precision
@@ -163,7 +165,7 @@ def _sizes(x: Tensor, size: Any, scale_factor: Any, recompute: bool | None) -> t
 def _scaled(size: Any, scale: Any) -> Any:
     """floor(size * scale), rounded as floats are; of a size that varies, where the product is exact whatever it is."""
     over, under = float(scale).as_integer_ratio() if math.isfinite(scale) else (0, EXACT)
-    return math.floor(float(size * scale)) if type(size) is int or under >= EXACT else size * over // under
+    return size * over // under if type(size) is not int and under < EXACT else rounded_down(size, scale)
 
 
 @widened
@@ -196,8 +198,10 @@ def interpolate(
             f"linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
             + (f". Got {input.ndim}D input, but {mode} mode needs {LINEAR[mode] + 2}D input" if mode in LINEAR else ""),
         )  # fmt: skip
-    if any(n < 1 for n in (*sizes, *input.shape[1:])):
-        raise error(ShapeError, f"interpolate(): Input and output sizes should be greater than 0, but got input {list(input.shape)} and output {list(sizes)}")
+    for n in (*sizes, *input.shape[1:]):
+        demand(n, ">=", 1, lambda: error(
+            ShapeError, f"interpolate(): Input and output sizes should be greater than 0, but got input {list(input.shape)} and output {list(sizes)}"
+        ))  # fmt: skip
     if mode == "area":
         return (pooling.adaptive_avg_pool1d, pooling.adaptive_avg_pool2d, pooling.adaptive_avg_pool3d)[rank - 1](input, sizes)
     step = (SMOOTH if antialias else MODES)[mode]

@@ -12,6 +12,7 @@ from .. import dtypes
 from ..autograd.mode import STATE
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..sizes import demand, known, larger, smaller
 from ..tensor import Tensor
 from .arguments import cast, need_tensor
 from .devices import make
@@ -74,20 +75,22 @@ def constant_pad_nd(input: Tensor, pad: Any, value: Any = 0) -> Tensor:
     return _constant(input, tuple(pad), value)
 
 
+def _cropped(x: Tensor, dim: int, before: Any, after: Any) -> Tensor:
+    """What negative widths leave, so that the row only adds."""
+    size = x.shape[dim]
+    demand(size + before + after, ">=", 0, lambda: error(
+        ShapeError, f"pad(): The input size {size}, plus negative padding {before} and {after}, resulted in a negative output size, which is invalid. "
+        f"Check dimension {dim} of your input.",
+    ))  # fmt: skip
+    return OPS["slice"](x, dim, -smaller(before, 0), size + smaller(after, 0), 1)
+
+
 def _constant(input: Tensor, widths: tuple, value: Any) -> Tensor:
     for i in range(0, len(widths), 2):
         before, after = widths[i], widths[i + 1]
-        if before < 0 or after < 0:  # crop first, so that the row only adds
-            dim = input.ndim - 1 - i // 2
-            size = input.shape[dim]
-            if size + before + after < 0:
-                raise error(
-                    ShapeError,
-                    f"pad(): The input size {size}, plus negative padding {before} and {after}, resulted in a negative output size, which is invalid. "
-                    f"Check dimension {dim} of your input.",
-                )
-            input = OPS["slice"](input, dim, -before if before < 0 else 0, size + after if after < 0 else size, 1)
-    return OPS["pad"](input, tuple(0 if width < 0 else width for width in widths), value)
+        if not (known(before, ">=", 0) and known(after, ">=", 0)):
+            input = _cropped(input, input.ndim - 1 - i // 2, before, after)
+    return OPS["pad"](input, tuple(larger(width, 0) for width in widths), value)
 
 
 def _selected(x: Tensor, dim: int, before: Any, after: Any, mode: str) -> Tensor:

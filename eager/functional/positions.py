@@ -6,6 +6,7 @@ any other row, also while a graph is captured and the count is a size that only 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from .. import dtypes
 from ..cuda import is_real
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
-from ..sizes import demand
+from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
 
 
@@ -32,6 +33,18 @@ def runtime_size(count: Tensor, low: int, high: Any, what: str) -> Any:
     if is_real(array) or not hasattr(array, "tracer") or not hasattr(array.tracer, "runtime_size"):
         return int(count.item())
     return array.tracer.runtime_size(array, low, high, what)
+
+
+def rounded_down(size: Any, factor: float) -> Any:
+    """floor(size * factor), with the product rounded as floats are; of a size that varies one that the run of the graph gives.
+
+    >>> rounded_down(10, 0.7)
+    7
+    """
+    if type(size) is int or not size.may_round():
+        return math.floor(float(size * factor))
+    product = OPS["mul"](OPS["full"]((), size, dtypes.float64), factor)
+    return runtime_size(OPS["cast"](OPS["floor"](product), dtypes.int64), 0, BEYOND_SIZES, f"floor({factor} {size})")
 
 
 def how_many(true: Tensor, least: int = 0) -> Any:
@@ -63,4 +76,4 @@ def positions(x: Tensor, least: int = 0) -> Tensor:
     return OPS["nonzero"](x, how_many(x if x.dtype is dtypes.bool else OPS["ne"](x, 0), least))
 
 
-__all__ = ["how_many", "none_of", "positions", "runtime_size"]
+__all__ = ["how_many", "none_of", "positions", "rounded_down", "runtime_size"]

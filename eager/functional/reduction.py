@@ -291,8 +291,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = 
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:  # noqa: A002
     """(values, indices) of the `k` largest (or smallest) along `dim`. Raises RuntimeError when there are fewer."""
     place = dimension(dim, input.ndim)
-    if k < 0 or k > (input.shape[place] if input.ndim else 1):
-        raise error(RuntimeError, f"topk(): selected index k out of range: k={k}, shape {tuple(input.shape)}, dim={dim}")
+    for kind, bound in ((">=", 0), ("<=", input.shape[place] if input.ndim else 1)):
+        demand(k, kind, bound, lambda: error(RuntimeError, f"topk(): selected index k out of range: k={k}, shape {tuple(input.shape)}, dim={dim}"))
     if not input.ndim:
         return ValuesIndices["topk"](OPS["clone"](input), OPS["argsort"](input, place, largest))
     order = _first_places(input.detach(), place, k, bool(largest))

@@ -15,7 +15,7 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import error
 from ..ops.definition import OPS
-from ..sizes import BEYOND_SIZES
+from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
 from . import kernels
 from .arguments import cast, dimension, dimensions, known_true, numpy_names
@@ -126,8 +126,8 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
     """(values, indices) of the k-th smallest along `dim`, counted from 1. Raises RuntimeError for k out of range."""
     place = dimension(dim, input.ndim)
     need_some("kthvalue", input, place)
-    if not 1 <= k <= (input.shape[place] if input.ndim else 1):
-        raise error(RuntimeError, f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, shape {tuple(input.shape)}")
+    for kind, bound in ((">=", 1), ("<=", input.shape[place] if input.ndim else 1)):
+        demand(k, kind, bound, lambda: error(RuntimeError, f"kthvalue(): selected number k out of range for dimension {dim}: k={k}, shape {tuple(input.shape)}"))
     return _at("kthvalue", input, place, lambda x: _kth_place(x, place, k - 1), keepdim)
 
 

@@ -51,6 +51,12 @@ PROGRAMS = {
     "a NumPy float compared": lambda x: (x + 1, np.divide(x.shape[0], 4) > 25.5, np.divide(x.shape[0], 2) == 0.25),
     "a share": lambda x: x[: int(x.shape[0] * 0.29)].sum(0) + x[int(x.shape[0] * 0.8) :].mean() * math.ceil(x.shape[0] * 0.3) + segue.ones(round(x.shape[0] * 1.1)).sum(),
     "shares returned": lambda x: (x + 1, int(x.shape[0] * 0.29), math.ceil(math.sqrt(x.shape[0])), x[segue.arange(x.shape[0])[: int(np.sqrt(x.shape[0]))]]),
+    "powers of two": lambda x: x * 2 ** (x.shape[0] % 7) + (1 << x.shape[0].bit_length()) * x[: math.isqrt(x.shape[0])].sum() / math.gcd(x.shape[0], 12) + 2.0 ** -x.shape[0],
+    "to the next power of two": lambda x: F.pad(x, (0, 0, 0, (1 << (x.shape[0] - 1).bit_length()) - x.shape[0])),
+    "bits": lambda x: x * (x.shape[0] & 7) + x[: x.shape[0] & -4].sum() + (x.shape[0] | 5) + (x.shape[0] ^ 6) - (~x.shape[0] & 9) + abs(x.shape[0] - 9),
+    "NumPy's whole numbers": lambda x: (x.reshape(np.prod(x.shape)), np.maximum(x.shape[0], 2), np.int64(x.shape[0]) * 3 // 2, np.prod(x.shape) / 7, np.sum(x.shape).item(), np.int64(len(x)) < 99),
+    "a scale that is not exact": lambda x: F.interpolate(x.T[None], scale_factor=1.3, mode="linear")[0] @ segue.ones(int(x.shape[0] * 1.3), 1),
+    "the largest share": lambda x: (x.topk(int(x.shape[0] * 0.3), dim=0).values, x.kthvalue(int(x.shape[0] * 0.5) + 1, dim=0).values),
     "distances": lambda x: segue.cdist(x, x + 1),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }

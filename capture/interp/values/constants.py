@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import operator
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -229,13 +230,47 @@ class SymIntValue(Value):
         return bool(self.symbol != 0)
 
     def attribute(self, run: Any, name: str) -> Value:
-        return Constant(int(self.symbol)).attribute(run, name)
+        return run.builtin_method(self, name) if name in SIZE_METHODS else self.now().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        found = SIZE_METHODS[name](run, self) if name in SIZE_METHODS and not args and not kwargs else None
+        return found if found is not None else self.now().call_method(run, name, args, kwargs)
+
+    def now(self) -> Constant:
+        """The number that it is in this call, which fixes the sizes to what they are."""
+        return Constant(int(self.symbol))
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         raise run.raised(TypeError, "'int' object is not callable")
 
     def build(self, out: Any) -> None:
         out.graph_result(self)
+
+
+SIZE_METHODS: dict[str, Callable[[Any, SymIntValue], Value | None]] = {}  # methods of ints that need not know the size, see whole_numbers.py
+
+
+class NumpySizeValue(SymIntValue):
+    """A whole number that NumPy computed from sizes: an np.int64. `twin` is it as a traced 0-d tensor."""
+
+    def __init__(self, symbol: Any, twin: Any) -> None:
+        super().__init__(symbol)
+        self.twin = twin
+
+    def type(self) -> type:
+        return np.int64
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.builtin_method(self, name) if name == "item" else self.now().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return SymIntValue(self.symbol) if name == "item" and not args and not kwargs else self.now().call_method(run, name, args, kwargs)
+
+    def now(self) -> Constant:
+        return Constant(np.int64(int(self.symbol)))
+
+    def build(self, out: Any) -> None:
+        out.helper("scalar_of", out.attempt.tensor_value(self.twin))
 
 
 def hash_of(run: Any, value: Value) -> int:
