@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import _thread
 import builtins
+import cmath
 import collections
 import contextlib
 import copy
+import datetime
 import functools
 import itertools
 import math
 import operator
+import struct
 import sys
 import traceback
 import types
@@ -61,7 +64,7 @@ def builtin(*names: Any) -> Callable[[Callable], Callable]:
 
 def pure(function: Callable) -> Callable:
     def run_it(run: Any, *args: Value, **kwargs: Value) -> Value:
-        plain = [run.python(arg) for arg in args]
+        plain = [run.plain(arg) for arg in args]
         if any(_holds_tensor(value) for value in plain):
             raise Break(f"{function.__module__}.{function.__name__} of a tensor is not captured", f"segue.{function.__name__}, if there is one")
         plain = [int(value) if isinstance(value, SymInt) else value for value in plain]
@@ -76,7 +79,9 @@ def _holds_tensor(value: Any) -> bool:
 
 for _function in (
     *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
-    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, str.maketrans,
+    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, bytearray.fromhex, str.maketrans,
+    datetime.date.fromisoformat, datetime.datetime.fromisoformat, datetime.datetime.strptime, datetime.datetime.combine, struct.pack, struct.unpack, struct.unpack_from, struct.calcsize, *(f for f in vars(cmath).values() if callable(f)),
+    operator.concat, operator.countOf, operator.indexOf, operator.length_hint,
 ):  # fmt: skip
     BUILTINS[_function] = pure(_function)
 

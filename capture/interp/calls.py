@@ -27,6 +27,7 @@ from .library import DISPATCH, dispatch
 from .lookup import entry_of
 from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
+from .values.buffers import BufferValue
 from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type, member_of
 from .values.contained import HELD, PLAIN, ContainerObject, PlainObject, held_class, new_container
@@ -196,6 +197,10 @@ class Calls:
             return value.python(self)
         except NotPython as error:
             raise Break(f"a {error} is handed to code that is not captured") from None
+
+    def plain(self: Any, value: Value) -> Any:
+        """What a function of plain data gets for a Value."""
+        return value.plain(self) if isinstance(value, BufferValue) else self.python(value)
 
     def pulled(self: Any, iterator: SequenceIterator) -> Iterator[Any]:
         """An iterator over what real code gets for the rest, as that asks for it: `grad(loss, model.parameters())`."""

@@ -14,8 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.tensor import Tensor
+from .outcome import Break
 from .values.base import Value
-from .values.constants import NONE, Constant, SymIntValue, constant, index_of
+from .values.buffers import BufferValue, new_bytearray, new_memoryview
+from .values.constants import LIBRARY_CONSTANTS, NONE, Constant, SymIntValue, constant, index_of
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.deques import make_deque
 from .values.floats import FloatValue, ResultValue
@@ -23,6 +25,7 @@ from .values.functions import CellValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, make_reversed
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
+from .values.proxies import ProxyValue
 from .values.sets import SetValue
 from .values.tensors import TensorValue
 
@@ -60,7 +63,20 @@ def _number(cls: type) -> Callable:
     return make
 
 
-for _cls in (int, float, complex, bytes):
+@constructor(bytes)
+def _bytes(run: Any, *args: Value, **kwargs: Value) -> Value:
+    if len(args) == 1 and not kwargs and isinstance(args[0], BufferValue):
+        return constant(run.concrete(bytes, args[0].look(run)))
+    if len(args) == 1 and not kwargs and not isinstance(args[0], (Constant, ObjectValue, SymIntValue)):
+        args = (TupleValue(run.unpack(args[0])),)
+    return _number(bytes)(run, bytes, list(args), kwargs)
+
+
+CONSTRUCTORS[bytearray] = new_bytearray
+CONSTRUCTORS[memoryview] = new_memoryview
+for _fixed in LIBRARY_CONSTANTS:
+    CONSTRUCTORS[_fixed] = lambda run, cls, args, kwargs: constant(run.concrete(cls, *map(run.plain, args), **{name: run.plain(value) for name, value in kwargs.items()}))
+for _cls in (int, float, complex):
     CONSTRUCTORS[_cls] = _number(_cls)
 
 
@@ -172,6 +188,13 @@ def _method_type(run: Any, function: Value, owner: Value) -> Value:
     return MethodValue(function, owner)
 
 
+@constructor(types.MappingProxyType)
+def _proxy(run: Any, held: Value) -> Value:
+    if not isinstance(held, DictValue):
+        raise Break(f"a read-only view of a {held.describe()} is not captured")
+    return ProxyValue(held)
+
+
 @constructor(types.CellType)
 def _cell_type(run: Any, content: Value | None = None) -> Value:
     return CellValue(content)
@@ -202,5 +225,30 @@ class _Getter(Value):
         out.call(self.cls, *self.names)
 
 
-for _getter in (operator.itemgetter, operator.attrgetter):
+class _Caller(Value):
+    """operator.methodcaller."""
+
+    def __init__(self, name: Value, args: list[Value], kwargs: dict[str, Value]) -> None:
+        self.name = name
+        self.args = args
+        self.kwargs = kwargs
+
+    def type(self) -> type:
+        return operator.methodcaller
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call(args[0].attribute(run, run.text(self.name)), self.args, self.kwargs)
+
+
+def wrap_getter(run: Any, obj: Any, source: Any) -> Value:
+    """A getter from outside: it says itself what it was made of."""
+    run.guard_is(source, obj)
+    made = _Getter(type(obj), [run.make(arg) for arg in obj.__reduce__()[1]])
+    made.source, made.real = source, obj
+    return made
+
+
+GETTERS = (operator.itemgetter, operator.attrgetter)
+CONSTRUCTORS[operator.methodcaller] = lambda run, cls, args, kwargs: _Caller(args[0], args[1:], kwargs)
+for _getter in GETTERS:
     CONSTRUCTORS[_getter] = lambda run, cls, args, kwargs: _Getter(cls, args)

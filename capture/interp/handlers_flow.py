@@ -13,6 +13,7 @@ from .frame import NULL, Frame, PreviousException
 from .handlers_data import handles
 from .outcome import Break, Observed
 from .values.base import Value
+from .values.buffers import BufferValue
 from .values.constants import Constant, constant
 from .values.containers import TupleValue
 from .values.exceptions import ExceptionValue, exception_classes
@@ -223,7 +224,7 @@ def check_eg_match(frame: Frame, i: Any) -> None:
 @handles("BEFORE_WITH")
 def before_with(frame: Frame, i: Any) -> None:
     run, manager = frame.run_state, frame.pop()
-    if not isinstance(manager, ObjectValue):
+    if not isinstance(manager, (ObjectValue, BufferValue)):
         raise Break(f"'with' over a {manager.describe()} is not captured")
     leave, enter = run.special_method(manager, "__exit__"), run.special_method(manager, "__enter__")
     if leave is None or enter is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import struct
 import sys
 import types
 from typing import Any
@@ -19,6 +20,7 @@ from . import followed
 from .builtins import BUILTINS, FUNCTIONS, METHODS, pure
 from .outcome import Break
 from .values.base import Value
+from .values.buffers import pack_into
 from .values.constants import Constant, constant
 from .values.exceptions import new_group, same_history
 from .values.patterns import PatternValue, pattern_function
@@ -54,6 +56,13 @@ def dispatch(run: Any, function: Any, cls: Value) -> Value:
 
 if sys.version_info >= (3, 13):
     FUNCTIONS[functools.singledispatchmethod.__get__] = lambda run, *args: run.call(run.wrap_known(followed.bind_dispatched), list(args), {})
+
+
+# -- struct: as bytes, but for what writes into memory
+
+
+BUILTINS[struct.pack_into] = pack_into
+BUILTINS[struct.iter_unpack] = lambda run, *args: run.sequence_iterator(run.make(run.concrete(lambda *plain: list(struct.iter_unpack(*plain)), *map(run.plain, args))))
 
 
 # -- groups of exceptions --------------------------------------------------------------------------------------------------------

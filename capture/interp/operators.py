@@ -18,7 +18,7 @@ from ...eager.sizes import BEYOND_SIZES
 from ..sources import MISSING
 from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
-from .values.arrays import ARRAYS, ArrayValue, operation
+from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
 from .values.constants import Constant, MemberValue, SymIntValue, constant, index_of
 from .values.contained import ContainerObject, PlainObject, overrides
@@ -212,7 +212,7 @@ class Operators:
 
     def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = BINARY[symbol]
-        if isinstance(left, ArrayValue) or (isinstance(left, TensorValue) and isinstance(right, ARRAYS)):
+        if isinstance(left, IN_PLACE) or (isinstance(left, TensorValue) and isinstance(right, ARRAYS)):
             return operation(self, row.inplace or row.function, left, right)
         if isinstance(left, TensorValue) and isinstance(right, FloatValue):
             right = self.float_operand(right, left)
@@ -444,7 +444,7 @@ class Operators:
             value = value.view(self, "items")
         if isinstance(value, ContainerObject) and isinstance(value.contents, DictValue) and not overrides(value.cls, "__iter__"):
             value = value.contents.view(self, "items")  # as CPython does, past the keys() and `__getitem__` of the class
-        if isinstance(value, ObjectValue):
+        if isinstance(value, ObjectValue) or hasattr(value.type(), "keys"):
             keys = self.attribute_or_none(value, "keys")
             if keys is not None:
                 return [(key, value.item(self, key)) for key in self.unpack(self.call(keys, [], {}))]

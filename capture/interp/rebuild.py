@@ -108,8 +108,12 @@ def convert(items: Any, cls: type) -> Any:
     return cls(items)
 
 
-def call_method(owner: Any, name: str) -> Any:
-    return getattr(owner, name)()
+def call_method(owner: Any, name: str, *args: Any) -> Any:
+    return getattr(owner, name)(*args)
+
+
+def fill_bytearray(target: bytearray, content: bytes) -> None:
+    target[:] = content
 
 
 def sequence_iterator(sequence: Any, index: int) -> Iterator:

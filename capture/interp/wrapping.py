@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import enum
 import functools
-import gc
 import keyword
 import re
 import types
@@ -33,13 +32,25 @@ from .._capture import Compiled, Disabled
 from ..portable import is_written_in_python
 from ..sources import MISSING
 from .calls import ModuleObject
+from .constructors import GETTERS, wrap_getter
 from .outcome import Break
 from .rebuild import float_tensor
 from .values.arrays import ArrayValue
 from .values.base import Value
+from .values.buffers import BytearrayValue, wrap_bytearray
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
-from .values.constants import LITERALS, NUMPY_SCALARS, OWN_CONSTANTS, Constant, MemberValue, SymIntValue, constant, is_constant_type
+from .values.constants import (
+    LIBRARY_CONSTANTS,
+    LITERALS,
+    NUMPY_SCALARS,
+    OWN_CONSTANTS,
+    Constant,
+    MemberValue,
+    SymIntValue,
+    constant,
+    is_constant_type,
+)
 from .values.contained import BARE, PLAIN, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
@@ -62,7 +73,7 @@ from .values.mappings import DictValue, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
-from .values.proxies import ProxyValue, ReferenceValue
+from .values.proxies import wrap_proxy, wrap_reference
 from .values.sets import SetValue, wrap_set
 from .values.state import ModesValue
 from .values.tensors import TensorValue
@@ -173,7 +184,7 @@ class Wrapping:
     def make(self: Any, obj: Any) -> Value:
         """The Value of a result of real code: a new object, or a twin."""
         cls = type(obj)
-        if is_constant_type(cls) or cls in (*OWN_CONSTANTS, *NUMPY_SCALARS, types.CodeType):
+        if is_constant_type(cls) or cls in (*OWN_CONSTANTS, *NUMPY_SCALARS, *LIBRARY_CONSTANTS, types.CodeType):
             return constant(obj)
         if isinstance(obj, Tensor):
             return self.tensor_value(obj)
@@ -422,20 +433,6 @@ def wrap_pattern(run: Any, obj: Any, source: Any) -> Value:
     return PatternValue(obj, source)
 
 
-def wrap_reference(run: Any, obj: Any, source: Any) -> Value:
-    run.guard(guards.TypeIs(source, type(obj)))
-    return ReferenceValue(obj, source)
-
-
-def wrap_proxy(run: Any, obj: Any, source: Any) -> Value:
-    """A read-only view of a dict, which is always of the same dict: that is read as any other."""
-    (held,) = gc.get_referents(obj)
-    if type(held) is not dict or isinstance(source, sources.Local):
-        return wrap_opaque(run, obj, source)
-    run.guard_is(source, obj)
-    return ProxyValue(run.wrap(held, sources.Constant(held, source.text())), obj, source)
-
-
 def wrap_generator(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.TypeIs(source, type(obj)))
     return GeneratorValue(obj, source)
@@ -444,6 +441,11 @@ def wrap_generator(run: Any, obj: Any, source: Any) -> Value:
 def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.Is(source, obj))
     return Constant(obj, source)
+
+
+def wrap_library_constant(run: Any, obj: Any, source: Any) -> Value:
+    """As a NumPy scalar: what an argument is differs from call to call."""
+    return wrap_opaque(run, obj, source) if isinstance(source, sources.Local) else wrap_constant_object(run, obj, source)
 
 
 def wrap_modes(run: Any, obj: Any, source: Any) -> Value:
@@ -474,6 +476,7 @@ WRAPPERS: dict[type, Callable] = {
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, types.MappingProxyType: wrap_proxy,
+    bytearray: wrap_bytearray, **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),
@@ -486,5 +489,5 @@ MAKERS: dict[type, Callable] = {
     frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
     range: lambda run, obj: RangeValue(obj),
-    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
+    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, bytearray: lambda run, obj: BytearrayValue(obj), re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
 }  # fmt: skip

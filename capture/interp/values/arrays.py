@@ -15,6 +15,7 @@ import numpy as np
 from ....eager.dtypes import from_numpy_dtype
 from ..outcome import Break, Unbuildable
 from .base import Value
+from .buffers import BufferValue
 from .constants import Constant, SymIntValue
 from .containers import RangeValue, Sequence, SliceValue, TupleValue
 from .floats import FloatValue
@@ -147,7 +148,8 @@ class RunArray(Value):
         out.helper("array_of", TensorValue(self.twin))
 
 
-ARRAYS = (ArrayValue, RunArray)
+IN_PLACE = (ArrayValue, BufferValue)
+ARRAYS = (*IN_PLACE, RunArray)
 
 
 def argument(run: Any, value: Value) -> Any:
@@ -205,6 +207,9 @@ def operation(run: Any, function: Callable, *operands: Value) -> Value:
     """An operator of which one operand is an array. With a tensor, it is the tensor's; in place on an array, the result is the array."""
     if any(isinstance(value, TensorValue) for value in operands):
         return with_tensors(run, function, operands, {})
+    for value in operands:
+        if isinstance(value, BufferValue):
+            return value.operate(run, function, operands)
     if any(isinstance(value, RunArray) for value in operands):
         return run_operation(run, function, operands)
     found = run.concrete(function, *(argument(run, value) for value in operands))

@@ -7,8 +7,10 @@ size that the graph treats as unknown; its arithmetic builds expressions and its
 
 from __future__ import annotations
 
+import datetime
 import enum
 import operator
+import struct
 import types
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +25,7 @@ from .base import Value
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 MEMBER_FIELDS = {"name": "_name_", "value": "_value_"}
 OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
+LIBRARY_CONSTANTS = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, struct.Struct)  # of Python's library
 NUMPY_SCALARS = (np.bool_, *(np.dtype(code).type for code in "efdbhilqBHILQFD"))  # what np.sqrt(2.0) and array.sum() give
 
 
@@ -61,7 +64,7 @@ class Constant(Value):
         if name == "format":
             return run.make(run.concrete(self.value.format, *[run.printable(arg) for arg in args],
                                          **{key: run.printable(value) for key, value in kwargs.items()}))
-        values = [run.python(arg) for arg in args]
+        values = [run.plain(arg) for arg in args]
         return run.make(run.concrete(getattr(self.value, name), *values, **{key: run.python(value) for key, value in kwargs.items()}))
 
     def item(self, run: Any, key: Value) -> Value:

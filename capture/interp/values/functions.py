@@ -463,6 +463,9 @@ class ClassValue(CallableValue):
             raise run.raised(TypeError, f"type '{self.real.__qualname__}' is not subscriptable")
         return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
 
+    def items_of(self, run: Any) -> list[Value] | None:
+        return [run.make(member) for member in self.real] if issubclass(self.real, enum.Enum) else None
+
     def iterate(self, run: Any) -> Value:
         method = self.special(run, "__iter__")
         if method is not None:

@@ -5,13 +5,16 @@ In comes such an object, out goes what can be read of the other one.
 
 from __future__ import annotations
 
+import gc
 import types
 import weakref
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
+from ...sources import MISSING
 from .base import Value
 from .mappings import DictValue
+from .objects import OpaqueValue
 
 READS = frozenset({"get", "items", "keys", "values", "copy", "__getitem__", "__contains__", "__len__", "__iter__"})
 
@@ -19,7 +22,7 @@ READS = frozenset({"get", "items", "keys", "values", "copy", "__getitem__", "__c
 class ProxyValue(Value):
     """A view of the dict that stands behind it."""
 
-    def __init__(self, held: DictValue, real: Any, source: Any) -> None:
+    def __init__(self, held: DictValue, real: Any = MISSING, source: Any = None) -> None:
         self.held = held
         self.real = real
         self.source = source
@@ -48,6 +51,9 @@ class ProxyValue(Value):
     def truth(self, run: Any) -> bool:
         return self.held.truth(run)
 
+    def build(self, out: Any) -> None:
+        out.call(types.MappingProxyType, self.held)
+
 
 class ReferenceValue(Value):
     """A weak reference. What it leads to is read by its path, like an attribute."""
@@ -63,3 +69,18 @@ class ReferenceValue(Value):
         if args or kwargs:
             raise self.unsupported("a call with arguments")
         return run.wrap(self.real(), sources.Referent(self.source))
+
+
+def wrap_reference(run: Any, obj: Any, source: Any) -> Value:
+    run.guard(guards.TypeIs(source, type(obj)))
+    return ReferenceValue(obj, source)
+
+
+def wrap_proxy(run: Any, obj: Any, source: Any) -> Value:
+    """A read-only view of a dict, which is always of the same dict: that is read as any other."""
+    (held,) = gc.get_referents(obj)
+    if type(held) is not dict or isinstance(source, sources.Local):
+        run.guard(guards.TypeIs(source, type(obj)))
+        return OpaqueValue(obj, source)
+    run.guard_is(source, obj)
+    return ProxyValue(run.wrap(held, sources.Constant(held, source.text())), obj, source)
