@@ -72,12 +72,12 @@ class _Listed(Module, Generic[Member]):
 
     def append(self, module: Member) -> Any:
         """Add a member at the end."""
-        setattr(self, str(len(self)), module)
+        self.add_module(str(len(self)), module)  # None holds its place, as PyTorch's does
         return self
 
     def _insert(self, index: int, module: Any) -> None:
         members = list(self._members().values())
-        if not isinstance(module, Module):
+        if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(self).__name__}.insert(): module should be of type Module, not {type(module).__name__}")
         members.insert(index, module)
         self._renumber(members)

@@ -285,3 +285,25 @@ def test_a_copy_on_the_meta_device_runs_with_others_parameters():
     assert shapes.to_empty(device="cpu")[0].weight.shape == (2, 3)
     with pytest.raises(RuntimeError, match="cpu to cuda:0"):
         model.to(0)
+
+
+def test_none_holds_its_place_in_a_list_of_modules():
+    blocks = nn.ModuleList([nn.Linear(2, 2), None, nn.Linear(2, 2)])
+    assert len(blocks) == 3 and blocks[1] is None and list(blocks)[2] is blocks[2]
+    assert list(blocks.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    blocks[1] = nn.Linear(2, 2)
+    blocks.insert(0, None)
+    assert [block is None for block in blocks] == [True, False, False, False]
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.ModuleList([nn.Linear(2, 2), None]), nn.ModuleList([nn.Linear(2, 2), nn.ReLU()])])
+
+        def forward(self, x):
+            for linear, activation in self.layers:
+                x = linear(x) if activation is None else activation(linear(x))
+            return x
+
+    net, x = Net(), segue.ones(3, 2)
+    segue.testing.assert_close(segue.compile(net, fullgraph=True)(x), net(x))
