@@ -159,7 +159,7 @@ class Tensor(Attached, Portable):
             strides = strides_of(array)
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self, memory_format: Any = None) -> bool:
+    def is_contiguous(self, *, memory_format: Any = None) -> bool:
         array = self._data
         if type(array) is np.ndarray:
             return bool(array.flags.c_contiguous)
@@ -209,6 +209,8 @@ class Tensor(Attached, Portable):
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for a gradient. Raises RuntimeError for integer tensors, and for switching it off on a result."""
+        if not isinstance(requires_grad, bool):
+            raise error(TypeError, f"requires_grad_(): argument 'requires_grad' must be bool, not {type(requires_grad).__name__}")
         if requires_grad and not (self.dtype.is_floating_point or self.dtype.is_complex):
             raise error(AutogradError, f"only Tensors of floating point and complex dtype can require gradients, not {self.dtype}", "x.float()")
         if not requires_grad and self._edge is not None:

@@ -25,6 +25,7 @@ from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
 from .devices import make
+from .kinds import FAILURES, STRICT, is_open, is_whole, misfit
 from .positions import runtime_size
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -47,7 +48,7 @@ def dimension(dim: Any, ndim: int) -> int:
 
 
 def _index(value: Any) -> int:
-    if hasattr(value, "__index__") and not isinstance(value, bool):
+    if is_whole(value):
         return value.__index__()
     raise error(TypeError, f"a dimension must be an int, not {type(value).__name__}")
 
@@ -83,9 +84,13 @@ def as_shape(sizes: tuple) -> tuple:
 
 
 def _size(size: Any) -> Any:
-    if isinstance(size, Tensor) and size.dtype.category == INTEGER:
+    if isinstance(size, Tensor) and size.ndim == 0 and size.dtype.category == INTEGER:
         return runtime_size(size, -BEYOND_SIZES, BEYOND_SIZES, "a size")
-    return size.__index__() if isinstance(size, (Tensor, np.integer)) else size
+    if isinstance(size, np.integer):
+        return size.__index__()
+    if not isinstance(size, int) and not hasattr(size, "segue_symbol"):
+        raise error(TypeError, f"sizes must be ints, not {type(size).__name__}")
+    return size
 
 
 def spelled(name: str, given: tuple, named: dict[str, Any], *words: str) -> tuple:
@@ -141,6 +146,11 @@ def as_operand(value: Any, name: str) -> Any:
     if hasattr(value, "segue_symbol"):  # a symbolic size
         return value
     raise error(TypeError, f"{name}(): argument must be a Tensor or a number, not {type(value).__name__}")
+
+
+def as_number(value: Any) -> Any:
+    """The Python number that a 0-d tensor or a NumPy number holds; anything else as it is."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
 def need_tensor(value: Any, name: str, argument: str = "input") -> Tensor:
@@ -276,7 +286,12 @@ def accepts_out(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def accepting(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        value = function(*args, **kwargs)
+        try:
+            value = function(*args, **kwargs)
+        except FAILURES:
+            if wrong := misfit(function, args, kwargs):
+                raise wrong from None
+            raise
         return value if out is None else write_outs(out, value, function.__name__)
 
     return accepting
@@ -321,7 +336,12 @@ def numpy_names(function: Callable) -> Callable:
                 kwargs["dim"] = kwargs.pop("axis")
             if "keepdims" in kwargs:
                 kwargs["keepdim"] = kwargs.pop("keepdims")
-        return inner(*args, **kwargs)
+        try:
+            return inner(*args, **kwargs)
+        except FAILURES:
+            if wrong := misfit(inner, args, kwargs):
+                raise wrong from None
+            raise
 
     return accepting
 
@@ -351,22 +371,40 @@ def _parameters(function: Any) -> set[str]:
 
 
 def _renaming(function: FunctionType) -> Callable:
+    if function in _renamed:
+        return _renamed[function]
     known = _parameters(function)
     table = {theirs: next(n for n in ours if n in known) for theirs, ours in NUMPY_NAMES.items() if theirs not in known and known & set(ours)}
-    if not table or function.__code__ is _numpy_named_code[0]:
+    if function.__code__ is _numpy_named_code[0]:
+        table = {}
+    strict = function.__name__ in STRICT
+    if not table and not strict and not is_open(function):
         return function
-    if function not in _renamed:
+    _renamed[function] = renaming = fitting(function, table, strict)
+    _renamed[renaming] = renaming
+    return renaming
 
-        @functools.wraps(function)
-        def renaming(*args: Any, **kwargs: Any) -> Any:
-            if kwargs:
-                for theirs, ours in table.items():
-                    if theirs in kwargs:
-                        kwargs[ours] = kwargs.pop(theirs)
+
+def fitting(function: Callable, table: dict[str, str] | None = None, strict: bool = False) -> Callable:
+    """The function with other names for some parameters, and PyTorch's TypeError for arguments of a wrong kind: where it fails, or with `strict` before it runs."""
+    table = table or {}
+
+    @functools.wraps(function)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            for theirs, ours in table.items():
+                if theirs in kwargs:
+                    kwargs[ours] = kwargs.pop(theirs)
+        if strict and (wrong := misfit(function, args, kwargs)):
+            raise wrong
+        try:
             return function(*args, **kwargs)
+        except FAILURES:
+            if wrong := misfit(function, args, kwargs):
+                raise wrong from None
+            raise
 
-        _renamed[function] = _renamed[renaming] = renaming
-    return _renamed[function]
+    return renaming
 
 
 def array_of(value: Any) -> np.ndarray:

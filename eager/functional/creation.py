@@ -22,7 +22,7 @@ from ..random import Generator, next_call
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from ..transforms.levels import beside
-from .arguments import accepts_out, as_shape, cast, fills_out, known_true
+from .arguments import accepts_out, as_number, as_shape, cast, fills_out, known_true
 from .devices import make, on_device
 from .positions import runtime_size
 
@@ -444,8 +444,13 @@ def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any
 
 
 @accepts_out
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that `input` gives, else 0, in `input`'s dtype. Raises RuntimeError for what is no probability."""
+def bernoulli(input: Tensor, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that `input` gives (or with `p`), else 0, in `input`'s shape and dtype. Raises RuntimeError for what is no probability."""
+    if p is not None:
+        p = as_number(p)
+        if not 0 <= p <= 1:
+            raise error(RuntimeError, f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+        return cast(OPS["lt"](_draw(tuple(input.shape), get_default_dtype(), generator, input.device), p), input.dtype)
     if not input.dtype.is_floating_point:
         raise error(DtypeError, f"bernoulli(): expects probabilities of a floating dtype, not {input.dtype}")
     if is_real(input._data) and not bool(((input._data >= 0) & (input._data <= 1)).all()):

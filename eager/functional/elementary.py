@@ -10,17 +10,16 @@ import math
 from collections import namedtuple
 from typing import Any
 
-import numpy as np
-
 from .. import dtypes
 from ..autograd.mode import STATE
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
 from ..promotion import promoted_floating, result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, as_operand, cast, rounded_once
+from .arguments import accepts_out, as_number, as_operand, cast, rounded_once
 from .complex_numbers import real
 from .devices import make
+from .kinds import is_whole
 from .pointwise import binary, binary_function, need_tensors, unary_function
 
 Frexp = namedtuple("Frexp", ("mantissa", "exponent"))
@@ -132,7 +131,7 @@ def frexp(input: Tensor) -> Frexp:
 def ldexp(input: Tensor, other: Any) -> Tensor:
     """input * 2 ** other."""
     need_tensors("ldexp", input, other)
-    exponent = other if isinstance(other, Tensor) else OPS["full"]((), other, dtypes.get_default_dtype())
+    exponent = other if isinstance(other, Tensor) else OPS["full"]((), as_operand(other, "ldexp"), dtypes.get_default_dtype())
     return binary(OPS["mul"], input, OPS["pow"](2.0, exponent) if exponent.dtype.is_complex else OPS["exp2"](exponent))
 
 
@@ -153,7 +152,7 @@ def logit(input: Tensor, eps: float | None = None) -> Tensor:
     if x.dtype.is_complex:
         raise error(DtypeError, "logit() is not implemented for complex tensors")
     if eps is not None:
-        low = eps.item() if isinstance(eps, np.generic) else eps
+        low: Any = as_number(eps)
         high = 1.0 - low
         x = OPS["where"](OPS["lt"](x, low), low, OPS["where"](OPS["gt"](x, high), high, x))
     return OPS["log"](x / (1.0 - x))
@@ -220,10 +219,12 @@ gammainc, gammaincc = igamma, igammac
 
 
 @accepts_out
-def polygamma(n: int, input: Tensor) -> Tensor:
+def polygamma(n: int | Tensor, input: Tensor | int) -> Tensor:
     """The n-th derivative of digamma. Raises RuntimeError for a negative n."""
     if isinstance(n, Tensor):  # the method: x.polygamma(n)
-        n, input = input, n  # type: ignore[assignment]
+        n, input = input, n
+    if not is_whole(n):
+        raise error(TypeError, f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
     if n < 0:
         raise error(RuntimeError, f"polygamma(n, x) does not support negative n, but got n={n}")
     return OPS["digamma"](input) if n == 0 else OPS["polygamma"](n, input)

@@ -275,7 +275,9 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @accepts_out
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where `mask` holds (both broadcast), in one dimension."""
+    """The elements where `mask` holds (both broadcast), in one dimension. Raises RuntimeError for a mask that is not of bools."""
+    if mask.dtype is not dtypes.bool:
+        raise error(DtypeError, f"masked_select(): expected a mask of bools, not {mask.dtype}", "mask != 0")
     common = broadcast_shapes(tuple(input.shape), tuple(mask.shape))
     x, kept = (t if tuple(t.shape) == common else OPS["expand"](t, common) for t in (input, mask))
     return getitem(x, kept) if common else getitem(reshape(x, (1,)), reshape(kept, (1,)))
@@ -356,6 +358,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy of `input` with `value` (a number or a 0-d tensor) at the places of `index` along `dim`. Raises RuntimeError for another tensor."""
     if isinstance(value, Tensor) and value.ndim:
         raise error(RuntimeError, f"index_fill() only supports a 0-dimensional value tensor, but got tensor with {value.ndim} dimension(s).")
+    if index.ndim > 1:
+        raise error(RuntimeError, f"index_fill(): index has to be a vector or a number, not {index.ndim}-d")
     if not input.ndim:  # a 0-d tensor counts as one element
         return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)

@@ -7,6 +7,7 @@ so nothing in this file has a derivative of its own.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from .. import dtypes
@@ -17,6 +18,7 @@ from ..promotion import result_type
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, parts
 from .creation import arange, tensor, zeros
+from .kinds import is_whole
 from .positions import positions
 from .repeats import flip
 from .shape import cat, chunk, narrow, ravel, reshape, split, stack, swapaxes, t, unsqueeze
@@ -150,7 +152,12 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
 
 
 def _splitter(name: str, least: int, place: int) -> Any:
-    def function(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    def function(input: Tensor, indices_or_sections: Any, *more: int) -> tuple[Tensor, ...]:
+        if more:
+            indices_or_sections = (indices_or_sections, *more)
+        places = indices_or_sections if isinstance(indices_or_sections, (tuple, list)) else (indices_or_sections,)
+        if not all(map(is_whole, places)):
+            raise error(TypeError, f"{name}(): argument 'sections' must be int or Sequence[int], not {type(indices_or_sections).__name__}")
         if input.ndim < least:
             raise error(RuntimeError, f"{name} requires a tensor with at least {least} dimension, but got a tensor with {input.ndim} dimensions!")
         dim = 0 if input.ndim == 1 and name == "hsplit" else place
@@ -169,7 +176,7 @@ vsplit = _splitter("vsplit", 2, 0)
 dsplit = _splitter("dsplit", 3, 2)
 
 
-def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of the given sizes along `dim`."""
     return split(input, list(split_sizes), dim)
 
@@ -177,7 +184,7 @@ def split_with_sizes(input: Tensor, split_sizes: Any, dim: int = 0) -> tuple[Ten
 unsafe_split_with_sizes = split_with_sizes
 
 
-def unsafe_split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def unsafe_split(tensor: Tensor, split_size_or_sections: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split`; here it is as safe."""
     return split(tensor, split_size_or_sections, dim)
 
@@ -316,7 +323,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     return reshape(left * right, tuple(m * n for m, n in zip(a, b)))
 
 
-def dist(input: Tensor, other: Tensor, p: Any = 2) -> Tensor:
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of the difference."""
     gap = input - other
     return (OPS["abs"](gap) if gap.dtype.is_complex else gap).norm(p)

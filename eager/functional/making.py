@@ -15,7 +15,7 @@ from ..errors import UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, as_shape, cast, fills_out, need_kind
+from .arguments import accepts_out, as_number, as_shape, cast, fills_out, need_kind
 from .creation import check_steps, empty, full, in_kind, linspace, rand, randn
 from .products import added, matmul
 from .shape import broadcast_shapes
@@ -139,21 +139,23 @@ def _positive(self: Tensor, generator: Any) -> Tensor:
     return 1.0 - rand(tuple(self.shape), dtype=wide, generator=generator)
 
 
-def _need_continuous(name: str, x: Tensor) -> None:
+def need_continuous(name: str, x: Tensor) -> None:
     if x.dtype.category < dtypes.FLOAT:
         raise error(UnsupportedDtypeError, f"{name}(): the distribution is continuous, and the dtype {x.dtype.name} holds integers", "x.float()")
 
 
 def exponential_(self: Tensor, lambd: float = 1, *, generator: Any = None) -> Tensor:
     """Fill with draws of density lambd * exp(-lambd * x)."""
-    _need_continuous("exponential_", self)
-    if lambd <= 0:
+    need_continuous("exponential_", self)
+    lambd = as_number(lambd)
+    if not lambd > 0:
         raise error(RuntimeError, f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     return self._write("exponential", cast(OPS["log"](_positive(self, generator)) * (-1.0 / lambd), self.dtype))
 
 
 def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
     """Fill with the number of trials up to the first success, each of probability `p`."""
+    p = as_number(p)
     if not 0 < p < 1:
         raise error(RuntimeError, f"geometric_ expects p to be in (0, 1), but got p={p}")
     draws = OPS["clamp_min"](OPS["ceil"](OPS["log"](_positive(self, generator)) * (1.0 / math.log1p(-p))), 1.0)
@@ -162,7 +164,8 @@ def geometric_(self: Tensor, p: float, *, generator: Any = None) -> Tensor:
 
 def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any = None) -> Tensor:
     """Fill with draws of a Cauchy distribution."""
-    _need_continuous("cauchy_", self)
+    need_continuous("cauchy_", self)
+    median, sigma = as_number(median), as_number(sigma)
     if sigma <= 0:
         raise error(RuntimeError, f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     return self._write("cauchy", cast(OPS["tan"]((_positive(self, generator) - 0.5) * math.pi) * sigma + median, self.dtype))
@@ -170,7 +173,8 @@ def cauchy_(self: Tensor, median: float = 0, sigma: float = 1, *, generator: Any
 
 def log_normal_(self: Tensor, mean: float = 1, std: float = 2, *, generator: Any = None) -> Tensor:
     """Fill with exp of draws of a normal distribution."""
-    _need_continuous("log_normal_", self)
+    need_continuous("log_normal_", self)
+    mean, std = as_number(mean), as_number(std)
     if std <= 0:
         raise error(RuntimeError, f"log_normal_ expects std > 0.0, but found std={std}")
     wide = self.dtype if self.dtype in (dtypes.float32, dtypes.float64) else dtypes.float32

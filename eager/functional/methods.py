@@ -6,7 +6,7 @@ method is its function with the tensor first; nothing is written twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ from ..ops.shapes import numel
 from ..tensor import Storage, Tensor
 from ..transforms.levels import beside
 from . import complex_numbers, creation, exchange, indexing, making, pointwise, products, shape, storage
-from .arguments import Number, as_operand, as_shape, cast, inplace
+from .arguments import Number, as_number, as_operand, as_shape, cast, fitting, inplace
 from .devices import make
+from .kinds import STRICT
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
 METHODS = {
@@ -197,7 +198,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
         if value.ndim:
             raise error(RuntimeError, f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
         return copy_(self, value)
-    if value is None or isinstance(value, (str, list, tuple)):
+    if value is None or isinstance(value, (str, list, tuple, dtypes.dtype)):
         raise error(TypeError, f"fill_(): argument 'value' must be a number or a 0-d tensor, not {type(value).__name__}")
     return self._write("fill", make("full", self.device, tuple(self.shape), value, self.dtype))
 
@@ -209,6 +210,8 @@ def zero_(self: Tensor) -> Tensor:
 
 def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with draws from a normal distribution. Raises RuntimeError for a negative `std`."""
+    making.need_continuous("normal_", self)
+    mean, std = as_number(mean), as_number(std)
     if std < 0:
         raise error(RuntimeError, f"normal_ expects std >= 0.0, but found std {std}")
     if self.is_meta:
@@ -218,6 +221,8 @@ def normal_(self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Any
 
 def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Any = None) -> Tensor:
     """Fill with draws uniform in [from_, to). Raises RuntimeError for an empty range."""
+    making.need_continuous("uniform_", self)
+    from_, to = as_number(from_), as_number(to)
     if from_ > to:
         raise error(RuntimeError, f"uniform_ expects to return a [from, to) range, but found from={from_} > to={to}")
     if self.is_meta:
@@ -226,7 +231,9 @@ def uniform_(self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: An
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
-    """Fill with 1 with probability `p`, else 0."""
+    """Fill with 1 with probability `p` (a number or a tensor of them), else 0. Raises RuntimeError for a number that is no probability."""
+    if not isinstance(p, Tensor) and not 0 <= p <= 1:
+        raise error(RuntimeError, f"bernoulli_ expects p to be in [0, 1], but got p={p}")
     draws = creation.rand(tuple(self.shape), generator=generator, device=self.device)
     return self._write("bernoulli", cast(draws < p, self.dtype))
 
@@ -234,10 +241,10 @@ def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
 _WHOLE = {dtypes.float16: 2**11, dtypes.bfloat16: 2**8, dtypes.float32: 2**24, dtypes.float64: 2**53, dtypes.bool: 1}  # the largest that all below fit too
 
 
-def random_(self: Tensor, from_: int = 0, to: int | None = None, *, generator: Any = None) -> Tensor:
+def random_(self: Tensor, from_: int | None = None, to: int | None = None, *, generator: Any = None) -> Tensor:
     """Fill with integers in [from_, to), or in [0, from_) with one bound; without any, with all that the dtype holds exactly."""
-    if from_ == 0 and to is None:
-        to = (_WHOLE[self.dtype] if self.dtype in _WHOLE else dtypes.iinfo(self.dtype).max) + (0 if self.dtype is dtypes.int64 else 1)
+    if from_ is None:
+        from_, to = 0, (_WHOLE[self.dtype] if self.dtype in _WHOLE else dtypes.iinfo(self.dtype).max) + (0 if self.dtype is dtypes.int64 else 1)
     bounds = (0, from_) if to is None else (from_, to)
     return self._write("random", creation.randint(*bounds, tuple(self.shape), dtype=self.dtype, generator=generator, device=self.device))
 
@@ -260,9 +267,14 @@ def where(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     return pointwise.where(condition, self, other)
 
 
-def split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def split(self: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of `split_size` elements each along `dim`, or of the given sizes."""
     return shape.split(self, split_size, dim)
+
+
+def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
+    """The tensor, which is dense, in `dtype`. Raises TypeError for what is no dtype."""
+    return self if dtype is None else cast(self, dtypes.as_dtype(dtype))
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -347,7 +359,14 @@ FILLS = (
 
 
 def _cast_method(of: dtypes.dtype) -> Callable:
-    return lambda self, memory_format=None: cast(self, of)
+    return lambda self, *, memory_format=None: cast(self, of)
+
+
+def _matrix(name: str, x: Tensor) -> Tensor:
+    """The last two dimensions exchanged; a number is itself. Raises RuntimeError for a vector, and of `H` for more than two dimensions."""
+    if x.ndim == 1 or name == "H" and x.ndim > 2:
+        raise error(RuntimeError, f"tensor.{name} is only supported on matrices{'' if name == 'H' else ' or batches of matrices'}. Got {x.ndim}-D tensor.")
+    return shape.transpose(x, -2, -1) if x.ndim else x
 
 
 PROPERTIES: dict[str, Callable] = {
@@ -355,11 +374,11 @@ PROPERTIES: dict[str, Callable] = {
     "is_cpu": lambda self: self.device.type == "cpu",
     **dict.fromkeys(("is_xpu", "is_mps", "is_sparse", "is_quantized", "is_mkldnn", "is_nested", "is_sparse_csr", "is_vulkan", "is_mtia", "is_xla", "is_ipu"), lambda self: False),
     "T": lambda self: OPS["permute"](self, tuple(reversed(range(self.ndim)))),
-    "mT": lambda self: shape.transpose(self, -2, -1),
+    "mT": lambda self: _matrix("mT", self),
     "real": complex_numbers.real,
     "imag": complex_numbers.imag,
-    "mH": lambda self: complex_numbers.conj(shape.transpose(self, -2, -1)),
-    "H": lambda self: complex_numbers.conj(shape.t(self)),
+    "mH": lambda self: complex_numbers.conj(_matrix("mH", self)),
+    "H": lambda self: complex_numbers.conj(_matrix("H", self)),
 }
 
 
@@ -373,6 +392,10 @@ def in_place_functions() -> dict[str, Callable]:
     return {f"{name}_": getattr(Tensor, f"{name}_") for name in names.split()}
 
 
+def _new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
+    return _new(creation.full)(self, size, fill_value, **options)
+
+
 def attach(namespace: dict[str, Any]) -> None:
     """Give `Tensor` its methods: those of the public functions in `namespace` that METHODS names. Called once, when the package is imported."""
     methods = {name: namespace[name] for name in _named(METHODS)}
@@ -382,15 +405,18 @@ def attach(namespace: dict[str, Any]) -> None:
         setattr(Tensor, name + "_", inplace(methods[name]))
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
-    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda, where, split):
-        setattr(Tensor, function.__name__, function)
-    for maker in (creation.zeros, creation.ones, creation.empty, creation.full, making.empty_strided):
+    for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda, where, split, to_dense):
+        setattr(Tensor, function.__name__, fitting(function, strict=function.__name__ in STRICT) if len(function.__annotations__) > 2 else function)
+    for maker in (creation.zeros, creation.ones, creation.empty, making.empty_strided):
         setattr(Tensor, f"new_{maker.__name__}", _new(maker))
+    setattr(Tensor, "new_full", _new_full)  # noqa: B010
     setattr(Tensor, "type", type_)  # noqa: B010  (an attribute that type checkers do not know)
     for name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims", "as_strided"):
         setattr(Tensor, name + "_", reshape_in_place(name + "_", methods[name]))
-    for name, function in (exchange.PROTOCOLS | storage.METHODS).items():
+    for name, function in exchange.PROTOCOLS.items():
         setattr(Tensor, name, function)
+    for name, function in storage.METHODS.items():
+        setattr(Tensor, name, fitting(function, strict=name in STRICT))
     for name, getter in PROPERTIES.items():
         setattr(Tensor, name, property(getter))
     _attach_operators(methods)

@@ -16,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import difference, result_type
 from ..tensor import Tensor
-from .arguments import Number, accepts_out, as_operand, cast, need_kind, need_room, need_tensor, rounded_once, write_out
+from .arguments import Number, accepts_out, as_number, as_operand, cast, need_kind, need_room, need_tensor, rounded_once, write_out
 from .creation import tensor
 from .positions import positions
 
@@ -388,6 +388,7 @@ def nan_to_num(input: Tensor, nan: float | None = None, posinf: float | None = N
     if not input.dtype.is_floating_point:
         return OPS["clone"](input)
     limits = dtypes.finfo(input.dtype)
+    nan, posinf, neginf = (as_number(n) for n in (nan, posinf, neginf))
     out = OPS["where"](OPS["eq"](input, math.inf), limits.max if posinf is None else posinf, input)
     out = OPS["where"](OPS["eq"](input, -math.inf), limits.min if neginf is None else neginf, out)
     return OPS["where"](OPS["isnan"](input), 0.0 if nan is None else nan, out)

@@ -123,12 +123,18 @@ def added(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
 @autocasts
 @accepts_out
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2)."""
+    """beta * input + alpha * (mat1 @ mat2). Raises RuntimeError unless both are matrices."""
+    for name, x in (("mat1", mat1), ("mat2", mat2)):
+        if x.ndim != 2:
+            raise error(RuntimeError, f"addmm(): {name} must be a matrix, got {x.ndim}-D tensor")
     return added(input, matmul(mat1, mat2), beta, alpha)
 
 
 @autocasts
 @accepts_out
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (batch1 @ batch2)."""
-    return addmm(input, batch1, batch2, beta=beta, alpha=alpha)
+    """beta * input + alpha * (batch1 @ batch2). Raises RuntimeError unless both are batches of matrices."""
+    for name, x in (("batch1", batch1), ("batch2", batch2)):
+        if x.ndim != 3:
+            raise error(RuntimeError, f"baddbmm(): {name} must be a 3D tensor, got {x.ndim}-D tensor")
+    return added(input, matmul(batch1, batch2), beta, alpha)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import dtypes
@@ -35,14 +35,14 @@ def folded(name: str, input: Tensor, dtype: Any, *attributes: Any) -> Tensor:
 
 
 @numpy_names
-def sum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: A001
+def sum(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """The sum over `dim` (all by default). Integers and bools are summed as int64."""
     total = folded("sum", input, dtype, dimensions(dim, len(input._data.shape)), keepdim)
     return total if out is None else write_out(out, total, "sum")
 
 
 @numpy_names
-def mean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
+def mean(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None, out: Tensor | None = None) -> Tensor:
     """The mean over `dim` (all by default). Raises RuntimeError for integer tensors."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
     if x.dtype.category < dtypes.FLOAT:
@@ -96,14 +96,14 @@ def std(
 
 
 @numpy_names
-def var_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+def var_mean(input: Tensor, dim: int | Sequence[int] | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
     """Variance and mean."""
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
 
 
 @autocasts
 @numpy_names
-def prod(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def prod(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over `dim` (all by default)."""
     return folded("prod", input, dtype, dimensions(dim, input.ndim), keepdim)
 
@@ -132,7 +132,7 @@ def need_some(name: str, input: Tensor, place: int) -> None:
 
 
 @numpy_names
-def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def amax(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
     """The largest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
     need_order("amax", input)
     need_elements("amax", input, dim)
@@ -140,7 +140,7 @@ def amax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 
 @numpy_names
-def amin(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
+def amin(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
     """The smallest value over `dim`; equal ones share the gradient. Raises RuntimeError for no elements and no `dim`."""
     need_order("amin", input)
     need_elements("amin", input, dim)
@@ -168,7 +168,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _extreme(name: str) -> Callable[..., Any]:
-    def function(input: Tensor, other: Any = None, keepdim: bool = False, *, dim: Any = None) -> Any:
+    def function(input: Tensor, other: Any = None, keepdim: bool = False, *, dim: int | Sequence[int] | None = None) -> Any:
         if isinstance(other, Tensor):
             return OPS[name + "imum"](need_tensor(input, name), other)
         need_order(name, need_tensor(input, name))
@@ -196,13 +196,13 @@ min = _extreme("min")  # noqa: A001
 
 
 @numpy_names
-def any(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """Whether some element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
     return _truth("any", input, dim, keepdim, out)
 
 
 @numpy_names
-def all(input: Tensor, dim: Any = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, out: Tensor | None = None) -> Tensor:  # noqa: A001
     """Whether every element is true (not zero), over `dim` (all by default); of uint8, in uint8."""
     return _truth("all", input, dim, keepdim, out)
 
@@ -216,13 +216,13 @@ def _truth(name: str, input: Tensor, dim: Any, keepdim: bool, out: Tensor | None
 
 
 @numpy_names
-def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+def count_nonzero(input: Tensor, dim: int | Sequence[int] | None = None, *dims: int) -> Tensor:
     """How many elements are not zero."""
-    return sum(input != 0, dim)  # type: ignore[arg-type]
+    return sum(input != 0, (dim, *dims) if dims else dim)  # type: ignore[arg-type]
 
 
 @numpy_names
-def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+def logsumexp(input: Tensor, dim: int | Sequence[int] | None, keepdim: bool = False) -> Tensor:
     """log(sum(exp(input))) over `dim`, without overflow."""
     dims = dimensions(dim, input.ndim)
     input = input if input.dtype.category > dtypes.INTEGER else cast(input, dtypes.get_default_dtype())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..dtypes import INTEGER, int64
-from ..errors import ShapeError, error
+from ..errors import ShapeError, UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand, known
 from ..tensor import Tensor
@@ -62,6 +62,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
                 RuntimeError, f"repeat_interleave(): repeats {tuple(repeats.shape)} must have the size of input {tuple(x.shape)} along dim {place}"
             )
         return OPS["index_select"](x, place, _repeated_places(repeats, output_size))
+    if isinstance(repeats, Tensor) and repeats.dtype.category != INTEGER:
+        raise error(UnsupportedDtypeError, f"repeat_interleave(): repeats must be integers, not {repeats.dtype}")
     if isinstance(repeats, Tensor):
         repeats = runtime_size(repeats, -BEYOND_SIZES, BEYOND_SIZES, "a number of repeats")
     demand(repeats, ">=", 0, lambda: error(RuntimeError, f"repeat_interleave(): repeats cannot be negative, but got {repeats}"))

@@ -11,7 +11,7 @@ from collections import namedtuple
 from typing import Any
 
 from .. import dtypes
-from ..errors import error
+from ..errors import UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..sizes import demand, known
@@ -32,7 +32,7 @@ def _running(name: str) -> Any:
     def function(input: Tensor, dim: int) -> Any:
         place = dimension(dim, input.ndim)
         if input.dtype.is_complex:
-            raise error(RuntimeError, f"{name}() is not implemented for complex tensors")
+            raise error(UnsupportedDtypeError, f"{name}() is not implemented for complex tensors")
         indices = OPS[f"{name}_indices"](input, place)
         return _Extreme[name](OPS["gather"](input, place, indices) if input.ndim else OPS["clone"](input), indices)
 

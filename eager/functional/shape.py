@@ -60,9 +60,9 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """The dimensions from `start_dim` to `end_dim` made one."""
+    first, last = dimension(start_dim, input.ndim), dimension(end_dim, input.ndim)
     if not input.ndim:
         return reshape(input, (1,))
-    first, last = dimension(start_dim, input.ndim), dimension(end_dim, input.ndim)
     if first > last:
         raise error(RuntimeError, "flatten() has invalid args: start_dim cannot come after end_dim")
     if first == last:
@@ -140,8 +140,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 moveaxis = movedim
 
 
-def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Dimensions of size 1 left out: all, or those of `dim` that are of size 1."""
+def squeeze(input: Tensor, dim: Any = None, *dims: int) -> Tensor:
+    """Dimensions of size 1 left out: all, or those of `dim` (and of more dimensions behind it) that are of size 1."""
+    if dims:
+        dim = (dim, *dims)
     candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim) if dim != () else ()
     return OPS["squeeze"](input, tuple(d for d in candidates if input.shape[d] == 1))
 
@@ -171,9 +173,9 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return OPS["expand"](input, tuple(other.shape))
 
 
-def broadcast_to(input: Tensor, size: Any) -> Tensor:
+def broadcast_to(input: Tensor, *size: Any, **named: Any) -> Tensor:
     """`expand` under NumPy's name."""
-    return expand(input, size)
+    return expand(input, *size, **named)
 
 
 def broadcast_shapes(*shapes: Any) -> Any:
@@ -212,7 +214,7 @@ def _is_one(size: Any) -> bool:
     return bool(size == 1)
 
 
-def contiguous(input: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """The tensor itself when it is C-contiguous, else a contiguous copy."""
     return _copied_unless(input, input.is_contiguous)
 
@@ -285,7 +287,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of `split_size` elements each along `dim` (the last may be smaller), or of the given sizes."""
+    """Views of `split_size` elements each along `dim` (the last may be smaller), or of the given sizes. Raises RuntimeError for a 0-d tensor."""
+    if not tensor.ndim:
+        raise error(RuntimeError, "split expects at least a 1-dimensional tensor")
     place = dimension(dim, tensor.ndim)
     size = tensor.shape[place]
     if isinstance(split_size_or_sections, (tuple, list)):
@@ -312,6 +316,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most `chunks` views along `dim`, as equal as may be."""
+    if not input.ndim:
+        raise error(RuntimeError, "chunk expects at least a 1-dimensional tensor")
     if chunks <= 0:
         raise error(RuntimeError, f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = input.shape[dimension(dim, input.ndim)]
@@ -408,6 +414,8 @@ def to(
     flags = [argument for argument in args[1:] if isinstance(argument, bool)]  # non_blocking and copy, by place
     copy = flags[1] if len(flags) > 1 else copy
     for argument in args[: len(args) - len(flags)]:
+        if argument is not None and (dtype is not None or device is not None and not isinstance(argument, (dtypes.dtype, type))):
+            raise error(TypeError, f"to(): takes a device, then a dtype, or one tensor; what follows them cannot be {argument!r}")
         if isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
         elif isinstance(argument, (bool, float, complex)):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import namedtuple
+from collections.abc import Sequence
 from typing import Any
 
 from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
-from ..errors import error
+from ..errors import UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
@@ -39,7 +40,7 @@ HistogramDD = namedtuple("HistogramDD", ("hist", "bin_edges"))
 
 
 @numpy_names
-def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def nansum(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim`, NaN counted as 0."""
     if input.dtype.is_complex:
         raise error(RuntimeError, "nansum does not support complex inputs")
@@ -48,7 +49,7 @@ def nansum(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any 
 
 
 @numpy_names
-def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+def nanmean(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The mean over `dim` of what is not NaN."""
     if input.dtype.category < dtypes.FLOAT:
         raise error(RuntimeError, f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype.name}")
@@ -59,7 +60,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
 
 
 @numpy_names
-def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def aminmax(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Any:
     """(min, max) over `dim`, or of all elements; equal ones share the gradient."""
     need_elements("aminmax", input, dim)
     dims = dimensions(dim, input.ndim)
@@ -70,7 +71,7 @@ def aminmax(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 @numpy_names
-def std_mean(input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
+def std_mean(input: Tensor, dim: int | Sequence[int] | None = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Tensor, Tensor]:
     """Standard deviation and mean."""
     return std(input, dim, unbiased, keepdim, correction=correction), mean(input, dim if not isinstance(dim, bool) else None, keepdim)
 
@@ -173,7 +174,7 @@ _INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 def _quantiles(name: str, ignore: bool) -> Any:
-    def function(input: Tensor, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
+    def function(input: Tensor, q: float | Tensor, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear") -> Tensor:
         if not input.dtype.is_floating_point or input.dtype.itemsize < 4:
             raise error(RuntimeError, f"{name}() input tensor must be either float or double dtype, not {input.dtype}")
         if interpolation not in _INTERPOLATIONS:
@@ -181,12 +182,12 @@ def _quantiles(name: str, ignore: bool) -> Any:
         levels = q if isinstance(q, Tensor) else make("full", input.device, (), q, input.dtype)
         if levels.dtype is not input.dtype or levels.ndim > 1:
             raise error(RuntimeError, f"{name}() q must be a scalar or 1D tensor of the input's dtype, got {levels.dtype}, {levels.ndim}D")
-        if not isinstance(q, Tensor) and not 0 <= q <= 1:
+        if not known_true((levels >= 0) & (levels <= 1)) if isinstance(q, Tensor) else not 0 <= q <= 1:
             raise error(RuntimeError, f"{name}() q must be in the range [0, 1] but got {q}")
         if input.numel() == 0:
             raise error(RuntimeError, f"{name}() input tensor must be non-empty")
+        place = 0 if dim is None else dimension(dim, input.ndim)
         x = ravel(input) if dim is None or not input.ndim else input
-        place = 0 if dim is None or not input.ndim else dimension(dim, input.ndim)
         kept = (1,) * input.ndim if dim is None else tuple(1 if d == place else s for d, s in enumerate(input.shape))
         found = _levels(OPS["permute"](x, (*(d for d in range(x.ndim) if d != place), place)), ravel(levels), ignore, interpolation)
         found = OPS["permute"](found, (found.ndim - 1, *range(found.ndim - 1)))  # the levels first
@@ -281,7 +282,7 @@ def corrcoef(input: Tensor) -> Tensor:
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number 0, 1, 2 ... occurs in a vector (or the sum of its weights): as long as the largest number needs, or `minlength`."""
     if input.ndim != 1 or input.dtype.category != dtypes.INTEGER:
-        raise error(RuntimeError, f"bincount only supports 1-d non-negative integral inputs, got {input.dtype}, {input.ndim}D")
+        raise error(UnsupportedDtypeError, f"bincount only supports 1-d non-negative integral inputs, got {input.dtype}, {input.ndim}D")
     if minlength < 0:
         raise error(RuntimeError, "minlength should be >= 0")
     if weights is not None and (weights.ndim != 1 or weights.shape[0] != input.shape[0]):

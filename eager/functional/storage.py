@@ -132,12 +132,22 @@ def is_same_size(self: Tensor, other: Tensor) -> bool:
     return tuple(self.shape) == tuple(other.shape)
 
 
+def dense_dim(self: Tensor) -> int:
+    """How many dimensions are dense: all."""
+    return self.ndim
+
+
+def sparse_dim(self: Tensor) -> int:
+    """How many dimensions are sparse: none."""
+    return 0
+
+
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
     """Whether two tensors are the same view of the same memory."""
     return self.data_ptr() == tensor.data_ptr() and is_same_size(self, tensor) and self.stride() == tensor.stride()
 
 
-def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+def fill_diagonal_(self: Tensor, fill_value: complex, wrap: bool = False) -> Tensor:
     """Fill the main diagonal in place; with `wrap` it starts again behind every square of a tall matrix. Raises RuntimeError for unequal sizes beyond 2-d."""
     if self.ndim < 2:
         raise error(RuntimeError, f"fill_diagonal_(): dimensions must larger than 1, got {self.ndim}")
@@ -176,6 +186,6 @@ def _no(self: Tensor, *args: Any) -> bool:
 METHODS: dict[str, Callable] = {
     function.__name__: function
     for function in (
-        storage, untyped_storage, pin_memory, share_memory_, record_stream, get_device, is_signed, is_same_size, is_set_to, fill_diagonal_, apply_, map_,
+        storage, untyped_storage, pin_memory, share_memory_, record_stream, get_device, is_signed, is_same_size, is_set_to, dense_dim, sparse_dim, fill_diagonal_, apply_, map_,
     )
 } | dict.fromkeys(("is_pinned", "is_shared", "is_distributed", "is_coalesced"), _no)  # fmt: skip

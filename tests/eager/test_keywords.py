@@ -16,7 +16,8 @@ x.clone().transpose_(dim0=0, dim1=1) | x.permute(dims=(1, 0)) | M.permute(input=
 x.view(dtype=M.int32) | x.expand(size=(2, 2, 3)) | x.repeat(repeats=(2, 1)) | x.tile(dims=(2, 1)) | x.sum_to_size(size=(1, 3)) | x.new_zeros(size=(2,))
 x.new_full(size=(2,), fill_value=1) | M.zeros(size=(2,)) | M.ones(size=(2, 3)) | M.full(size=(2,), fill_value=3) | M.rand(size=(2,)).shape
 M.swapaxes(x, axis0=0, axis1=1) | x.broadcast_to(size=(2, 2, 3))
-x.where(x > 2, x * 0 - 1) | x.where(condition=x > 2, other=x * 0) | M.linalg.norm(input=x) | M.linalg.matrix_norm(input=x) | M.det(input=s) | M.inverse(input=s)
+x.squeeze(0, 1) | x.hsplit(1, 2)[1] | x.vsplit(0, 1)[1] | x.count_nonzero(0, 1) | M.tensor(2.0).mT | x.bernoulli(1.0) | x.to_dense(M.float64) | x.dense_dim() | x.polygamma(1)
+x.nan_to_num(M.tensor(2)) | x.logit(M.tensor(0.25)) | x.where(x > 2, x * 0 - 1) | x.where(condition=x > 2, other=x * 0) | M.linalg.norm(input=x) | M.linalg.matrix_norm(input=x) | M.det(input=s) | M.inverse(input=s)
 M.slogdet(input=s)[1] | M.linalg.matrix_power(input=s, n=2) | M.linalg.pinv(input=s) | M.linalg.lstsq(input=s, b=s)[0] | M.linalg.eigvals(input=s).real
 M.dot(input=x[0], tensor=x[1]) | M.numel(x) | M.promote_types(type1=M.int32, type2=M.float32).itemsize | x.clone().fill_diagonal_(7) | x.get_device()
 M.zeros(7, 3).fill_diagonal_(5, wrap=True) | x.is_signed() | x.is_pinned() | len(x[0].storage()) | x.untyped_storage().nbytes() | x.clone().apply_(lambda v: v + 1)
@@ -59,6 +60,10 @@ M.nn.functional.adaptive_max_pool1d(x, -1) | M.nn.functional.max_pool1d(x[:0][No
 M.nn.functional.multi_margin_loss(x, M.tensor([0, 1]), reduction="abc") | x.int().masked_fill(x > 1, M.tensor(1j)) | M.native_layer_norm(x, (2, 3), x[:1], None, 0.1)
 M.mm(x, x.T, out=M.ones(2, 2).double()) | M.sort(x, out=(x.double(), x.long())) | M.abs(x, out=x.double()) | M.add(x, 1, out=x.long()) | M.stack([x], out=x.long()[None])
 M.max(x[:0]) | M.max(x[:0], 0) | x[:0].sum_to_size(1, 5) | x[:0].unflatten(0, (2, 2)) | M.aminmax(x[:0], dim=0)
+x.bmm(2) | x.allclose((3, 2)) | x.chunk(x) | x.view_as(1) | M.gather(x, 0, 1) | M.cross(x, None) | x.svd(x) | x.topk(x) | x.unique(1) | x.half(None) | x.contiguous(x)
+x.int().normal_() | x.exponential_(x) | x.copy_(x, 1) | x.requires_grad_(2) | x.expand(x, 1) | x.reshape(2.0) | x.permute(M.float64) | x.softmax("a") | x.mean(x) | x.int().mean("a")
+x.masked_select(x) | x.quantile(M.tensor(3.0)) | x[0, 0].quantile(M.tensor(0.5), 3) | x.addmm(x[0], x) | x.index_fill(0, M.tensor([[0]]), 1.0) | x.to(1.0, 2.0) | x[0].mT | x.new_full(1, 2, 3)
+x.hsplit(1.5) | x.split(x) | M.linalg.det(2) | x.bernoulli(2.0) | x.random_(0) | x.fill_(M.int64) | x.polygamma(1.5) | x.triu(1.5) | x[0, 0].split(1) | x.is_contiguous(x)
 M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
 """
 

@@ -11,7 +11,7 @@ from ...autograd.autocast import autocasts
 from ...errors import error
 from ...ops.shapes import require
 from ...tensor import Tensor
-from ..arguments import need_tensor, write_out
+from ..arguments import as_number, need_tensor, write_out
 from ..creation import eye, zeros
 from ..reduction import numpy_names
 from ..shape import broadcast_to
@@ -80,13 +80,13 @@ def _names_matrix(p: Any) -> bool:
 
 
 @numpy_names
-def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Tensor:
+def norm(input: Tensor, p: float | str | None = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Tensor:
     """The vector norm of order `p` over `dim` (of all elements by default); "fro" is order 2, "nuc" the nuclear norm of matrices.
 
     PyTorch's older form: a number is always the order of a vector norm, also for two dimensions.
     """
     x = need_tensor(input, "norm")
-    p = p.item() if isinstance(p, Tensor) else p
+    p = as_number(p)
     if isinstance(p, str) and not _names_matrix(p):
         raise error(RuntimeError, f"norm(): only 'fro' and 'nuc' are names of norms, not {p!r}")
     if p == "nuc":
