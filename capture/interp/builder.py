@@ -7,7 +7,9 @@ sources are then read in one place before anything is stored, so no store can ch
 
 from __future__ import annotations
 
+import enum
 import functools
+import typing
 from collections.abc import Callable
 from types import CodeType
 from typing import Any
@@ -27,7 +29,7 @@ from ..bytecode.instruction import Handler, Label
 from .attempt import Attempt
 from .frame import NULL, PreviousException
 from .loader import Loader
-from .outcome import Skip, Unbuildable
+from .outcome import Break, Skip, Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
@@ -67,11 +69,19 @@ class Output:
         self.assembler.emit(opcode, argument)
 
     def constant(self, value: Any) -> None:
-        made = self.attempt.made_classes.get(value) if isinstance(value, type) else None
+        classes = self.attempt.made_classes
+        made = classes.get(value if isinstance(value, type) else typing.get_origin(value) or type(value)) if classes else None
         if made is None:
             self.assembler.load_const(value)
-        else:
+        elif isinstance(value, type):
             self.value(made)
+        elif not isinstance(value, enum.Enum):
+            raise Break(f"{value!r}, whose class is made in the captured code, cannot be made again")
+        elif value._name_ in type(value).__members__:
+            self.value(made)
+            self.emit("LOAD_ATTR", value._name_)
+        else:  # several flags
+            self.helper("convert", Constant(value._value_), made)
 
     def call(self, function: Any, *args: Any) -> None:
         """Push function(*args)."""

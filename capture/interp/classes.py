@@ -10,23 +10,27 @@ import abc
 import builtins
 import collections
 import dataclasses
+import enum
 import types
 from typing import Any
 
-from .builtins import BUILTINS, FUNCTIONS
+from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .constructors import CONSTRUCTORS
 from .frame import Frame
 from .handlers_data import _empty_cell, handles, load_global
 from .lookup import is_standard
-from .outcome import Break
+from .outcome import Break, Observed
+from .rebuild import HELPERS
 from .values.base import Value
 from .values.classes import PARTS, DescriptorValue, MadeClass, PartOfClass, PropertyValue, stand_in
-from .values.constants import Constant, is_constant_type
+from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
 from .values.functions import BuiltinValue, CellValue, ClassValue, MadeFunction
 from .values.mappings import DictValue
+from .values.objects import SuperValue
 
 METACLASSES = (type, abc.ABCMeta)
+ENUM_HOOKS = ("__init__", "__new__", "_generate_next_value_", "__init_subclass__", "__set_name__")  # what runs while an Enum is made
 CELLS = ("__classcell__", "__classdictcell__")  # how the body hands its cells to the class
 WHY = "define the class outside of the compiled function"
 
@@ -116,13 +120,14 @@ def _load_from(frame: Frame, i: Any, names: dict[str, Value]) -> None:
 # -- the class ------------------------------------------------------------------------------------------------------------------
 
 
-def build_class(run: Any, body: Value, name: Value, *bases: Value, metaclass: Value | None = None, **kwargs: Value) -> Value:
+def build_class(run: Any, body: Value, name: Value, *given: Value, metaclass: Value | None = None, **kwargs: Value) -> Value:
     """What `builtins.__build_class__` does."""
-    if kwargs or not isinstance(body, MadeFunction):
-        raise Break("a class with arguments of its own is not captured", WHY)
-    meta = metaclass_of(bases, metaclass)
+    if not isinstance(body, MadeFunction):
+        raise Break("a class statement that goes over a graph break is not captured", WHY)
+    bases = resolved(run, given)
+    meta = metaclass_of(run, bases, metaclass)
     frame = Frame(run, run.body(body.code), body.globals, {}, body.cells(run), run.module())
-    frame.names = {}
+    frame.names = EnumNames(run, meta.real, run.text(name), bases) if issubclass(meta.real, enum.EnumMeta) else {}
     run.depth += 1
     try:
         cell = frame.run()
@@ -130,44 +135,123 @@ def build_class(run: Any, body: Value, name: Value, *bases: Value, metaclass: Va
         run.depth -= 1
     for name_of_cell in CELLS:
         frame.names.pop(name_of_cell, None)
-    made = make_class(run, meta, run.text(name), list(bases), frame.names)
+    if bases != list(given):
+        frame.names["__orig_bases__"] = TupleValue(given)
+    made = make_by(run, meta, name, bases, frame.names, kwargs)
     if isinstance(cell, CellValue):
         cell.set(run, made)
     return made
 
 
-def metaclass_of(bases: Any, given: Value | None) -> type:
-    """The metaclass of a new class. Raises Break for one of the user, and for bases that are no classes."""
+class EnumNames(dict):
+    """The names of the body of an Enum. Its own namespace stands beside them: it refuses a second value, and answers `auto()` at once."""
+
+    def __init__(self, run: Any, meta: Any, name: str, bases: list[Value]) -> None:
+        super().__init__()
+        self.run = run
+        self.namespace = run.concrete(meta.__prepare__, name, tuple(base.real for base in bases))
+        refuse_hooks(run, self, bases)
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        if name in ENUM_HOOKS or (isinstance(value, TupleValue) and any(item.type() is enum.auto for item in value.items_of(self.run))):
+            raise Break(f"an Enum with '{name}' of its own is not captured", WHY)
+        self.run.concrete(self.namespace.__setitem__, name, stand_in(self.run, value))
+        super().__setitem__(name, self.run.make(self.namespace[name]) if value.type() is enum.auto else value)
+
+
+def refuse_hooks(run: Any, names: Any, bases: list[Value]) -> None:
+    """What runs while an Enum is made must be the standard library's."""
+    for hook in ENUM_HOOKS:
+        if hook in names or any(hasattr(base.real, hook) and not run.is_standard_class(run.entry_of(base.real, hook)[1]) for base in bases):
+            raise Break(f"an Enum with '{hook}' of its own is not captured", WHY)
+
+
+def resolved(run: Any, bases: Any) -> list[Value]:
+    """The classes to derive from: `Generic[T]` and `NamedTuple` say themselves what they stand for (PEP 560)."""
+    found: list[Value] = []
+    for base in bases:
+        if isinstance(base, ClassValue) or not (hasattr(base.real, "__mro_entries__") and is_standard(type(base.real).__module__)):
+            found.append(base)
+        else:
+            found += [run.wrap_known(cls) for cls in base.real.__mro_entries__(tuple(item.real for item in bases))]
+    return found
+
+
+def metaclass_of(run: Any, bases: Any, given: Value | None) -> ClassValue:
+    """The metaclass of a new class. Raises Break for bases that are no classes."""
     if not all(isinstance(base, ClassValue) for base in bases) or not (given is None or isinstance(given, ClassValue)):
         raise Break("a class whose bases or metaclass are no plain classes is not captured", WHY)
     found = type if given is None else given.real
     for base in bases:
         found = type(base.real) if issubclass(type(base.real), found) else found
-    if found not in METACLASSES:
-        raise Break(f"making a class of the metaclass {found.__qualname__} is not captured", WHY)
-    return found
+    return run.wrap_known(found)
 
 
-def make_class(run: Any, meta: type, name: str, bases: list[Value], names: dict[str, Value]) -> MadeClass:
-    """The class, and its model."""
-    inherits = [run.class_entry(base.real, "__init_subclass__") for base in bases]
-    if any(entry is not object.__dict__["__init_subclass__"] for entry in inherits):
-        raise Break("a class whose base has an __init_subclass__ is not captured", WHY)
+def make_by(run: Any, meta: ClassValue, name: Value, bases: list[Value], names: dict[str, Value], kwargs: dict[str, Value]) -> Value:
+    """The class that a metaclass makes: one of the user is followed, one of the standard library runs for real, on the model and again at each call."""
+    cls, text = meta.real, run.text(name)
+    if cls in METACLASSES:
+        return make_class(run, meta, text, bases, names, kwargs)
+    if is_standard(cls.__module__):
+        return make_standard(run, cls, text, bases, names, kwargs)
+    if run.class_entry(cls, "__prepare__") is not type.__dict__["__prepare__"]:
+        raise Break(f"the metaclass {cls.__qualname__}, which has a __prepare__, is not captured", WHY)
+    args: list[Value] = [name, TupleValue(bases), DictValue([(key, Constant(key), value) for key, value in names.items()])]
+    if isinstance(run.class_entry(cls, "__new__"), types.BuiltinFunctionType):
+        made: Value = make_class(run, meta, text, bases, names, kwargs)
+    else:
+        made = run.call(meta.attribute(run, "__new__"), [meta, *args], kwargs)
+    initialiser = run.class_entry(cls, "__init__")
+    if isinstance(initialiser, types.FunctionType) and issubclass(made.type(), cls):
+        run.call(run.bind_entry(initialiser, made, cls), args, kwargs)
+    return made
+
+
+def make_standard(run: Any, meta: type, name: str, bases: list[Value], names: dict[str, Value], kwargs: dict[str, Value]) -> MadeClass:
+    """An Enum, a NamedTuple or a Protocol."""
+    if issubclass(meta, enum.EnumMeta):
+        refuse_hooks(run, names, bases)
+    plain = {key: run.python(value) for key, value in kwargs.items()}
+    members = {key: stand_in(run, value) for key, value in names.items()}
+    model = run.concrete(HELPERS["new_standard_class"], meta, name, tuple(base.real for base in bases), members, plain)
+
+    def make(out: Any) -> None:
+        given, named = (DictValue([(key, Constant(key), value) for key, value in some.items()]) for some in (names, kwargs))
+        out.helper("new_standard_class", Constant(meta), Constant(name), TupleValue(bases), given, named)
+
+    made = enter(run, model, make)
+    enter_parts(run, made)
+    return made
+
+
+def make_class(run: Any, meta: ClassValue, name: str, bases: list[Value], names: dict[str, Value], kwargs: dict[str, Value]) -> MadeClass:
+    """The class, and its model. A base's `__init_subclass__` is followed, unless it is the standard library's, which runs when a class is made."""
+    order = [entry for base in bases if (entry := run.class_entry(base.real, "__init_subclass__")) is not object.__dict__["__init_subclass__"]]
+    followed = any(not is_standard(entry.__func__.__module__) for entry in order)
+    if kwargs and not followed:
+        raise Break("a class with arguments of its own is not captured", WHY)
     for base in bases:
         run.guard_order(base.real)
     late = [key for key, value in names.items() if sets_name(value)]
     members = {key: None if key in late else stand_in(run, value) for key, value in names.items()}
-    model = run.concrete(meta, name, tuple(base.real for base in bases), members)
+    try:
+        model = run.concrete(HELPERS["new_class"], meta.real, name, tuple(base.real for base in bases), members, (), followed)
+    except Observed as observed:
+        if followed:  # its layout does not fit
+            raise Break("a class whose base has an __init_subclass__ and slots or a builtin base is not captured", WHY) from observed
+        raise
     for key in late:
         type.__setattr__(model, key, stand_in(run, names[key]))
 
     def make(out: Any) -> None:
         given = DictValue([(key, Constant(key), value) for key, value in names.items()])
-        out.helper("new_class", Constant(meta), Constant(name), TupleValue(bases), given, Constant(tuple(late)))
+        out.helper("new_class", meta, Constant(name), TupleValue(bases), given, Constant(tuple(late)), Constant(followed))
 
     made = enter(run, model, make)
     for key in late:
         run.call(names[key].attribute(run, "__set_name__"), [made, Constant(key)], {})
+    if followed:
+        run.call(SuperValue(model, made).attribute(run, "__init_subclass__"), [], kwargs)
     return made
 
 
@@ -204,7 +288,18 @@ def _type(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> V
     bases = run.unpack(args[1])
     names = {run.text(key): value for key, value in run.pairs(args[2])}
     names.setdefault("__module__", Constant(run.frames[-1].globals.get("__name__")))
-    return make_class(run, metaclass_of(bases, None), run.text(args[0]), bases, names)
+    return make_by(run, metaclass_of(run, bases, None), args[0], bases, names, {})
+
+
+def _type_new(run: Any, meta: Value, name: Value, bases: Value, names: Value, **kwargs: Value) -> Value:
+    """`super().__new__(meta, name, bases, names)` in a metaclass."""
+    return make_class(run, meta, run.text(name), run.unpack(bases), {run.text(key): value for key, value in run.pairs(names)}, kwargs)  # type: ignore[arg-type]
+
+
+def _init_subclass(run: Any, cls: Value, **kwargs: Value) -> Value:
+    if kwargs:
+        raise run.raised(TypeError, f"{cls.real.__name__}.__init_subclass__() takes no keyword arguments")  # type: ignore[attr-defined]
+    return constant(None)
 
 
 def _descriptor(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -220,9 +315,11 @@ def _process_class(run: Any, cls: Value, *options: Value) -> Value:
     if not isinstance(cls, MadeClass):
         raise Break("making a dataclass of a class from outside is not captured", WHY)
     found = run.concrete(dataclasses._process_class, cls.real, *[run.python(option) for option in options])  # type: ignore[attr-defined]
-    if found is not cls.real:
-        raise Break("a dataclass that is another class than the one decorated is not captured", WHY)
-    cls.later.append((dataclasses._process_class, list(options)))  # type: ignore[attr-defined]
+    if found is not cls.real:  # one with slots is another class
+        given = cls
+        cls = enter(run, found, lambda out: out.call(dataclasses._process_class, given, *options))  # type: ignore[attr-defined]
+    else:
+        cls.later.append((dataclasses._process_class, list(options)))  # type: ignore[attr-defined]
     fields = vars(found)["__dataclass_fields__"]
     for field in fields.values():
         run.wrapped.pop(id(field), None)  # it is no longer what the class statement put there
@@ -254,6 +351,10 @@ def _namedtuple(run: Any, *args: Value, **kwargs: Value) -> Value:
 
 
 BUILTINS[builtins.__build_class__] = build_class
+BUILTINS[type.__new__] = BUILTINS[abc.ABCMeta.__new__] = _type_new
+FUNCTIONS[abc.ABCMeta.__new__] = _type_new  # type: ignore[assignment]
+BUILTINS[object.__dict__["__init_subclass__"]] = _init_subclass
+METHODS[type, "__init__"] = lambda run, cls, *args, **kwargs: constant(None)
 CONSTRUCTORS[type] = _type
 for _cls in PARTS:
     CONSTRUCTORS[_cls] = _descriptor

@@ -10,6 +10,7 @@ import collections
 import functools
 import operator
 import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -186,6 +187,16 @@ def _partial(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
 @constructor(types.MethodType)
 def _method_type(run: Any, function: Value, owner: Value) -> Value:
     return MethodValue(function, owner)
+
+
+def _type_parameter(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    made = run.concrete(cls, *map(run.python, args), **{name: run.python(value) for name, value in kwargs.items()})
+    made.__module__ = run.frames[-1].globals.get("__name__")
+    return run.make(made)
+
+
+for _parameter in (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple):
+    CONSTRUCTORS[_parameter] = _type_parameter
 
 
 @constructor(types.MappingProxyType)

@@ -6,6 +6,7 @@ through `object`'s own slots.
 
 from __future__ import annotations
 
+import abc
 import collections
 import functools
 import sys
@@ -155,9 +156,32 @@ def make_partial(function: Any, args: tuple, keywords: dict) -> functools.partia
     return functools.partial(function, *args, **keywords)
 
 
-def new_class(meta: Any, name: str, bases: tuple, members: dict, late: tuple) -> type:
-    """A class whose body ran during capture; the members in `late` have been told their names."""
-    made = meta(name, bases, {**members, **dict.fromkeys(late)})
+def silent_base(bases: tuple) -> type:
+    """A class that may be exchanged for `bases`, as its instances lie in memory alike, and that tells nobody of classes derived from it."""
+    cls: Any = max(bases, key=lambda base: base.__basicsize__)
+    while all(getattr(cls, size) == getattr(cls.__base__, size) for size in ("__basicsize__", "__dictoffset__", "__weakrefoffset__")):
+        cls = cls.__base__
+    above = cls.__base__
+    if any("__init_subclass__" in vars(base) for base in above.__mro__[:-1]):
+        raise TypeError("a base of the bases is told of classes, too")
+    return type(above)("Silent", (above,), {})
+
+
+def new_standard_class(meta: Any, name: str, bases: tuple, members: dict, named: dict) -> type:
+    """A class of a metaclass of the standard library: an Enum, a NamedTuple."""
+    names = meta.__prepare__(name, bases, **named)
+    for key, value in members.items():
+        names[key] = value
+    return meta(name, bases, names, **named)
+
+
+def new_class(meta: Any, name: str, bases: tuple, members: dict, late: tuple, silent: bool) -> type:
+    """A class whose body and metaclass ran during capture; the members in `late` have been told their names. `silent`: the `__init_subclass__` of the bases ran, too."""
+    make = (abc.ABCMeta if issubclass(meta, abc.ABCMeta) else type).__new__
+    made: Any = make(meta, name, (silent_base(bases),) if silent else bases, {**members, **dict.fromkeys(late)})
+    if silent:  # bases that come afterwards are not told
+        made.__bases__ = bases
+        abc.update_abstractmethods(made)
     for member in late:
         type.__setattr__(made, member, members[member])
     return made

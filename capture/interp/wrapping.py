@@ -45,6 +45,8 @@ from .values.constants import (
     LITERALS,
     NUMPY_SCALARS,
     OWN_CONSTANTS,
+    TYPING_CONSTANTS,
+    AliasValue,
     Constant,
     MemberValue,
     SymIntValue,
@@ -440,7 +442,7 @@ def wrap_generator(run: Any, obj: Any, source: Any) -> Value:
 
 def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
     run.guard(guards.Is(source, obj))
-    return Constant(obj, source)
+    return (AliasValue if type(obj) in TYPING_CONSTANTS else Constant)(obj, source)
 
 
 def wrap_library_constant(run: Any, obj: Any, source: Any) -> Value:
@@ -476,7 +478,7 @@ WRAPPERS: dict[type, Callable] = {
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, types.MappingProxyType: wrap_proxy,
-    bytearray: wrap_bytearray, **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
+    bytearray: wrap_bytearray, **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),
@@ -489,5 +491,5 @@ MAKERS: dict[type, Callable] = {
     frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
     range: lambda run, obj: RangeValue(obj),
-    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, bytearray: lambda run, obj: BytearrayValue(obj), re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
+    SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, bytearray: lambda run, obj: BytearrayValue(obj), **dict.fromkeys(TYPING_CONSTANTS, lambda run, obj: AliasValue(obj)), re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
 }  # fmt: skip

@@ -12,6 +12,7 @@ import enum
 import operator
 import struct
 import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,11 @@ LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), t
 MEMBER_FIELDS = {"name": "_name_", "value": "_value_"}
 OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
 LIBRARY_CONSTANTS = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, struct.Struct)  # of Python's library
+TYPING_CONSTANTS = (  # what annotations are made of
+    typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, types.GenericAlias, types.UnionType,
+    *{type(made) for made in (typing.Optional[int], typing.List[int], typing.List, typing.Callable[[int], int], typing.Callable, typing.Literal[1], typing.Annotated[int, 1],  # noqa: UP006, UP045
+                              typing.Optional, typing.Literal, typing.Concatenate, typing.Tuple)},  # noqa: UP006
+)  # fmt: skip
 NUMPY_SCALARS = (np.bool_, *(np.dtype(code).type for code in "efdbhilqBHILQFD"))  # what np.sqrt(2.0) and array.sum() give
 
 
@@ -211,6 +217,23 @@ def member_of(run: Any, cls: Value, value: Value) -> Value:
     if not isinstance(found, MemberValue) or type(found.value) is not real:
         raise Break(f"what _missing_ of {real.__qualname__} gives is not captured")
     return found
+
+
+class AliasValue(Constant):
+    """`Box[int]`: called, it makes an object of its class, and what is no fact of its own it asks of that (typing: _BaseGenericAlias)."""
+
+    def attribute(self, run: Any, name: str) -> Value:
+        origin = typing.get_origin(self.value)
+        return super().attribute(run, name) if name.startswith("__") or not isinstance(origin, type) else run.wrap_known(origin).attribute(run, name)
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        origin = typing.get_origin(self.value)
+        if not isinstance(origin, type):
+            return super().call(run, args, kwargs)
+        made = run.call(run.wrap_known(origin), args, kwargs)
+        if not isinstance(self.value, types.GenericAlias) and hasattr(made, "store_own") and made.has_dict():
+            made.set_attribute(run, "__orig_class__", self)
+        return made
 
 
 class SymIntValue(Value):

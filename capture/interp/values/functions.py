@@ -461,6 +461,9 @@ class ClassValue(CallableValue):
             return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
         if not hasattr(self.real, "__class_getitem__"):
             raise run.raised(TypeError, f"type '{self.real.__qualname__}' is not subscriptable")
+        found, base = run.entry_of(self.real, "__class_getitem__")
+        if base in run.made_classes or not run.is_standard_class(base):
+            return run.call(run.bind_entry(run.class_entry(self.real, "__class_getitem__"), self, self.real), [key], {})
         return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
 
     def items_of(self, run: Any) -> list[Value] | None:
