@@ -76,6 +76,8 @@ class Knowledge:
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
     fixes_rounded: bool = False  # sizes are fixed where a float of theirs is rounded
+    fixes_texts: bool = False  # sizes are fixed where a text holds them
+    texts_break: int | None = None  # where an attempt broke whose texts were not fixed
     tells: bool = False  # a tool counts lines
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
@@ -126,6 +128,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
         self.depth = 0
+        self.writes = False  # a text that holds sizes is written behind the graph
         self.telling = Telling() if knowledge.tells else None
         self.step = 0  # instructions of the root frame so far
         self.shared: dict[Any, Value] = {}  # memory that eager mode would share with other -> the Value made there, see rules.py

@@ -17,7 +17,9 @@ from typing import Any
 
 from ...eager import errors
 from ...eager.config import config
+from ...eager.functional.positions import runtime_size
 from ...eager.optim.lr_scheduler import LRScheduler, is_plain
+from ...eager.sizes import BEYOND_SIZES
 from ...eager.tensor import Tensor
 from ...graph.sharing import SharingMatters
 from ..sources import MISSING
@@ -31,8 +33,9 @@ from .values.buffers import BufferValue
 from .values.callbacks import DeferredCall, StaleValue
 from .values.constants import NUMPY_SCALARS, Constant, constant, is_constant_type, member_of
 from .values.contained import HELD, PLAIN, ContainerObject, PlainObject, held_class, new_container
-from .values.containers import TupleValue
+from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, has_structure, new_group, of_error
+from .values.floats import ResultValue
 from .values.functions import FunctionValue
 from .values.iterators import GeneratorValue, SequenceIterator
 from .values.mappings import DictValue
@@ -190,6 +193,13 @@ class Calls:
         if made.source is None and isinstance(result, Tensor) and result._requires_grad and result._edge is None:
             made.born = self.step  # a leaf; see Builder.keep_leaves
         return made
+
+    def unfold(self: Any, value: ResultValue) -> Value:
+        """See `ResultValue.whole`."""
+        twin = TensorValue(value.twin)
+        if value.cls is list:
+            return ListValue([part.call_method(self, "tolist", [], {}) for part in twin.items_of(self)])
+        return self.leaf(lambda x: runtime_size(x, -BEYOND_SIZES, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
 
     def python(self: Any, value: Value) -> Any:
         """The object that real code gets for a Value."""

@@ -323,16 +323,27 @@ def forced_break(wanted: Callable[[types.CodeType, int], bool], code: types.Code
 
 def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:
     """The entry (or SKIP), or None where the attempt failed and its knowledge grew."""
-    knowledge, env = attempt.knowledge, attempt.tracer.shape_env
+    knowledge, env, known = attempt.knowledge, attempt.tracer.shape_env, attempt.knowledge.break_step
     try:
         entry = guess(settings, state, attempt, start, number)
     except (errors.CaptureError, Skip):
-        if not env.rounds:
+        if not env.rounds and not (attempt.writes and knowledge.texts_break is None):
             raise
         entry = None
+        knowledge.break_step = known if known is not None else attempt.step
+    if entry is None and knowledge.break_step != known:
+        settle_texts(knowledge, attempt.writes, known)
     if entry is None and env.rounds:
         knowledge.fixes_rounded, knowledge.break_step = True, None
     return entry
+
+
+def settle_texts(knowledge: Knowledge, writes: bool, known: int | None) -> None:
+    """A graph broke that left texts with sizes to be written later: the next attempt fixes them, and where that one breaks at the same place they were not what broke it."""
+    if writes and knowledge.texts_break is None:
+        knowledge.fixes_texts, knowledge.texts_break, knowledge.break_step = True, knowledge.break_step, known
+    elif knowledge.fixes_texts and knowledge.break_step == knowledge.texts_break:
+        knowledge.fixes_texts = False
 
 
 def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:

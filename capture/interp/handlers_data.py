@@ -24,6 +24,7 @@ from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue, SuperValue
 from .values.questions import QuestionValue
 from .values.sets import SetValue
+from .values.texts import SizeText
 
 
 def handles(*opcodes: str) -> Callable[[Callable], Callable]:
@@ -290,7 +291,9 @@ def _new_dict(frame: Frame, keys: list[Value], values: list[Value]) -> None:
 
 @handles("BUILD_STRING")
 def build_string(frame: Frame, i: Any) -> None:
-    frame.push(Constant("".join(frame.run_state.text(part) for part in frame.pop_many(i.argument))))
+    parts = frame.pop_many(i.argument)
+    later = any(isinstance(part, SizeText) for part in parts)
+    frame.push(SizeText("joined", list(parts)) if later else Constant("".join(frame.run_state.text(part) for part in parts)))
 
 
 @handles("BUILD_SLICE")

@@ -13,8 +13,6 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ...eager.functional.positions import runtime_size
-from ...eager.sizes import BEYOND_SIZES
 from ..sources import MISSING
 from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
@@ -33,6 +31,7 @@ from .values.objects import ObjectValue
 from .values.questions import question
 from .values.sets import SetValue
 from .values.tensors import TensorValue
+from .values.texts import no_text, text_binary
 from .whole_numbers import whole_binary, whole_compare, whole_unary
 
 
@@ -85,6 +84,8 @@ class Operators:
             return self.make(self.concrete(row.inplace if shown else row.function, left.python(self), right.python(self)))
         if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
             return operation(self, row.function, left, right)
+        if (text := text_binary(self, symbol, left, right)) is not None:
+            return text
         if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
             return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
@@ -124,13 +125,6 @@ class Operators:
     def whole(self: Any, value: Value) -> Value:
         """An int or list that the run gives as something to compute with; others as they are."""
         return value.whole(self) if isinstance(value, ResultValue) else value
-
-    def unfold(self: Any, value: ResultValue) -> Value:
-        """See `ResultValue.whole`."""
-        twin = TensorValue(value.twin)
-        if value.cls is list:
-            return ListValue([part.call_method(self, "tolist", [], {}) for part in twin.items_of(self)])
-        return self.leaf(lambda x: runtime_size(x, -BEYOND_SIZES, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
 
     def float_operand(self: Any, value: Value, tensor: TensorValue) -> Value:
         """A float as an operand of a tensor: cast to the tensor's dtype, as the number itself would be."""
@@ -287,6 +281,7 @@ class Operators:
                 return asked
             if all(isinstance(v, (Constant, *NUMERIC)) for v in (left, right)):
                 return whole_compare(self, row.function, row.name, left, right)
+        no_text(left, right)
         found = self.container_compare(symbol, left, right)
         if found is not None:
             return constant(found)

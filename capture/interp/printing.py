@@ -22,6 +22,7 @@ from .values.exceptions import ExceptionValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.tensors import TensorValue
+from .values.texts import SizeText, holds_size, text_of
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 ASKED = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}
@@ -88,6 +89,10 @@ class Printing:
             return self.format_object(value, conversion, spec)
         if isinstance(value, MemberValue) and (shown := self.format_member(value, conversion, spec)) is not None:
             return shown
+        if holds_size(value) and (text := text_of(self, "format_of", value, Constant(conversion), Constant(spec))) is not None:
+            return text
+        if isinstance(value, SizeText) and conversion in (None, "str") and not spec:
+            return value
         plain = value.value if isinstance(value, MemberValue) else self.printable(value)
         converted = CONVERSIONS[conversion](plain)
         return self.make(self.concrete(format, converted, spec))

@@ -327,6 +327,20 @@ def store_item(target: dict, key: Any, value: Any) -> None:
     kind_of(target).__setitem__(target, key, value)
 
 
+def format_of(value: Any, conversion: str | None, spec: str) -> str:
+    """One field of an f-string."""
+    ways: dict[str, Any] = {"str": str, "repr": repr, "ascii": ascii}
+    return format(ways[conversion](value) if conversion else value, spec)
+
+
+def joined(*parts: str) -> str:
+    return "".join(parts)
+
+
+def percent_of(template: str, value: Any) -> str:
+    return template % value
+
+
 def discard_item(target: dict, key: Any) -> None:
     target.pop(key, None)
 

@@ -13,6 +13,7 @@ from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..sizes import larger
 from ..tensor import Tensor
 from . import attending
 from .arguments import cast, need_tensor, widened
@@ -70,7 +71,10 @@ def scaled_dot_product_attention(
             raise error(RuntimeError, f"{name}: Number of heads in key ({key.shape[-3]}) and value ({value.shape[-3]}) must divide the number of heads in "
                 f"query ({query.shape[-3]})")  # fmt: skip
         key, value = (t if t.shape[-3] == query.shape[-3] else t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
-    factor = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else scale  # without features all scores are 0
+    width = query.shape[-1]
+    if scale is None and type(width) is not int:  # it varies, while a graph is traced
+        query, scale = query / cast(OPS["sqrt"](OPS["full"]((), larger(width, 1), dtypes.float64)), query.dtype), 1.0
+    factor = 1.0 / math.sqrt(max(width, 1)) if scale is None else scale  # without features all scores are 0
     return _attention(query, key, value, attn_mask, is_causal, factor, dropout_p)
 
 

@@ -294,8 +294,13 @@ def _even_windows(size: Any, count: Any, where: dtypes.device) -> tuple[Tensor, 
     i = make("arange", where, 0, 1, count, dtypes.int64)
     start = OPS["floor_divide"](i * size, count)
     end = OPS["floor_divide"]((i + 1) * size + (count - 1), count)
-    width = size // count if size % count == 0 else (size + count - 1) // count + 1
+    width = size // count if _is_even(size, count) else (size + count - 1) // count + 1
     return start, end - start, width
+
+
+def _is_even(size: Any, count: Any) -> bool:
+    """Whether all windows are alike. A size that varies is not asked: the windows of any size serve it, too."""
+    return size is count or (size % count == 0 if type(size) is int and type(count) is int else type(count) is int and count == 1)
 
 
 def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
@@ -308,7 +313,7 @@ def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
         size = x.shape[dim]
         if count == 0:
             x = OPS["slice"](x, dim, 0, 0, 1)
-        elif size % count == 0:
+        elif _is_even(size, count):
             blocks = reshape(x, (*x.shape[:dim], count, size // count, *x.shape[dim + 1 :]))
             x = OPS["sum"](blocks, (dim + 1,), False) / (size // count)
         else:

@@ -57,6 +57,8 @@ PROGRAMS = {
     "NumPy's whole numbers": lambda x: (x.reshape(np.prod(x.shape)), np.maximum(x.shape[0], 2), np.int64(x.shape[0]) * 3 // 2, np.prod(x.shape) / 7, np.sum(x.shape).item(), np.int64(len(x)) < 99),
     "a scale that is not exact": lambda x: F.interpolate(x.T[None], scale_factor=1.3, mode="linear")[0] @ segue.ones(int(x.shape[0] * 1.3), 1),
     "the largest share": lambda x: (x.topk(int(x.shape[0] * 0.3), dim=0).values, x.kthvalue(int(x.shape[0] * 0.5) + 1, dim=0).values),
+    "texts": lambda x: (x * 2, f"n = {x.shape[0]:>4} of {x.shape}", "%d rows of %s" % (x.shape[0], 4), "half: " + str(x.shape[0] / 2) + f"{x.shape[0]!r}"),
+    "uneven windows": lambda x: F.adaptive_avg_pool1d(x.T[None], 3) + F.adaptive_max_pool1d(x.T[None], 3),
     "distances": lambda x: segue.cdist(x, x + 1),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
@@ -80,6 +82,30 @@ def test_a_share_that_decides_fixes_the_size(program):
         x = segue.rand(n, 4)
         same(compiled(x), program(x))
     assert len(compiled.cache.settings.captured) in (3, 4)
+
+
+@pytest.mark.parametrize("program", [
+    lambda x: {f"n{x.shape[0]}": x * 2}, lambda x: (x * 2, f"{x.shape[0]}" == "6"), lambda x: x * len(str(x.shape[0])), lambda x: x if f"{x.shape[0]}" in "6 7 8" else -x,
+])  # fmt: skip
+def test_a_text_that_decides_fixes_the_size(program):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 6, 10):
+        x = segue.rand(n, 4)
+        found, expected = compiled(x), program(x)
+        assert found.keys() == expected.keys() if isinstance(expected, dict) else same(found, expected) is None
+
+
+def test_a_printed_text_needs_no_graph_for_each_size(capsys):
+    def program(x):
+        y = x * 2
+        print(f"{x.shape[0]} rows")
+        return y + 1
+
+    compiled = segue.compile(program, backend="eager")
+    for n in (5, 6, 10, 7):
+        compiled(segue.rand(n, 4))
+    assert capsys.readouterr().out.split() == "5 rows 6 rows 10 rows 7 rows".split()
+    assert len(compiled.cache.settings.captured) == 4
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
