@@ -133,6 +133,10 @@ def set_default_dtype(value: dtype) -> None:
     _default[0] = value
 
 
+def _limits(of: Any, *names: str) -> str:
+    return f"{type(of).__name__}({', '.join(f'{name}={getattr(of, name):g}' for name in names)}, dtype={of.dtype})"
+
+
 class finfo:
     """Limits of a floating type: eps, max, min, tiny, smallest_normal, resolution, bits.
 
@@ -160,6 +164,9 @@ class finfo:
     def __eq__(self, other: object) -> Any:
         return isinstance(other, finfo) and self.dtype == other.dtype
 
+    def __repr__(self) -> str:
+        return _limits(self, "resolution", "min", "max", "eps", "smallest_normal", "tiny")
+
     def __hash__(self) -> Any:
         return hash(self.dtype)
 
@@ -179,6 +186,9 @@ class iinfo:
 
     def __eq__(self, other: object) -> Any:
         return isinstance(other, iinfo) and self.dtype == other.dtype
+
+    def __repr__(self) -> str:
+        return _limits(self, "min", "max")
 
     def __hash__(self) -> Any:
         return hash(self.dtype)

@@ -241,6 +241,8 @@ class Tensor(Attached, Portable):
                 raise TypeError(f"assigned grad must be a Tensor or None, not {type(value).__name__}")
             if tuple(value.shape) != tuple(self.shape):
                 raise error(AutogradError, f"assigned grad has shape {tuple(value.shape)}, the tensor {tuple(self.shape)}")
+            if value.dtype is not self.dtype:
+                raise error(AutogradError, f"assigned grad has dtype {value.dtype}, the tensor {self.dtype}", f"x.grad = g.to({self.dtype})")
         self._grad = value
 
     @property

@@ -23,12 +23,14 @@ OPERATORS: dict[str, dict[str, str]] = {  # device type -> policy -> the operato
         "lower": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d bmm mm matmul baddbmm addmm addbmm linear prelu "
                  "scaled_dot_product_attention vecdot",
         "float32": "avg_pool3d binary_cross_entropy binary_cross_entropy_with_logits grid_sample polar prod quantile nanquantile trace "
-                   "view_as_complex cholesky cholesky_inverse cholesky_solve inv lu_solve householder_product ormqr pinverse max_pool3d adaptive_avg_pool3d "
+                   "view_as_complex cholesky cholesky_inverse cholesky_solve inv lu_solve householder_product ormqr pinverse max_pool3d adaptive_avg_pool3d adaptive_max_pool3d "
+                   "fractional_max_pool2d fractional_max_pool3d "
                    "mse_loss cosine_embedding_loss nll_loss hinge_embedding_loss poisson_nll_loss smooth_l1_loss cross_entropy l1_loss huber_loss "
                    "margin_ranking_loss soft_margin_loss triplet_margin_loss multi_margin_loss ctc_loss kl_div multilabel_margin_loss cdist "
                    "svdvals svd eig eigh eigvals eigvalsh solve lstsq qr cholesky_ex inv_ex cond matrix_rank tensorinv tensorsolve geqrf triangular_solve "
                    "fft ifft rfft irfft hfft ihfft fft2 ifft2 rfft2 irfft2 hfft2 ihfft2 fftn ifftn rfftn irfftn hfftn ihfftn",
         "widest": "cat stack index_copy",
+        "as given": "bilinear",  # whose products inside are none of PyTorch's
     },
 }  # fmt: skip
 OPERATORS["cuda"] = OPERATORS["cpu"]  # PyTorch's tables differ in a few operators that compute in float32 there
@@ -55,6 +57,8 @@ def autocasts(function: Callable[..., Any]) -> Callable[..., Any]:
         to = fast if policy == "lower" else float32 if policy == "float32" else _widest((args, tuple(kwargs.values())), fast)
         STATE.autocast = None
         try:
+            if policy == "as given":
+                return function(*args, **kwargs)
             return function(*(_cast(a, to) for a in args), **{name: _cast(a, to) for name, a in kwargs.items()})
         finally:
             STATE.autocast = fast

@@ -45,6 +45,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out if bias is None else out + bias
 
 
+@autocasts
 @widened
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """For each output o: input1 @ weight[o] @ input2; (*, in1), (*, in2) and weight (out, in1, in2) -> (*, out).

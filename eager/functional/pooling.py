@@ -399,7 +399,7 @@ def _adaptive_max(rank: int) -> Callable[..., Any]:
     return pool
 
 
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max, (1, 2, 3))
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = _adaptive_max(1), _adaptive_max(2), autocasts(_adaptive_max(3))
 adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices = map(
     _with_indices, (adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d)
 )
@@ -455,5 +455,5 @@ def _fractional_starts(draw: Tensor, size: int, count: int, width: int) -> Tenso
     return where(i < count - 1, start, last)
 
 
-fractional_max_pool2d, fractional_max_pool3d = map(_fractional_max, (2, 3))
+fractional_max_pool2d, fractional_max_pool3d = (autocasts(_fractional_max(rank)) for rank in (2, 3))
 fractional_max_pool2d_with_indices, fractional_max_pool3d_with_indices = map(_with_indices, (fractional_max_pool2d, fractional_max_pool3d))

@@ -41,7 +41,7 @@ class Adam(Optimizer):
         differentiable: bool = False, fused: bool | None = None, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
         check_at_least(0.0, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(betas=betas)
+        check_betas(betas)
         super().__init__(params, dict(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize, foreach=foreach, capturable=capturable,
             differentiable=differentiable, fused=fused, decoupled_weight_decay=decoupled_weight_decay,
@@ -91,7 +91,7 @@ class Adamax(Optimizer):
         weight_decay: float = 0, foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False, capturable: bool = False,
     ) -> None:  # fmt: skip
         check_at_least(0.0, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(betas=betas)
+        check_betas(betas)
         super().__init__(params, dict(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach, maximize=maximize, differentiable=differentiable,
             capturable=capturable,
@@ -123,7 +123,7 @@ class NAdam(Optimizer):
         maximize: bool = False, capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         check_at_least(0.0, lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
-        check_betas(betas=betas)
+        check_betas(betas)
         super().__init__(params, dict(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay, decoupled_weight_decay=decoupled_weight_decay,
             maximize=maximize, foreach=foreach, capturable=capturable, differentiable=differentiable,
@@ -159,7 +159,7 @@ class RAdam(Optimizer):
         capturable: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
         check_at_least(0.0, lr=lr, eps=eps, weight_decay=weight_decay)
-        check_betas(betas=betas)
+        check_betas(betas)
         super().__init__(params, dict(
             lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize, foreach=foreach, capturable=capturable,
             decoupled_weight_decay=decoupled_weight_decay, differentiable=differentiable,

@@ -206,7 +206,7 @@ class ConstantLR(LevelLR):
 
 
 class LinearLR(LevelLR):
-    """lr times a factor that goes linearly from `start_factor` to `end_factor` in `total_iters` epochs, and stays.
+    """lr times a factor that goes linearly from `start_factor` to `end_factor` in `total_iters` epochs, and stays; with no epochs, at the start.
 
     Raises ValueError for factors outside (0, 1] and [0, 1].
     """
@@ -224,6 +224,8 @@ class LinearLR(LevelLR):
         super().__init__(optimizer, last_epoch)
 
     def level(self, epoch: int) -> float:
+        if not self.total_iters:
+            return self.start_factor
         return self.start_factor + (self.end_factor - self.start_factor) * min(self.total_iters, epoch) / self.total_iters
 
 
@@ -236,7 +238,7 @@ class PolynomialLR(LevelLR):
         super().__init__(optimizer, last_epoch)
 
     def level(self, epoch: int) -> float:
-        return (1 - min(self.total_iters, epoch) / self.total_iters) ** self.power
+        return (1 - min(self.total_iters, epoch) / self.total_iters) ** self.power if self.total_iters > 0 else 1.0
 
 
 class CosineAnnealingLR(LevelLR):

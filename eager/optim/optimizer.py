@@ -128,7 +128,12 @@ class Optimizer:
         if isinstance(given, set):
             raise TypeError("an optimizer's parameters stand in an ordered collection, so that its state can be saved: a list, not a set")
         listed = [given] if isinstance(given, Tensor) else list(given)
-        named = bool(listed) and all(isinstance(entry, tuple) and len(entry) == 2 for entry in listed)
+        pairs = [isinstance(entry, tuple) and len(entry) == 2 for entry in listed]
+        named = any(pairs)
+        if named and not all(pairs):
+            raise ValueError("an optimizer's parameters all come with names, or none does")
+        if self.param_groups and named != ("param_names" in self.param_groups[0]):
+            raise ValueError("an optimizer's parameter groups all come with names, or none does")
         names = [entry[0] for entry in listed] if named else []
         listed = [entry[1] for entry in listed] if named else listed
         for parameter in listed:
@@ -265,7 +270,7 @@ class Optimizer:
         for group in self.param_groups:
             for parameter in group["params"]:
                 numbers.setdefault(id(parameter), len(numbers))
-            groups.append({**group, "params": [numbers[id(parameter)] for parameter in group["params"]]})
+            groups.append({name: value for name, value in group.items() if name != "params"} | {"params": [numbers[id(parameter)] for parameter in group["params"]]})
         state = {numbers[id(parameter)]: dict(of) for parameter, of in self.state.items() if of and self.has_begun(of)}
         found: dict[str, Any] = {"state": state, "param_groups": groups}
         for hook, _ in hooks_of(self._hooks, "state_dict_post"):
@@ -338,17 +343,22 @@ def _like_parameter(name: str, value: Any, parameter: Tensor) -> Any:
 
 
 def check_at_least(limit: float, **settings: Any) -> None:
-    """Raise ValueError for a setting below `limit`; tensors are taken as they are."""
+    """Raise ValueError for a setting below `limit`, and for tensors of many elements (RuntimeError, but for `lr`); what a tensor holds is not looked at."""
     for name, value in settings.items():
+        if isinstance(value, Tensor) and value.numel() != 1:
+            raise (ValueError if name == "lr" else RuntimeError)(f"{name} is one number: a tensor of one element, not of shape {tuple(value.shape)}")
         if not isinstance(value, Tensor) and not limit <= value:
             raise ValueError(f"{name} is at least {limit}, not {value}")
 
 
-def check_betas(**settings: Any) -> None:
-    """Raise ValueError for a running mean's factor (or a tuple of them) outside [0, 1)."""
-    for name, value in settings.items():
-        if not all(isinstance(beta, Tensor) or 0 <= beta < 1 for beta in (value if isinstance(value, (tuple, list)) else (value,))):
-            raise ValueError(f"{name} lies in [0, 1), not {value}")
+def check_betas(betas: Any) -> None:
+    """Raise ValueError for factors of running means outside [0, 1), TypeError for what is no sequence of them, and IndexError for fewer than two."""
+    if not isinstance(betas, (tuple, list)):
+        raise TypeError(f"betas are two numbers, not {type(betas).__name__}")
+    if len(betas) < 2:
+        raise IndexError(f"betas are two numbers, not {betas}")
+    if not all(isinstance(beta, Tensor) or 0 <= beta < 1 for beta in betas):
+        raise ValueError(f"betas lie in [0, 1), not {betas}")
 
 
 # ------------------------------------------------------------------------------------------------- parts of many updates

@@ -15,7 +15,7 @@ PROGRAMS = [
     "F.scaled_dot_product_attention(b, b, b)", "x + h", "t.cat([x, h])", "t.stack([h, h])", "t.stack([x, h])", "h.exp()", "F.softmax(h, 0)",
     "F.mse_loss(h, h)", "F.cross_entropy(h, x.argmax(1))", "h.prod()", "t.einsum('ij,jk->ik', x, x)", "d @ d", "F.layer_norm(h, (3,))", "t.quantile(h, 0.5)",
     "F.l1_loss(h, x)", "h.sum()", "t.tensordot(x, x, 1)", "F.binary_cross_entropy_with_logits(h, x.sigmoid())", "F.gelu(x @ x)", "t.mv(x, x[0])", "t.dot(x[0], x[0])", "t.linalg.vecdot(x, x)", "t.cdist(h, h)", "t.linalg.svdvals(h)", "t.linalg.lstsq(x, x)[0]",
-    "t.fft.fft(h)",
+    "t.fft.fft(h)", "F.bilinear(x, x, t.ones(2, 3, 3))", "F.adaptive_max_pool3d(h[None, None].float(), 1)", "F.fractional_max_pool2d(h[None], 2, output_size=2)",
 ]  # fmt: skip
 
 

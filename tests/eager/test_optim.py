@@ -315,6 +315,13 @@ def parameter():
     (lambda: optim.SGD([parameter()], lr=-1.0), ValueError, "lr is at least 0.0, not -1.0"),
     (lambda: optim.SGD([parameter()], nesterov=True), ValueError, "Nesterov"),
     (lambda: optim.Adam([parameter()], betas=(0.9, 1.0)), ValueError, "betas"),
+    (lambda: optim.Adam([parameter()], betas=0.9), TypeError, "two numbers"),
+    (lambda: optim.Adam([parameter()], betas=(0.9,)), IndexError, "two numbers"),
+    (lambda: optim.SGD([parameter()], lr=segue.ones(2)), ValueError, "one element"),
+    (lambda: optim.SGD([parameter()], momentum=segue.ones(2)), RuntimeError, "one element"),
+    (lambda: optim.SGD([("a", parameter()), parameter()]), ValueError, "names"),
+    (lambda: optim.SGD([parameter()]).add_param_group({"params": [("a", parameter())]}), ValueError, "names"),
+    (lambda: setattr(parameter(), "grad", segue.ones(1, dtype=segue.float64)), RuntimeError, "dtype"),
     (lambda: optim.SGD((lambda p: [{"params": [p]}, {"params": [p]}])(parameter())), ValueError, "more than one"),
     (lambda: optim.SGD([parameter()]).load_state_dict({"state": {}, "param_groups": [{"params": [0, 1]}]}), ValueError, r"\[2\]"),
 ])  # fmt: skip
