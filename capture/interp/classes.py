@@ -226,8 +226,8 @@ def make_standard(run: Any, meta: type, name: str, bases: list[Value], names: di
 
 def make_class(run: Any, meta: ClassValue, name: str, bases: list[Value], names: dict[str, Value], kwargs: dict[str, Value]) -> MadeClass:
     """The class, and its model. A base's `__init_subclass__` is followed, unless it is the standard library's, which runs when a class is made."""
-    order = [entry for base in bases if (entry := run.class_entry(base.real, "__init_subclass__")) is not object.__dict__["__init_subclass__"]]
-    followed = any(not is_standard(entry.__func__.__module__) for entry in order)
+    told = [run.class_entry(base.real, "__init_subclass__") for base in bases]  # of classes written in C it is no classmethod
+    followed = any(isinstance(entry, classmethod) and not is_standard(entry.__func__.__module__) for entry in told)
     if kwargs and not followed:
         raise Break("a class with arguments of its own is not captured", WHY)
     for base in bases:
