@@ -21,7 +21,7 @@ from urllib.parse import urlparse
 from .errors import error
 from .serialization.front import load as load_file
 
-_HASH = re.compile(r"-([a-f0-9]*)\.")
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")
 _chosen: list[str] = []
 
 
@@ -29,8 +29,13 @@ def get_dir() -> str:
     """The folder for downloads: what `set_dir` said, else `hub` in $TORCH_HOME or in `torch` of the user's cache."""
     if _chosen:
         return _chosen[0]
+    return os.path.join(_get_torch_home(), "hub")
+
+
+def _get_torch_home() -> str:
+    """The folder that holds `hub`: libraries that keep files of their own beside it ask for it by this name."""
     cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
-    return os.path.join(os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch"))), "hub")
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
 
 
 def set_dir(d: str | os.PathLike) -> None:
@@ -75,7 +80,7 @@ def load_state_dict_from_url(
     folder.mkdir(parents=True, exist_ok=True)
     name = file_name or os.path.basename(urlparse(url).path)
     if not (folder / name).exists():
-        said = _HASH.search(name) if check_hash else None
+        said = HASH_REGEX.search(name) if check_hash else None
         download_url_to_file(url, str(folder / name), said.group(1) if said else None, progress)
     return load_file(str(folder / name), map_location=map_location, weights_only=weights_only)
 

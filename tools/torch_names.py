@@ -27,7 +27,7 @@ PLACES = {  # PyTorch's modules that are no modules here: where their names stan
     **{f"nn.utils.{name}": "nn.utils" for name in ("clip_grad", "convert_parameters", "fusion", "init")}, "nn.utils.stateless": "func",
     "nn.parallel.distributed": "nn.parallel", "autograd.grad_mode": "autograd", "autograd.variable": "autograd", "cuda.amp.grad_scaler": "amp",
     "cuda.amp.autocast_mode": "amp", "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data", "utils.data.distributed": "utils.data",
-    "utils.model_zoo": "hub", "functional": "",
+    "utils.model_zoo": "hub", "functional": "", "jit.annotations": "jit",
 }  # fmt: skip
 USAGE = "usage: python -m segue.torch script.py [arguments ...]\n       python -m segue.torch -m module [arguments ...]"
 

@@ -225,6 +225,24 @@ def test_names_are_segues(installed):
         torch._assert(torch.tensor(False), "why")
 
 
+def test_names_that_libraries_of_models_import(installed):
+    import torch
+
+    @torch.fx.wrap
+    def double(x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    assert torch.fx.wrap("double") == "double" and torch.compile(double)(torch.ones(2)).tolist() == [2, 2]
+    from torch.hub import HASH_REGEX, _get_torch_home, get_dir
+    from torch.jit.annotations import List
+
+    assert HASH_REGEX.search("net-0a1b.pt").group(1) == "0a1b" and get_dir().startswith(_get_torch_home()) and List[int]
+    with pytest.raises(RuntimeError, match="fx.wrap"):
+        torch.fx.wrap(3)
+    with pytest.raises(NotImplementedError, match="GraphModule"):
+        torch.fx.symbolic_trace(torch.nn.ReLU())
+
+
 def test_names_are_captured(installed):
     import torch
 
