@@ -14,6 +14,8 @@ from .ir import Graph, Node, nodes_in
 from .recompute import chosen, is_cheap, is_inner, is_repeatable
 from .symbolic import SymInt
 
+_LATER = 2.0**-20  # of a byte: among equals what the forward made is kept, not what a backward makes of it, since the derivative of the backward needs the former
+
 
 def kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], copies: set[Node], budget: float, whole: bool = False) -> set[Node]:
     """The nodes to keep within a budget. `whole`: the backward stays in the same graph, where inputs are still there."""
@@ -43,7 +45,7 @@ def minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[No
     given = {node for node in nodes if node.kind == "input" or node in fixed}
     for node in nodes:
         weight = weight_of(node, node.kind == "input" and (whole or is_operand(node, after) or node in outputs))
-        network.edge(enter[node], enter[node] + 1, UNLIMITED if weight is None else weight)
+        network.edge(enter[node], enter[node] + 1, UNLIMITED if weight is None else weight + node.late * _LATER)
         if node in given:
             network.edge(source, enter[node])
         for user in node.users:

@@ -25,6 +25,7 @@ from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .backends import Backend, Runner
 from .derivative import Joint, dependencies, spent_together, without
+from .higher import Higher, on_the_tape
 from .interpreter import Interpreter
 from .ir import Graph, SymbolSource
 from .partition import Partition, Saved, partition
@@ -52,6 +53,10 @@ class Derived:
     @cached_property
     def gradients(self) -> Graph:
         return self.joint.gradients()
+
+    @cached_property
+    def higher(self) -> Higher | None:
+        return Higher.of(self.joint, self.partition)
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Training:
         self.title = title
         self.backwards: dict[Given, tuple[Runner, frozenset[int]]] = {}
         self.whole_backward = whole_backward
-        self._gradients: dict[Given, Any] = {}
+        self._gradients: dict[tuple[str, Given], Any] = {}
         self._compiled = compiled
         self._derived: Derived | Callable[[], Derived] = derived
 
@@ -154,7 +159,7 @@ class Training:
 
     def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
         """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
-        call = Call(self, inputs, snapshots, state, arrays, raw, fresh, tuple(edge is not None for edge in edges))
+        call = Call(self, inputs, snapshots, state, arrays, raw, fresh, edges)
         node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", self.known.spent)
         for index, (kind, position) in enumerate(self.roots):
             if not self.depends(index, edges):
@@ -190,18 +195,18 @@ class Training:
         return graph if all(given) else without(graph, graph.inputs[len(graph.inputs) - len(given) :], given)
 
     def differentiable_gradients(self, inputs: list, given: Given) -> Sequence[Any]:
-        """The gradients on the tape: compiled, or interpreted where a guard that this second compilation made does not hold."""
-        compiled = self.gradients(given)
-        if _late_guards_hold(compiled.graph, inputs):
-            return compiled(*inputs)
-        stats.count("late_guard_misses")
-        return Interpreter(compiled.graph)(inputs, differentiable=True)
+        """The gradients on the tape, from inputs and tangents."""
+        return _run_guarded(self.gradients(given), inputs)
 
-    def gradients(self, given: Given) -> Any:
-        """The gradients as a differentiable function of inputs and tangents; compiled at the first derivative of a derivative."""
-        if given not in self._gradients:
-            self._gradients[given] = self._compiled(self._reduced(self.derived.gradients, given), f"{self.title}, gradients")
-        return self._gradients[given]
+    def gradients(self, given: Given, of: str = "inputs") -> Any:
+        """The gradients as a differentiable function; compiled at the first derivative of a derivative. It takes tangents behind the inputs, or behind what was kept
+        ("kept"), or it gives the gradients of what was kept from both and tangents of that ("results")."""
+        key = of, given
+        if key not in self._gradients:
+            higher: Any = self.derived.higher if of != "inputs" else None
+            graph = self.derived.gradients if higher is None else higher.backward if of == "kept" else higher.kept
+            self._gradients[key] = self._compiled(self._reduced(graph, given), f"{self.title}, gradients")
+        return self._gradients[key]
 
 
 class CallNode(MultipleNode):
@@ -230,11 +235,12 @@ class CallNode(MultipleNode):
 class Call:
     """What one call keeps for its backward."""
 
-    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "shapes", "wanted")
+    __slots__ = ("training", "inputs", "versions", "state", "saved", "checks", "shapes", "wanted", "edges")
 
-    def __init__(self, training: Training, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list, wanted: tuple) -> None:
+    def __init__(self, training: Training, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list, edges: list) -> None:
         self.training = training
-        self.wanted = wanted
+        self.edges = edges
+        self.wanted = tuple([edge is not None for edge in edges])
         kept = list(inputs)
         for position, copy in snapshots.items():
             kept[position] = copy
@@ -267,22 +273,56 @@ class Call:
         if STATE.enabled or (STATE.levels and innermost(gradients) is not None):
             return self._pull_differentiably(gradients)
         runner, read = self.training.backward(tuple([g is not None for g in gradients]))
-        for place, storage, version, name in self.checks:
-            if storage.version != version and place in read:
-                self._overwritten(name, version, storage.version)
+        self._check_kept(read)
         tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
         raw = runner([*map(_unpacked, self.saved), *tangents])
         return [wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
 
     def _pull_differentiably(self, gradients: list) -> list:
-        given = tuple(g is not None for g in gradients)
-        read = reads(self.training.gradients(given).graph)
+        given = tuple([g is not None for g in gradients])
+        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else dense(g) for i, g in enumerate(gradients)]
+        if self._lost(self.training.gradients(given).graph) is not None and self.training.derived.higher is not None:
+            results = self._from_kept(given, tangents)
+        else:
+            self._check(self.training.gradients(given).graph)
+            results = self.training.differentiable_gradients([*self.inputs, *tangents], given)
+        return [value if on else None for value, on in zip(results, self._given(gradients))]
+
+    def _from_kept(self, given: Given, tangents: list) -> Sequence[Any]:
+        """The gradients as differentiable functions of what was kept: an input from which they would be computed has changed since."""
+        higher, training = self.training.derived.higher, self.training
+        assert higher is not None
+        compiled = training.gradients(given, "kept")
+        self._check_kept(reads(compiled.graph))
+
+        def pull(results: list, arriving: list) -> list:
+            assert higher is not None
+            on = tuple([g is not None for g in arriving])
+            behind = training.gradients(on, "results")
+            self._check(behind.graph)
+            filled = [results[root].new_zeros(results[root].shape) if g is None else dense(g) for root, g in zip(higher.roots, arriving)]
+            return [g if wanted else None for g, wanted in zip(_run_guarded(behind, [*self.inputs, *results, *filled]), self.wanted)]
+
+        kept = [self.inputs[saved.index] if saved.kind == "input" else _unpacked(value) for saved, value in zip(training.saved, self.saved)]
+        return _run_guarded(compiled, [*on_the_tape(higher, kept, self.edges, f"Compiled[{training.title}]Backward", pull), *tangents])
+
+    def _lost(self, graph: Graph) -> tuple[str, int, int] | None:
+        """The first input that a graph of the inputs reads and that has been overwritten: its name, and its versions then and now."""
+        read = reads(graph)
         for place, (value, version, name) in enumerate(zip(self.inputs, self.versions, self.training.names)):
             if isinstance(value, Tensor) and value._storage.version != version and place in read:
-                self._overwritten(name, version, value._storage.version)
-        tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else dense(g) for i, g in enumerate(gradients)]
-        results = self.training.differentiable_gradients([*self.inputs, *tangents], given)
-        return [value if on else None for value, on in zip(results, self._given(gradients))]
+                return name, version, value._storage.version
+        return None
+
+    def _check(self, graph: Graph) -> None:
+        lost = self._lost(graph)
+        if lost is not None:
+            self._overwritten(*lost)
+
+    def _check_kept(self, read: frozenset[int]) -> None:
+        for place, storage, version, name in self.checks:
+            if storage.version != version and place in read:
+                self._overwritten(name, version, storage.version)
 
     def _given(self, gradients: list) -> Sequence[bool]:
         """Which inputs get a gradient: those wanted on which a result that has one depends. The others get None, as eagerly, not zeros."""
@@ -331,6 +371,14 @@ class LateRunner:
             return self.runner(inputs)
         stats.count("late_guard_misses")
         return self.interpreter(inputs)
+
+
+def _run_guarded(compiled: Any, inputs: list) -> Sequence[Any]:
+    """Call what was compiled after the guards were taken, or interpret it where a guard that this second compilation made does not hold."""
+    if _late_guards_hold(compiled.graph, inputs):
+        return compiled(*inputs)
+    stats.count("late_guard_misses")
+    return Interpreter(compiled.graph)(inputs, differentiable=True)
 
 
 def _late_guards_hold(graph: Graph, inputs: Sequence[Any]) -> bool:

@@ -76,3 +76,29 @@ def test_gradients_are_asked_by_an_iterator_of_parameters():
     total, rest = segue.compile(program, fullgraph=True, backend="eager")(x)
     expected, _ = program(x)
     assert rest == [] and total.item() == expected.item()
+
+
+def _penalty(program, overwrite):
+    """The first and second derivatives by a leaf, whose product was overwritten between the call and its backward."""
+    leaf = segue.tensor([[0.3, -0.7], [1.1, 0.4]], dtype=segue.float64, requires_grad=True)
+    x = leaf * 2
+    result = program(x)
+    overwrite(x)
+    (first,) = segue.autograd.grad(result.square().sum(), leaf, create_graph=True)
+    (second,) = segue.autograd.grad(first.square().sum(), leaf, create_graph=True)
+    (third,) = segue.autograd.grad(second.sum(), leaf)
+    return first, second, third
+
+
+@pytest.mark.parametrize("program", [segue.sigmoid, segue.exp, lambda x: (x.exp() + 1).sqrt(), lambda x: (x * 3).sin(), lambda x: x.tanh() @ x.exp()])
+def test_an_input_that_eager_does_not_save_may_be_overwritten_before_a_second_derivative(program):
+    compiled = segue.compile(program, fullgraph=True, backend="eager")
+    for found, wanted in zip(_penalty(compiled, lambda x: x.add_(1)), _penalty(program, lambda x: x.add_(1))):
+        segue.testing.assert_close(found, wanted)
+
+
+def test_an_input_that_every_way_reads_may_not_be_overwritten_before_a_second_derivative():
+    compiled = segue.compile(lambda x: x.square() * x, fullgraph=True, backend="eager")
+    for program in (compiled, lambda x: x.square() * x):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            _penalty(program, lambda x: x.add_(1))
