@@ -263,3 +263,16 @@ def detach_variable(inputs: Sequence[Any]) -> tuple:
     """The tensors of a tuple as leaves of their own, other values as they are."""
     with no_grad():
         return tuple(x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs)
+
+
+def get_device_states(*args: Any) -> tuple[list, list]:
+    """The devices of the arguments and their generators' states: none, because one generator, the CPU's, serves all devices.
+
+    >>> get_device_states()
+    ([], [])
+    """
+    return [], []
+
+
+def set_device_states(devices: Sequence[Any], states: Sequence[Any], *, device_type: str | None = None) -> None:
+    """Put back what `get_device_states` gave."""

@@ -7,6 +7,8 @@ threads or on tuning), so each is a plain attribute of a small module, made from
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -31,6 +33,12 @@ def nothing(*args: Any, **kwargs: Any) -> None:
     """Nothing."""
 
 
+@contextmanager
+def _any_kernel(enable_flash: bool = True, enable_math: bool = True, enable_mem_efficient: bool = True, enable_cudnn: bool = True) -> Iterator[None]:
+    """The older form of `nn.attention.sdpa_kernel`: without effect."""
+    yield
+
+
 TABLE: dict[str, dict[str, Any]] = {
     "cudnn": {
         "enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True, "is_available": no, "version": nothing, "is_acceptable": no,
@@ -38,7 +46,7 @@ TABLE: dict[str, dict[str, Any]] = {
     "cuda": {
         "is_built": no, "matmul": SimpleNamespace(allow_tf32=False, allow_fp16_reduced_precision_reduction=True), "enable_flash_sdp": nothing,
         "enable_mem_efficient_sdp": nothing, "enable_math_sdp": nothing, "flash_sdp_enabled": no, "mem_efficient_sdp_enabled": no,
-        "math_sdp_enabled": yes, "cufft_plan_cache": SimpleNamespace(max_size=0, size=0),
+        "math_sdp_enabled": yes, "sdp_kernel": _any_kernel, "cufft_plan_cache": SimpleNamespace(max_size=0, size=0),
     },
     "mps": {"is_available": no, "is_built": no},
     "mkl": {"is_available": no},

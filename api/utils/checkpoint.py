@@ -1,5 +1,10 @@
 """Regions of a forward that are computed again in the backward."""
 
-from segue.eager.checkpoint import CheckpointError, checkpoint, checkpoint_sequential, detach_variable, noop_context_fn, set_checkpoint_early_stop
+from segue.eager.checkpoint import (
+    CheckpointError, checkpoint, checkpoint_sequential, detach_variable, get_device_states, noop_context_fn, set_checkpoint_early_stop, set_device_states,
+)  # fmt: skip
 
-__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "detach_variable", "noop_context_fn", "set_checkpoint_early_stop"]
+__all__ = [
+    "CheckpointError", "checkpoint", "checkpoint_sequential", "detach_variable", "get_device_states", "noop_context_fn", "set_checkpoint_early_stop",
+    "set_device_states",
+]  # fmt: skip

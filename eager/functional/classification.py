@@ -66,7 +66,7 @@ def nll_loss(
     return _nll_loss(input, target, weight, ignore_index, reduction)
 
 
-@fused(kernels.nll, kernels.nll_backward)
+@fused(kernels.nll, kernels.nll_backward, linear=True)
 def _nll_loss(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> Tensor:
     dim = 1 if input.ndim > 1 else 0
     valid = OPS["ne"](target, ignore_index)

@@ -71,6 +71,10 @@ def _met(one: tuple, two: tuple, kept: Any) -> tuple[Tensor, list]:
     batch, gone = [label for label in both if label in kept], [label for label in both if label not in kept]
     rows, columns = [label for label in first if label not in both], [label for label in second if label not in both]
     sizes = {label: _common(a.shape[first.index(label)], b.shape[second.index(label)]) for label in both}
+    if not gone:  # nothing is summed: a product by elements, which promotes, as PyTorch's does
+        a, b = _laid(a, first, batch + rows, sizes, both), _laid(b, second, batch + columns, sizes, both)
+        lead, row, column = a.shape[: len(batch)], a.shape[len(batch) :], b.shape[len(batch) :]
+        return reshape(a, (*lead, *row, *(1,) * len(column))) * reshape(b, (*lead, *(1,) * len(row), *column)), batch + rows + columns
     a, b = _laid(a, first, batch + rows + gone, sizes, both), _laid(b, second, batch + gone + columns, sizes, both)
     lead, row, column = a.shape[: len(batch)], a.shape[len(batch) : len(batch) + len(rows)], b.shape[len(batch) + len(gone) :]
     count = numel(a.shape[len(batch) + len(rows) :])

@@ -41,7 +41,7 @@ def _dropped(input: Tensor, p: float, training: bool, shape: Any) -> Tensor:
     return _scaled_where(input, _kept(input, p, shape), 1.0 / (1.0 - p))
 
 
-@fused(kernels.dropped, kernels.dropped_backward)
+@fused(kernels.dropped, kernels.dropped_backward, linear=True)
 def _scaled_where(input: Tensor, kept: Tensor, scale: float) -> Tensor:
     return OPS["where"](kept, input * scale, 0.0)
 

@@ -30,14 +30,15 @@ Backward = Callable[[Any, tuple, "tuple[bool, ...]"], Sequence[Any]]
 
 
 class FusedNode(Node):
-    """The step of a composition that ran as one kernel. `watched` holds the storages that `saved` arrays belong to, with their versions.
+    """The step of a composition that ran as one kernel. `watched` holds the storages that `saved` arrays belong to, with their versions, `read` those of all
+    operands: a derivative that has derivatives computes the composition again, from the operands, of which a linear one does not read those that it is differentiated by.
 
     Where the user's hooks pack what is saved, that is the operands, and the forward runs again before the backward.
     """
 
-    __slots__ = ("composition", "kernels", "args", "saved", "watched")
+    __slots__ = ("composition", "kernels", "args", "saved", "watched", "read")
 
-    def __init__(self, edges: tuple, composition: Callable, kernels: tuple[Forward, Backward], args: tuple, saved: tuple, out: Tensor) -> None:
+    def __init__(self, edges: tuple, composition: Callable, kernels: tuple[Forward, Backward, bool], args: tuple, saved: tuple, out: Tensor) -> None:
         super().__init__(edges)
         self.composition = composition
         self.kernels = kernels
@@ -45,8 +46,10 @@ class FusedNode(Node):
         self.saved: tuple | None = saved
         kept = {id(part) for part in saved}
         self.watched = [(x._storage, x._storage.version) for x in (*args, out) if isinstance(x, Tensor) and id(x._data) in kept]
+        linear = kernels[2]
+        self.read = [(x._storage, x._storage.version) for x, edge in zip(args, edges) if isinstance(x, Tensor) and (edge is None or not linear)]
         if STATE.saved_hooks:
-            self.args, self.saved, self.watched = packed(args, STATE.saved_hooks[-1], type(out)._wrap), None, []
+            self.args, self.saved, self.watched, self.read = packed(args, STATE.saved_hooks[-1], type(out)._wrap), None, [], []
 
     def name(self) -> str:
         return f"{self.composition.__name__.strip('_').title().replace('_', '')}Backward0"
@@ -63,15 +66,10 @@ class FusedNode(Node):
                 f"Trying to backward through the graph a second time: the saved values of {self.composition.__name__.strip('_')}() were freed by the "
                 "first backward; call the first backward(retain_graph=True)"
             )
-        for storage, version in self._changed():
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{self.composition.__name__.strip('_')}() saved it at version {version}, it is now at version {storage.version}; use the operation "
-                "that returns a new tensor, or clone() before it"
-            )
+        self._refuse_changed(self.watched)
         if STATE.enabled or STATE.tracers or STATE.levels or type(g._data) is not _ndarray:
             return self._through_the_composition(g)
-        forward, backward = self.kernels
+        forward, backward, _ = self.kernels
         token = hush()
         try:
             saved = self.saved
@@ -83,7 +81,8 @@ class FusedNode(Node):
         return [None if edge is None else fresh(np.ascontiguousarray(part)) for edge, part in zip(self.edges, found)]
 
     def _through_the_composition(self, g: Any) -> Sequence[Any]:
-        """The gradients as tensors that have a derivative themselves."""
+        """The gradients as tensors that have a derivative themselves. Raises RuntimeError where an operand that it reads was overwritten."""
+        self._refuse_changed(self.read)
         aliases = list(unpacked(self.args))
         wanted = [i for i, edge in enumerate(self.edges) if edge is not None]
         with enable_grad():
@@ -104,14 +103,23 @@ class FusedNode(Node):
         return self.args is None
 
     def is_overwritten(self) -> bool:
-        return self.args is not None and bool(self._changed())
+        return self.args is not None and any(storage.version != version for storage, version in self.watched)
 
-    def _changed(self) -> list[tuple[Any, int]]:
-        return [(storage, version) for storage, version in self.watched if storage.version != version]
+    def _refuse_changed(self, watched: list) -> None:
+        for storage, version in watched:
+            if storage.version != version:
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{self.composition.__name__.strip('_')}() saved it at version {version}, it is now at version {storage.version}; use the operation "
+                    "that returns a new tensor, or clone() before it"
+                )
 
 
-def fused(forward: Forward, backward: Backward) -> Callable[[Callable], Callable]:
-    """Let a composition (positional arguments only; it returns a tensor, or a tuple whose first part alone has a derivative) own an eager kernel."""
+def fused(forward: Forward, backward: Backward, linear: bool = False) -> Callable[[Callable], Callable]:
+    """Let a composition (positional arguments only; it returns a tensor, or a tuple whose first part alone has a derivative) own an eager kernel.
+
+    `linear`: the derivative does not depend on the values of the operands that it is taken of.
+    """
 
     def decorate(composition: Callable) -> Callable:
         @functools.wraps(composition)
@@ -132,7 +140,7 @@ def fused(forward: Forward, backward: Backward) -> Callable[[Callable], Callable
                 edges = tuple([_edge(argument) for argument in args])
                 if any(edge is not None for edge in edges):
                     out._requires_grad = True
-                    out._edge = FusedNode(edges, composition, (forward, backward), args, saved, out)
+                    out._edge = FusedNode(edges, composition, (forward, backward, linear), args, saved, out)
             return (out, *[fresh(part) for part in more]) if more else out
 
         return function

@@ -30,7 +30,7 @@ EXACT = 2**20  # sizes times a fraction of a smaller denominator are exact in do
 LINEAR = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}  # mode -> dimensions of space
 
 
-@fused(kernels.taps, kernels.taps_backward)
+@fused(kernels.taps, kernels.taps_backward, linear=True)
 def _selected(x: Tensor, dim: int, places: Tensor, weights: Tensor | None, inside: Tensor | None) -> Tensor:
     """At each of the new places the elements at `places` (count, width), summed with `weights` of the same shape, which are constants; where `inside` holds."""
     count, width = places.shape

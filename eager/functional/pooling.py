@@ -44,7 +44,7 @@ def _unbatched(out: Tensor, single: bool) -> Tensor:
 # ---------------------------------------------------------------------------------------------------------------- means
 
 
-@fused(kernels.window_sums, kernels.window_sums_backward)
+@fused(kernels.window_sums, kernels.window_sums_backward, linear=True)
 def _sums(x: Tensor, kernel: tuple, steps: tuple, edges: tuple, counts: tuple, ceil_mode: bool) -> Tensor:
     """The sum of each window of the zero-padded images; with `ceil_mode` a last window may hang over the end, by less than one step."""
     rank = len(kernel)
@@ -172,7 +172,7 @@ def lp_pool3d(input: Tensor, norm_type: float, kernel_size: Any, stride: Any = N
 # ---------------------------------------------------------------------------------------------------------------- maxima
 
 
-@fused(kernels.picked, kernels.picked_backward)
+@fused(kernels.picked, kernels.picked_backward, linear=True)
 def _picked(x: Tensor, indices: Tensor, rank: int, apart: bool) -> Tensor:
     """The elements of x at flat places of its last `rank` dimensions. `apart`: no place is named twice."""
     lead, counts = tuple(x.shape[: x.ndim - rank]), tuple(indices.shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ..tensor import Tensor
 from .module import Module
@@ -72,7 +72,7 @@ class _Listed(Module, Generic[Member]):
 
     def append(self, module: Member) -> Any:
         """Add a member at the end."""
-        self.add_module(str(len(self)), module)  # None holds its place, as PyTorch's does
+        self.add_module(str(len(self)), cast(Any, module))  # None holds its place, as PyTorch's does
         return self
 
     def _insert(self, index: int, module: Any) -> None:

@@ -46,3 +46,12 @@ def test_tensordot_and_inner_products():
 def test_what_does_not_fit_raises(call):
     with pytest.raises(RuntimeError):
         call(segue.ones(2, 3))
+
+
+def test_einsum_that_sums_nothing_promotes():
+    whole, half = segue.arange(3), segue.tensor([0.5, 1.5])
+    out = segue.einsum("i,j->ji", whole, half)
+    assert out.dtype is segue.float32
+    segue.testing.assert_close(out, segue.tensor([[0.0, 0.5, 1.0], [0.0, 1.5, 3.0]]))
+    with pytest.raises(RuntimeError):
+        segue.einsum("i,i->", segue.arange(2), half)

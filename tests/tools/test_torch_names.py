@@ -56,6 +56,8 @@ import numpy as np
 import torch
 import torch.autograd as autograd
 import torch.distributed as dist
+import torch.distributed.nn.functional
+from torch.utils.checkpoint import get_device_states, set_device_states
 import torch.multiprocessing as mp
 import torch.nn as nn
 from torch.hub import load_state_dict_from_url

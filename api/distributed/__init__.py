@@ -1,5 +1,6 @@
 """What programs ask about groups of processes: there are none."""
 
+from segue.distributed import nn
 from segue.eager.groups import (
     ReduceOp, all_gather, all_gather_object, all_reduce, barrier, broadcast, broadcast_object_list, destroy_process_group, gather, get_backend, get_rank,
     get_world_size, init_process_group, is_available, is_gloo_available, is_initialized, is_mpi_available, is_nccl_available, is_torchelastic_launched,
@@ -9,5 +10,5 @@ from segue.eager.groups import (
 __all__ = [
     "ReduceOp", "all_gather", "all_gather_object", "all_reduce", "barrier", "broadcast", "broadcast_object_list", "destroy_process_group", "gather",
     "get_backend", "get_rank", "get_world_size", "init_process_group", "is_available", "is_gloo_available", "is_initialized", "is_mpi_available",
-    "is_nccl_available", "is_torchelastic_launched", "new_group", "recv", "reduce", "scatter", "send",
+    "is_nccl_available", "is_torchelastic_launched", "new_group", "nn", "recv", "reduce", "scatter", "send",
 ]  # fmt: skip
