@@ -52,12 +52,17 @@ def available() -> list[str]:
 
 
 def cases(suite: Any) -> Iterator[unittest.TestCase]:
-    """The test cases of a suite that are methods (doctests are not)."""
+    """The test cases of a suite: methods, and doctests, whose `runTest` runs their examples."""
     for test in suite:
         if isinstance(test, unittest.TestSuite):
             yield from cases(test)
-        elif not isinstance(test, doctest.DocTestCase) and isinstance(getattr(type(test), getattr(test, "_testMethodName", ""), None), types.FunctionType):
+        elif isinstance(getattr(type(test), getattr(test, "_testMethodName", ""), None), types.FunctionType):
             yield test
+
+
+def again(case: unittest.TestCase) -> unittest.TestCase:
+    """A fresh case of the same test."""
+    return type(case)(case._dt_test, case._dt_optionflags) if isinstance(case, doctest.DocTestCase) else type(case)(case._testMethodName)
 
 
 def keep_code(code: types.CodeType) -> None:
@@ -106,7 +111,7 @@ def verdict(case: unittest.TestCase) -> tuple[str, str]:
 
 def compiled_case(case: unittest.TestCase) -> tuple[unittest.TestCase, Any]:
     """A fresh case whose test function is compiled, and the settings that keep what was captured."""
-    fresh = type(case)(case._testMethodName)
+    fresh = again(case)
     function = getattr(type(case), case._testMethodName)
     made = segue_compile(function, backend="eager")
     made.cache.settings.strict = True
@@ -122,7 +127,7 @@ def compare(case: unittest.TestCase) -> dict[str, Any]:
         return {**record, "compiled": plain, "text": ""}
     fresh, settings = compiled_case(case)
     found, text = verdict(fresh)
-    if found != plain and verdict(type(case)(case._testMethodName))[0] == found:
+    if found != plain and verdict(again(case))[0] == found:
         found = plain  # the second plain run ends so, too: it is the test that changes from run to run
     captured = len(settings.captured)
     return {**record, "compiled": found, "captured": captured, "breaks": sum(c.ended is not None for c in settings.captured),
