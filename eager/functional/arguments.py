@@ -206,7 +206,10 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         taped = reads_itself and STATE.enabled and (self.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
-        value = function(_as_it_was(self) if taped else self, *args, **kwargs)
+        given = _as_it_was(self) if taped else self
+        value = function(given, *args, **kwargs)
+        if value is given:  # nothing changes, so nothing is written: dropout outside of training
+            return self
         if name in SAME_DTYPE and value.dtype is not self.dtype:
             raise error(DtypeError, f"{name}_(): the result is {value.dtype.name}, and a {self.dtype.name} tensor is not written in place with it", f"x = x.{name}(...)")
         self._check_write(name, value._data.shape, value.dtype)

@@ -254,3 +254,13 @@ def test_a_bag_ends_at_the_last_offset(mode, want):
 def test_offsets_of_bags_rise_from_0_to_the_end(offsets):
     with pytest.raises(RuntimeError, match="offsets must begin with 0"):
         nn.functional.embedding_bag(segue.tensor([1, 2, 4, 1, 0]), segue.ones(5, 1), segue.tensor(offsets))
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.5, False), (0.0, True)])
+def test_dropout_in_place_that_drops_nothing_writes_nothing(p, training):
+    x = segue.randn(3, 4, requires_grad=True)
+    y = x.softmax(-1)
+    before = y._version
+    assert segue.nn.functional.dropout(y, p, training, inplace=True) is y and y._version == before
+    y.sum().backward()  # softmax reads its result
+    assert segue.nn.functional.dropout(x, p, training, inplace=True) is x  # a leaf is not written either
