@@ -413,8 +413,10 @@ def to(
     """The tensor in another dtype (and on another device): `x.to(segue.float64)`, `x.to("cpu")`, `x.to(other)`."""
     flags = [argument for argument in args[1:] if isinstance(argument, bool)]  # non_blocking and copy, by place
     copy = flags[1] if len(flags) > 1 else copy
-    for argument in args[: len(args) - len(flags)]:
-        if argument is not None and (dtype is not None or device is not None and not isinstance(argument, (dtypes.dtype, type))):
+    for place, argument in enumerate(args[: len(args) - len(flags)]):
+        is_device = argument is None or isinstance(argument, (str, int, dtypes.device)) and not isinstance(argument, bool)
+        taken = (device if is_device and not place else dtype) is not None or not (is_device or place) and device is not None
+        if taken or place and (dtype is not None or place > 1 or is_device and argument is not None):
             raise error(TypeError, f"to(): takes a device, then a dtype, or one tensor; what follows them cannot be {argument!r}")
         if isinstance(argument, Tensor):
             dtype, device = argument.dtype, argument.device
@@ -422,9 +424,9 @@ def to(
             dtype = type(argument)
         elif isinstance(argument, (dtypes.dtype, type)):
             dtype = argument
-        elif isinstance(argument, (str, int, dtypes.device)):
-            device = argument
-        elif argument is not None:
+        elif is_device:
+            device = device if argument is None else argument
+        else:
             raise error(TypeError, f"to(): takes a dtype, a device or a tensor, not {type(argument).__name__}")
     out = input if device is None else on_device(input, device)
     if dtype is not None and dtypes.as_dtype(dtype) is not input.dtype:

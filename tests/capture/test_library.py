@@ -126,3 +126,28 @@ def test_a_namespace_from_outside_is_changed():
         return config
 
     check(program, X, types.SimpleNamespace(step=3), graphs=1)
+
+
+def test_a_cached_function_takes_objects_by_identity_and_sizes():
+    class Recipe:
+        def __init__(self, parts):
+            self.parts = parts
+
+    @functools.lru_cache
+    def cooked(recipe, shape, names=()):
+        return [shape[0] * recipe.parts, -1], tuple(reversed(range(len(shape)))), names
+
+    first, second = Recipe(1), Recipe(2)
+    chosen = [first]
+
+    def program(x):
+        sizes, order, _ = cooked(chosen[0], tuple(x.shape), (("a", 2),))
+        return x.permute(order).reshape(sizes) * 2
+
+    compiled = segue.compile(program, fullgraph=True, backend="eager")
+    for length in (4, 6, 8, 10):
+        x = segue.ones(length, 4)
+        assert compiled(x).shape == program(x).shape == (length, 4)
+    assert len(compiled.cache.settings.captured) == 2
+    chosen[0] = second
+    assert compiled(x).shape == program(x).shape == (20, 2)

@@ -205,3 +205,13 @@ def test_what_to_takes_by_place():
 def test_arguments_that_are_taken_for_none_other(call, kind):
     with pytest.raises(kind):
         call(segue.zeros(2, 3))
+
+
+def test_to_takes_a_device_by_place_and_a_dtype_by_name():
+    x = segue.ones(2)
+    for moved in (x.to("cpu", dtype=segue.float64), x.to(x.device, segue.float64), x.to(device="cpu", dtype=segue.float64), x.to(None, dtype=segue.float64)):
+        assert moved.dtype is segue.float64
+    assert x.to("cpu", dtype=segue.float32) is x
+    for wrong in (lambda: x.to(segue.float64, device="cpu"), lambda: x.to("cpu", device="cpu"), lambda: x.to(x, dtype=segue.float64), lambda: x.to("cpu", "cpu")):
+        with pytest.raises(TypeError):
+            wrong()

@@ -1,7 +1,8 @@
 """Values of functions with a cache: functools.lru_cache and cache.
 
-In come plain arguments, out goes what the cached function gives for them. The one idea: such a function is called for real, once during capture and once by a guard at each call after,
-so its cache holds, counts and forgets what it would eagerly; what it gave is a constant while the guard gets that very object.
+In come arguments, out goes what the cached function gives for them. The one idea: such a function is called for real, once during capture and once by a guard at each call after,
+so its cache holds, counts and forgets what it would eagerly; what it gave is a constant while the guard gets that very object. Sizes that vary are no keys of a
+cache that a graph could look into: for them the function behind the cache is followed, which gives the same by what a cache is for.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import Any
 
 from ... import guards, sources
 from ..outcome import Break
-from .base import Value
-from .constants import Constant
+from .base import MISSING, Value
+from .constants import Constant, SymIntValue
 from .containers import TupleValue
 from .functions import ClassValue, KnownValue
 from .modules import ModuleValue
+from .objects import ObjectValue
 
 
 class CachedValue(KnownValue):
@@ -30,6 +32,8 @@ class CachedValue(KnownValue):
         return super().attribute(run, name)
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if any(_varies(run, value) for value in (*args, *kwargs.values())):
+            return self.attribute(run, "__wrapped__").call(run, args, kwargs)
         if len(run.journal):
             raise Break(f"a call of the {self.describe()} behind changes of objects from outside is not captured", "call it first")
         plain = tuple(self.plain(run, arg) for arg in args)
@@ -47,9 +51,18 @@ class CachedValue(KnownValue):
     def plain(self, run: Any, value: Value) -> Any:
         if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
             return value.python(run)
+        if isinstance(value, TupleValue):
+            return tuple(self.plain(run, item) for item in value.items_of(run))
+        if type(value) is ObjectValue and value.real is not MISSING and type(value.real).__hash__ is object.__hash__ and type(value.real).__eq__ is object.__eq__:
+            run.guard(guards.Is(value.source, value.real))  # a key by its identity
+            return value.real
         if type(value) in (ClassValue, ModuleValue):
             return value.real
         raise Break(f"a {value.describe()} as an argument of the {self.describe()} is not captured")
+
+
+def _varies(run: Any, value: Value) -> bool:
+    return isinstance(value, SymIntValue) or (isinstance(value, TupleValue) and any(_varies(run, item) for item in value.items_of(run)))
 
 
 def gives(expected: Any, args: tuple, named: tuple, function: Any) -> bool:
