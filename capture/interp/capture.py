@@ -42,6 +42,7 @@ from ..stance import STANCE
 from . import stored
 from .attempt import Attempt, Knowledge
 from .builder import Builder
+from .library import fill_registries
 from .lookup import is_own
 from .observe import Unwatched
 from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
@@ -288,6 +289,7 @@ def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, 
 
 def capture(settings: Settings, state: CodeState, code: types.CodeType, view: Any) -> Any:
     start, hooks = time.perf_counter(), STATE.saved_hooks
+    fill_registries()
     knowledge = Knowledge(
         dynamic=state.dynamic, seen=state.seen, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class, tells=tracer() == "counter",

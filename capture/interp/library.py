@@ -15,6 +15,11 @@ import types
 from typing import Any
 
 from ...eager.accelerators import device_count, is_available
+from ...eager.cuda import accelerator
+from ...eager.functional.creation import empty
+from ...eager.functional.elementary import is_tensor
+from ...eager.nn.parameter import Parameter
+from ...eager.tensor import Tensor
 from .. import guards, sources
 from . import followed
 from .builtins import BUILTINS, FUNCTIONS, METHODS, pure
@@ -125,3 +130,20 @@ for _name in ("normpath", "splitroot"):  # since 3.13 written in C
         BUILTINS[getattr(os.path, _name)] = pure(getattr(os.path, _name))
 for _fact in (is_available, device_count):
     FUNCTIONS[_fact] = machine_fact(_fact)
+FUNCTIONS[accelerator] = lambda run: run.wrap(accelerator(), sources.Constant(accelerator(), "the GPU's library"))
+FUNCTIONS[is_tensor] = lambda run, obj: BUILTINS[isinstance](run, obj, run.make(Tensor))
+
+
+# -- einops --------------------------------------------------------------------------------------------------------------------
+
+
+def fill_registries() -> None:
+    """einops looks for the library of a type of tensors at its first call with one, walks subclasses and writes a registry, which would end the graphs of all
+    callers of a first `rearrange`: it is asked before a capture, where it takes segue for PyTorch (`segue.torch`)."""
+    backends, torch = sys.modules.get("einops._backends"), sys.modules.get("torch")
+    known = getattr(backends, "_type2backend", None)
+    if backends is None or known is None or getattr(torch, "Tensor", None) is not Tensor:
+        return
+    for example in (empty(0), Parameter(empty(0))):
+        if type(example) not in known:
+            backends.get_backend(example)

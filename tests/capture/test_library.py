@@ -135,7 +135,7 @@ def test_a_cached_function_takes_objects_by_identity_and_sizes():
 
     @functools.lru_cache
     def cooked(recipe, shape, names=()):
-        return [shape[0] * recipe.parts, -1], tuple(reversed(range(len(shape)))), names
+        return [shape[0] * recipe.parts, -1], tuple(reversed(range(len(shape)))), {"first": shape[0], "names": names}
 
     first, second = Recipe(1), Recipe(2)
     chosen = [first]
@@ -151,3 +151,33 @@ def test_a_cached_function_takes_objects_by_identity_and_sizes():
     assert len(compiled.cache.settings.captured) == 2
     chosen[0] = second
     assert compiled(x).shape == program(x).shape == (20, 2)
+
+
+def test_what_a_cache_keeps_for_a_size_is_not_drawn_again():
+    @functools.lru_cache
+    def noise(length):
+        return segue.randn(length)
+
+    def program(x):
+        return x + noise(x.shape[0])
+
+    compiled = segue.compile(program, backend="eager")
+    for length in (3, 4, 5):
+        x = segue.zeros(length)
+        segue.testing.assert_close(compiled(x), program(x))
+        segue.testing.assert_close(compiled(x), program(x))
+
+
+def test_questions_about_tensors_and_devices_are_followed():
+    class Doubled(segue.nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    module = Doubled()
+
+    def program(x):
+        found = next(value for value in (module, x) if segue.is_tensor(value))
+        with segue.autocast(found.device.type, enabled=False), segue.autocast("cuda", enabled=False):
+            return module(found) + 1
+
+    check(program, X)

@@ -2,7 +2,7 @@
 
 In come arguments, out goes what the cached function gives for them. The one idea: such a function is called for real, once during capture and once by a guard at each call after,
 so its cache holds, counts and forgets what it would eagerly; what it gave is a constant while the guard gets that very object. Sizes that vary are no keys of a
-cache that a graph could look into: for them the function behind the cache is followed, which gives the same by what a cache is for.
+cache that a graph could look into: for them the function behind the cache is followed, where it gives numbers and texts that are computed, not kept or drawn.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from ... import guards, sources
 from ..outcome import Break
 from .base import MISSING, Value
 from .constants import Constant, SymIntValue
-from .containers import TupleValue
+from .containers import ListValue, TupleValue
 from .functions import ClassValue, KnownValue
+from .mappings import DictValue
 from .modules import ModuleValue
 from .objects import ObjectValue
 
@@ -33,7 +34,10 @@ class CachedValue(KnownValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if any(_varies(run, value) for value in (*args, *kwargs.values())):
-            return self.attribute(run, "__wrapped__").call(run, args, kwargs)
+            found = self.attribute(run, "__wrapped__").call(run, args, kwargs)
+            if not _is_plain(run, found):
+                raise Break(f"what the {self.describe()} gives for a size that varies is not captured: it may be an object that the cache keeps")
+            return found
         if len(run.journal):
             raise Break(f"a call of the {self.describe()} behind changes of objects from outside is not captured", "call it first")
         plain = tuple(self.plain(run, arg) for arg in args)
@@ -63,6 +67,14 @@ class CachedValue(KnownValue):
 
 def _varies(run: Any, value: Value) -> bool:
     return isinstance(value, SymIntValue) or (isinstance(value, TupleValue) and any(_varies(run, item) for item in value.items_of(run)))
+
+
+def _is_plain(run: Any, value: Value) -> bool:
+    if isinstance(value, (TupleValue, ListValue)):
+        return all(_is_plain(run, item) for item in value.items_of(run))
+    if isinstance(value, DictValue):
+        return all(_is_plain(run, value.get(run, key)) for key in list(value.entries))
+    return type(value) in (Constant, SymIntValue)
 
 
 def gives(expected: Any, args: tuple, named: tuple, function: Any) -> bool:
