@@ -38,8 +38,8 @@ from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabl
 from segue.eager.config import config
 from segue.eager.control import cond, map, scan, while_loop
 from segue.eager.dtypes import (
-    bfloat16, bool, complex64, complex128, device, dtype, finfo, float16, float32, float64, get_default_dtype, iinfo, int8, int16, int32, int64,
-    set_default_dtype, uint8,
+    bfloat16, bool, complex64, complex128, device, dtype, finfo, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32,
+    float64, get_default_dtype, iinfo, int8, int16, int32, int64, set_default_dtype, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from segue.eager.functional import (
     _chunk_cat, _segment_reduce, _unsafe_masked_index, _unsafe_masked_index_put_accumulate, abs, absolute, acos, acosh, add, addbmm, addcdiv,

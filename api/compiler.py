@@ -6,7 +6,9 @@ from segue.capture.shapes import Dim
 from segue.capture.stance import set_stance
 from segue.graph.backends import register_backend
 
+is_dynamo_compiling = is_compiling
+
 __all__ = [
-    "Dim", "allow_in_graph", "assume_constant", "assume_constant_result", "disable", "graph_break", "is_compiling", "mark_dynamic", "mark_static", "maybe_mark_dynamic",
+    "Dim", "allow_in_graph", "assume_constant", "assume_constant_result", "disable", "graph_break", "is_compiling", "is_dynamo_compiling", "mark_dynamic", "mark_static", "maybe_mark_dynamic",
     "register_backend", "reset", "set_stance", "stats",
 ]  # fmt: skip

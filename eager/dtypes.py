@@ -1,7 +1,8 @@
 """Data types and devices: what a tensor's elements are, and where they live.
 
 In comes a name or a NumPy dtype, out goes one of twelve shared `dtype` objects (compared by identity) or a `device`. The one idea: segue has
-PyTorch's names on top of NumPy's types, with bfloat16 from ml_dtypes.
+PyTorch's names on top of NumPy's types, with bfloat16 from ml_dtypes. Of the types that tensors cannot hold (float8, uint16 ...) only the name is
+there, as programs list and compare them: whoever asks for such an array hears so.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import ml_dtypes
 import numpy as np
 
 __all__ = [
-    "bfloat16", "bool", "complex128", "complex64", "device", "dtype", "finfo", "float16", "float32", "float64", "get_default_dtype", "iinfo", "int16",
-    "int32", "int64", "int8", "set_default_dtype", "uint8",
+    "bfloat16", "bool", "complex128", "complex64", "device", "dtype", "finfo", "float16", "float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "float8_e5m2fnuz", "float8_e8m0fnu", "get_default_dtype", "iinfo", "int16", "int32", "int64", "int8", "set_default_dtype", "uint16", "uint32", "uint64", "uint8",
 ]  # fmt: skip
 
 BOOL, INTEGER, FLOAT, COMPLEX = range(4)  # the categories of promotion, in rising order
@@ -29,14 +30,20 @@ class dtype:
 
     __slots__ = ("name", "numpy", "category", "itemsize", "is_floating_point", "is_complex", "is_signed")
 
-    def __init__(self, name: str, numpy_type: Any, category: int) -> None:
+    def __init__(self, name: str, numpy_type: Any, category: int, is_held: Any = True) -> None:
         self.name = name
-        self.numpy = np.dtype(numpy_type)
-        self.category = category
-        self.itemsize = self.numpy.itemsize
+        self.itemsize = np.dtype(numpy_type).itemsize
+        if is_held:
+            self.numpy = np.dtype(numpy_type)
+            self.category = category
         self.is_floating_point = category == FLOAT
         self.is_complex = category == COMPLEX
-        self.is_signed = name not in ("bool", "uint8")
+        self.is_signed = name != "bool" and not name.startswith("uint")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("numpy", "category"):  # left empty: a name without tensors
+            raise NotImplementedError(f"a tensor cannot hold {self}, only its name is there; the supported types are {', '.join(_NAMES)}")
+        raise AttributeError(f"'dtype' object has no attribute {name!r}")
 
     def __repr__(self) -> str:
         return f"segue.{self.name}"
@@ -69,6 +76,10 @@ float32 = dtype("float32", np.float32, FLOAT)
 float64 = dtype("float64", np.float64, FLOAT)
 complex64 = dtype("complex64", np.complex64, COMPLEX)
 complex128 = dtype("complex128", np.complex128, COMPLEX)
+uint16, uint32, uint64 = (dtype(f"uint{bits}", f"uint{bits}", INTEGER, False) for bits in (16, 32, 64))
+float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu = (
+    dtype(f"float8_{kind}", getattr(ml_dtypes, f"float8_{kind}"), FLOAT, False) for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
+)
 
 ALL = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 ALIASES = {
@@ -93,7 +104,7 @@ _default = [float32]
 
 
 def _by_name(name: str) -> dtype:
-    return _NAMES[name]
+    return _NAMES.get(name) or globals()[name]
 
 
 def from_numpy_dtype(numpy_dtype: Any) -> dtype:
@@ -130,7 +141,7 @@ def set_default_dtype(value: dtype) -> None:
     """Set the floating type of tensors made from Python floats. Raises TypeError unless `value` is a floating type."""
     if not (isinstance(value, dtype) and value.is_floating_point):
         raise TypeError(f"set_default_dtype() takes a floating dtype, not {value!r}")
-    _default[0] = value
+    _default[0] = value if value.numpy else value  # a name without tensors raises
 
 
 def _limits(of: Any, *names: str) -> str:
@@ -155,7 +166,7 @@ class finfo:
         of = type or get_default_dtype()
         if not (of.is_floating_point or of.is_complex):
             raise TypeError(f"finfo() needs a floating dtype, not {of}; use iinfo")
-        info = ml_dtypes.finfo(of.numpy)
+        info = ml_dtypes.finfo(np.dtype(of.name))  # by name: names without tensors too
         self.dtype, self.bits = of.name, info.bits
         for name in ("eps", "max", "min", "tiny", "smallest_normal"):
             setattr(self, name, float(getattr(info, name)))
@@ -179,9 +190,9 @@ class iinfo:
     """
 
     def __init__(self, type: dtype) -> None:  # noqa: A002
-        if type.category != INTEGER:
+        if type.is_floating_point or type.is_complex or type is bool:
             raise TypeError(f"iinfo() needs an integer dtype, not {type}; use finfo")
-        info = np.iinfo(type.numpy)
+        info = np.iinfo(type.name)
         self.dtype, self.bits, self.max, self.min = type.name, info.bits, int(info.max), int(info.min)
 
     def __eq__(self, other: object) -> Any:

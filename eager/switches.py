@@ -6,11 +6,14 @@ threads or on tuning), so each is a plain attribute of a small module, made from
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from .cuda import exact
 from .dtypes import default_device, dtype, set_default_dtype
@@ -166,3 +169,13 @@ strided = layout("strided")
 contiguous_format, channels_last, channels_last_3d, preserve_format = map(
     memory_format, ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
 )
+
+
+def show() -> str:
+    """What this is built of, in words (PyTorch's `__config__.show()`)."""
+    return f"segue built with:\n  - NumPy {np.__version__}\n  - BUILD_TYPE=Release, USE_CUDA=OFF, USE_MKL=OFF, USE_DISTRIBUTED=OFF\n"
+
+
+def parallel_info() -> str:
+    """How many cores there are for threads, in words."""
+    return f"segue's threads:\n\tos.cpu_count() : {os.cpu_count()}\n"

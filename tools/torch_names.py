@@ -7,6 +7,7 @@ text that says where to look. segue is looked up by name, as it imports this fil
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -54,8 +55,27 @@ def names() -> dict[str, Any]:
     return {**ours, "__version__": VERSION, "__getattr__": later, "save": save_as_torch}
 
 
+@functools.cache
+def distribution() -> Any:
+    """The installed package that `torch` is taken for: programs ask `importlib.metadata` for its version before they import it. Made when that is imported already."""
+    from importlib import metadata
+
+    class Named(metadata.Distribution):
+        def read_text(self, filename: str) -> str | None:
+            return f"Metadata-Version: 2.1\nName: {THEIRS}\nVersion: {VERSION}\n" if filename == "METADATA" else None
+
+        def locate_file(self, path: Any) -> Any:
+            return Path(__file__).parent / path
+
+    return Named()
+
+
 class Finder:
-    """Finds torch and what is below it."""
+    """Finds torch and what is below it, and its version."""
+
+    def find_distributions(self, context: Any = None) -> list[Any]:
+        """What `importlib.metadata` asks: `version("torch")` is that of the names."""
+        return [distribution()] if getattr(context, "name", None) == THEIRS else []
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         """The import system's question."""

@@ -1,5 +1,5 @@
 """Utilities: data sets and the loader, checkpoints."""
 
-from . import _mode_utils, checkpoint, data, dlpack, hooks
+from . import _foreach_utils, _mode_utils, checkpoint, data, dlpack, hooks
 
-__all__ = ["_mode_utils", "checkpoint", "data", "dlpack", "hooks"]
+__all__ = ["_foreach_utils", "_mode_utils", "checkpoint", "data", "dlpack", "hooks"]

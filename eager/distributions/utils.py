@@ -6,7 +6,7 @@ arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import functional as F
@@ -31,6 +31,11 @@ def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
         of = of if of.is_floating_point else get_default_dtype()
         values = tuple(v if isinstance(v, Tensor) else F.full((), v, dtype=of, device=tensors[0].device if tensors else None) for v in values)
     return tuple(F.broadcast_tensors(*values))
+
+
+def _standard_normal(shape: Sequence[int], dtype: Any, device: Any) -> Tensor:
+    """Draws from the normal distribution of mean 0 and variance 1."""
+    return F.randn(tuple(shape), dtype=dtype, device=device)
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:

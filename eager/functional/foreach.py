@@ -170,3 +170,18 @@ FOREACH: dict[str, Callable] = {
 
 
 __all__ = ["FOREACH"]
+
+
+def _group_tensors_by_device_and_dtype(tensorlistlist: Sequence[Sequence[Tensor | None]], with_indices: bool = False) -> dict[tuple[Any, Any], tuple[list, list[int]]]:
+    """Lists of tensors, side by side, parted by the device and dtype of the first list's: for each the parts, and (`with_indices`) where they stood.
+
+    >>> from segue.eager.functional.creation import ones
+    >>> [(str(kind), where) for (_, kind), (_, where) in _group_tensors_by_device_and_dtype([[ones(1), ones(1, dtype=int), ones(2)]], True).items()]
+    [('segue.float32', [0, 2]), ('segue.int64', [1])]
+    """
+    places: dict[tuple[Any, Any], list[int]] = {}
+    for i, x in enumerate(tensorlistlist[0]):
+        if x is None:
+            raise error(RuntimeError, "_group_tensors_by_device_and_dtype(): the first list must hold tensors only, not None")
+        places.setdefault((x.device, x.dtype), []).append(i)
+    return {kind: ([[each[i] for i in where] if each else [] for each in tensorlistlist], where if with_indices else []) for kind, where in places.items()}

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from typing import Any
 
+from ..dtypes import device
 from ..errors import CheckpointError
 from . import safetensors, torch_reader, torch_writer, tree
 from .archive import MAGIC, Archive, ArchiveWriter
 from .files import Source, is_path, replacing
 from .storages import Placement, placement
+
+MAP_LOCATION = Callable[[Any, str], Any] | device | str | dict[str, str] | None  # what `load` takes, for programs' annotations
 
 FORMATS = ("segue", "torch", "safetensors")
 

@@ -1,5 +1,7 @@
 """Programs written for PyTorch: run as they are, installed and taken back, and what is missing says so."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -290,3 +292,44 @@ def test_legacy_types():
     assert isinstance(x, segue.FloatTensor) and not isinstance(x, segue.LongTensor)
     with pytest.raises(TypeError, match="invalid type"):
         x.type("torch.FancyTensor")
+
+
+BEFORE_IMPORT = """
+import importlib.metadata, importlib.util
+print(importlib.util.find_spec("torch").name, importlib.metadata.version("torch"), importlib.metadata.metadata("torch")["Name"], importlib.metadata.version("numpy") > "1")
+import torch, torch.utils._foreach_utils as lists
+import torch.compiler, torch.hub, torch.distributions.utils, torch.serialization
+assert "USE_MKL=OFF" in torch.__config__.show() and torch.compiler.is_dynamo_compiling() is False and torch.serialization.MAP_LOCATION
+assert torch.hub.get_dir().startswith(torch.hub._get_torch_home()) and torch.distributions.utils._standard_normal((2, 1), torch.float64, "cpu").dtype is torch.float64
+parts = lists._group_tensors_by_device_and_dtype([[torch.ones(1), torch.ones(2, dtype=int), torch.ones(3)], [None] * 3, []], with_indices=True)
+(ones, nothing, empty), where = parts[torch.device("cpu"), torch.float32]
+print([len(x) for x in ones], nothing, empty, where)
+"""
+
+
+def test_what_programs_ask_before_they_import(tmp_path):
+    script = tmp_path / "ask.py"
+    script.write_text(BEFORE_IMPORT)
+    done = subprocess.run([sys.executable, "-m", "segue.torch", str(script)], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["torch 2.13.0+segue torch True", "[1, 3] [None, None] [] [0, 2]"], done.stderr
+
+
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "uint16", "uint64"])
+def test_a_dtype_that_no_tensor_holds_is_a_name(name):
+    kind = getattr(segue, name)
+    assert pickle.loads(pickle.dumps(kind)) is kind and copy.deepcopy(kind) is kind and kind not in (segue.float32, segue.uint8)
+    assert kind.is_floating_point is name.startswith("float") and kind.itemsize == {"float8_e4m3fn": 1, "float8_e5m2": 1, "uint16": 2, "uint64": 8}[name]
+    x = segue.ones(2)
+    makers = [lambda: segue.zeros(2, dtype=kind), lambda: x.to(kind), lambda: x.sum(dtype=kind), lambda: segue.tensor([1], dtype=kind)]
+    for make in (*makers, lambda: segue.promote_types(kind, segue.float32), lambda: segue.compile(lambda x: x.to(kind))(x)):
+        with pytest.raises(NotImplementedError, match=f"cannot hold segue.{name}"):
+            make()
+    layer = segue.nn.Linear(2, 2)
+    for refused in (segue.set_default_dtype, layer.to):
+        with pytest.raises((TypeError, NotImplementedError)):
+            refused(kind)
+    assert segue.get_default_dtype() is segue.float32 and layer.weight.dtype is segue.float32
+
+
+def test_the_limits_of_names_without_tensors():
+    assert segue.finfo(segue.float8_e4m3fn).max == 448 and segue.finfo(segue.float8_e5m2).max == 57344 and segue.iinfo(segue.uint16).max == 65535
