@@ -319,7 +319,8 @@ def match_class(frame: Frame, i: Any) -> None:
 def _stop_iteration_error(frame: Frame, value: Value) -> Value:
     if issubclass(value.type(), StopIteration):
         made = frame.run_state.raised(RuntimeError, "generator raised StopIteration").value
-        made.linked["__cause__"] = value
+        for link in ("__cause__", "__context__"):
+            made.set_link(frame.run_state, link, value)
         return made
     return value
 
