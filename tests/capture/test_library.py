@@ -168,6 +168,25 @@ def test_what_a_cache_keeps_for_a_size_is_not_drawn_again():
         segue.testing.assert_close(compiled(x), program(x))
 
 
+def test_a_cached_function_runs_under_the_modes_around_the_call():
+    weight = segue.nn.Parameter(segue.tensor([2.0, 3.0, 4.0]))
+
+    @functools.lru_cache
+    def doubled(factor):
+        return weight * factor
+
+    def program(x):
+        with segue.no_grad():
+            made = doubled(2)
+        return x * made, made.requires_grad
+
+    compiled = segue.compile(program, fullgraph=True, backend="eager")
+    out, wants = compiled(X)
+    assert not wants and not out.requires_grad and doubled.cache_info().misses == 1
+    segue.testing.assert_close(out, program(X)[0])
+    assert doubled.cache_info().misses == 1
+
+
 def test_questions_about_tensors_and_devices_are_followed():
     class Doubled(segue.nn.Module):
         def forward(self, x):
