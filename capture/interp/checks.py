@@ -51,7 +51,18 @@ def check_is_size(run: Any, i: Value, message: Value = NONE, *, max: Value = NON
     return NONE if isinstance(max, Constant) and max.value is None else check(run, run.compare("<=", i, max), message)
 
 
+def check_assertion(run: Any, condition: Value, message: Value = Constant("")) -> Value:
+    """`_assert`: the condition is anything that is true or false, the message a text."""
+    if not isinstance(message, Constant):
+        raise Break(f"_assert() with a {message.describe()} for a message is not captured")
+    if isinstance(condition, QuestionValue):
+        condition.check(run, errors.error(AssertionError, str(message.value)))
+    elif not run.truth(condition):
+        raise run.raised(AssertionError, str(message.value))
+    return NONE
+
+
 FUNCTIONS.update({
-    checks._check: checking(RuntimeError), checks._check_index: checking(IndexError), checks._check_value: checking(ValueError),
+    checks._assert: check_assertion, checks._check: checking(RuntimeError), checks._check_index: checking(IndexError), checks._check_value: checking(ValueError),
     checks._check_type: checking(TypeError), checks._check_not_implemented: checking(NotImplementedError), checks._check_is_size: check_is_size,
 })  # fmt: skip

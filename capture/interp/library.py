@@ -19,6 +19,7 @@ from ...eager.cuda import accelerator
 from ...eager.functional.creation import empty
 from ...eager.functional.elementary import is_tensor
 from ...eager.nn.parameter import Parameter
+from ...eager.scripting import is_scripting
 from ...eager.tensor import Tensor
 from .. import guards, sources
 from . import followed
@@ -130,6 +131,7 @@ for _name in ("normpath", "splitroot"):  # since 3.13 written in C
         BUILTINS[getattr(os.path, _name)] = pure(getattr(os.path, _name))
 for _fact in (is_available, device_count):
     FUNCTIONS[_fact] = machine_fact(_fact)
+FUNCTIONS[is_scripting] = lambda run: Constant(False)  # is_tracing is the same function
 FUNCTIONS[accelerator] = lambda run: run.wrap(accelerator(), sources.Constant(accelerator(), "the GPU's library"))
 FUNCTIONS[is_tensor] = lambda run, obj: BUILTINS[isinstance](run, obj, run.make(Tensor))
 

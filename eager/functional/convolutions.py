@@ -74,6 +74,11 @@ def _edges(x: Tensor, weight: Tensor, padding: Any, steps: tuple, spacing: tuple
     return OPS["pad"](x, widths, 0), (0,) * rank
 
 
+def _fixed(groups: Any) -> Any:
+    """The number of groups: one graph has one, also where modules that differ in it share their code."""
+    return int(groups) if hasattr(groups, "segue_symbol") else groups
+
+
 def _check_weight(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, rank: int, name: str, inputs: int, outputs: int) -> None:
     """`inputs` and `outputs`: the channels that the weight stands for, in all groups together."""
     if not isinstance(groups, int) or groups < 1:
@@ -99,7 +104,7 @@ def _check_weight(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int, r
 def _convolve(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Tensor:
-    name = f"conv{rank}d"
+    name, groups = f"conv{rank}d", _fixed(groups)
     x, single = batched(input, rank, name)
     need_tensor(weight, name, "weight")
     _check_weight(x, weight, bias, groups, rank, name, weight.shape[1] * groups if weight.ndim > 1 else 0, weight.shape[0] if weight.ndim else 0)
@@ -152,7 +157,7 @@ def _transpose(
     rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, output_padding: Any, groups: int, dilation: Any
 ) -> Tensor:
     """The convolution's gradient for its images. Where `output_padding` is as large as the stride, zeros are put behind the input instead."""
-    name = f"conv_transpose{rank}d"
+    name, groups = f"conv_transpose{rank}d", _fixed(groups)
     x, single = batched(input, rank, name)
     need_tensor(weight, name, "weight")
     _check_weight(x, weight, bias, groups, rank, name, weight.shape[0] if weight.ndim else 0, weight.shape[1] * groups if weight.ndim > 1 else 0)

@@ -187,6 +187,31 @@ def test_a_cached_function_runs_under_the_modes_around_the_call():
     assert doubled.cache_info().misses == 1
 
 
+def checked(x):
+    segue._assert(x.ndim == 2, f"expected two dimensions, got {x.ndim}")
+    segue._assert(x.shape[0] > 1, "too few rows")
+    return x * 2 if segue.jit.is_scripting() or segue.jit.is_tracing() else x * 3
+
+
+def test_assertions_about_shapes_are_answered_during_capture():
+    compiled = segue.compile(checked, fullgraph=True, backend="eager")
+    for rows in (2, 3, 4, 5):
+        segue.testing.assert_close(compiled(segue.ones(rows, 3)), checked(segue.ones(rows, 3)))
+    assert len(compiled.cache.settings.captured) == 2
+    for wrong in (segue.ones(3), segue.ones(1, 3)):
+        check(checked, wrong, breaks=None)
+
+
+def test_one_code_for_several_numbers_of_groups():
+    def convolved(x, weight, groups):
+        return segue.nn.functional.conv2d(x, weight, groups=groups)
+
+    compiled = segue.compile(convolved, fullgraph=True, backend="eager")
+    for groups in (1, 2, 4):
+        x, weight = segue.ones(1, 4, 5, 5), segue.ones(4, 4 // groups, 3, 3)
+        segue.testing.assert_close(compiled(x, weight, groups), convolved(x, weight, groups))
+
+
 def test_questions_about_tensors_and_devices_are_followed():
     class Doubled(segue.nn.Module):
         def forward(self, x):
