@@ -3,6 +3,7 @@
 In come programs, each of which is one graph; where something that they read changes, the answer is still eager mode's.
 """
 
+import collections
 import functools
 import os
 import pathlib
@@ -225,3 +226,17 @@ def test_questions_about_tensors_and_devices_are_followed():
             return module(found) + 1
 
     check(program, X)
+
+
+def test_a_cached_function_gets_named_tuples_as_they_are():
+    class Recipe:
+        parts = 3
+
+    Key = collections.namedtuple("Key", "recipe shape")  # noqa: PYI024
+    recipe = Recipe()
+
+    @functools.lru_cache
+    def width(key):
+        return key.shape[1] * key.recipe.parts if isinstance(key, Key) else -1
+
+    check(lambda x: x * width(Key(recipe, (2, 4))), X, breaks=None)

@@ -58,7 +58,7 @@ class CachedValue(KnownValue):
     def plain(self, run: Any, value: Value) -> Any:
         if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
             return value.python(run)
-        if isinstance(value, TupleValue):
+        if isinstance(value, TupleValue) and value.cls is tuple:
             return tuple(self.plain(run, item) for item in value.items_of(run))
         if type(value) is ObjectValue and value.real is not MISSING and type(value.real).__hash__ is object.__hash__ and type(value.real).__eq__ is object.__eq__:
             run.guard(guards.Is(value.source, value.real))  # a key by its identity
