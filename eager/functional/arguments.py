@@ -25,7 +25,7 @@ from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
 from .devices import make
-from .kinds import FAILURES, STRICT, is_open, is_whole, misfit
+from .kinds import FAILURES, STRICT, is_open, is_whole, refuse_misfit
 from .positions import runtime_size
 
 Number = (bool, int, float, complex, np.number, np.bool_)
@@ -292,8 +292,7 @@ def accepts_out(function: Callable) -> Callable:
         try:
             value = function(*args, **kwargs)
         except FAILURES:
-            if wrong := misfit(function, args, kwargs):
-                raise wrong from None
+            refuse_misfit(function, args, kwargs)
             raise
         return value if out is None else write_outs(out, value, function.__name__)
 
@@ -342,8 +341,7 @@ def numpy_names(function: Callable) -> Callable:
         try:
             return inner(*args, **kwargs)
         except FAILURES:
-            if wrong := misfit(inner, args, kwargs):
-                raise wrong from None
+            refuse_misfit(inner, args, kwargs)
             raise
 
     return accepting
@@ -398,13 +396,12 @@ def fitting(function: Callable, table: dict[str, str] | None = None, strict: boo
             for theirs, ours in table.items():
                 if theirs in kwargs:
                     kwargs[ours] = kwargs.pop(theirs)
-        if strict and (wrong := misfit(function, args, kwargs)):
-            raise wrong
+        if strict:
+            refuse_misfit(function, args, kwargs)
         try:
             return function(*args, **kwargs)
         except FAILURES:
-            if wrong := misfit(function, args, kwargs):
-                raise wrong from None
+            refuse_misfit(function, args, kwargs)
             raise
 
     return renaming

@@ -79,6 +79,12 @@ def misfit(function: Callable, args: tuple, named: dict[str, Any]) -> Exception 
     return None
 
 
+def refuse_misfit(function: Callable, args: tuple, named: dict[str, Any]) -> None:
+    """Raise the TypeError of `misfit`, where there is one."""
+    if wrong := misfit(function, args, named):
+        raise wrong from None
+
+
 def is_open(function: Any) -> bool:
     """Whether a function that no decorator serves yet takes a tensor beside its first argument and `out`."""
     if "__wrapped__" in function.__dict__:
