@@ -57,6 +57,12 @@ def is_changeable(cls: type) -> bool:
     return bool(cls.__flags__ & HEAP_TYPE) and not is_own(cls.__module__) and not is_standard(cls.__module__)
 
 
+def is_data_descriptor(found: Any) -> bool:
+    """Whether an entry of a class comes before what an object has itself under its name."""
+    cls = type(found)
+    return hasattr(cls, "__get__") and (hasattr(cls, "__set__") or hasattr(cls, "__delete__"))
+
+
 def is_trusted(function: Any) -> bool:
     """Whether a function is segue's own or Python's, of which nobody is expected to change the names."""
     module = function.__module__ or ""
@@ -92,6 +98,19 @@ class Lookup:
         else:
             self.guard(guards.Is(sources.TypeEntry(path, name), found))
 
+    def guard_own(self: Any, cls: type, name: str) -> None:
+        """An attribute that an object has itself goes on to be asked first: a property, or another data descriptor, that its class gets later comes before it."""
+        if not is_changeable(cls):
+            return
+        found, owner = entry_of(cls, name)
+        if found is MISSING or owner in self.made_classes:
+            self.guard_entry(cls, name, found, owner)
+            return
+        self.guard(guards.TypeIs(sources.TypeEntry(sources.Constant(cls, cls.__qualname__), name), type(found)))
+        if is_changeable(type(found)):
+            for part in ("__get__", "__set__", "__delete__"):
+                self.class_entry(type(found), part)
+
     # -- instances ----------------------------------------------------------------------------------------------------
 
     def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
@@ -118,18 +137,17 @@ class Lookup:
         if name == "__dict__" and owner.has_dict():
             return self.instance_dict(owner)
         found, _ = entry_of(cls, name)
-        if found is not MISSING and hasattr(type(found), "__get__") and (hasattr(type(found), "__set__") or hasattr(type(found), "__delete__")):
+        if is_data_descriptor(found):
             self.class_entry(cls, name)
             return self.bind_entry(found, owner, cls)
         registered = self.registered(owner, name) if found is MISSING else None
         if registered is not None:
+            self.guard_own(cls, name)
             return registered
         if found is MISSING or not self.is_trusted_method(cls, name):
             own = owner.own(self, name)
             if own is not None:
-                if found is not MISSING and is_changeable(type(found)):
-                    self.class_entry(cls, name)
-                    self.class_entry(type(found), "__set__")  # it would come first
+                self.guard_own(cls, name)
                 return own
         elif owner.real is not MISSING and name in getattr(owner.real, "__dict__", {}):
             raise Break(f"'{name}' set on an instance of {cls.__qualname__} is not captured")
@@ -248,21 +266,34 @@ class Lookup:
             raise Break("the __dict__ of a class is not captured")
         if issubclass(cls, enum.Enum) and name in cls.__members__:
             return constant(cls.__members__[name])
-        found = self.class_entry(cls, name)
-        if found is MISSING:
-            meta = self.class_entry(type(cls), name)
-            if isinstance(meta, (types.FunctionType, property, classmethod, staticmethod)):
-                return self.bind_entry(meta, owner, type(cls))
-            if isinstance(meta, STRUCTURE):
-                if name not in CLASS_FACTS:
-                    raise Break(f"attribute '{name}' of a class is not captured")
-                return self.make(getattr(cls, name))
-            if meta is MISSING:
-                raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
-            if not hasattr(type(meta), "__get__"):  # data of the metaclass
-                return self.wrap(meta, sources.TypeEntry(sources.Constant(type(cls), type(cls).__qualname__), name))
-            return BuiltinMethod(owner, name)
+        found = entry_of(cls, name)[0]
+        meta = entry_of(type(cls), name)[0]
+        if found is MISSING or is_data_descriptor(meta):
+            return self.attribute_of_metaclass(owner, name)
+        self.guard_own(type(cls), name)
+        self.class_entry(cls, name)
         return self.class_member(owner, found, name)
+
+    def attribute_of_metaclass(self: Any, owner: ClassValue, name: str) -> Value:
+        """An attribute that a class has by its own class."""
+        cls, meta = owner.real, type(owner.real)
+        found = self.class_entry(meta, name)
+        if not is_data_descriptor(found):
+            self.class_entry(cls, name)  # which has none
+        if isinstance(found, (types.FunctionType, property, classmethod, staticmethod)):
+            return self.bind_entry(found, owner, meta)
+        if isinstance(found, STRUCTURE):
+            if name not in CLASS_FACTS:
+                raise Break(f"attribute '{name}' of a class is not captured")
+            return self.make(getattr(cls, name))
+        if found is MISSING:
+            fallback = self.class_entry(meta, "__getattr__")
+            if isinstance(fallback, types.FunctionType) and not is_standard(fallback.__module__):
+                return self.call(self.bind_entry(fallback, owner, meta), [Constant(name)], {})
+            raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
+        if not hasattr(type(found), "__get__"):  # data of the metaclass
+            return self.wrap(found, sources.TypeEntry(sources.Constant(meta, meta.__qualname__), name))
+        return BuiltinMethod(owner, name)
 
     def name_of_class(self: Any, cls: type, name: str) -> Value:
         """`__name__` and its like, which any code may change."""

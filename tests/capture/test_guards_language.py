@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import builtins
+import enum
 import functools
 import sys
 import types
@@ -14,6 +15,8 @@ import typing
 
 import pytest
 from interp_support import stays_eager
+
+import segue
 
 
 def class_bool():
@@ -98,6 +101,99 @@ def descriptor_state():
         return x * c.d
     yield f
     d.k = 6.0
+    yield f
+
+
+def property_in_front():
+    class Base:
+        pass
+    class C(Base):
+        w = 1.0
+        def __init__(s):
+            s.v, s.w = 2.0, 3.0
+    class Listed(list):
+        pass
+    c, held = C(), Listed()
+    held.v = 5.0
+    def f(x):
+        return x * c.v + c.w * held.v
+    yield f
+    C.v = property(lambda s: 7.0)
+    yield f
+    C.w = 4.0  # stands behind the object's own
+    yield f
+    C.w = property(lambda s: 8.0)
+    yield f
+    Listed.v = property(lambda s: 9.0)
+    yield f
+    del C.v
+    Base.v = property(lambda s: 10.0)
+    yield f
+
+
+def property_in_front_of_a_layer():
+    class M(segue.nn.Module):
+        def __init__(s):
+            super().__init__()
+            s.inner = segue.nn.ReLU()
+        def forward(s, x):
+            return s.inner(x)
+    m = M()
+    def f(x):
+        return m(x)
+    yield f
+    M.inner = property(lambda s: lambda x: x * 2)
+    yield f
+
+
+def descriptor_parts_come_later():
+    class D:
+        pass
+    class C:
+        d = D()
+    c = C()
+    c.d = 9.0
+    def f(x):
+        return x * c.d
+    yield f
+    D.__set__ = lambda s, o, v: None
+    yield f
+    D.__get__ = lambda s, o, t=None: 5.0
+    yield f
+    del D.__set__
+    yield f
+    D.__delete__ = lambda s, o: None
+    yield f
+
+
+def property_in_front_of_a_member():
+    class Kind(enum.Enum):
+        A = 1
+        def __init__(s, n):
+            s.w = n * 2.0
+    def f(x):
+        return x * Kind.A.w
+    yield f
+    Kind.w = property(lambda s: 7.0)
+    yield f
+
+
+def property_of_a_metaclass():
+    class Meta(type):
+        def __getattr__(cls, name):
+            return 4.0
+    class C(metaclass=Meta):
+        k = 2.0
+    def f(x):
+        return x * C.k + C.other
+    yield f
+    Meta.k = property(lambda cls: 7.0)
+    yield f
+    Meta.other = 8.0
+    yield f
+    C.other = 9.0
+    yield f
+    Meta.other = property(lambda cls: 10.0)
     yield f
 
 
@@ -400,7 +496,8 @@ def dunder_class():
 PROGRAMS = [
     class_bool, class_index, descriptor_replaced, descriptor_class_changed, descriptor_state, mod_getattr, getattr_class, getattribute,
     metaclass, meta_call, instancecheck, abc_register, protocol, bases, obj_class, fn_name, fn_dict, wrapped, singledispatch,
-    import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class,
+    import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,
+    property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass,
 ]
 
 

@@ -123,6 +123,7 @@ class MemberValue(Constant):
             return run.call(run.wrap_known(found.fget), [self], {})
         own = None if users and hasattr(type(found), "__set__") else self.own(run, name)
         if own is not None:
+            run.guard_own(type(self.value), name)
             return own
         if users:
             run.class_entry(type(self.value), name)
