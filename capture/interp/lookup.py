@@ -107,9 +107,13 @@ class Lookup:
             self.guard_entry(cls, name, found, owner)
             return
         self.guard(guards.TypeIs(sources.TypeEntry(sources.Constant(cls, cls.__qualname__), name), type(found)))
-        if is_changeable(type(found)):
+        self.guard_descriptor(type(found))
+
+    def guard_descriptor(self: Any, kind: type) -> None:
+        """Objects of a class go on to be the descriptors that they are, or none."""
+        if is_changeable(kind):
             for part in ("__get__", "__set__", "__delete__"):
-                self.class_entry(type(found), part)
+                self.class_entry(kind, part)
 
     # -- instances ----------------------------------------------------------------------------------------------------
 
@@ -214,6 +218,7 @@ class Lookup:
             raise Break(f"attribute '{found.__name__}' of a {owner.describe()} is not captured")
         if isinstance(found, SLOT_WRAPPERS):
             return MethodValue(BuiltinValue(found), owner)
+        self.guard_descriptor(type(found))
         getter = entry_of(type(found), "__get__")[0]
         if getter is MISSING or isinstance(found, (type, types.BuiltinFunctionType)):
             return self.wrap(found, sources.Constant(found, "class attribute"))
@@ -321,12 +326,13 @@ class Lookup:
             if isinstance(found, types.ClassMethodDescriptorType):
                 return self.wrap_known(getattr(owner.real, name))
             return self.wrap_known(found)
-        if hasattr(type(found), "__get__") and not isinstance(found, type) and not callable(found):
-            getter = self.class_entry(type(found), "__get__")
-            if not isinstance(getter, types.FunctionType):
-                raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
+        self.guard_descriptor(type(found))
+        getter = entry_of(type(found), "__get__")[0]
+        if isinstance(getter, types.FunctionType) and not isinstance(found, type):
             described = self.wrap(found, sources.Constant(found, "descriptor"))
             return self.call(self.bind_entry(getter, described, type(found)), [constant(None), owner], {})
+        if getter is not MISSING and not callable(found):
+            raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
         if isinstance(found, (list, dict, set)):
             return self.wrap(found, sources.TypeEntry(sources.Constant(owner.real, owner.real.__qualname__), name))
         return self.wrap(found, sources.Constant(found, f"{owner.real.__qualname__}.{name}"))

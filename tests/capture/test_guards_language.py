@@ -86,6 +86,42 @@ def descriptor_class_changed():
     yield f
 
 
+def getter_replaced():
+    class D:
+        def __get__(s, o, t=None):
+            return 2.0
+    class C:
+        d = D()
+    c = C()
+    def f(x):
+        return x * c.d
+    yield f
+    D.__get__ = lambda s, o, t=None: 5.0
+    yield f
+
+
+def decorator_that_binds():
+    class Bound:
+        def __init__(s, function):
+            s.function = function
+        def __call__(s, *args):
+            return s.function(*args)
+        def __get__(s, o, t=None):
+            return lambda *args: s.function(o, *args) * 2
+    class C:
+        k = 3.0
+        @Bound
+        def m(s, x):
+            return x * (s.k if s is not None else 7.0)
+    c = C()
+    def f(x):
+        return c.m(x) + C.m(x)
+    yield f
+    del Bound.__get__
+    C.k, C.m = 4.0, Bound(lambda x: x)
+    yield f
+
+
 def descriptor_state():
     class D:
         def __init__(s):
@@ -497,7 +533,8 @@ PROGRAMS = [
     class_bool, class_index, descriptor_replaced, descriptor_class_changed, descriptor_state, mod_getattr, getattr_class, getattribute,
     metaclass, meta_call, instancecheck, abc_register, protocol, bases, obj_class, fn_name, fn_dict, wrapped, singledispatch,
     import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,
-    property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass,
+    property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass, getter_replaced,
+    decorator_that_binds,
 ]
 
 
