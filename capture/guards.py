@@ -36,6 +36,8 @@ from .sources import (
     Cell,
     CellContents,
     Closure,
+    ComingCount,
+    ComingItem,
     Constant,
     DictKey,
     DictValue,
@@ -60,7 +62,7 @@ from .sources import (
 )
 
 __all__ = [
-    "MISSING", "Aliasing", "Attribute", "Builtin", "Cell", "CellContents", "CellIsEmpty", "Closure", "Constant", "DictKey", "DictKeys", "DictValue",
+    "MISSING", "Aliasing", "Attribute", "Builtin", "Cell", "CellContents", "CellIsEmpty", "Closure", "ComingCount", "ComingItem", "Constant", "DictKey", "DictKeys", "DictValue",
     "Equals", "FreeCell", "Function", "FunctionCode", "FunctionDefaults", "FunctionGlobals", "FunctionKwDefaults", "Global", "Guard", "GuardSet",
     "HasAttribute", "HasEntry", "HasKey", "InstanceDict", "Is", "IsNone", "Item", "Length", "LengthIs", "Local", "Predicate", "SameObjects", "Size",
     "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "apart", "array_of", "grow", "same_constant",

@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields
 from types import CellType, FunctionType
 from typing import Any, ClassVar, dataclass_transform
 
+from ._capture import coming_count, coming_item
+
 
 class _Missing:
     """The value of a path that leads nowhere. False, and equal to nothing but itself."""
@@ -347,73 +349,87 @@ class Length(Source):
 
 
 @path
-class FunctionCode(Source):
+class ComingItem(Source):
+    """What a built-in iterator gives after `index` other items, none of which is taken."""
+
+    kind: ClassVar[str] = "coming_item"
+    base: Source
+    index: int
+
+    def text(self) -> str:
+        return f"coming({self.base.text()})[{self.index}]"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return coming_item(base, self.index)
+
+
+@path
+class ComingCount(Source):
+    """How many items a built-in iterator still gives, counted up to `limit`."""
+
+    kind: ClassVar[str] = "coming_count"
+    base: Source
+    limit: int
+
+    def text(self) -> str:
+        return f"len(coming({self.base.text()})[:{self.limit}])"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return coming_count(base, self.limit)
+
+
+@path
+class _FunctionPart(Source):
+    """An attribute of a Python function, read past whatever its class says."""
+
+    part: ClassVar[str] = ""
+    base: Source
+
+    def text(self) -> str:
+        return f"{self.base.text()}.{self.part}"
+
+    def step(self, frame: Any, base: Any) -> Any:
+        return _FUNCTION.__getattribute__(base, self.part)
+
+
+@path
+class FunctionCode(_FunctionPart):
     """`__code__` of a Python function."""
 
     kind: ClassVar[str] = "function_code"
-    base: Source
-
-    def text(self) -> str:
-        return f"{self.base.text()}.__code__"
-
-    def step(self, frame: Any, base: Any) -> Any:
-        return _FUNCTION.__getattribute__(base, "__code__")
+    part: ClassVar[str] = "__code__"
 
 
 @path
-class FunctionDefaults(Source):
+class FunctionDefaults(_FunctionPart):
     """`__defaults__` of a Python function: a tuple or None."""
 
     kind: ClassVar[str] = "function_defaults"
-    base: Source
-
-    def text(self) -> str:
-        return f"{self.base.text()}.__defaults__"
-
-    def step(self, frame: Any, base: Any) -> Any:
-        return _FUNCTION.__getattribute__(base, "__defaults__")
+    part: ClassVar[str] = "__defaults__"
 
 
 @path
-class FunctionKwDefaults(Source):
+class FunctionKwDefaults(_FunctionPart):
     """`__kwdefaults__` of a Python function: a dict or None."""
 
     kind: ClassVar[str] = "function_kwdefaults"
-    base: Source
-
-    def text(self) -> str:
-        return f"{self.base.text()}.__kwdefaults__"
-
-    def step(self, frame: Any, base: Any) -> Any:
-        return _FUNCTION.__getattribute__(base, "__kwdefaults__")
+    part: ClassVar[str] = "__kwdefaults__"
 
 
 @path
-class FunctionGlobals(Source):
+class FunctionGlobals(_FunctionPart):
     """`__globals__` of a Python function."""
 
     kind: ClassVar[str] = "function_globals"
-    base: Source
-
-    def text(self) -> str:
-        return f"{self.base.text()}.__globals__"
-
-    def step(self, frame: Any, base: Any) -> Any:
-        return _FUNCTION.__getattribute__(base, "__globals__")
+    part: ClassVar[str] = "__globals__"
 
 
 @path
-class Closure(Source):
+class Closure(_FunctionPart):
     """`__closure__` of a Python function: a tuple of cells or None. `CellContents(Item(Closure(f), i))` is a captured value."""
 
     kind: ClassVar[str] = "closure"
-    base: Source
-
-    def text(self) -> str:
-        return f"{self.base.text()}.__closure__"
-
-    def step(self, frame: Any, base: Any) -> Any:
-        return _FUNCTION.__getattribute__(base, "__closure__")
+    part: ClassVar[str] = "__closure__"
 
 
 @path

@@ -98,6 +98,10 @@ int swallow(void);                                           /* clears an Except
 int walk_fetch(Walk *walk, int node, PyObject **result);     /* borrowed from the walk */
 int walk_integer(Walk *walk, int node, Py_ssize_t *result);  /* -2: an int that does not fit 64 bits */
 
+/* iterators.c */
+int coming_item(PyObject *iterator, Py_ssize_t index, PyObject **result); /* new reference; 0: there are fewer; -1: also TypeError, when it cannot be known */
+Py_ssize_t coming_count(PyObject *iterator, Py_ssize_t limit);             /* up to the limit; -1 the same */
+
 /* arrays.c */
 int arrays_ready(void);
 int is_ndarray(PyObject *value);

@@ -138,6 +138,18 @@ STEP(step_length)
     return hand_over(length < 0 ? NULL : PyLong_FromSsize_t(length), result);
 }
 
+STEP(step_coming_item)
+{
+    int found = coming_item(base, node->index, result);
+    return found < 0 ? swallow() : found;
+}
+
+STEP(step_coming_count)
+{
+    Py_ssize_t count = coming_count(base, node->index);
+    return hand_over(count < 0 ? NULL : PyLong_FromSsize_t(count), result);
+}
+
 #define FUNCTION_PART(name, part)                                                          \
     STEP(name)                                                                             \
     {                                                                                      \
@@ -189,6 +201,8 @@ static const struct {
     {"type_of", step_type_of, recall_type_of},
     {"referent", step_referent, NULL},
     {"length", step_length, NULL},
+    {"coming_item", step_coming_item, NULL},
+    {"coming_count", step_coming_count, NULL},
     {"function_code", step_function_code, recall_fetched},
     {"function_defaults", step_function_defaults, recall_fetched},
     {"function_kwdefaults", step_function_kwdefaults, recall_fetched},
@@ -212,7 +226,11 @@ int step_named(Node *node, PyObject *kind)
     return -1;
 }
 
-static int needs_index(Step step) { return step == step_item || step == step_dict_key || step == step_size || step == step_stride; }
+static int needs_index(Step step)
+{
+    return step == step_item || step == step_dict_key || step == step_size || step == step_stride || step == step_coming_item || step == step_coming_count;
+}
+
 static int needs_name(Step step)
 {
     return step == step_local || step == step_cell || step == step_free_cell || step == step_global || step == step_builtin ||

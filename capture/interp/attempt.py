@@ -79,6 +79,7 @@ class Knowledge:
     fixes_texts: bool = False  # sizes are fixed where a text holds them
     texts_break: int | None = None  # where an attempt broke whose texts were not fixed
     tells: bool = False  # a tool counts lines
+    turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
 

@@ -52,6 +52,7 @@ from .values.constants import Constant
 from .values.containers import ListValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
+from .values.running import RunningIterator, guard_passing_by, stands_in_a_loop
 from .values.sets import SetValue
 from .values.state import mode_guard, set_modes
 
@@ -72,6 +73,7 @@ class CodeState:
     dynamic_floats: set[Any] = field(default_factory=set)
     split: set[Any] = field(default_factory=set)  # tuples of numbers whose items are guarded one by one
     constants: set[Any] = field(default_factory=set)  # what was tried as varying and must stay constant
+    turn_by_turn: bool = False  # see Knowledge
     warned: bool = False
 
 
@@ -292,7 +294,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     fill_registries()
     knowledge = Knowledge(
         dynamic=state.dynamic, seen=state.seen, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
-        frame_class=settings.observer.frame_class, tells=tracer() == "counter",
+        frame_class=settings.observer.frame_class, tells=tracer() == "counter", turn_by_turn=state.turn_by_turn,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
@@ -306,6 +308,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
             entry = try_once(settings, state, attempt, start, number)
         finally:
             STATE.saved_hooks = hooks
+            state.turn_by_turn = knowledge.turn_by_turn
             attempt.close()
         if entry is not None:
             return entry
@@ -403,6 +406,9 @@ def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str) ->
     """The graph must end before the instruction of the root frame that ran."""
     knowledge = attempt.knowledge
     location = attempt.failed_at or attempt.location()
+    if not knowledge.turn_by_turn and stands_in_a_loop(attempt.root.stack):
+        knowledge.turn_by_turn, knowledge.break_step = True, None
+        return
     if settings.fullgraph:
         hint = f"\nInstead: {suggestion}" if suggestion else ""
         raise errors.CaptureError(f"fullgraph=True, but the graph would break here: {reason}\n{location.show()}{hint}")
@@ -464,7 +470,8 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
     for pair in attempt.tracer.memory.meeting():
         attempt.guard(guards.Predicate(tuple(value.source for value in tensors if any(value.real is one for one in pair)), guards.apart))
-    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue))}
+    guard_passing_by(attempt)
+    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]
     if len(others) > 1:

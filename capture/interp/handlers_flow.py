@@ -22,6 +22,7 @@ from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.questions import QuestionValue
+from .values.running import RunningIterator
 
 # -- jumps and loops ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +80,10 @@ def get_iter(frame: Frame, i: Any) -> None:
 
 @handles("FOR_ITER")
 def for_iter(frame: Frame, i: Any) -> None:
-    found = frame.run_state.next(frame.peek(1))
+    iterator, run = frame.peek(1), frame.run_state
+    if frame.is_root and isinstance(iterator, RunningIterator) and iterator.taken and (run.knowledge.turn_by_turn or iterator.is_long()):
+        raise Break("a loop in which a graph broke goes on turn by turn")
+    found = run.next(iterator)
     if found is None:
         frame.pop()
         frame.index = i.target

@@ -92,6 +92,8 @@ LOADS: dict[type, Callable[[Loader, Any], None]] = {
     sources.TypeOf: lambda loader, source: loader.attribute(source.base, "__class__"),
     sources.Referent: Loader.by_step,
     sources.Length: Loader.by_step,
+    sources.ComingItem: Loader.by_step,
+    sources.ComingCount: Loader.by_step,
     sources.Size: Loader.by_step,
     sources.Stride: Loader.by_step,
     sources.FunctionCode: lambda loader, source: loader.attribute(source.base, "__code__"),

@@ -142,6 +142,12 @@ def advanced_iterator(iterable: Any, count: int) -> Iterator:
     return iterator
 
 
+def take_items(iterator: Iterator, count: int) -> None:
+    """What was read ahead from an iterator is taken; one item more than it had ends it."""
+    for _ in range(count):
+        next(iterator, None)
+
+
 def strict_zip(iterators: tuple) -> zip:
     return zip(*iterators, strict=True)
 

@@ -620,6 +620,8 @@ def steps(base):
         st.sampled_from(["x", "own", "method", "__init__"]).map(lambda name: g.TypeEntry(base, name)),
         st.sampled_from(SIMPLE_STEPS).map(lambda kind: kind(base)),
         st.integers(-1, 2).map(lambda dim: g.Size(base, dim)),
+        st.integers(-1, 2).map(lambda index: g.ComingItem(base, index)),
+        st.integers(-1, 2).map(lambda limit: g.ComingCount(base, limit)),
         st.integers(-1, 2).map(lambda dim: g.Stride(base, dim)),
     )  # fmt: skip
 

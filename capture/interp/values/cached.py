@@ -19,6 +19,7 @@ from .functions import ClassValue, KnownValue
 from .mappings import DictValue
 from .modules import ModuleValue
 from .objects import ObjectValue
+from .running import RunningIterator
 from .state import ModesValue, modes, set_modes
 
 
@@ -39,7 +40,7 @@ class CachedValue(KnownValue):
             if not _is_plain(run, found):
                 raise Break(f"what the {self.describe()} gives for a size that varies is not captured: it may be an object that the cache keeps")
             return found
-        if any(type(changed) is not ModesValue for changed in run.journal.entries.values()):
+        if any(type(changed) not in (ModesValue, RunningIterator) for changed in run.journal.entries.values()):
             raise Break(f"a call of the {self.describe()} behind changes of objects from outside is not captured", "call it first")
         plain = tuple(self.plain(run, arg) for arg in args)
         named = {name: self.plain(run, value) for name, value in kwargs.items()}
