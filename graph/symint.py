@@ -114,7 +114,7 @@ class SymInt:
             other = int(other)
         if isinstance(other, numbers.Integral) and int(other) >= 0:
             return self.env.combine("pow", self, int(other))
-        return int(self) ** other
+        return int(self) ** other if _is_number(other) else NotImplemented
 
     def __rpow__(self, other: Any) -> Any:
         return other ** int(self)
@@ -130,10 +130,10 @@ class SymInt:
         return self if bounds.low >= 0 else -self if bounds.high <= 0 else self.env.combine("max", self, -self)
 
     def __truediv__(self, other: Any) -> Any:
-        return int(self) / other
+        return int(self) / other if _is_number(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        return other / int(self)
+        return other / int(self) if _is_number(other) else NotImplemented
 
     def __eq__(self, other: object) -> bool:
         return _compare(self, other, "==")
@@ -230,6 +230,11 @@ def same_shape(a: tuple, b: tuple) -> bool:
 def free_symbols(value: Any) -> set:
     """The symbols of a SymInt (none for an int)."""
     return set(value.expr.free_symbols) if isinstance(value, SymInt) else set()
+
+
+def _is_number(value: Any) -> bool:
+    """Python's number, or NumPy's; a tensor answers for itself."""
+    return isinstance(value, numbers.Number)
 
 
 def _binary(name: str, left: Any, right: Any) -> Any:

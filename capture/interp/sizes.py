@@ -17,6 +17,7 @@ from ...eager import dtypes
 from ...eager.errors import UndecidedSize
 from ...eager.lazy import LazyModule
 from ...eager.ops.definition import OPS
+from ...eager.sizes import known
 from .values.base import Value
 from .values.constants import Constant, SymIntValue
 from .values.floats import SizeFloat
@@ -25,6 +26,7 @@ from .values.tensors import TensorValue
 fractions: Any = LazyModule("fractions")
 
 EXACT = 2**31  # whole numbers below it have quotients whose rounding is that of the true quotient
+SIMPLE = 2**10  # a fraction of two numbers below it differs from any other quotient of whole numbers below EXACT by more than the rounding of that
 MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -104,19 +106,26 @@ def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Val
 
 
 def size_compare(run: Any, symbol: str, left: Value, right: Value) -> Value:
-    """A quotient with a constant denominator against a number is a question about its numerator; else the sizes are fixed."""
+    """A quotient of whole numbers against a number is a question about the whole numbers; else the sizes are fixed."""
     if not isinstance(left, SizeFloat):
         return size_compare(run, MIRRORED[symbol], right, left)
     if left.cls is not float:  # NumPy's truth values
         found = size_compare(run, symbol, left.of(float), right)
         return run.make(np.bool_(found.value)) if isinstance(found, Constant) else run.compare(symbol, now(left), now(right))
-    if left.ratio is None or type(left.ratio[1]) is not int or left.ratio[1] <= 0 or not isinstance(right, Constant) or type(right.value) not in (int, float):
+    if left.ratio is None or not isinstance(right, Constant) or type(right.value) not in (int, float) or not known(left.ratio[1], ">", 0):
         return run.compare(symbol, now(left), now(right))
     if not math.isfinite(right.value):
         return run.compare(symbol, Constant(1.0), right)
-    bound, numerator = fractions.Fraction(right.value) * left.ratio[1], SymIntValue(left.ratio[0])
-    if bound.denominator == 1:
-        return run.compare(symbol, numerator, Constant(int(bound)))
-    if symbol in ("==", "!="):
-        return Constant(symbol == "!=")
-    return run.compare({"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[symbol], numerator, Constant(math.floor(bound)))
+    numerator, denominator = left.ratio
+    if type(denominator) is int:
+        bound = fractions.Fraction(right.value) * denominator
+        near = round(bound)  # the one numerator whose quotient may be rounded to the number
+        if near / denominator == right.value:
+            return run.compare(symbol, run.make(numerator), Constant(near))
+        if symbol in ("==", "!="):
+            return Constant(symbol == "!=")
+        return run.compare({"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[symbol], run.make(numerator), Constant(math.floor(bound)))
+    simple = fractions.Fraction(right.value).limit_denominator(SIMPLE)
+    if abs(simple) > SIMPLE or float(simple) != right.value:
+        return run.compare(symbol, now(left), now(right))
+    return run.compare(symbol, run.make(numerator * simple.denominator), run.make(denominator * simple.numerator))

@@ -170,7 +170,7 @@ def full(
         fill_value = fill_value.item()
     if dtype is None:
         kind = type(fill_value)
-        dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int else dtypes.complex64 if kind is complex else get_default_dtype()
+        dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int or hasattr(fill_value, "segue_symbol") else dtypes.complex64 if kind is complex else get_default_dtype()
     return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad)
 
 

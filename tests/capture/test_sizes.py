@@ -49,6 +49,8 @@ PROGRAMS = {
     "NumPy's floats returned": lambda x: (x * 2, np.sqrt(x.shape[0]), 2 / np.sqrt(x.shape[0]) - 1, np.sqrt(x.shape[0]).item() * 3, float(np.log2(x.shape[0]))),
     "a NumPy float with one": lambda x: (x * (x.shape[0] * np.float64(0.5)), np.maximum(np.sqrt(x.numel()), np.log(x.shape[0]) + 1.0), np.divide(x.shape[0], 4)),
     "a NumPy float compared": lambda x: (x + 1, np.divide(x.shape[0], 4) > 25.5, np.divide(x.shape[0], 2) == 0.25),
+    "a quotient compared": lambda x: x * (1 if x.shape[0] / 10 == 0.3 else 2) * (3 if 1 / x.shape[0] < 0.75 else 4) + (1 / (x.shape[0] + 1) == 1 / 49),
+    "over a tensor": lambda x: x.shape[0] / (x + 1) + x.shape[0] ** x + segue.full((3, x.shape[0]), x.shape[0])[0, 0],
     "a share": lambda x: x[: int(x.shape[0] * 0.29)].sum(0) + x[int(x.shape[0] * 0.8) :].mean() * math.ceil(x.shape[0] * 0.3) + segue.ones(round(x.shape[0] * 1.1)).sum(),
     "shares returned": lambda x: (x + 1, int(x.shape[0] * 0.29), math.ceil(math.sqrt(x.shape[0])), x[segue.arange(x.shape[0])[: int(np.sqrt(x.shape[0]))]]),
     "powers of two": lambda x: x * 2 ** (x.shape[0] % 7) + (1 << x.shape[0].bit_length()) * x[: math.isqrt(x.shape[0])].sum() / math.gcd(x.shape[0], 12) + 2.0 ** -x.shape[0],
@@ -72,7 +74,7 @@ def same(found, expected):
 
 
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
-BRANCHING = ("// and %", "range", "shapes compared")  # they treat a length of 1 in a way of its own
+BRANCHING = ("// and %", "range", "shapes compared", "a quotient compared")  # they treat a length of 1 in a way of its own
 
 
 @pytest.mark.parametrize("program", [lambda x: sum(x[i] for i in range(int(len(x) * 0.5))), lambda x: x * 2 if int(len(x) * 0.3) > 2 else x])
@@ -106,6 +108,17 @@ def test_a_printed_text_needs_no_graph_for_each_size(capsys):
         compiled(segue.rand(n, 4))
     assert capsys.readouterr().out.split() == "5 rows 6 rows 10 rows 7 rows".split()
     assert len(compiled.cache.settings.captured) == 4
+
+
+@pytest.mark.parametrize("number", [0.3, 0.1, 1 / 3, 2 / 7, 1.5, 2, 1e9, -0.5, 1e-9])
+def test_a_quotient_is_compared_as_it_is_rounded(number):
+    def program(x):
+        quotients = (x.shape[0] - 3) / 10, (x.shape[0] + 1) / 7, 3 / x.shape[0], x.shape[1] / x.shape[0]
+        return x, *((q == number, q != number, q < number, q <= number, number < q, number <= q) for q in quotients)
+
+    for n, m in ((3, 2), (6, 9), (4, 4), (10, 1), (7, 2), (1, 2)):
+        compiled = segue.compile(program, backend="eager", fullgraph=True, dynamic=True)
+        assert compiled(segue.ones(n, m))[1:] == program(segue.ones(n, m))[1:]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
