@@ -159,6 +159,12 @@ class DictValue(Value):
         self.guard_absent(run, place)
         return None
 
+    def guard_place(self, run: Any, place: Any) -> None:
+        """That the object has the key, or has it not, as it was."""
+        if self.source is not None and self.original is not None and place in self.original:
+            run.guard_present_key(self, place)
+        self.guard_absent(run, place)
+
     def guard_absent(self, run: Any, place: Any) -> None:
         if self.source is not None and self.original is not None and place not in self.original:
             run.guard_absent_key(self, place)
@@ -248,11 +254,11 @@ class DictValue(Value):
         if place not in self.entries:
             self.guard_absent(run, place)
             raise run.raised_with(KeyError, key)
-        if self.source is not None and self.original is not None and place in self.original:
-            run.guard_present_key(self, place)
         self.remove(run, place)
 
     def remove(self, run: Any, place: Any) -> None:
+        """Take a key out. Whether the object had it before is guarded, also where it was stored meanwhile: there is something to delete, or there is not."""
+        self.guard_place(run, place)
         self.deleted[place] = self.entries.pop(place)[0]
         self.removals += 1
         self.changed(run)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, Observed
 from .base import Value
@@ -63,7 +63,8 @@ class ObjectValue(Value):
         return self.attributes.get(place)
 
     def store_own(self, run: Any, name: str, value: Value | None) -> None:
-        if value is None:
+        if value is None and name not in self.removed:
+            self.guard_presence(run, name)
             self.removed.add(name)
         if value is None or self.attributes.get(name, value) is None:
             self.attributes.pop(name, None)
@@ -71,6 +72,12 @@ class ObjectValue(Value):
         self.attributes[name] = value
         self.stored[name] = None
         run.journal.note(self)
+
+    def guard_presence(self, run: Any, name: str) -> None:
+        """Whether the object has an attribute to delete stays as it is, also where one was stored meanwhile."""
+        if self.real is not MISSING and self.source is not None:
+            present = has_own(self.real, name)
+            run.guard(guards.HasAttribute(self.source, name, present) if slot_of(self.cls, name) else guards.HasKey(sources.InstanceDict(self.source), name, present))
 
     # -- attributes ---------------------------------------------------------------------------------------------------
 
@@ -207,12 +214,18 @@ class ObjectValue(Value):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
+def slot_of(cls: type, name: str) -> Any:
+    """The descriptor of a slot, or None."""
+    found = next((vars(one)[name] for one in cls.__mro__ if name in vars(one)), None)
+    return found if isinstance(found, types.MemberDescriptorType) else None
+
+
 def has_own(real: Any, name: str) -> bool:
     """Whether an object has an attribute in its dict or in a slot."""
     if real is MISSING:
         return False
-    member = next((vars(cls)[name] for cls in type(real).__mro__ if name in vars(cls)), None)
-    if not isinstance(member, types.MemberDescriptorType):
+    member = slot_of(type(real), name)
+    if member is None:
         return name in getattr(real, "__dict__", {})
     try:
         member.__get__(real)
