@@ -9,6 +9,7 @@ consistent. The tables of lines and exceptions are written by the package `bytec
 from __future__ import annotations
 
 import dis
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import CodeType
@@ -131,12 +132,14 @@ def _written(item: Instruction, index: int, order: dict[Label, int], layout: Lay
     return [(name, 0)]
 
 
+@functools.cache
 def cache_count(name: str) -> int:
     """How many cache words follow an instruction."""
     table = dis._inline_cache_entries  # type: ignore[attr-defined]
     return table.get(name, 0) if isinstance(table, dict) else table[dis.opmap[name]]
 
 
+@functools.cache
 def takes_number(operation: int) -> bool:
     """Does the opcode use its second byte."""
     return operation in dis.hasarg if hasattr(dis, "hasarg") else operation >= dis.HAVE_ARGUMENT
@@ -170,6 +173,7 @@ def _instructions(words: list[Word]) -> list[ConcreteInstr]:
     return result
 
 
+@functools.lru_cache
 def _location(positions: Positions) -> InstrLocation:
     """The line table cannot say an end without a column."""
     line, end, column, end_column = positions
