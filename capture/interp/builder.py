@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import types
 import typing
 from collections.abc import Callable
 from types import CodeType
@@ -29,7 +30,7 @@ from ..bytecode.instruction import Handler, Label
 from .attempt import Attempt
 from .frame import NULL, PreviousException
 from .loader import Loader
-from .outcome import Break, Skip, Unbuildable
+from .outcome import Skip, Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
 from .values.constants import Constant
@@ -69,19 +70,32 @@ class Output:
         self.assembler.emit(opcode, argument)
 
     def constant(self, value: Any) -> None:
-        classes = self.attempt.made_classes
-        made = classes.get(value if isinstance(value, type) else typing.get_origin(value) or type(value)) if classes else None
+        made = self.made_class_in(value)
         if made is None:
             self.assembler.load_const(value)
         elif isinstance(value, type):
             self.value(made)
+        elif isinstance(value, types.UnionType):
+            self.helper("new_union", *[Constant(part) for part in value.__args__])
+        elif typing.get_origin(value) is made.real:  # `Made[int]`
+            self.helper("new_alias", made, *[Constant(part) for part in value.__args__])
         elif not isinstance(value, enum.Enum):
-            raise Break(f"{value!r}, whose class is made in the captured code, cannot be made again")
+            raise Unbuildable(made, f"{value!r}, whose class is made in the captured code, cannot be made again")
         elif value._name_ in type(value).__members__:
             self.value(made)
             self.emit("LOAD_ATTR", value._name_)
         else:  # several flags
             self.helper("convert", Constant(value._value_), made)
+
+    def made_class_in(self, value: Any) -> Any:
+        """The Value of a class made during capture that a constant is, belongs to or names among its parts, as `C | None` does."""
+        classes = self.attempt.made_classes
+        if not classes:
+            return None
+        origin = typing.get_origin(value)
+        found = classes.get(value if isinstance(value, type) else type(value))
+        parts = () if origin is None else (origin, *getattr(value, "__args__", ()))
+        return found or next(filter(None, map(self.made_class_in, parts)), None)
 
     def call(self, function: Any, *args: Any) -> None:
         """Push function(*args)."""
@@ -306,7 +320,7 @@ class Builder:
 
     def kept(self, out: Output, value: Any) -> Callable:
         """Build a Value now; an emitter that pushes it later."""
-        if isinstance(value, Constant):
+        if isinstance(value, Constant) and out.made_class_in(value.value) is None:
             return lambda assembler: assembler.load_const(value.value)
         out.value(value)
         place = out.assembler.store_temporary()

@@ -31,7 +31,7 @@ from .values.objects import SuperValue
 
 METACLASSES = (type, abc.ABCMeta)
 ENUM_HOOKS = ("__init__", "__new__", "_generate_next_value_", "__init_subclass__", "__set_name__")  # what runs while an Enum is made
-CELLS = ("__classcell__", "__classdictcell__")  # how the body hands its cells to the class
+CELLS = ("__classcell__", "__classdictcell__")  # how the body hands its cells to what makes the class
 WHY = "define the class outside of the compiled function"
 
 
@@ -133,14 +133,28 @@ def build_class(run: Any, body: Value, name: Value, *given: Value, metaclass: Va
         cell = frame.run()
     finally:
         run.depth -= 1
-    for name_of_cell in CELLS:
-        frame.names.pop(name_of_cell, None)
     if bases != list(given):
         frame.names["__orig_bases__"] = TupleValue(given)
     made = make_by(run, meta, name, bases, frame.names, kwargs)
-    if isinstance(cell, CellValue):
-        cell.set(run, made)
+    if isinstance(cell, CellValue) and isinstance(made, ClassValue):
+        check_cell(run, cell.get(run), made, run.text(name))
     return made
+
+
+def check_cell(run: Any, held: Value | None, made: ClassValue, name: str) -> None:
+    """The cell of `__class__` must have come to `type.__new__`, by way of the namespace that a metaclass was given."""
+    if held is None:
+        raise run.raised(RuntimeError, f"__class__ not set defining {name!r} as {made.real!r}. Was __classcell__ propagated to type.__new__?")
+    if held is not made:
+        raise run.raised(TypeError, f"__class__ set to {held.real!r} defining {name!r} as {made.real!r}")
+
+
+def without_cells(run: Any, names: dict[str, Value]) -> tuple[dict[str, Value], Value | None]:
+    """The names that a class gets, and the cell in which it will stand."""
+    cell = names.get(CELLS[0])
+    if cell is not None and not isinstance(cell, CellValue):
+        raise run.raised(TypeError, f"type.__new__ requires '__classcell__' to be a nonlocal cell, not {cell.type()!r}")
+    return {key: value for key, value in names.items() if key not in CELLS}, cell
 
 
 class EnumNames(dict):
@@ -155,7 +169,8 @@ class EnumNames(dict):
     def __setitem__(self, name: str, value: Value) -> None:
         if name in ENUM_HOOKS or (isinstance(value, TupleValue) and any(item.type() is enum.auto for item in value.items_of(self.run))):
             raise Break(f"an Enum with '{name}' of its own is not captured", WHY)
-        self.run.concrete(self.namespace.__setitem__, name, stand_in(self.run, value))
+        if name not in CELLS:
+            self.run.concrete(self.namespace.__setitem__, name, stand_in(self.run, value))
         super().__setitem__(name, self.run.make(self.namespace[name]) if value.type() is enum.auto else value)
 
 
@@ -212,6 +227,7 @@ def make_standard(run: Any, meta: type, name: str, bases: list[Value], names: di
     if issubclass(meta, enum.EnumMeta):
         refuse_hooks(run, names, bases)
     plain = {key: run.python(value) for key, value in kwargs.items()}
+    names, cell = without_cells(run, names)
     members = {key: stand_in(run, value) for key, value in names.items()}
     model = run.concrete(HELPERS["new_standard_class"], meta, name, tuple(base.real for base in bases), members, plain)
 
@@ -219,7 +235,7 @@ def make_standard(run: Any, meta: type, name: str, bases: list[Value], names: di
         given, named = (DictValue([(key, Constant(key), value) for key, value in some.items()]) for some in (names, kwargs))
         out.helper("new_standard_class", Constant(meta), Constant(name), TupleValue(bases), given, named)
 
-    made = enter(run, model, make)
+    made = enter(run, model, make, cell)
     enter_parts(run, made)
     return made
 
@@ -230,8 +246,11 @@ def make_class(run: Any, meta: ClassValue, name: str, bases: list[Value], names:
     followed = any(isinstance(entry, classmethod) and not is_standard(entry.__func__.__module__) for entry in told)
     if kwargs and not followed:
         raise Break("a class with arguments of its own is not captured", WHY)
+    if run.class_entry(meta.real, "mro") is not type.__dict__["mro"]:
+        raise Break(f"the metaclass {meta.real.__qualname__}, which has an mro() of its own, is not captured", WHY)
     for base in bases:
         run.guard_order(base.real)
+    names, cell = without_cells(run, names)
     late = [key for key, value in names.items() if sets_name(value)]
     members = {key: None if key in late else stand_in(run, value) for key, value in names.items()}
     try:
@@ -247,7 +266,7 @@ def make_class(run: Any, meta: ClassValue, name: str, bases: list[Value], names:
         given = DictValue([(key, Constant(key), value) for key, value in names.items()])
         out.helper("new_class", meta, Constant(name), TupleValue(bases), given, Constant(tuple(late)), Constant(followed))
 
-    made = enter(run, model, make)
+    made = enter(run, model, make, cell)
     for key in late:
         run.call(names[key].attribute(run, "__set_name__"), [made, Constant(key)], {})
     if followed:
@@ -261,10 +280,12 @@ def sets_name(value: Value) -> bool:
     return isinstance(told, types.FunctionType) and not is_standard(told.__module__)
 
 
-def enter(run: Any, model: type, make: Any) -> MadeClass:
+def enter(run: Any, model: type, make: Any, cell: Value | None = None) -> MadeClass:
     made = run.made_classes[model] = MadeClass(model, make, run.step)
     run.wrapped[id(model)] = made
     run.only_here = "a class is made in it"
+    if isinstance(cell, CellValue):
+        cell.set(run, made)
     return made
 
 

@@ -205,8 +205,10 @@ class Lookup:
                 raise self.raised(AttributeError, f"property '{name}' of '{cls.__qualname__}' object has no getter")
             return self.call(self.wrap_known(found.fget), [owner], {})
         if isinstance(found, functools.cached_property):
+            if not isinstance(owner, ObjectValue) or not owner.has_dict():
+                raise Break(f"a cached_property of a {owner.describe()} is not captured")
             value = self.call(self.wrap_known(found.func), [owner], {})
-            owner.store_own(self, found.attrname, value)  # type: ignore[attr-defined]
+            owner.store_own(self, found.attrname, value)  # type: ignore[arg-type]
             return value
         if isinstance(found, STRUCTURE) and isinstance(owner, ExceptionValue) and not found.__objclass__.__flags__ & HEAP_TYPE:
             return owner.structured(self, found)
@@ -285,8 +287,6 @@ class Lookup:
         found = self.class_entry(meta, name)
         if not is_data_descriptor(found):
             self.class_entry(cls, name)  # which has none
-        if isinstance(found, (types.FunctionType, property, classmethod, staticmethod)):
-            return self.bind_entry(found, owner, meta)
         if isinstance(found, STRUCTURE):
             if name not in CLASS_FACTS:
                 raise Break(f"attribute '{name}' of a class is not captured")
@@ -298,7 +298,9 @@ class Lookup:
             raise self.raised(AttributeError, f"type object '{cls.__name__}' has no attribute '{name}'")
         if not hasattr(type(found), "__get__"):  # data of the metaclass
             return self.wrap(found, sources.TypeEntry(sources.Constant(meta, meta.__qualname__), name))
-        return BuiltinMethod(owner, name)
+        if isinstance(found, (types.MethodDescriptorType, types.WrapperDescriptorType)):
+            return BuiltinMethod(owner, name)
+        return self.bind_entry(found, owner, meta)
 
     def name_of_class(self: Any, cls: type, name: str) -> Value:
         """`__name__` and its like, which any code may change."""

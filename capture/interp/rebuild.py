@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import collections
 import functools
+import operator
 import sys
 import types
 from collections.abc import Iterator
@@ -191,6 +192,16 @@ def new_class(meta: Any, name: str, bases: tuple, members: dict, late: tuple, si
     for member in late:
         type.__setattr__(made, member, members[member])
     return made
+
+
+def new_union(*parts: Any) -> Any:
+    """`C | None`"""
+    return functools.reduce(operator.or_, parts)
+
+
+def new_alias(origin: Any, *parts: Any) -> Any:
+    """`C[int]`"""
+    return origin[parts]
 
 
 def new_namedtuple(args: tuple, options: dict) -> type:

@@ -254,7 +254,12 @@ class MethodValue(CallableValue):
             return self.owner
         if name == "__func__":
             return self.function
+        if name == "__get__" and name in vars(types.MethodType):  # since 3.13 what is bound stays bound
+            return run.builtin_method(self, name)
         return self.function.attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return self
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call(self.function, [self.owner, *args], kwargs)
