@@ -3,7 +3,7 @@
 In come a function and its arguments, out go its results; memory is traded for time (Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016).
 The one idea: the region's saved tensors go through the hooks of autograd/saved.py. Packing one gives a number; the first that the backward unpacks runs the
 function again, under the same random numbers and the same autocast, and what is packed then has the same numbers. In captured code the region's nodes
-are marked, and the partitioner may compute them again (graph/partition.py).
+are marked, and the partitioner may compute them again (graph/partition.py); where the function changes something, it is run twice there, too (capture/interp/transforms.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 from .autograd import engine
 from .autograd.function import Function
 from .autograd.mode import STATE, enable_grad, no_grad
-from .autograd.saved import saved_tensors_hooks
+from .autograd.saved import Packed, saved_tensors_hooks
+from .autograd.tape import packed, unpacked
 from .errors import AutogradError, error
 from .random import default_generator
 from .tensor import Tensor
@@ -29,7 +30,7 @@ class CheckpointError(AutogradError):
     """The function, run again, saved other tensors than the first time."""
 
 
-class _AllThere(Exception):  # noqa: N818
+class AllThere(Exception):  # noqa: N818
     """Ends a second run as soon as it has given all that is needed."""
 
 
@@ -38,32 +39,49 @@ def noop_context_fn() -> Contexts:
     return nullcontext(), nullcontext()
 
 
+class _Draws:
+    """Where the stream of random numbers stands; in a graph that is traced, how many draws it has."""
+
+    def __init__(self) -> None:
+        self.tracer = STATE.tracers[-1] if STATE.tracers else None
+        self.place = (default_generator.seed_value, default_generator.offset) if self.tracer is None else self.tracer.random_calls
+
+    def restore(self) -> None:
+        if self.tracer is None:
+            default_generator.seed_value, default_generator.offset = self.place
+        else:
+            self.tracer.random_calls = self.place
+
+
 class _Surroundings:
     """What the function's results depend on beside its arguments: random state and autocast."""
 
     def __init__(self, preserve_rng_state: bool) -> None:
-        self.random = (default_generator.seed_value, default_generator.offset) if preserve_rng_state else None
+        self.random = _Draws() if preserve_rng_state else None
         self.autocast = STATE.autocast
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Call the function in these surroundings, and put back those of now."""
-        before, autocast = (default_generator.seed_value, default_generator.offset), STATE.autocast
+        before, autocast = _Draws(), STATE.autocast
         if self.random is not None:
-            default_generator.seed_value, default_generator.offset = self.random
+            self.random.restore()
         STATE.autocast = self.autocast
         try:
-            return function()
+            with STATE.tracers[-1].repetition() if STATE.tracers else nullcontext():
+                return function()
         finally:
             STATE.autocast = autocast
             if self.random is not None:
-                default_generator.seed_value, default_generator.offset = before
+                before.restore()
 
 
 class _Region:
     """One call of a checkpointed function."""
 
     def __init__(self, function: Callable, args: tuple, kwargs: dict, surroundings: _Surroundings, early_stop: bool, check: str) -> None:
-        self.function, self.args, self.kwargs, self.surroundings = function, args, kwargs, surroundings
+        self.function, self.kwargs, self.surroundings = function, kwargs, surroundings
+        hooks = STATE.saved_hooks  # of a checkpoint around this one, which computes the arguments again, too
+        self.args = [packed(a, hooks[-1], a._wrap) if hooks and isinstance(a, Tensor) else a for a in args]
         self.early_stop, self.check = early_stop, check
         self.context: AbstractContextManager = nullcontext()
         self.metadata: list[tuple] = []
@@ -89,21 +107,26 @@ class _Region:
             found[next(numbers)] = tensor
             return tensor
 
+        def end() -> None:
+            if self.early_stop and len(found) == len(self.metadata):
+                raise getattr(self.function, "all_there", AllThere)()
+
         def pack(tensor: Tensor) -> Tensor:
             keep(tensor)
-            if self.early_stop and len(found) == len(self.metadata):
-                raise _AllThere
+            end()
             return tensor
 
-        pack.within_a_call = keep  # type: ignore[attr-defined]  # a compiled call is not left half-way
+        pack.within_a_call, pack.behind_a_call = keep, end  # type: ignore[attr-defined]  # a compiled call is not left half-way
+
+        args = [unpacked(a) if isinstance(a, Packed) else a for a in self.args]
 
         def run() -> None:
             with enable_grad(), self.context, saved_tensors_hooks(pack, lambda tensor: tensor):
-                self.function(*self.args, **self.kwargs)
+                self.function(*args, **self.kwargs)
 
         try:
             self.surroundings.run(run)
-        except _AllThere:
+        except AllThere:
             pass
         self.compare(found)
         self.again = found
@@ -135,7 +158,7 @@ def _shown(metadata: tuple) -> dict:
     return dict(zip(("shape", "dtype", "device"), (list(metadata[0]), *metadata[1:])))
 
 
-_early_stop: list[bool | None] = [None]
+EARLY_STOP: list[bool | None] = [None]
 
 
 class set_checkpoint_early_stop:  # noqa: N801  (PyTorch's name)
@@ -145,10 +168,10 @@ class set_checkpoint_early_stop:  # noqa: N801  (PyTorch's name)
         self.enable = enable
 
     def __enter__(self) -> None:
-        _early_stop.append(self.enable)
+        EARLY_STOP.append(self.enable)
 
     def __exit__(self, *exception: object) -> None:
-        _early_stop.pop()
+        EARLY_STOP.pop()
 
 
 def checkpoint(
@@ -173,10 +196,20 @@ def checkpoint(
         use_reentrant = True
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ('default', 'none'), but got {determinism_check}")
-    surroundings = _Surroundings(kwargs.pop("preserve_rng_state", True))
+    preserve = kwargs.pop("preserve_rng_state", True)
     if STATE.tracers:
         with STATE.tracers[-1].checkpoint():
             return function(*args, **kwargs)
+    stop = early_stop if EARLY_STOP[-1] is None else EARLY_STOP[-1]
+    return run_twice(function, args, kwargs, use_reentrant, preserve, context_fn, determinism_check, debug, stop)
+
+
+def run_twice(
+    function: Callable, args: tuple, kwargs: dict, use_reentrant: bool, preserve_rng_state: bool = True, context_fn: Callable[[], Contexts] = noop_context_fn,
+    determinism_check: str = "default", debug: bool = False, early_stop: bool = True,
+) -> Any:  # fmt: skip
+    """See `checkpoint`."""
+    surroundings = _Surroundings(preserve_rng_state)
     if use_reentrant:
         if context_fn is not noop_context_fn or debug:
             raise ValueError("Passing `context_fn` or `debug` is only supported when use_reentrant=False.")
@@ -189,8 +222,7 @@ def checkpoint(
     if not STATE.enabled:
         with first:
             return function(*args, **kwargs)
-    stop = early_stop if _early_stop[-1] is None else _early_stop[-1]
-    region = _Region(function, args, kwargs, surroundings, stop, determinism_check)
+    region = _Region(function, args, kwargs, surroundings, early_stop, determinism_check)
     region.context = second
     with first, saved_tensors_hooks(region.pack, region.unpack):
         return function(*args, **kwargs)
@@ -198,6 +230,8 @@ def checkpoint(
 
 class _Reentrant(Function):
     """The region as one step of the tape, whose backward runs it again with a tape of its own."""
+
+    on_its_tape = True
 
     @staticmethod
     def forward(ctx: Any, function: Callable, surroundings: _Surroundings, *args: Any) -> Any:

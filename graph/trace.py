@@ -10,8 +10,7 @@ and each draw has the number of the call within the graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from ..eager.errors import CaptureError, InplaceError, error, user_location
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
+from .blocks import Active, InCheckpoint, Recording
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
 from .history import history
 from .inputs import InputRecord, Layout, Memory, byte_bounds, share_memory
@@ -177,15 +177,13 @@ class Tracer:
         """Within the block nothing goes on the tape; the recorded nodes are marked as differentiable or not."""
         return Recording(self, differentiable)
 
-    @contextmanager
-    def checkpoint(self) -> Iterator[None]:
+    def checkpoint(self) -> InCheckpoint:
         """Within the block nodes belong to a checkpoint of their own."""
-        before = self.in_checkpoint
-        self.in_checkpoint = self.checkpoints = self.checkpoints + 1
-        try:
-            yield
-        finally:
-            self.in_checkpoint = before
+        return InCheckpoint(self, 1)
+
+    def repetition(self) -> InCheckpoint:
+        """Within the block nodes are what a checkpoint computes again for the backward."""
+        return InCheckpoint(self, -1)
 
     def record(self, op: OpDef, args: tuple, shape: tuple, dtype: np.dtype) -> TracedArray:
         """What the dispatcher calls in place of a kernel: the traced array of the result."""
@@ -217,7 +215,8 @@ class Tracer:
         mode = STATE.enabled if self._differentiable is None else self._differentiable
         differentiable = mode and differentiable
         name = self.names.fresh(op.name)
-        node = self._append(Node("op", op, args, value, name, self._place(), self.module, differentiable, 0 if self.walks else self.in_checkpoint, self.walks > 0))
+        region = 0 if self.walks and self.in_checkpoint > 0 else self.in_checkpoint
+        node = self._append(Node("op", op, args, value, name, self._place(), self.module, differentiable, region, self.walks > 0))
         if differentiable and op.vjp is not None and not self.carries_gradient.isdisjoint(node.inputs):
             self.carries_gradient.add(node)
         return node
@@ -421,52 +420,6 @@ class Tracer:
             if record.twin is not None and record.twin is self.random_twin:
                 self.records.append(self.records.pop(position))
                 return
-
-
-class Active:
-    """See `Tracer.active`; a class, since it is entered once for each operation of the user's."""
-
-    __slots__ = ("tracer", "line", "module", "outer")
-
-    def __init__(self, tracer: Tracer, line: str | None, module: str | None) -> None:
-        self.tracer, self.line, self.module = tracer, line, module
-        self.outer: tuple = ()
-
-    def _exchange(self) -> None:
-        tracer = self.tracer
-        tracer.line, self.line = self.line, tracer.line
-        tracer.module, self.module = self.module, tracer.module
-
-    def __enter__(self) -> Tracer:
-        self._exchange()
-        self.outer = STATE.tracers
-        STATE.tracers = (*self.outer, self.tracer)
-        return self.tracer
-
-    def __exit__(self, *problem: object) -> None:
-        STATE.tracers = self.outer
-        self._exchange()
-
-
-class Recording:
-    """See `Tracer.recording`."""
-
-    __slots__ = ("tracer", "differentiable", "enabled")
-
-    def __init__(self, tracer: Tracer, differentiable: bool) -> None:
-        self.tracer = tracer
-        self.differentiable: bool | None = differentiable
-        self.enabled = False
-
-    def _exchange(self) -> None:
-        self.tracer._differentiable, self.differentiable = self.differentiable, self.tracer._differentiable
-        STATE.enabled, self.enabled = self.enabled, STATE.enabled
-
-    def __enter__(self) -> None:
-        self._exchange()
-
-    def __exit__(self, *problem: object) -> None:
-        self._exchange()
 
 
 def _device_of(args: Any) -> Any:

@@ -39,7 +39,7 @@ from .instances import Instances
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
-from .outcome import Break, Observed, Specialise, Unbuildable
+from .outcome import Anew, Break, Observed, Specialise, Unbuildable
 from .parameters import is_fresh
 from .printing import Printing
 from .telling import Telling
@@ -80,6 +80,7 @@ class Knowledge:
     texts_break: int | None = None  # where an attempt broke whose texts were not fixed
     tells: bool = False  # a tool counts lines
     turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
+    checkpoints: str = "marked"  # how those of functions that change something are captured, see transforms.py
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
 
 
@@ -124,6 +125,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
         self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
+        self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
         self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
@@ -178,6 +180,14 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         for edge, handle in self.hooked:
             if not self.tracer.is_walked(edge):
                 raise Unbuildable(handle, handle.describe())
+
+    def check_checkpoints(self) -> None:
+        """Raise Anew where a function that is to run again in the backward has none in the graph."""
+        for function, edges in self.run_again:
+            walked = list(map(self.tracer.is_walked, edges))
+            if not (all(walked) or (any(walked) and function.calls > 1)):
+                self.knowledge.checkpoints = "left"
+                raise Anew
 
     def close(self) -> None:
         """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage

@@ -27,7 +27,7 @@ from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .constructors import CONSTRUCTORS
 from .library import DISPATCH, dispatch
 from .lookup import entry_of
-from .outcome import Break, NotPython, Observed, Skip, Specialise, Unbuildable
+from .outcome import Anew, Break, NotPython, Observed, Skip, Specialise, Unbuildable
 from .values.base import Value
 from .values.buffers import BufferValue
 from .values.callbacks import DeferredCall, StaleValue
@@ -183,7 +183,7 @@ class Calls:
         with errors.at(self.location), self.tracer.active(self.line(), self.module()):
             try:
                 result = function(*plain, **named)
-            except (Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, SharingMatters, RecursionError):
+            except (Anew, Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, SharingMatters, RecursionError):
                 raise
             except NotPython as error:
                 raise Break(str(error)) from None

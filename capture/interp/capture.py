@@ -45,7 +45,7 @@ from .builder import Builder
 from .library import fill_registries
 from .lookup import is_own
 from .observe import Unwatched
-from .outcome import RUNTIME, Break, Observed, Skip, Specialise, Unbuildable
+from .outcome import RUNTIME, Anew, Break, Observed, Skip, Specialise, Unbuildable
 from .records import BreakRecord, Captured, Recompile, Skipped
 from .telling import tracer
 from .values.constants import Constant
@@ -356,6 +356,7 @@ def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, 
     knowledge = attempt.knowledge
     try:
         outcome = attempt.execute()
+        attempt.check_checkpoints()
     except Specialise as problem:
         if RUNTIME in problem.sources:
             return learn(settings, attempt, "the program needs a number that only the run of the graph gives", "keep the value as a 0-d tensor, or return the number")
@@ -365,6 +366,9 @@ def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, 
         return None
     except SharingMatters:
         return ask_sharing(knowledge)
+    except Anew:
+        knowledge.break_step = None
+        return None
     except (Break, errors.UndecidedSize) as problem:
         return learn(settings, attempt, problem.reason, problem.suggestion)
     except Observed as observed:

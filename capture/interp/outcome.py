@@ -54,5 +54,9 @@ class Specialise(Exception):  # noqa: N818
         self.sources = sources
 
 
+class Anew(Exception):  # noqa: N818
+    """The attempt learned something, which stands in its `Knowledge`; the next one starts from the beginning."""
+
+
 class NotPython(Exception):  # noqa: N818
     """A Value has no plain Python object that could be handed to real code during capture."""

@@ -72,7 +72,7 @@ def check_memory(run: Any, data: TensorValue) -> None:
     """Raise Break where the memory of the parameter would be shared with something that the captured code knows under another name."""
     twin = data.twin
     storage = getattr(twin._data, "storage", None)
-    if run.tracer.inner is not None or run.tracer.in_checkpoint or storage is None:
+    if run.tracer.inner is not None or run.tracer.in_checkpoint > 0 or storage is None:
         raise Break("a Parameter that is made in code that may run never or often is not captured")
     if storage.input is not None or any(other is not data and getattr(other.twin._data, "storage", None) is storage for other in run.twins.values()):
         raise Break("a Parameter that shares memory with another tensor is not captured", "make it of a clone()")

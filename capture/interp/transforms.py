@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import inspect
 import weakref
+from contextlib import nullcontext
 from typing import Any
 
 from ...eager import control
-from ...eager.autograd.mode import STATE
-from ...eager.checkpoint import checkpoint
+from ...eager.autograd.mode import STATE, no_grad
+from ...eager.checkpoint import EARLY_STOP, AllThere, checkpoint, run_twice
 from ...eager.nn import stateless
 from ...eager.nn.hooks import passed_through
+from ...eager.pytree import tree_leaves
+from ...eager.tensor import Tensor
 from ...eager.transforms import calls, jacobians
 from ...eager.transforms.lifted import pull_taken, run_taken
 from .builtins import FUNCTIONS
-from .outcome import Break
+from .outcome import Anew, Break, Observed
 from .values.base import Value
 from .values.callbacks import Apart, Box, Callback, Handed, HookHandleValue, changed_outside
 from .values.constants import constant
+from .values.exceptions import ExceptionValue
 from .values.state import modes
+from .values.tensors import TensorValue
 from .wrapping import MAKERS
 
 
@@ -56,17 +61,62 @@ FUNCTIONS.update({function: _steered(function, names) for function, names in STE
 OPTIONS_OF_CHECKPOINTS = ("use_reentrant", "preserve_rng_state", "determinism_check", "debug", "early_stop")
 
 
+class Again(Callback):
+    """A function that a checkpoint calls a second time, and may end by an exception as soon as all is there: that one unwinds the frames that are followed."""
+
+    calls = 0
+
+    def python(self, run: Any) -> Any:
+        follow, ended = super().python(run), ExceptionValue(AllThere, [])
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            try:
+                return follow(*args, **kwargs)
+            except Observed as raised:
+                if raised.value is not ended:
+                    raise
+                raise AllThere from None
+
+        call.all_there = lambda: Observed(ended)  # type: ignore[attr-defined]
+        return call
+
+
 def _checkpoint(run: Any, function: Value, *args: Value, **kwargs: Value) -> Value:
     """The function is followed, and its nodes are marked: what they give may be computed again in the backward, with the same random numbers. A function that
-    changes something does so again in the backward: that is left to eager mode."""
+    changes something does so again in the backward: that one is followed again by a backward in the same graph. One that is outside is left to eager mode."""
     if "context_fn" in kwargs:
         raise Break("checkpoint() with a context_fn is not captured", "call it outside of the compiled function")
+    options = {name: kwargs.pop(name).python(run) for name in OPTIONS_OF_CHECKPOINTS if name in kwargs}
+    reentrant = options.pop("use_reentrant", None) is not False
+    if run.knowledge.checkpoints == "run again":
+        return _run_twice(run, function, args, kwargs, reentrant, options)
     outside, notes, mode, written = [*run.frames, function, *args], len(run.journal.notes), modes(), run.tracer.written()
-    with run.tracer.checkpoint():
-        found = run.call(function, list(args), {name: value for name, value in kwargs.items() if name not in OPTIONS_OF_CHECKPOINTS})
-    if STATE.enabled and (run.tracer.written() != written or changed_outside(run, outside, notes, mode) is not None):
-        raise Break("checkpoint() of a function that changes something is not captured: the backward changes it again", "call it outside of the compiled function")
+    untaped = reentrant and not any(isinstance(arg, TensorValue) and arg.twin.requires_grad for arg in args)
+    with run.tracer.checkpoint(), no_grad() if untaped else nullcontext():
+        found = run.call(function, list(args), kwargs)
+    if STATE.enabled and not untaped and (run.tracer.written() != written or changed_outside(run, outside, notes, mode) is not None):
+        if run.knowledge.checkpoints == "left":
+            raise Break(CHANGES, "run the backward in the compiled function, too")
+        run.knowledge.checkpoints = "run again"
+        raise Anew
     return found
+
+
+CHANGES = "checkpoint() of a function that changes something is not captured without its backward, which changes it again"
+
+
+def _run_twice(run: Any, function: Value, args: tuple, kwargs: dict[str, Value], reentrant: bool, options: dict[str, Any]) -> Value:
+    def call(followed: Any, *given: Any, **named: Any) -> Any:
+        found = run_twice(followed, given, named, reentrant, **options)
+        if run.tracer.in_checkpoint >= 0:  # else the tape of this run is thrown away
+            run.run_again.append((again, [x._edge for x in tree_leaves(found) if isinstance(x, Tensor) and x._edge is not None]))
+        return found
+
+    again, everywhere = Again(function), run.wrap_known(EARLY_STOP).item(run, constant(-1)).python(run)
+    if everywhere is not None:
+        options["early_stop"] = everywhere
+    return run.leaf(call, [again, *map(Handed, args)], {name: Handed(value) for name, value in kwargs.items()}, "checkpoint")
 
 
 def _lifted(run: Any, taken: Value, *rest: Value) -> Value:

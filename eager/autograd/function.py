@@ -136,6 +136,7 @@ class Function:
     """
 
     generate_vmap_rule = False
+    on_its_tape = False
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -176,6 +177,7 @@ class Rule:
     """What a Function is to those that carry it out: its static methods, each as a callable, None where the class has none of its own."""
 
     generates = False
+    on_its_tape = False  # in a graph, too, its backward runs where the backward of the graph comes to it
 
     def __init__(self, name: str, forward: Callable, setup: Callable | None, backward: Callable, jvp: Callable | None, vmap: Callable | None) -> None:
         self.name, self.forward, self.setup, self.backward, self.jvp, self.vmap = name, forward, setup, backward, jvp, vmap
@@ -190,7 +192,7 @@ class Rule:
             raise error(AutogradError, f"{function.__name__}: Implementing both 'backward' and 'vjp' for a custom Function is not allowed")
         made = cls(function.__name__, method(function, "forward"), own.get("setup_context"), own.get("backward") or own.get("vjp") or Function.backward,
                    own.get("jvp"), own.get("vmap"))  # fmt: skip
-        made.generates = function.generate_vmap_rule
+        made.generates, made.on_its_tape = function.generate_vmap_rule, function.on_its_tape
         if made.setup is not None:
             made.signature = inspect.signature(function.forward)
         return made
@@ -310,7 +312,7 @@ def run_forward(rule: Rule, args: tuple, kwargs: dict) -> tuple[Any, FunctionCtx
     ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
     with no_grad():
         found = rule.run(ctx, args, kwargs)
-    recorded = STATE.tracers and any(getattr(x, "_data", None) is not None and hasattr(x._data, "tracer") for x in (*args, *_listed(found)))
+    recorded = STATE.tracers and not rule.on_its_tape and any(getattr(x, "_data", None) is not None and hasattr(x._data, "tracer") for x in (*args, *_listed(found)))
     return (RECORD[0] if recorded else on_tape)(rule, ctx, args, found), ctx
 
 

@@ -69,6 +69,17 @@ class saved_tensors_hooks:  # noqa: N801  (PyTorch's name)
         STATE.saved_hooks = STATE.saved_hooks[:-1]
 
 
+def whole(function: Callable, *args: Any) -> Any:
+    """Call a function that also changes something: a second run of a checkpoint, which ends as soon as all that is saved is there, ends behind it, not in the midst of it."""
+    pack, unpack = STATE.saved_hooks[-1] if STATE.saved_hooks else (None, None)
+    if not hasattr(pack, "within_a_call"):
+        return function(*args)
+    with saved_tensors_hooks(pack.within_a_call, unpack):  # type: ignore[union-attr,arg-type]
+        found = function(*args)
+    pack.behind_a_call()  # type: ignore[union-attr]
+    return found
+
+
 class save_on_cpu(saved_tensors_hooks):  # noqa: N801  (PyTorch's name)
     """Within the block saved tensors wait on the CPU and go back to their device for the backward. `pin_memory` is accepted and changes nothing."""
 

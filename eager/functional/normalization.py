@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import dtypes
 from ..autograd.mode import no_grad
+from ..autograd.saved import whole
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
@@ -144,8 +145,14 @@ def _batch(
             raise error(RuntimeError, "batch_norm(): Expected running_mean and running_var to be defined when training=False")
         scale = OPS["rsqrt"](single(running_var) + eps)
         return _affine((input - reshape(single(running_mean), shape)) * reshape(scale, shape), weight, bias, shape), None, None
+    return whole(_by_its_batch, input, running_mean, running_var, weight, bias, momentum, eps)
+
+
+def _by_its_batch(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None, momentum: Any, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     dims = (0, *range(2, input.ndim))
-    out, average, variance, scale = _normalised(input, dims, eps, weight, bias, shape)
+    out, average, variance, scale = _normalised(input, dims, eps, weight, bias, _channels(input))
     count = numel(tuple(input.shape[d] for d in dims))
     if (running_mean is not None or running_var is not None) and not known(count, "==", 0):
         _update(running_mean, reshape(average, (-1,)), momentum)
@@ -187,6 +194,13 @@ def instance_norm(
     count = numel(tuple(input.shape[2:]))
     if count == 1:
         raise error(ValueError, f"Expected more than 1 spatial element when training, got input size {list(input.shape)}")
+    return whole(_by_its_examples, input, running_mean, running_var, weight, bias, dims, count, momentum, eps)
+
+
+def _by_its_examples(
+    input: Tensor, running_mean: Tensor | None, running_var: Tensor | None, weight: Tensor | None, bias: Tensor | None, dims: tuple, count: Any,
+    momentum: Any, eps: float,
+) -> Tensor:  # fmt: skip
     out, average, variance, _ = _normalised(single(input), dims, eps, single(weight), single(bias), _channels(input))
     if (running_mean is not None or running_var is not None) and not known(input.numel(), "==", 0):
         lead = tuple(input.shape[:2])

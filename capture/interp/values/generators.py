@@ -46,7 +46,7 @@ class GeneratorValue(OpaqueValue):
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name not in METHODS[self.type()]:
             raise self.unsupported(f"method '{name}'")
-        if run.tracer.inner is not None or run.tracer.in_checkpoint:
+        if run.tracer.inner is not None or run.tracer.in_checkpoint > 0:
             raise Break(f"{name}() in code that may run never or often is not captured", "draw in front of it")
         if run.deferred or any(node.op is OPAQUE for node in run.tracer.nodes):
             raise Break(f"{name}() behind code that may draw, too, is not captured")
