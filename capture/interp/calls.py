@@ -308,6 +308,8 @@ class Calls:
             return self.make_exception(cls, args, kwargs)
         meta_call = type.__call__ if is_constant_type(cls) else self.class_entry(type(cls), "__call__")
         if meta_call is not type.__call__:
+            if isinstance(meta_call, type):  # a TypedDict makes a dict
+                return self.call_class(meta_call, args, kwargs)
             if not isinstance(meta_call, types.FunctionType):
                 raise Break(f"the class {cls.__qualname__} has a metaclass with a __call__ of its own, which is not captured")
             return self.call(self.bind_entry(meta_call, self.wrap_known(cls), type(cls)), args, kwargs)

@@ -22,10 +22,10 @@ from .lookup import is_standard
 from .outcome import Break, Observed
 from .rebuild import HELPERS
 from .values.base import Value
-from .values.classes import PARTS, DescriptorValue, MadeClass, PartOfClass, PropertyValue, stand_in
+from .values.classes import PARTS, ClassValue, DescriptorValue, MadeClass, PartOfClass, PropertyValue, stand_in
 from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
-from .values.functions import BuiltinValue, CellValue, ClassValue, MadeFunction
+from .values.functions import BuiltinValue, CellValue, MadeFunction
 from .values.mappings import DictValue
 from .values.objects import SuperValue
 

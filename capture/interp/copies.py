@@ -15,12 +15,14 @@ from ..sources import MISSING
 from .lookup import entry_of
 from .outcome import Break
 from .values.base import Value
-from .values.constants import NONE, Constant
+from .values.classes import ClassValue
+from .values.constants import NONE, Constant, SymIntValue
 from .values.contained import ContainerObject, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
-from .values.functions import BuiltinValue, ClassValue, FunctionValue
+from .values.floats import FloatValue
+from .values.functions import BuiltinValue, FunctionValue, MadeFunction
 from .values.instance import InstanceDictValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
@@ -29,9 +31,11 @@ from .values.tensors import TensorValue
 
 REDUCERS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
 
+UNCHANGING = (Constant, SymIntValue, FloatValue, RangeValue, FunctionValue, MadeFunction, ClassValue, BuiltinValue)  # each is its own copy
+
 
 def shallow_copy(run: Any, value: Value) -> Value:
-    if isinstance(value, (Constant, TupleValue, FunctionValue, ClassValue, BuiltinValue)):
+    if isinstance(value, (*UNCHANGING, TupleValue, SliceValue)):
         return value
     if isinstance(value, SetValue) and value.cls is frozenset:
         return value
@@ -40,8 +44,6 @@ def shallow_copy(run: Any, value: Value) -> Value:
         if isinstance(value, DictValue):
             made.attributes = value.all_attributes(run)
         return made
-    if isinstance(value, (SliceValue, RangeValue)):
-        return value
     if isinstance(value, DequeValue):
         return value.call_method(run, "copy", [], {})
     if isinstance(value, ObjectValue):
@@ -101,7 +103,7 @@ def deep_copy(run: Any, value: Value, memo: Value = NONE) -> Value:
 
 def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
     """`memo`: id of a Value -> its copy, so that what stood in two places does so in the copy, too."""
-    if isinstance(value, (Constant, FunctionValue, ClassValue, BuiltinValue)):
+    if isinstance(value, UNCHANGING):
         return value
     if id(value) in memo:
         return memo[id(value)]
@@ -123,8 +125,6 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
         return memo.setdefault(id(value), value if same else TupleValue(parts, value.cls))
     if isinstance(value, TensorValue):
         return memo.setdefault(id(value), _copied_tensor(run, value, memo))
-    if isinstance(value, RangeValue):
-        return value
     if isinstance(value, SliceValue):
         return memo.setdefault(id(value), SliceValue(*(_deeply_copied(run, part, memo) for part in value.parts)))
     if isinstance(value, DequeValue):

@@ -18,10 +18,11 @@ from .. import guards, sources
 from ..sources import MISSING
 from .outcome import Break, Observed
 from .values.base import Value
+from .values.classes import ClassValue
 from .values.constants import LITERALS, Constant, MemberValue, constant
 from .values.contained import PLAIN, PlainObject
 from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
-from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, ClassValue, FunctionValue, MethodValue
+from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, FunctionValue, MethodValue
 from .values.objects import SLOT_WRAPPERS, ObjectValue
 
 OWN_PACKAGE = __name__.partition(".")[0]
@@ -144,7 +145,8 @@ class Lookup:
         if is_data_descriptor(found):
             self.class_entry(cls, name)
             return self.bind_entry(found, owner, cls)
-        registered = self.registered(owner, name) if found is MISSING else None
+        stored = self.stored_in_class(cls, name)
+        registered = self.registered(owner, name) if found is MISSING and stored is None else None
         if registered is not None:
             self.guard_own(cls, name)
             return registered
@@ -155,6 +157,10 @@ class Lookup:
                 return own
         elif owner.real is not MISSING and name in getattr(owner.real, "__dict__", {}):
             raise Break(f"'{name}' set on an instance of {cls.__qualname__} is not captured")
+        if stored is not None:
+            return stored
+        if self.is_number(cls, name):
+            return self.number_of_class(cls, name)
         if found is not MISSING:
             self.class_entry(cls, name)
             return self.bind_entry(found, owner, cls)
@@ -273,11 +279,16 @@ class Lookup:
             raise Break("the __dict__ of a class is not captured")
         if issubclass(cls, enum.Enum) and name in cls.__members__:
             return constant(cls.__members__[name])
+        stored = self.stored_in_class(cls, name)
+        if stored is not None:
+            return stored
         found = entry_of(cls, name)[0]
         meta = entry_of(type(cls), name)[0]
         if found is MISSING or is_data_descriptor(meta):
             return self.attribute_of_metaclass(owner, name)
         self.guard_own(type(cls), name)
+        if self.is_number(cls, name):
+            return self.number_of_class(cls, name)
         self.class_entry(cls, name)
         return self.class_member(owner, found, name)
 
@@ -343,8 +354,45 @@ class Lookup:
         """Whether a name of a namedtuple's class still stands for the field."""
         return not is_changeable(cls) or isinstance(self.class_entry(cls, name), TUPLE_FIELD)
 
+    # -- data of classes ------------------------------------------------------------------------------------------------
+
+    def stored_in_class(self: Any, cls: type, name: str) -> Value | None:
+        """What the captured code has set under a name of a class or of one that it inherits from."""
+        for base in cls.__mro__:
+            stored = self.stored_in(base, name)
+            if stored is not None or name in base.__dict__:
+                return stored
+        return None
+
+    def stored_in(self: Any, cls: type, name: str) -> Value | None:
+        known = self.wrapped.get(id(cls))
+        return known.stored.get(name) if isinstance(known, ClassValue) else None
+
+    def is_number(self: Any, cls: type, name: str) -> bool:
+        """Whether a number stands in a class, which may be another at each call."""
+        found, owner = entry_of(cls, name)
+        return type(found) in (int, float) and owner is not None and is_changeable(owner) and owner not in self.made_classes
+
+    def number_of_class(self: Any, cls: type, name: str) -> Value:
+        return self.wrap(entry_of(cls, name)[0], sources.TypeEntry(sources.Constant(cls, cls.__qualname__), name))
+
+    def store_in_class(self: Any, owner: ClassValue, name: str, value: Value) -> None:
+        """`Class.name = value` of data, in place of data or of nothing: what a class acts by stays what it is."""
+        cls = owner.real
+        around = [type(found) for found in (entry_of(cls, name)[0], entry_of(type(cls), name)[0])]
+        changes = any(hasattr(kind, "__get__") for kind in (value.type(), *around))
+        if changes or not is_changeable(cls) or name.startswith("__") or self.class_entry(type(cls), "__setattr__") is not type.__setattr__:
+            raise Break(f"storing attribute '{name}' of class {cls.__qualname__} is not captured")
+        self.guard_own(type(cls), name)
+        self.guard_descriptor(value.type())
+        owner.stored[name] = value
+        self.journal.note(owner)
+
     def class_attribute(self: Any, owner: Value, cls: type, name: str) -> Value:
         """An attribute that only the class of a Value can have."""
+        stored = self.stored_in_class(cls, name)
+        if stored is not None:
+            return stored
         found = self.class_entry(cls, name)
         if found is MISSING:
             raise self.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")

@@ -25,6 +25,7 @@ from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
+from .values.instance import as_dict
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView
 from .values.objects import ObjectValue
@@ -139,6 +140,7 @@ class Operators:
         return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
 
     def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
+        left, right = as_dict(self, left), as_dict(self, right)
         if isinstance(left, Sequence) and isinstance(right, Sequence) and symbol == "+" and issubclass(right.cls, left.cls.__mro__[-2]):
             joined = left.fresh([*left.items, *right.items])
             return TupleValue(joined.items, left.cls) if left.cls.__name__ == "Size" else joined
@@ -288,6 +290,7 @@ class Operators:
         return self.compare_objects(row, symbol, left, right)
 
     def container_compare(self: Any, symbol: str, left: Value, right: Value) -> bool | None:
+        left, right = as_dict(self, left), as_dict(self, right)
         if isinstance(left, Sequence) and isinstance(right, Sequence) and kind_of(left) is kind_of(right):
             return self.compare_sequences(symbol, left, right)
         if symbol not in ("==", "!="):

@@ -40,6 +40,7 @@ from .values.base import Value
 from .values.buffers import BytearrayValue, wrap_bytearray
 from .values.cached import CachedValue
 from .values.callbacks import STALE, Callback, HookHandleValue
+from .values.classes import ClassValue
 from .values.constants import (
     LIBRARY_CONSTANTS,
     LITERALS,
@@ -61,7 +62,6 @@ from .values.floats import ConvertedInput, FloatValue
 from .values.functions import (
     BuiltinValue,
     CellValue,
-    ClassValue,
     CompiledValue,
     DisabledValue,
     FunctionValue,

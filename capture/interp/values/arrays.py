@@ -16,10 +16,11 @@ from ....eager.dtypes import from_numpy_dtype
 from ..outcome import Break, Unbuildable
 from .base import Value
 from .buffers import BufferValue
+from .classes import ClassValue
 from .constants import Constant, SymIntValue
 from .containers import RangeValue, Sequence, SliceValue, TupleValue
 from .floats import FloatValue
-from .functions import BuiltinValue, ClassValue
+from .functions import BuiltinValue
 from .tensors import TensorValue
 
 METHODS = frozenset({

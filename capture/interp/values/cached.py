@@ -13,9 +13,10 @@ from typing import Any
 from ... import guards, sources
 from ..outcome import Break
 from .base import MISSING, Value
+from .classes import ClassValue
 from .constants import Constant, SymIntValue
 from .containers import ListValue, TupleValue
-from .functions import ClassValue, KnownValue
+from .functions import KnownValue
 from .mappings import DictValue
 from .modules import ModuleValue
 from .objects import ObjectValue

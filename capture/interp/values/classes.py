@@ -1,13 +1,16 @@
-"""Values of classes that the captured code makes, and of the descriptors that stand in them.
+"""Values of classes: of existing ones, of those that the captured code makes, and of the descriptors that stand in them.
 
-In come a class's name, bases and members, out goes the Value of the class. The one idea: a *model*, a real class, stands for it during capture, made of *stand-ins* of the
-members, each of which leads back to its Value; so all rules for classes (order, descriptors, special methods, `isinstance`) are asked of a class like any other.
+In come a class, or a class's name, bases and members, out goes the Value of the class. The one idea of those that are made: a *model*, a real class, stands for it during
+capture, made of *stand-ins* of the members, each of which leads back to its Value; so all rules for classes (order, descriptors, special methods, `isinstance`) are asked of
+a class like any other.
 The compiled code makes the class anew at each call.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +20,84 @@ from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import Constant, constant, is_constant_type
 from .containers import ListValue, TupleValue
-from .functions import ClassValue, FunctionValue, MadeFunction
+from .functions import CallableValue, FunctionValue, MadeFunction
 from .mappings import DictValue
 from .objects import ObjectValue
 
 DESCRIBES = ("__get__", "__set__", "__delete__", "__set_name__")
+
+
+class ClassValue(CallableValue):
+    """A class. `stored` holds the data that the captured code puts into it."""
+
+    def __init__(self, real: type, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+        self.stored: dict[str, Value] = {}
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def python(self, run: Any) -> Any:
+        return self.real
+
+    def describe(self) -> str:
+        return f"class {self.real.__qualname__}"
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.attribute_of_class(self, name)
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        run.store_in_class(self, name, value)
+
+    def special(self, run: Any, name: str) -> Value | None:
+        """A special method that the metaclass of a user has."""
+        found = run.class_entry(type(self.real), name)
+        return run.bind_entry(found, self, type(self.real)) if isinstance(found, types.FunctionType) and not issubclass(self.real, enum.Enum) else None
+
+    def length(self, run: Any) -> Value:
+        method = self.special(run, "__len__")
+        if method is not None:
+            return run.call(method, [], {})
+        return run.make(run.concrete(len, self.real)) if issubclass(self.real, enum.Enum) else super().length(run)
+
+    def contains(self, run: Any, item: Value) -> bool:
+        method = self.special(run, "__contains__")
+        if method is not None:
+            return run.truth(run.call(method, [item], {}))
+        return run.concrete(operator.contains, self.real, item.python(run)) if issubclass(self.real, enum.Enum) else super().contains(run, item)
+
+    def item(self, run: Any, key: Value) -> Value:
+        method = self.special(run, "__getitem__")
+        if method is not None:
+            return run.call(method, [key], {})
+        if hasattr(type(self.real), "__getitem__"):  # an Enum
+            return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
+        if not hasattr(self.real, "__class_getitem__"):
+            raise run.raised(TypeError, f"type '{self.real.__qualname__}' is not subscriptable")
+        found, base = run.entry_of(self.real, "__class_getitem__")
+        if base in run.made_classes or not run.is_standard_class(base):
+            return run.call(run.bind_entry(run.class_entry(self.real, "__class_getitem__"), self, self.real), [key], {})
+        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
+
+    def items_of(self, run: Any) -> list[Value] | None:
+        return [run.make(member) for member in self.real] if issubclass(self.real, enum.Enum) else None
+
+    def iterate(self, run: Any) -> Value:
+        method = self.special(run, "__iter__")
+        if method is not None:
+            return run.call(method, [], {})
+        return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))
+
+    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        return run.call_class(self.real, args, kwargs)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+    def replay(self, out: Any) -> None:
+        for name, value in self.stored.items():
+            out.statement("store_attribute", self, Constant(name), value)
 
 
 class MadeClass(ClassValue):

@@ -1,4 +1,4 @@
-"""Values of things that are called: functions, cells, bound methods, builtins, partials and classes.
+"""Values of things that are called: functions, cells, bound methods, builtins and partials.
 
 A function is followed (calls.py) when it has Python bytecode; a builtin is carried out by an entry of the tables in builtins.py. A function made during
 capture shares its cells with the frame that made it, as in Python.
@@ -6,13 +6,11 @@ capture shares its cells with the frame that made it, as in Python.
 
 from __future__ import annotations
 
-import enum
 import functools
-import operator
 import types
 from typing import Any
 
-from ... import guards, sources
+from ... import sources
 from ...sources import MISSING
 from ..outcome import Break, Unbuildable
 from .base import Value
@@ -68,6 +66,9 @@ class CallableValue(Value):
         return True
 
 
+PARTS = {"__code__": sources.FunctionCode, "__defaults__": sources.FunctionDefaults, "__kwdefaults__": sources.FunctionKwDefaults}
+
+
 class FunctionValue(CallableValue):
     """An existing Python function."""
 
@@ -110,21 +111,31 @@ class FunctionValue(CallableValue):
             return run.make(found) if run.is_trusted(self.real) else run.wrap(found, sources.Attribute(self.path(), name))
         if name == "__get__":
             return run.builtin_method(self, name)
-        if name == "__wrapped__" or name in self.real.__dict__:
-            found = self.real.__dict__.get(name, MISSING)
-            if found is not MISSING:
-                return run.wrap(found, sources.DictValue(sources.InstanceDict(self.path()), name))
         if name == "__dict__":
-            return run.wrap(self.real.__dict__, sources.InstanceDict(self.path()))
-        if name == "__defaults__":
-            return run.wrap(self.real.__defaults__, sources.FunctionDefaults(self.path()))
-        if name in ("__annotations__", "__type_params__") and hasattr(self.real, name):
-            return run.wrap(getattr(self.real, name), sources.Attribute(self.path(), name))
-        if not hasattr(self.real, name):
-            if not run.is_trusted(self.real):
-                run.guard(guards.HasAttribute(self.path(), name, False))
-            raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
+            return self.namespace(run)
+        if name in PARTS or (name in ("__annotations__", "__type_params__") and hasattr(self.real, name)):
+            path = PARTS[name](self.path()) if name in PARTS else sources.Attribute(self.path(), name)
+            return run.wrap(getattr(self.real, name), path)
+        if name not in vars(types.FunctionType):
+            if not self.namespace(run).contains(run, Constant(name)):
+                raise run.raised(AttributeError, f"'function' object has no attribute '{name}'")
+            return self.namespace(run).item(run, Constant(name))
         return super().attribute(run, name)
+
+    def namespace(self, run: Any) -> Any:
+        """The function's `__dict__`, which holds what users set on it."""
+        return run.wrap(self.real.__dict__, sources.InstanceDict(self.path()))
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name in vars(types.FunctionType):
+            raise self.unsupported(f"setting attribute '{name}'")
+        self.namespace(run).set_item(run, Constant(name), value)
+
+    def delete_attribute(self, run: Any, name: str) -> None:
+        self.attribute(run, name)  # raises where there is none
+        if name in vars(types.FunctionType):
+            raise self.unsupported(f"deleting attribute '{name}'")
+        self.namespace(run).delete_item(run, Constant(name))
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return bound_to(self, *args)
@@ -417,71 +428,3 @@ class PartialValue(CallableValue):
         out.remember(self)
         for name, value in self.attributes.items():
             out.statement("store_attribute", self, Constant(name), value)
-
-
-class ClassValue(CallableValue):
-    """A class."""
-
-    def __init__(self, real: type, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
-
-    def python(self, run: Any) -> Any:
-        return self.real
-
-    def describe(self) -> str:
-        return f"class {self.real.__qualname__}"
-
-    def attribute(self, run: Any, name: str) -> Value:
-        return run.attribute_of_class(self, name)
-
-    def set_attribute(self, run: Any, name: str, value: Value) -> None:
-        raise Break(f"storing attribute '{name}' of class {self.real.__qualname__} is not captured")
-
-    def special(self, run: Any, name: str) -> Value | None:
-        """A special method that the metaclass of a user has."""
-        found = run.class_entry(type(self.real), name)
-        return run.bind_entry(found, self, type(self.real)) if isinstance(found, types.FunctionType) and not issubclass(self.real, enum.Enum) else None
-
-    def length(self, run: Any) -> Value:
-        method = self.special(run, "__len__")
-        if method is not None:
-            return run.call(method, [], {})
-        return run.make(run.concrete(len, self.real)) if issubclass(self.real, enum.Enum) else super().length(run)
-
-    def contains(self, run: Any, item: Value) -> bool:
-        method = self.special(run, "__contains__")
-        if method is not None:
-            return run.truth(run.call(method, [item], {}))
-        return run.concrete(operator.contains, self.real, item.python(run)) if issubclass(self.real, enum.Enum) else super().contains(run, item)
-
-    def item(self, run: Any, key: Value) -> Value:
-        method = self.special(run, "__getitem__")
-        if method is not None:
-            return run.call(method, [key], {})
-        if hasattr(type(self.real), "__getitem__"):  # an Enum
-            return run.make(run.concrete(self.real.__getitem__, run.python(key)))  # type: ignore[attr-defined]
-        if not hasattr(self.real, "__class_getitem__"):
-            raise run.raised(TypeError, f"type '{self.real.__qualname__}' is not subscriptable")
-        found, base = run.entry_of(self.real, "__class_getitem__")
-        if base in run.made_classes or not run.is_standard_class(base):
-            return run.call(run.bind_entry(run.class_entry(self.real, "__class_getitem__"), self, self.real), [key], {})
-        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
-
-    def items_of(self, run: Any) -> list[Value] | None:
-        return [run.make(member) for member in self.real] if issubclass(self.real, enum.Enum) else None
-
-    def iterate(self, run: Any) -> Value:
-        method = self.special(run, "__iter__")
-        if method is not None:
-            return run.call(method, [], {})
-        return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))
-
-    def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return run.call_class(self.real, args, kwargs)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)

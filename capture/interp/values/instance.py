@@ -111,3 +111,8 @@ class InstanceDictValue(Value):
     def build(self, out: Any) -> None:
         out.value(self.owner)
         out.emit("LOAD_ATTR", "__dict__")
+
+
+def as_dict(run: Any, value: Value) -> Value:
+    """The `__dict__` of an object as a dict of its own; others as they are."""
+    return value.snapshot(run) if isinstance(value, InstanceDictValue) else value

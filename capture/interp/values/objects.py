@@ -298,6 +298,8 @@ class SuperValue(Value):
         if order is None or self.cls not in order:
             raise Break("super() over an object that only says it is of the class is not captured")
         for base in order[order.index(self.cls) + 1 :]:
+            if (stored := run.stored_in(base, name)) is not None:
+                return stored
             run.class_entry(base, name)
             if name in base.__dict__:
                 found = base.__dict__[name]
