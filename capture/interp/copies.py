@@ -156,7 +156,7 @@ def _copied_tensor(run: Any, value: TensorValue, memo: dict[Any, Any]) -> Value:
     """A tensor that is no more than its values, in memory that no other part of the copy has."""
     twin = value.twin
     storage = getattr(twin._data, "storage", None)
-    if type(twin) is not Tensor or twin.requires_grad or twin.__dict__ or storage is None or storage in memo or not twin.is_contiguous():
+    if type(twin) is not Tensor or twin.requires_grad or twin.__dict__ or value.attributes or storage is None or storage in memo or not twin.is_contiguous():
         raise Break(f"copy.deepcopy of a {value.describe()} is not captured", "clone()")
     memo[storage] = value
     return value.call_method(run, "clone", [], {})

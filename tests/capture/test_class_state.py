@@ -1,4 +1,4 @@
-"""Data that captured code puts into classes and functions: counters, registries, the last of something.
+"""Data that captured code puts into classes, functions and on tensors: counters, registries, the last of something.
 
 A program is made twice, once for the eager run and once for the compiled one, since what it changes belongs to its own classes.
 """
@@ -82,7 +82,21 @@ def layers_that_count():
     return net.forward, lambda: Layer.count, lambda: setattr(net[0], "count", 7)
 
 
-@pytest.mark.parametrize("program", [counts_instances, counts_calls, registers, layers_that_count])
+def tensors_with_names():
+    weight = segue.ones(2)
+    weight.tag = "w"
+
+    def run(x):
+        made = x * weight
+        made.note, made.itself = [1], made
+        made.note.append(2)
+        weight.seen = getattr(weight, "seen", 0) + 1
+        return made, made.note, made.itself is made, weight.tag, weight.seen, hasattr(made, "other"), hasattr(weight, "later"), hasattr(made.detach(), "note")
+
+    return run, lambda: (weight.seen, weight.tag), lambda: setattr(weight, "later", 1)
+
+
+@pytest.mark.parametrize("program", [counts_instances, counts_calls, registers, layers_that_count, tensors_with_names])
 def test_state_of_classes(program):
     (eager, eager_state, eager_change), (plain, state, change) = program(), program()
     made, x = compiled(plain), segue.tensor([1.0, -2.0])
@@ -94,6 +108,17 @@ def test_state_of_classes(program):
         assert same(eager(x), made(x))
         assert same(eager_state(), state())
     assert stats.since(before)["breaks"] == 0
+
+
+def test_what_is_on_a_result_stays_on_it():
+    def run(x):
+        made = x * 2
+        made.note, made.itself, made.of = "n", made, x
+        return made
+
+    x = segue.ones(2)
+    made = compiled(run)(x)
+    assert made.note == "n" and made.itself is made and made.of is x
 
 
 def counts_up_to_an_error():

@@ -13,7 +13,7 @@ from ....eager import dtypes
 from ....eager.tensor import LAZY, Tensor
 from ....eager.transforms.levels import under_levels
 from ....graph.functionalise import TracedArray
-from ... import sources
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
 from .base import Value
@@ -58,6 +58,7 @@ class TensorValue(Value):
         self.real = real
         self.born: int | None = None  # the step at which it became a leaf, or, from outside, its requires_grad was switched
         self.stands_on: Value | None = None  # what `data` was set to
+        self.attributes: dict[str, Value] = {}  # what the captured code put on it under names of the user's
         self.forgot: int | None = None  # the graph's length when the `grad` that it had came with was replaced, unread
 
     def type(self) -> type:
@@ -81,6 +82,8 @@ class TensorValue(Value):
             return run.wrap_known(cls)
         if name == "__dict__":
             raise self.unsupported("__dict__")
+        if name in self.attributes:
+            return self.attributes[name]
         if name in self.twin.__dict__:
             found = self.twin.__dict__[name]
             if self.source is not None and self.real is not MISSING and self.real.__dict__.get(name, MISSING) is found:
@@ -88,6 +91,7 @@ class TensorValue(Value):
             return run.make(found)
         found = getattr(cls, name, MISSING)
         if found is MISSING:
+            self.guard_attribute(run, name, False)
             raise run.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
         if name == "grad_fn" and self.twin.grad_fn is not None:
             raise self.unsupported("attribute 'grad_fn'")
@@ -96,7 +100,15 @@ class TensorValue(Value):
         return run.leaf(getattr, [self, Constant(name)], {}, f"Tensor.{name}")
 
     def has_attribute(self, run: Any, name: str) -> bool:
-        return hasattr(self.type(), name) or name in self.twin.__dict__
+        if name in self.attributes or hasattr(self.type(), name):
+            return True
+        self.guard_attribute(run, name, name in self.twin.__dict__)
+        return name in self.twin.__dict__
+
+    def guard_attribute(self, run: Any, name: str, present: bool) -> None:
+        """Whether a user has put something on a tensor from outside stays as it is."""
+        if self.source is not None:
+            run.guard(guards.HasKey(sources.InstanceDict(self.source), name, present))
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name in NUMBERS and not args and not kwargs:
@@ -142,7 +154,10 @@ class TensorValue(Value):
                 self.born = run.step if self.born is None else self.born
                 run.journal.note(self)
             return
-        raise self.unsupported(f"setting attribute '{name}'")
+        if hasattr(self.type(), name):
+            raise self.unsupported(f"setting attribute '{name}'")
+        self.attributes[name] = value
+        run.journal.note(self)
 
     def may_stand_on(self, value: TensorValue) -> bool:
         """Whether `x.data = value` is captured: of a leaf that is no view, by a tensor of the same type and layout. One made in the graph must have no gradient."""
@@ -211,12 +226,18 @@ class TensorValue(Value):
             out.statement("store_attribute", self, Constant("data"), self.stands_on)
         if self.twin.requires_grad != self.real.requires_grad:
             out.statement("store_attribute", self, Constant("requires_grad"), Constant(self.twin.requires_grad))
+        self.store_attributes(out)
+
+    def store_attributes(self, out: Any) -> None:
+        for name, value in self.attributes.items():
+            out.statement("store_attribute", self, Constant(name), value)
 
     def build(self, out: Any) -> None:
         out.graph_result(self)
         gradient = self.twin._grad
         if isinstance(gradient, Tensor):
             out.statement("store_attribute", self, Constant("grad"), out.attempt.tensor_value(gradient))
+        self.store_attributes(out)
 
 
 def is_same_memory(a: Tensor, b: Tensor) -> bool:
