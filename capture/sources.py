@@ -144,7 +144,7 @@ class Global(Source):
         return self.name
 
     def step(self, frame: Any, base: Any) -> Any:
-        return dict.__getitem__(frame.globals, self.name)
+        return dict.get(frame.globals, self.name, MISSING)
 
 
 @path
@@ -158,7 +158,7 @@ class Builtin(Source):
         return f"builtins.{self.name}"
 
     def step(self, frame: Any, base: Any) -> Any:
-        return dict.__getitem__(frame.builtins, self.name)
+        return dict.get(frame.builtins, self.name, MISSING)
 
 
 @path
@@ -276,7 +276,7 @@ class DictValue(Source):
         return f"{self.base.text()}[{key_text(self.key)}]"
 
     def step(self, frame: Any, base: Any) -> Any:
-        return dict.__getitem__(base, self.key)
+        return dict.get(base, self.key, MISSING)  # not `__getitem__`: a defaultdict would make what it lacks
 
     def __eq__(self, other: object) -> bool:
         """As a dict compares its keys: by hash first, so that a tensor, whose `==` gives a tensor, is the same key as itself alone."""

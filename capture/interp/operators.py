@@ -27,7 +27,7 @@ from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_numbe
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.instance import as_dict
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
-from .values.mappings import DictValue, DictView
+from .values.mappings import DictValue, DictView, has_items, same_items
 from .values.objects import ObjectValue
 from .values.questions import question
 from .values.sets import SetValue
@@ -64,6 +64,7 @@ UNARY: dict[str, tuple[Callable, str]] = {
     "-": (operator.neg, "__neg__"), "+": (operator.pos, "__pos__"), "~": (operator.invert, "__invert__"), "abs": (operator.abs, "__abs__"),
 }  # fmt: skip
 NUMERIC = (TensorValue, SymIntValue)
+BARE_CONTAINERS = (ListValue, DictValue, SetValue)
 PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
 FLOAT_OPERATORS = ("+", "-", "*")
 REPEATED_LIMIT = 100_000
@@ -312,6 +313,8 @@ class Operators:
             return same_items(self, left, right) == (symbol == "==")
         if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
             sides: tuple[Any, Any] = (left, right)
+            for v in sides:
+                v.items_of(self)
             keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in sides]
             return (keys[0] == keys[1]) == (symbol == "==")
         if isinstance(left, SliceValue) and isinstance(right, SliceValue):
@@ -355,6 +358,10 @@ class Operators:
                 result = self.call(self.bind_entry(found, owner, owner.type()), [other], {})
                 if not (isinstance(result, Constant) and result.value is NotImplemented):
                     return result
+        if isinstance(left, BARE_CONTAINERS) and isinstance(right, ContainerObject) or isinstance(left, ContainerObject) and isinstance(right, BARE_CONTAINERS):
+            pair = [value.contents if isinstance(value, ContainerObject) else value for value in (left, right)]
+            if (found := self.container_compare(symbol, *pair)) is not None:  # the builtin class's own method, asked last
+                return constant(found)
         if symbol in ("==", "!="):
             if isinstance(left, BuiltinMethod) and isinstance(right, BuiltinMethod):
                 same = left.name == right.name and self.same(left.owner, right.owner)
@@ -464,17 +471,6 @@ class Operators:
 
     def contains(self: Any, container: Value, item: Value) -> bool:
         return container.contains(self, item)
-
-
-def same_items(run: Any, left: DictValue, right: DictValue) -> bool:
-    return len(left.entries) == len(right.entries) and has_items(run, left, right)
-
-
-def has_items(run: Any, part: DictValue, whole: DictValue) -> bool:
-    """Whether all items of one dict are items of another."""
-    part.guard_keys(run)
-    whole.guard_keys(run)
-    return part.entries.keys() <= whole.entries.keys() and all(run.alike(part.get(run, key), whole.get(run, key)) for key in list(part.entries))
 
 
 def kind_of(value: Sequence) -> type:

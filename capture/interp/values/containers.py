@@ -240,15 +240,17 @@ class ListValue(Sequence):
 
     def replay(self, out: Any) -> None:
         before, now = self.original or [], self.kept
-        same = len(before) <= len(now) and all(_place(a) is _place(b) for a, b in zip(before, now))
+        same = len(before) <= len(now) and all(is_same_place(a, b) for a, b in zip(before, now))
         if same and len(before) == len(now):
             return
         out.statement("extend_list" if same else "replace_list", self, ListValue(now[len(before) :] if same else now))
 
 
-def _place(item: Any) -> Any:
-    """What stands at a place of a list, the same before and after it was read."""
-    return item.real if isinstance(item, Unread) or item.real is not MISSING else item
+def is_same_place(before: Any, now: Any) -> bool:
+    """Whether a place of a list or a dict holds what it held at first, read by now or not. That an object stored there equals it, or was it in this call, says nothing of the next."""
+    if before is now:
+        return True
+    return isinstance(before, Unread) and not isinstance(now, Unread) and now.source is not None and now.source == before.source
 
 
 LIST_METHODS = ListValue.methods

@@ -17,7 +17,7 @@ from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
-from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread
+from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread, is_same_place
 
 
 class Identity:
@@ -288,7 +288,7 @@ class DictValue(Value):
     def is_as_before(self) -> bool:
         before = self.original
         return before is not None and not self.deleted and before.keys() == self.entries.keys() and all(
-            _same_place(before[place][1], value) for place, (_, value) in self.entries.items())
+            is_same_place(before[place][1], value) for place, (_, value) in self.entries.items())
 
     def replay(self, out: Any) -> None:
         before = self.original or {}
@@ -296,14 +296,19 @@ class DictValue(Value):
             if place in before:
                 out.statement("delete_item", self, key_value)
         for place, (key_value, value) in self.entries.items():
-            if place in self.deleted or place not in before or not _same_place(before[place][1], value):
+            if place in self.deleted or place not in before or not is_same_place(before[place][1], value):
                 out.statement("store_item", self, key_value, value)
 
 
-def _same_place(before: Any, now: Any) -> bool:
-    if before is now:
-        return True
-    return isinstance(before, Unread) and not isinstance(now, Unread) and now.source is not None and now.source == before.source
+def same_items(run: Any, left: DictValue, right: DictValue) -> bool:
+    return run.equal(left.length(run), right.length(run)) and has_items(run, left, right)
+
+
+def has_items(run: Any, part: DictValue, whole: DictValue) -> bool:
+    """Whether all items of one dict are items of another."""
+    part.guard_keys(run)
+    whole.guard_keys(run)
+    return part.entries.keys() <= whole.entries.keys() and all(run.alike(part.get(run, key), whole.get(run, key)) for key in list(part.entries))
 
 
 class DictView(Value):
