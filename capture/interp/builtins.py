@@ -35,7 +35,7 @@ from .operators import BINARY, COMPARISONS
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, hash_of, index_of
-from .values.contained import PLAIN, ContainerObject, held_class, new_container
+from .values.contained import PLAIN, ContainerObject, TupleObject, held_class, new_container
 from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.functions import PartialValue
@@ -92,7 +92,7 @@ def _hash(run: Any, value: Value) -> Value:
     if isinstance(value, ObjectValue) and isinstance(run.class_entry(value.cls, "__hash__"), types.FunctionType):
         return constant(hash_of(run, value.dunder(run, "__hash__")))
     run.only_here = "a hash differs from process to process"
-    return pure(hash)(run, value)
+    return pure(hash)(run, value.contents if isinstance(value, TupleObject) else value)
 
 
 for _symbol, _operator in BINARY.items():
@@ -380,8 +380,10 @@ def _plain_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
 
 
 @builtin(tuple.__new__)
-def _tuple_new(run: Any, cls: Value, items: Value | None = None) -> Value:
-    return TupleValue([] if items is None else run.unpack(items), cls.real)
+def _tuple_new(run: Any, cls: Value, items: Value | None = None, *more: Value) -> Value:
+    if more:
+        raise run.raised(TypeError, f"tuple expected at most 1 argument, got {1 + len(more)}")
+    return run.tuple_of(cls.real, [] if items is None else run.unpack(items))
 
 
 BUILTINS[itertools.tee] = tee

@@ -355,6 +355,8 @@ class Calls:
         elif maker in NEW_PLAIN and self.is_python_class(cls):
             refuse_finalizer(cls)
             made = new_container(self, cls, args, kwargs)
+        elif maker is tuple.__new__:
+            made = self.call(self.wrap_known(maker), [self.wrap_known(cls), *args], kwargs)
         else:
             made = self.new_object(cls)
             if issubclass(cls, BaseException):

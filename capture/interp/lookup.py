@@ -20,7 +20,8 @@ from .outcome import Break, Observed
 from .values.base import Value
 from .values.classes import ClassValue
 from .values.constants import LITERALS, Constant, MemberValue, constant
-from .values.contained import PLAIN, PlainObject
+from .values.contained import OF_TUPLES, PLAIN, ContainerObject, PlainObject, TupleObject, is_plain
+from .values.containers import TupleValue
 from .values.exceptions import HEAP_TYPE, STRUCTURE, ExceptionValue
 from .values.functions import BuiltinMethod, BuiltinValue, CallableValue, FunctionValue, MethodValue
 from .values.objects import SLOT_WRAPPERS, ObjectValue
@@ -234,8 +235,13 @@ class Lookup:
             described = self.wrap(found, sources.Constant(found, "descriptor"))
             return self.call(MethodValue(self.wrap_known(getter), described), [owner, self.wrap_known(cls)], {})
         if isinstance(found, TUPLE_FIELD):  # a field of a namedtuple
-            return owner.item(self, Constant(_field_index(owner.type(), found)))
+            held = owner.contents if isinstance(owner, ContainerObject) else owner
+            return held.item(self, Constant(_field_index(owner.type(), found)))
         raise Break(f"a descriptor of class {type(found).__name__} is not captured")
+
+    def tuple_of(self: Any, cls: type, items: list[Any]) -> Value:
+        """What `tuple.__new__` gives. A class that adds names alone, as one that namedtuple makes, needs no object."""
+        return TupleValue(items, cls) if is_plain(cls, OF_TUPLES) or is_own(cls.__module__) else TupleObject(cls, TupleValue(items))
 
     def slot(self: Any, member: types.MemberDescriptorType, owner: Value) -> Value:
         name = member.__name__

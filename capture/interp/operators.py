@@ -19,7 +19,7 @@ from .sizes import now, size_binary, size_compare, size_unary
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
 from .values.constants import Constant, MemberValue, SymIntValue, constant, index_of
-from .values.contained import ContainerObject, PlainObject, overrides
+from .values.contained import ContainerObject, PlainObject, TupleObject, overrides
 from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
@@ -89,7 +89,7 @@ class Operators:
         if (text := text_binary(self, symbol, left, right)) is not None:
             return text
         if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
-            return self.make(self.concrete(operator.mod, left.value, self.printable(right)))
+            return self.make(self.concrete(operator.mod, left.value, self.printable(right.contents if isinstance(right, TupleObject) else right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
             return self.float_binary(symbol, row, left, right)
         if (found := whole_binary(self, symbol, left, right) or size_binary(self, symbol, row, left, right)) is not None:
@@ -257,7 +257,7 @@ class Operators:
             return self.make(self.concrete(function, value.value))
         if isinstance(value, NUMERIC):
             return whole_unary(self, function, name, value)
-        if isinstance(value, ObjectValue):
+        if isinstance(value, ObjectValue) and self.special_method(value, name) is not None:
             return value.dunder(self, name)
         raise self.raised(TypeError, f"bad operand type for unary {symbol}: '{value.type().__name__}'")
 

@@ -54,7 +54,7 @@ from .values.constants import (
     constant,
     is_constant_type,
 )
-from .values.contained import BARE, PLAIN, container, held_class, overrides
+from .values.contained import BARE, PLAIN, TupleObject, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
@@ -86,7 +86,7 @@ INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and p
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
 NOT_HELD = (type, types.ModuleType, tuple, BaseException)
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
-TUPLE_BEHAVIOUR = ("__getitem__", "__iter__", "__len__", "__contains__", "__eq__", "__hash__", "__add__", "__getattribute__")
+TUPLE_READING = ("__getitem__", "__len__", "__getattribute__")
 IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
 
 
@@ -293,10 +293,12 @@ def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
 
 
 def wrap_tuple_subclass(run: Any, obj: tuple, source: Any) -> Value:
-    """A namedtuple, or another class that adds names to a tuple and leaves its behaviour alone."""
-    if any(getattr(type(obj), name) is not getattr(tuple, name) for name in TUPLE_BEHAVIOUR):
-        return wrap_opaque(run, obj, source)
-    return wrap_tuple(run, obj, source)
+    """A namedtuple, or another class that derives from tuple."""
+    if any(getattr(type(obj), name) is not getattr(tuple, name) for name in TUPLE_READING):
+        return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
+    plain: Any = wrap_tuple(run, obj, source)
+    found: Any = run.tuple_of(type(obj), plain.items)
+    return plain if isinstance(found, TupleValue) else TupleObject(type(obj), found.contents, obj, source)
 
 
 def wrap_dict(run: Any, obj: dict, source: Any) -> Value:

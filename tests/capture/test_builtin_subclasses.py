@@ -1,8 +1,9 @@
-"""Users' classes that derive from str, int, float, complex, bytes, set and frozenset: made, computed with, printed and returned in one graph."""
+"""Users' classes that derive from str, int, float, complex, bytes, tuple, set and frozenset: made, computed with, printed and returned in one graph."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import pytest
 from interp_support import check, compiled
@@ -73,6 +74,59 @@ class Wave(complex):
     pass
 
 
+class Vector(NamedTuple):
+    x: float
+    y: float = 0.0
+
+    def __add__(self, other):
+        return Vector(self.x + other.x, self.y + other.y)
+
+    def __mul__(self, factor):
+        return Vector(self.x * factor, self.y * factor)
+
+    __rmul__ = __mul__
+
+    def __abs__(self):
+        return (self.x * self.x + self.y * self.y) ** 0.5
+
+
+class Sized(tuple):
+    __slots__ = ()
+
+    def __len__(self):
+        return 9
+
+    def __contains__(self, item):
+        return True
+
+
+class Tagged(tuple):  # noqa: SLOT001
+    def __new__(cls, *items):
+        return super().__new__(cls, items)
+
+    def __init__(self, *items):
+        self.tag = len(items)
+
+    def __add__(self, other):
+        return Tagged(*(one + two for one, two in zip(self, other)))
+
+
+FAR = Vector(3.0, 4.0)
+
+
+def vectors(x):
+    v, w = Vector(x, x * 2), Vector(3.0, 4.0)
+    first, second = v + FAR
+    found = [v + w, 2 * w, w * 2, w[0], w[:1], len(w), [*w], w == (3.0, 4.0), w != FAR, w < (5.0,), abs(w), {w: 1}[(3.0, 4.0)], hash(w) == hash((3.0, 4.0)), w in [FAR], 3.0 in w, repr(w), f"{w}"]
+    more = [w._replace(x=1.0), w._asdict(), Vector._make([1.0, 2.0]), isinstance(w, tuple), w.index(4.0), max(w), sorted(w), "%s %s" % w, bool(w), FAR + FAR, math.hypot(*w)]
+    return first, second, found, more, FAR
+
+
+def tuples(x):
+    t, s = Tagged(1, 2), Sized((1, 2))
+    return x, t + t, t.tag, (t + t).tag, vars(t), t * 2, (1, *t), [*s], len(s), 7 in s, s == (1, 2), bool(s)
+
+
 def text(x):
     s = Text("abc")
     s.tag = 1
@@ -113,7 +167,7 @@ def fixed(x):
     return x, s, found, d.size(), d, d + b"c", d[0], d.decode(), list(d), d == b"ab", repr(d)
 
 
-@pytest.mark.parametrize("program", [text, a_text_of_its_own, whole_numbers, floats, bags, fixed], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", [text, a_text_of_its_own, whole_numbers, floats, bags, fixed, vectors, tuples], ids=lambda program: program.__name__)
 def test_one_graph(program):
     check(program, segue.tensor([1.0, -2.0, 3.0]), graphs=None)
     compiled(program, fullgraph=True)(segue.ones(3))

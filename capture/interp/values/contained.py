@@ -16,7 +16,7 @@ from ...sources import MISSING
 from ..outcome import Break
 from .base import Value
 from .constants import Constant, SymIntValue, constant
-from .containers import ListValue
+from .containers import ListValue, TupleValue
 from .mappings import DictValue
 from .objects import ObjectValue
 from .sets import SetValue
@@ -25,8 +25,9 @@ BARE: dict[Any, Callable[[Any], Any]] = {  # those whose contents never change, 
     str: str.__str__, int: int.__int__, float: float.__float__, complex: complex.__complex__, bytes: lambda given: bytes.__getitem__(given, slice(None)),
 }  # fmt: skip
 PLAIN = tuple(BARE)
-HELD = (collections.OrderedDict, dict, list, set, frozenset, *PLAIN)  # the builtin classes, the most special first
+HELD = (collections.OrderedDict, dict, list, set, frozenset, tuple, *PLAIN)  # the builtin classes, the most special first
 TEXTS = ("__str__", "__repr__", "__format__")
+OF_TUPLES = frozenset({"__getnewargs__", "__replace__", "__reduce__", "__orig_bases__", "__class_getitem__", "__init_subclass__", "__parameters__", "__type_params__", "__static_attributes__"})
 NO_BEHAVIOUR = frozenset({
     "__module__", "__doc__", "__dict__", "__weakref__", "__slots__", "__init__", "__new__", "__annotations__", "__firstlineno__", "__static_attributes__", "__match_args__", *TEXTS,
 })  # fmt: skip
@@ -65,7 +66,7 @@ class ContainerObject(ObjectValue):
 
     def operate(self, run: Any, symbol: str, in_place: bool, turned: bool, other: Value) -> Value:
         other = other.contents if isinstance(other, ContainerObject) else other
-        if not isinstance(other, (ListValue, DictValue, SetValue)) and symbol not in ("*", "+"):
+        if not isinstance(other, (ListValue, TupleValue, DictValue, SetValue)) and symbol not in ("*", "+"):
             return constant(NotImplemented)
         if symbol in COMPARED:
             return run.compare(symbol, self.contents, other) if type(other) is type(self.contents) else constant(NotImplemented)
@@ -120,10 +121,21 @@ class PlainObject(ContainerObject):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
-def is_plain(cls: type) -> bool:
+class TupleObject(ContainerObject):
+    """A tuple whose class has operators of its own: a vector that adds."""
+
+    def build(self, out: Any) -> None:
+        out.helper("tuple_of_class", self.contents, Constant(self.cls))
+        out.remember(self)
+        for name, value in self.attributes.items():
+            if value is not None:
+                out.statement("store_plain_attribute", self, Constant(name), value)
+
+
+def is_plain(cls: type, allowed: frozenset[str] = frozenset()) -> bool:
     """Whether a class adds methods to a builtin class and leaves the special ones alone, but for those that make text."""
     base = held_class(cls)
-    return all(name in NO_BEHAVIOUR or not name.startswith("__") for one in cls.__mro__ if one not in base.__mro__ for name in vars(one))  # type: ignore[union-attr]
+    return all(name in NO_BEHAVIOUR or name in allowed or not name.startswith("__") for one in cls.__mro__ if one not in base.__mro__ for name in vars(one))  # type: ignore[union-attr]
 
 
 def container(cls: type, contents: Any, real: Any = MISSING, source: Any = None) -> ContainerObject:
