@@ -67,6 +67,7 @@ class Knowledge:
     reason: str = ""
     suggestion: str = ""
     location: Any = None
+    only_while: guards.Guard | None = None  # what the break stands on
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
     seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)  # source of a tensor -> what earlier captures hold for
     dynamic_ints: set[Any] = field(default_factory=set)

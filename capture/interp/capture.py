@@ -370,7 +370,7 @@ def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, 
         knowledge.break_step = None
         return None
     except (Break, errors.UndecidedSize) as problem:
-        return learn(settings, attempt, problem.reason, problem.suggestion)
+        return learn(settings, attempt, problem.reason, problem.suggestion, getattr(problem, "only_while", None))
     except Observed as observed:
         return learn(settings, attempt, f"{observed.value.describe()} is raised", "")
     except Unbuildable as problem:
@@ -403,10 +403,10 @@ def end_before(settings: Settings, knowledge: Knowledge, step: int | None, reaso
     if step is None or settings.fullgraph or (knowledge.break_step is not None and step >= knowledge.break_step):
         raise Skip(reason)
     knowledge.break_step = step
-    knowledge.reason, knowledge.suggestion, knowledge.location = reason, suggestion, None
+    knowledge.reason, knowledge.suggestion, knowledge.location, knowledge.only_while = reason, suggestion, None, None
 
 
-def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str) -> None:
+def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str, only_while: guards.Guard | None = None) -> None:
     """The graph must end before the instruction of the root frame that ran."""
     knowledge = attempt.knowledge
     location = attempt.failed_at or attempt.location()
@@ -422,7 +422,7 @@ def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str) ->
     if knowledge.break_step is not None and attempt.step >= knowledge.break_step:
         raise Skip(reason)
     knowledge.break_step = attempt.step
-    knowledge.reason, knowledge.suggestion, knowledge.location = reason, suggestion, location
+    knowledge.reason, knowledge.suggestion, knowledge.location, knowledge.only_while = reason, suggestion, location, only_while
 
 
 def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, attempts: int) -> Any:
@@ -439,8 +439,10 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
         check_marks(value.real, shape, value.source.text(), env)
         attempt.sizes.check(value.source, shape, lambda size: why_fixed(size, attempt.tracer.shape_env))
     relational_guards(attempt, built.graph)
-    checks = guards.GuardSet(attempt.guards)
     knowledge = attempt.knowledge
+    if outcome is None and knowledge.only_while is not None:
+        attempt.guard(knowledge.only_while)
+    checks = guards.GuardSet(attempt.guards)
     ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location or attempt.location(), name)
     note = stored.Note(attempt.only_here, tuple((len(guards.GuardSet(attempt.guards[:count])), *ran) for count, *ran in attempt.ran_for_real))
     captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note, attempt.telling is not None)

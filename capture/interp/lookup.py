@@ -30,6 +30,7 @@ OWN_PACKAGE = __name__.partition(".")[0]
 COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of these types are guarded by value
 OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
+CACHED = type(functools.lru_cache(len))
 NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
@@ -201,6 +202,8 @@ class Lookup:
         if isinstance(found, types.FunctionType):
             if isinstance(owner, MemberValue) and is_standard(found.__module__):
                 return BuiltinMethod(owner, found.__name__)
+            return MethodValue(self.wrap_known(found), owner)
+        if isinstance(found, CACHED):
             return MethodValue(self.wrap_known(found), owner)
         if isinstance(found, staticmethod):
             return self.wrap_known(found.__func__)

@@ -10,12 +10,16 @@ from typing import Any
 
 
 class Break(Exception):  # noqa: N818  (an outcome, not an error)
-    """The instruction that runs now cannot be captured; the graph ends before it. `suggestion` says what to write instead."""
+    """The instruction that runs now cannot be captured; the graph ends before it. `suggestion` says what to write instead.
 
-    def __init__(self, reason: str, suggestion: str = "") -> None:
+    `only_while` is a guard: once it does not hold, the instruction is tried again.
+    """
+
+    def __init__(self, reason: str, suggestion: str = "", only_while: Any = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.suggestion = suggestion
+        self.only_while = only_while
 
 
 class Observed(Exception):  # noqa: N818

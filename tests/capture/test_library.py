@@ -14,8 +14,10 @@ import weakref
 
 import pytest
 from interp_support import check, same
+from interp_support import compiled as strictly
 
 import segue
+from segue.eager.stats import stats
 
 X = segue.tensor([1.0, 2.0, 3.5])
 LIMITS = types.MappingProxyType({"low": 1.5, "high": 3.0})
@@ -240,3 +242,51 @@ def test_a_cached_function_gets_named_tuples_as_they_are():
         return key.shape[1] * key.recipe.parts if isinstance(key, Key) else -1
 
     check(lambda x: x * width(Key(recipe, (2, 4))), X, breaks=None)
+
+
+def cached_behind_changes():
+    ran, state = [], {"n": 0}
+
+    class Table:
+        def __init__(self):
+            self.k, self.steps = 3, 0
+
+        @functools.lru_cache(4)  # noqa: B019
+        def row(self, n, *, by=1):
+            ran.append((n, self.steps, state["n"]))
+            return tuple(i * self.k * by for i in range(n))
+
+        @staticmethod
+        @functools.lru_cache(typed=True)
+        def sum(a, b):
+            ran.append((a, state["n"]))
+            return a + b
+
+    table = Table()
+
+    def run(x):
+        table.steps += 1
+        state["n"] += 1
+        return x * table.row(3, by=2)[-1] + table.sum(1, 2) + Table.sum(1.0, 2)
+
+    def forget():
+        Table.row.cache_clear()
+        table.k = 5
+
+    return run, lambda: (ran, table.steps), forget
+
+
+def test_a_cached_function_behind_changes_is_part_of_the_graph_once_it_has_an_answer():
+    """Its first run must see what was changed before it: it breaks the graph, until the cache has what it gave."""
+    (eager, eager_state, eager_forget), (plain, state, forget) = cached_behind_changes(), cached_behind_changes()
+    made, x = strictly(plain), segue.ones(2)
+    for turn in range(6):
+        if turn == 3:
+            eager_forget()
+            forget()
+        before = stats.read()
+        assert same(eager(x), made(x))
+        assert eager_state() == state()
+    counted = stats.since(before)
+    assert counted["breaks"] == 0 and counted["recompiles"] == 0
+    assert made.cache.settings.captured[-1].ended is None

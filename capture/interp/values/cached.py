@@ -8,6 +8,7 @@ cache that a graph could look into: for them the function behind the cache is fo
 from __future__ import annotations
 
 import functools
+import gc
 from typing import Any
 
 from ... import guards, sources
@@ -41,10 +42,14 @@ class CachedValue(KnownValue):
             if not _is_plain(run, found):
                 raise Break(f"what the {self.describe()} gives for a size that varies is not captured: it may be an object that the cache keeps")
             return found
-        if any(type(changed) not in (ModesValue, RunningIterator) for changed in run.journal.entries.values()):
-            raise Break(f"a call of the {self.describe()} behind changes of objects from outside is not captured", "call it first")
         plain = tuple(self.plain(run, arg) for arg in args)
         named = {name: self.plain(run, value) for name, value in kwargs.items()}
+        run.only_here = "what a cached function gave holds for this process only"
+        path = sources.Constant(self.real, self.describe())
+        behind = any(type(changed) not in (ModesValue, RunningIterator) for changed in run.journal.entries.values())
+        if behind and not keeps(self.real, plain, named):  # it would run, and read objects as they were before
+            missing = guards.Predicate((path,), functools.partial(lacks, plain, tuple(named.items())))
+            raise Break(f"a first call of the {self.describe()} behind changes of objects from outside is not captured", "call it first", missing)
         inside = modes()
         with run.outside():
             set_modes(inside)  # as they stand here: `with no_grad():` around the call
@@ -52,9 +57,7 @@ class CachedValue(KnownValue):
                 found = self.real(*plain, **named)
             except Exception as error:
                 raise Break(f"the {self.describe()} raised {type(error).__name__}") from None
-        run.only_here = "what a cached function gave holds for this process only"
-        path = sources.Constant(self.real, self.describe())
-        run.guard(guards.Predicate((path,), functools.partial(gives, guards.Is(path, found).value, plain, tuple(named.items()))))
+        run.guard(guards.Predicate((path,), functools.partial(gives, guards.Is(path, found).value, behind, plain, tuple(named.items()))))
         return run.wrap(found, sources.Constant(found, f"result of the {self.describe()}"))
 
     def plain(self, run: Any, value: Value) -> Any:
@@ -62,7 +65,7 @@ class CachedValue(KnownValue):
             return value.python(run)
         if isinstance(value, TupleValue) and value.cls is tuple:
             return tuple(self.plain(run, item) for item in value.items_of(run))
-        if type(value) is ObjectValue and value.real is not MISSING and type(value.real).__hash__ is object.__hash__ and type(value.real).__eq__ is object.__eq__:
+        if isinstance(value, ObjectValue) and value.real is not MISSING and type(value.real).__hash__ is object.__hash__ and type(value.real).__eq__ is object.__eq__:
             run.guard(guards.Is(value.source, value.real))  # a key by its identity
             return value.real
         if type(value) in (ClassValue, ModuleValue):
@@ -82,6 +85,23 @@ def _is_plain(run: Any, value: Value) -> bool:
     return type(value) in (Constant, SymIntValue)
 
 
-def gives(expected: Any, args: tuple, named: tuple, function: Any) -> bool:
-    """Whether a cached function gives the object that it gave during capture. `expected` holds it."""
-    return function(*args, **dict(named)) is expected.target()
+def gives(expected: Any, kept: bool, args: tuple, named: tuple, function: Any) -> bool:
+    """Whether a cached function gives the object that it gave during capture, and without running where it must be `kept`. `expected` holds the object."""
+    return (not kept or keeps(function, args, dict(named))) and function(*args, **dict(named)) is expected.target()
+
+
+def lacks(args: tuple, named: tuple, function: Any) -> bool:
+    return not keeps(function, args, dict(named))
+
+
+def keeps(function: Any, args: tuple, named: dict[str, Any]) -> bool:
+    """Whether the cache of a function has an answer. It cannot be asked without a call that runs the function or is counted, but the collector shows the dict that it is."""
+    parts = gc.get_referents(function)
+    key: Any = args
+    if named:
+        key += (next((part for part in parts if type(part) is object), None), *(item for pair in named.items() for item in pair))
+    if function.cache_parameters()["typed"]:
+        key += (*map(type, args), *map(type, named.values()))
+    elif not named and len(args) == 1 and type(args[0]) in (int, str):
+        key = args[0]
+    return any(type(part) is dict and part is not function.__dict__ and key in part for part in parts)
