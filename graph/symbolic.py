@@ -78,6 +78,7 @@ class ShapeEnv:
         self.frozen: int | None = None
         self.silent = False  # see `quiet`
         self.rounds = self.fixes_rounded = False  # see `SymInt.may_round`
+        self.floats: Callable[[str, Any, Any], Any] | None = None  # makes a number that varies of an operation whose result is no integer
         self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
         self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
         self.checks: list[RuntimeCheck] = []

@@ -130,10 +130,10 @@ class SymInt:
         return self if bounds.low >= 0 else -self if bounds.high <= 0 else self.env.combine("max", self, -self)
 
     def __truediv__(self, other: Any) -> Any:
-        return int(self) / other if _is_number(other) else NotImplemented
+        return _float("truediv", self, other) if _is_number(other) else NotImplemented
 
     def __rtruediv__(self, other: Any) -> Any:
-        return other / int(self) if _is_number(other) else NotImplemented
+        return _float("truediv", other, self) if _is_number(other) else NotImplemented
 
     def __eq__(self, other: object) -> bool:
         return _compare(self, other, "==")
@@ -233,8 +233,8 @@ def free_symbols(value: Any) -> set:
 
 
 def _is_number(value: Any) -> bool:
-    """Python's number, or NumPy's; a tensor answers for itself."""
-    return isinstance(value, numbers.Number)
+    """Python's number, or NumPy's; a tensor, and a float that only the run gives, answer for themselves."""
+    return issubclass(type(value), numbers.Number)
 
 
 def _binary(name: str, left: Any, right: Any) -> Any:
@@ -245,9 +245,18 @@ def _binary(name: str, left: Any, right: Any) -> Any:
     if isinstance(other, numbers.Integral):
         left, right = (v if isinstance(v, SymInt) else int(v) for v in (left, right))
         return env.combine(name, left, right)
-    if isinstance(other, (float, complex)):
-        return ARITHMETIC[name][1](*(int(v) if isinstance(v, SymInt) else v for v in (left, right)))
+    if issubclass(type(other), (float, complex)):
+        return _float(name, left, right)
     return NotImplemented
+
+
+def _float(name: str, left: Any, right: Any) -> Any:
+    """An operation that leaves the integers: captured code has a number that varies for it (capture/interp/values/handed.py), others fix the sizes."""
+    env = left.env if isinstance(left, SymInt) else right.env
+    if env.floats is not None and name in FLOATS:
+        return env.floats(FLOATS[name], left, right)
+    function = ARITHMETIC[name][1] if name in ARITHMETIC else operator.truediv
+    return function(*(int(v) if isinstance(v, SymInt) else v for v in (left, right)))
 
 
 def _bits(size: SymInt, mask: Any) -> Any:
@@ -270,7 +279,7 @@ def _divide(name: str, left: Any, right: Any) -> Any:
 def _compare(left: SymInt, right: Any, kind: str) -> bool:
     if isinstance(right, numbers.Integral):
         return left.env.ask(left, right, kind)
-    if isinstance(right, float):
+    if issubclass(type(right), float):
         if right.is_integer():
             return left.env.ask(left, int(right), kind)
         if math.isinf(right) or math.isnan(right):
@@ -293,6 +302,7 @@ MIRRORED = {
 }  # fmt: skip
 
 
+FLOATS = {"add": "+", "sub": "-", "mul": "*", "truediv": "/"}
 ARITHMETIC: dict[str, tuple[Callable, Callable]] = {  # name -> (on expressions, on numbers)
     "add": (operator.add, operator.add),
     "sub": (operator.sub, operator.sub),

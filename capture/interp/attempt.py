@@ -76,9 +76,8 @@ class Knowledge:
     shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None
     frame_class: type[Frame] = Frame
-    fixes_rounded: bool = False  # sizes are fixed where a float of theirs is rounded
-    fixes_texts: bool = False  # sizes are fixed where a text holds them
-    texts_break: int | None = None  # where an attempt broke whose texts were not fixed
+    fixes_open: bool = False  # sizes are fixed where a text holds them, where eager code gets a float of theirs, and where one is rounded
+    open_break: int | None = None  # where an attempt broke that fixed none of these
     tells: bool = False  # a tool counts lines
     turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
     checkpoints: str = "marked"  # how those of functions that change something are captured, see transforms.py
@@ -103,7 +102,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.view = view
         self.knowledge = knowledge
         self.tracer = Tracer()
-        self.tracer.shape_env.fixes_rounded = knowledge.fixes_rounded
+        self.tracer.shape_env.fixes_rounded = knowledge.fixes_open
         self.tracer.on_grad_read = self.read_gradient
         self.tracer.sharing = ASK if knowledge.asks_sharing else DEFER
         self.guards: list[guards.Guard] = []
@@ -128,6 +127,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
+        self.hands_floats = False
         self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
         self.handled: Value = constant(None)
@@ -375,6 +375,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         if isinstance(value, OpaqueValue):
             raise Break("raising an exception object from outside is not captured")
         raise self.raised(TypeError, "exceptions must derive from BaseException")
+
+    def leaves_open(self) -> bool:
+        """Whether something of sizes that varies was left to the run, see `Knowledge.fixes_open`."""
+        return bool(self.writes) or self.tracer.shape_env.rounds
 
     def concrete(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         """Run a pure function of plain data; an exception in it is one of the user's program."""

@@ -7,6 +7,7 @@ and each looks only at the function itself.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 import inspect
@@ -178,9 +179,9 @@ class Calls:
 
     def leaf(self: Any, function: Callable, args: list[Value], kwargs: dict[str, Value], name: str) -> Value:
         """Run eager code on twins; whatever it computes is recorded. An error in it breaks the graph, and is then raised for real."""
-        plain = [self.pulled(arg) if isinstance(arg, SequenceIterator) else self.python(arg) for arg in args]
-        named = {key: self.pulled(value) if isinstance(value, SequenceIterator) else self.python(value) for key, value in kwargs.items()}
-        with errors.at(self.location), self.tracer.active(self.line(), self.module()):
+        plain = [self.pulled(arg) if isinstance(arg, SequenceIterator) else self.handed_over(arg) for arg in args]
+        named = {key: self.pulled(value) if isinstance(value, SequenceIterator) else self.handed_over(value) for key, value in kwargs.items()}
+        with errors.at(self.location), self.tracer.active(self.line(), self.module()), self.floats_of_sizes():
             try:
                 result = function(*plain, **named)
             except (Anew, Break, Observed, Skip, Specialise, Unbuildable, errors.UndecidedSize, SharingMatters, RecursionError):
@@ -194,12 +195,12 @@ class Calls:
             made.born = self.step  # a leaf; see Builder.keep_leaves
         return made
 
-    def unfold(self: Any, value: ResultValue) -> Value:
-        """See `ResultValue.whole`."""
+    def unfold(self: Any, value: ResultValue, low: int = -BEYOND_SIZES) -> Value:
+        """See `ResultValue.whole`. It is the caller's word that the int is not below `low`."""
         twin = TensorValue(value.twin)
         if value.cls is list:
             return ListValue([part.call_method(self, "tolist", [], {}) for part in twin.items_of(self)])
-        return self.leaf(lambda x: runtime_size(x, -BEYOND_SIZES, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
+        return self.leaf(lambda x: runtime_size(x, low, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
 
     def python(self: Any, value: Value) -> Any:
         """The object that real code gets for a Value."""
@@ -207,6 +208,24 @@ class Calls:
             return value.python(self)
         except NotPython as error:
             raise Break(f"a {error} is handed to code that is not captured") from None
+
+    def handed_over(self: Any, value: Value) -> Any:
+        """The object that eager code gets for a Value, in which floats of sizes stay such (values/handed.py)."""
+        before, self.hands_floats = self.hands_floats, True
+        try:
+            return self.python(value)
+        finally:
+            self.hands_floats = before
+
+    @contextlib.contextmanager
+    def floats_of_sizes(self: Any) -> Iterator[None]:
+        """Within the block eager code that divides sizes gets floats that vary."""
+        env = self.tracer.shape_env
+        before, env.floats = env.floats, None if env.fixes_rounded else lambda symbol, left, right: self.handed_over(self.binary(symbol, self.make(left), self.make(right)))
+        try:
+            yield
+        finally:
+            env.floats = before
 
     def plain(self: Any, value: Value) -> Any:
         """What a function of plain data gets for a Value."""

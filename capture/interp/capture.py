@@ -328,27 +328,25 @@ def forced_break(wanted: Callable[[types.CodeType, int], bool], code: types.Code
 
 def try_once(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:
     """The entry (or SKIP), or None where the attempt failed and its knowledge grew."""
-    knowledge, env, known = attempt.knowledge, attempt.tracer.shape_env, attempt.knowledge.break_step
+    knowledge, known = attempt.knowledge, attempt.knowledge.break_step
     try:
         entry = guess(settings, state, attempt, start, number)
     except (errors.CaptureError, Skip):
-        if not env.rounds and not (attempt.writes and knowledge.texts_break is None):
+        if not attempt.leaves_open() or knowledge.open_break is not None:
             raise
-        entry = None
-        knowledge.break_step = known if known is not None else attempt.step
+        entry, knowledge.break_step = None, attempt.step
     if entry is None and knowledge.break_step != known:
-        settle_texts(knowledge, attempt.writes, known)
-    if entry is None and env.rounds:
-        knowledge.fixes_rounded, knowledge.break_step = True, None
+        settle(knowledge, attempt.leaves_open(), known)
     return entry
 
 
-def settle_texts(knowledge: Knowledge, writes: bool, known: int | None) -> None:
-    """A graph broke that left texts with sizes to be written later: the next attempt fixes them, and where that one breaks at the same place they were not what broke it."""
-    if writes and knowledge.texts_break is None:
-        knowledge.fixes_texts, knowledge.texts_break, knowledge.break_step = True, knowledge.break_step, known
-    elif knowledge.fixes_texts and knowledge.break_step == knowledge.texts_break:
-        knowledge.fixes_texts = False
+def settle(knowledge: Knowledge, left_open: bool, known: int | None) -> None:
+    """A graph broke that left something of sizes to the run: texts that are written later, floats, and what is rounded. The next attempt fixes all that, and where it breaks at the
+    same place that was not what broke it."""
+    if left_open and knowledge.open_break is None:
+        knowledge.fixes_open, knowledge.open_break, knowledge.break_step = True, knowledge.break_step, known
+    elif knowledge.fixes_open and knowledge.break_step == knowledge.open_break:
+        knowledge.fixes_open = False
 
 
 def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, number: int) -> Any:

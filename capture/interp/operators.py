@@ -13,6 +13,8 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from ...eager.ops.handed import STAND_IN
+from ...eager.promotion import result_type
 from ..sources import MISSING
 from .outcome import Break, Observed, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
@@ -129,16 +131,19 @@ class Operators:
         return value.whole(self) if isinstance(value, ResultValue) else value
 
     def float_operand(self: Any, value: Value, tensor: TensorValue) -> Value:
-        """A float as an operand of a tensor: cast to the tensor's dtype, as the number itself would be."""
+        """A float as an operand of a tensor: cast to the dtype of the result, as the number itself would be."""
         if isinstance(value, ResultValue) and value.cls is int and tensor.twin.is_floating_point():
             return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
         if not isinstance(value, FloatValue):
             return value
-        if not tensor.twin.is_floating_point():
-            if isinstance(value, SizeFloat):
-                return now(value)
+        if isinstance(value, SizeFloat) and value.cls is not float and not tensor.twin.is_floating_point():
+            return now(value)
+        if not isinstance(value, SizeFloat) and not tensor.twin.is_floating_point():
             raise Specialise(value.origins)
-        return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(tensor.twin.dtype)], {}, "Tensor.to")
+        of = result_type(tensor.twin, STAND_IN)
+        if tensor.twin.ndim and of is tensor.twin.dtype:
+            return TensorValue(value.twin)  # without dimensions it counts as a number
+        return self.leaf(lambda twin, of: twin.to(of), [TensorValue(value.twin), Constant(of)], {}, "Tensor.to")
 
     def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
         left, right = as_dict(self, left), as_dict(self, right)
@@ -267,11 +272,11 @@ class Operators:
         row = COMPARISONS[symbol]
         if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
             return operation(self, row.function, left, right)
-        if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
-            return size_compare(self, symbol, left, right)
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             if isinstance(left, TensorValue) or isinstance(right, TensorValue):
                 return self.leaf(row.function, [self.float_operand(left, right), self.float_operand(right, left)], {}, row.name)
+            if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
+                return size_compare(self, symbol, left, right)
             return constant(decided(self, row.function, symbol, left, right))
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             return self.compare(symbol, self.whole(left), self.whole(right))

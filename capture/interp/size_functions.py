@@ -16,18 +16,21 @@ import numpy as np
 from ...eager.dtypes import float64, int64
 from ...eager.functional.creation import tensor
 from ...eager.ops.definition import OPS
-from ...eager.sizes import known
+from ...eager.sizes import BEYOND_SIZES, known
 from ...graph.symbolic import SymInt, sym_max, sym_min
 from .builtins import BUILTINS
 from .constructors import CONSTRUCTORS
 from .operators import BINARY
-from .sizes import EXACT, is_whole, number_of, size_binary, size_float
+from .sizes import EXACT, formula_of, is_whole, number_of, size_binary, size_float
 from .values.base import Value
 from .values.constants import SIZE_METHODS, Constant, SymIntValue
 from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat, decided
+from .values.formulas import Formula
+from .values.handed import HandedFloat
 from .values.tensors import TensorValue
 from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, of_numpy, whole_tensor, within
+from .wrapping import MAKERS
 
 
 def as_float(run: Any, value: Value) -> Value | None:
@@ -43,7 +46,7 @@ def through(name: str) -> Callable:
             return None
         made = run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}")
         function = getattr(math, name)
-        return SizeFloat(made.twin, lambda: function(x.now()), name == "sqrt")
+        return SizeFloat(made.twin, Formula(function, (x.formula,)), name == "sqrt")
 
     return handler
 
@@ -56,7 +59,7 @@ def total(name: str, module: Any = math) -> Callable:
         if more or not isinstance(x, SizeFloat):
             return None
         function = getattr(module, name)
-        return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"{module.__name__}.{name}").twin, lambda: function(x.now()), name == "exp" or (name == "tanh" and x.positive))
+        return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"{module.__name__}.{name}").twin, Formula(function, (x.formula,)), name == "exp" or (name == "tanh" and x.positive))
 
     return handler
 
@@ -68,10 +71,10 @@ def extreme(name: str, function: Callable) -> Callable:
         floats = [value for value in values if isinstance(value, SizeFloat)]
         if len(values) < 2 or not all(isinstance(v, SizeFloat) or (type(v) is Constant and type(v.value) is float and v.value == v.value) for v in values):
             return None
-        twins = [TensorValue(v.twin) if isinstance(v, SizeFloat) else v for v in values]
+        twins: list[Any] = [TensorValue(v.twin) if isinstance(v, SizeFloat) else v for v in values]
         made = functools.reduce(lambda a, b: run.leaf(OPS[name], [a, b], {}, name), twins)
         positive = len(floats) == len(values) and all(v.positive for v in floats)
-        return SizeFloat(made.twin, lambda: function(v.now() if isinstance(v, SizeFloat) else v.value for v in values), positive)  # type: ignore[attr-defined]
+        return SizeFloat(made.twin, Formula(function, tuple(map(formula_of, values))), positive)
 
     return handler
 
@@ -97,7 +100,7 @@ def rounded(how: Callable[[Any, Any], Any], name: str) -> Callable:
         if isinstance(value, SymIntValue):
             return SymIntValue(value.symbol)
         if value.ratio is None and not run.tracer.shape_env.fixes_rounded:
-            return by_run(run, lambda x: OPS[name](x).to(int64), TensorValue(value.twin))
+            return by_run(run, lambda x: OPS[name](x).to(int64), TensorValue(value.twin), low=(name == "ceil") if value.positive else -BEYOND_SIZES)
         if value.ratio is None or not value.ratio[1] > 0:
             return None
         return run.make(run.concrete(how, *value.ratio))
@@ -235,6 +238,7 @@ for _name in ("sqrt", "log", "log2", "log10"):
     first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))
 CONSTRUCTORS[np.int64] = lambda run, cls, args, kwargs: (numpy_int(run, *args) if not kwargs and len(args) == 1 else None) or run.make_instance(cls, args, kwargs)
 SIZE_METHODS["bit_length"] = bit_length
+MAKERS[HandedFloat] = lambda run, handed: handed.value
 NUMPY_OF_SIZES.update({
     np.prod: folded(operator.mul, 1), np.sum: folded(operator.add, 0), np.max: folded(sym_max, None), np.min: folded(sym_min, None),
     np.maximum: of_two(sym_max, NUMPY_OF_SIZES[np.maximum]), np.minimum: of_two(sym_min, NUMPY_OF_SIZES[np.minimum]),

@@ -17,10 +17,11 @@ from ...eager import dtypes
 from ...eager.errors import UndecidedSize
 from ...eager.lazy import LazyModule
 from ...eager.ops.definition import OPS
-from ...eager.sizes import known
+from ...eager.sizes import COMPARISONS, known
 from .values.base import Value
-from .values.constants import Constant, SymIntValue
+from .values.constants import Constant, NumpySizeValue, SymIntValue
 from .values.floats import SizeFloat
+from .values.formulas import Formula, comes_out
 from .values.tensors import TensorValue
 
 fractions: Any = LazyModule("fractions")
@@ -49,7 +50,7 @@ def number_of(value: Any) -> Any:
 def size_float(run: Any, value: SymIntValue, asks: bool = True) -> SizeFloat:
     """`float(n)`. Whether it is positive is guarded, unless nobody `asks`."""
     made = run.leaf(lambda n: OPS["full"]((), n, dtypes.float64), [value], {}, "float")
-    return SizeFloat(made.twin, lambda: float(int(value.symbol)), asks and _is_above_zero(value.symbol), (value.symbol, 1))
+    return SizeFloat(made.twin, Formula(float, (value.symbol,)), asks and _is_above_zero(value.symbol), (value.symbol, 1))
 
 
 def _is_above_zero(size: Any) -> bool:
@@ -77,13 +78,20 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
         return None
     a, b = _lifted(run, left), _lifted(run, right)
     positive = _is_positive(a) and _is_positive(b)
-    defined = symbol in ("+", "*", "-") or (symbol == "/" and (_is_positive(b) or (isinstance(b, Constant) and b.value != 0)))
+    defined = symbol in ("+", "*", "-") or (symbol == "/" and (_is_positive(b) or run.truth(run.compare("!=", b, Constant(0.0)))))
     if not defined and not (symbol == "**" and (isinstance(b, Constant) and _is_positive(a) or _decays(left, right))):
         return None
     made = run.leaf(row.function, [TensorValue(v.twin) if isinstance(v, SizeFloat) else Constant(float(v.value)) for v in (a, b)], {}, row.name)
     ratio = (number_of(left), number_of(right)) if symbol == "/" and is_whole(left) and is_whole(right) else None
     cls = np.float64 if any(v.type() in (np.float64, np.int64) for v in (left, right)) else float
-    return SizeFloat(made.twin, lambda: row.function(now(left).value, now(right).value), symbol == "**" or (positive and symbol != "-"), ratio, cls)  # type: ignore[attr-defined]
+    return SizeFloat(made.twin, Formula(row.function, (formula_of(left), formula_of(right))), symbol == "**" or (positive and symbol != "-"), ratio, cls)
+
+
+def formula_of(value: Any) -> Any:
+    """An operand of a formula."""
+    if isinstance(value, SizeFloat):
+        return value.formula
+    return Formula(np.int64, (value.symbol,)) if isinstance(value, NumpySizeValue) else number_of(value)
 
 
 def _leaves_the_integers(symbol: str, right: Value) -> bool:
@@ -101,31 +109,43 @@ def _decays(base: Value, exponent: Value) -> bool:
 
 
 def size_unary(run: Any, function: Callable, name: str, value: SizeFloat) -> Value:
+    if name == "__abs__" and value.positive:
+        return value
     made = run.leaf(function, [TensorValue(value.twin)], {}, name)
-    return SizeFloat(made.twin, lambda: function(value.now()), value.positive and name != "__neg__", cls=value.cls)
+    return SizeFloat(made.twin, Formula(function, (value.formula,)), value.positive and name != "__neg__", cls=value.cls)
 
 
 def size_compare(run: Any, symbol: str, left: Value, right: Value) -> Value:
-    """A quotient of whole numbers against a number is a question about the whole numbers; else the sizes are fixed."""
+    """A quotient of whole numbers against a number is a question about the whole numbers; of other floats the answer is guarded."""
     if not isinstance(left, SizeFloat):
         return size_compare(run, MIRRORED[symbol], right, left)
     if left.cls is not float:  # NumPy's truth values
         found = size_compare(run, symbol, left.of(float), right)
         return run.make(np.bool_(found.value)) if isinstance(found, Constant) else run.compare(symbol, now(left), now(right))
-    if left.ratio is None or not isinstance(right, Constant) or type(right.value) not in (int, float) or not known(left.ratio[1], ">", 0):
+    if isinstance(right, Constant) and type(right.value) in (int, float):
+        if not math.isfinite(right.value):
+            return run.compare(symbol, Constant(1.0), right)
+        if left.ratio is not None and known(left.ratio[1], ">", 0) and (asked := _of_whole_numbers(run, symbol, left.ratio, right.value)) is not None:
+            return asked
+    elif not isinstance(right, (SizeFloat, SymIntValue)):
         return run.compare(symbol, now(left), now(right))
-    if not math.isfinite(right.value):
-        return run.compare(symbol, Constant(1.0), right)
-    numerator, denominator = left.ratio
-    if type(denominator) is int:
-        bound = fractions.Fraction(right.value) * denominator
-        near = round(bound)  # the one numerator whose quotient may be rounded to the number
-        if near / denominator == right.value:
-            return run.compare(symbol, run.make(numerator), Constant(near))
-        if symbol in ("==", "!="):
-            return Constant(symbol == "!=")
-        return run.compare({"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[symbol], run.make(numerator), Constant(math.floor(bound)))
-    simple = fractions.Fraction(right.value).limit_denominator(SIMPLE)
-    if abs(simple) > SIMPLE or float(simple) != right.value:
-        return run.compare(symbol, now(left), now(right))
-    return run.compare(symbol, run.make(numerator * simple.denominator), run.make(denominator * simple.numerator))
+    question = Formula(COMPARISONS[symbol], (formula_of(left), formula_of(right)))
+    answer = comes_out(run, question, f"a float of sizes {symbol} {right.value if isinstance(right, Constant) else 'another'}")
+    return Constant(answer) if answer is not None else run.compare(symbol, now(left), now(right))
+
+
+def _of_whole_numbers(run: Any, symbol: str, ratio: tuple[Any, Any], number: float) -> Value | None:
+    """How a quotient, rounded as floats are, compares with a number; None where that is no simple question."""
+    numerator, denominator = ratio
+    if type(denominator) is not int:
+        simple = fractions.Fraction(number).limit_denominator(SIMPLE)
+        if abs(simple) > SIMPLE or float(simple) != number:
+            return None
+        return run.compare(symbol, run.make(numerator * simple.denominator), run.make(denominator * simple.numerator))
+    bound = fractions.Fraction(number) * denominator
+    near = round(bound)  # the one numerator whose quotient may be rounded to the number
+    if near / denominator == number:
+        return run.compare(symbol, run.make(numerator), Constant(near))
+    if symbol in ("==", "!="):
+        return Constant(symbol == "!=")
+    return run.compare({"<": "<=", "<=": "<=", ">": ">", ">=": ">"}[symbol], run.make(numerator), Constant(math.floor(bound)))

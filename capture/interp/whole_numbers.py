@@ -32,13 +32,13 @@ WHOLE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def by_run(run: Any, function: Callable, *values: Value) -> Value | None:
-    """A whole number that `function` computes in the graph, as a size that only the run gives; None where such sizes are fixed."""
+def by_run(run: Any, function: Callable, *values: Value, low: int = 0) -> Value | None:
+    """A whole number, `low` or more, that `function` computes in the graph, as a size that only the run gives; None where such sizes are fixed."""
     env = run.tracer.shape_env
     if env.fixes_rounded:
         return None
     env.rounds = True
-    return run.unfold(ResultValue(run.leaf(function, list(values), {}, "int").twin, int))
+    return run.unfold(ResultValue(run.leaf(function, list(values), {}, "int").twin, int), low)
 
 
 def within(size: Any, low: int, high: int) -> bool:

@@ -322,7 +322,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     either = isinstance(start, complex) or isinstance(end, complex)
     of = as_dtype(dtype) if dtype is not None else COMPLEX_OF[get_default_dtype()] if either else get_default_dtype()
     start, end = in_kind(start, of), in_kind(end, of)
-    finite = isinstance(end - start, complex) or math.isfinite(end - start)
+    finite = isinstance(end - start, complex) or hasattr(end - start, "segue_symbol") or math.isfinite(end - start)
     if (type(steps) is int or not finite) and steps == 1:
         return _filled((1,), start, of, device, requires_grad)
     count = make("arange", _place(device), 0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)

@@ -15,6 +15,7 @@ from typing import Any
 from .. import dtypes
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
+from ..ops.handed import is_handed
 from ..sizes import demand
 from ..tensor import Tensor
 from . import kernels, pooling
@@ -159,12 +160,12 @@ def _sizes(x: Tensor, size: Any, scale_factor: Any, recompute: bool | None) -> t
             raise error(ValueError, "interpolate(): recompute_scale_factor is not meaningful with an explicit size.")
         return values, (None,) * rank
     sizes = tuple(_scaled(n, s) for n, s in zip(x.shape[2:], values))
-    return sizes, (None,) * rank if recompute else tuple(float(s) for s in values)
+    return sizes, (None,) * rank if recompute else tuple(s if is_handed(s) else float(s) for s in values)
 
 
 def _scaled(size: Any, scale: Any) -> Any:
     """floor(size * scale), rounded as floats are; of a size that varies, where the product is exact whatever it is."""
-    over, under = float(scale).as_integer_ratio() if math.isfinite(scale) else (0, EXACT)
+    over, under = float(scale).as_integer_ratio() if not is_handed(scale) and math.isfinite(scale) else (0, EXACT)
     return size * over // under if type(size) is not int and under < EXACT else rounded_down(size, scale)
 
 

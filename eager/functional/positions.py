@@ -16,6 +16,7 @@ from .. import dtypes
 from ..cuda import is_real
 from ..errors import DtypeError, error
 from ..ops.definition import OPS
+from ..ops.handed import is_handed
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
 
@@ -35,15 +36,15 @@ def runtime_size(count: Tensor, low: int, high: Any, what: str) -> Any:
     return array.tracer.runtime_size(array, low, high, what)
 
 
-def rounded_down(size: Any, factor: float) -> Any:
+def rounded_down(size: Any, factor: Any) -> Any:
     """floor(size * factor), with the product rounded as floats are; of a size that varies one that the run of the graph gives.
 
     >>> rounded_down(10, 0.7)
     7
     """
-    if type(size) is int or not size.may_round():
+    if (type(size) is int and not is_handed(factor)) or (type(size) is not int and not size.may_round()):
         return math.floor(float(size * factor))
-    product = OPS["mul"](OPS["full"]((), size, dtypes.float64), factor)
+    product = OPS["mul"](OPS["full"]((), size, dtypes.float64), factor.segue_float if is_handed(factor) else factor)
     return runtime_size(OPS["cast"](OPS["floor"](product), dtypes.int64), 0, BEYOND_SIZES, f"floor({factor} {size})")
 
 

@@ -23,6 +23,7 @@ from ..quiet import hush, restore
 from ..tensor import Tensor, fresh
 from ..transforms.levels import lifted
 from .definition import OPS, OpDef
+from .handed import INSTEAD, holds_handed, without_handed
 from .pointwise import WIDE
 from .transfers import carry_out
 
@@ -56,6 +57,10 @@ def _direct(op: OpDef, args: tuple) -> Any:
 
 
 def _general(op: OpDef, args: tuple) -> Tensor:
+    if STATE.tracers and holds_handed(args):
+        if op.name in INSTEAD:
+            return INSTEAD[op.name](*args)
+        args = without_handed(op, args)
     if STATE.levels:
         args = lifted(args)
     requires = False

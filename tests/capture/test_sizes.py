@@ -61,6 +61,16 @@ PROGRAMS = {
     "the largest share": lambda x: (x.topk(int(x.shape[0] * 0.3), dim=0).values, x.kthvalue(int(x.shape[0] * 0.5) + 1, dim=0).values),
     "texts": lambda x: (x * 2, f"n = {x.shape[0]:>4} of {x.shape}", "%d rows of %s" % (x.shape[0], 4), "half: " + str(x.shape[0] / 2) + f"{x.shape[0]!r}"),
     "uneven windows": lambda x: F.adaptive_avg_pool1d(x.T[None], 3) + F.adaptive_max_pool1d(x.T[None], 3),
+    "floats handed over": lambda x: (
+        x.lerp(x + 1, 1 / x.shape[0]), x.add(x, alpha=1 / math.sqrt(x.shape[0] + 1)), x.addcmul(x, x, value=1 / x.shape[0]), segue.full((3,), float(x.shape[0])), x.new_full((x.shape[0],), 1 / x.shape[0]),
+        x.where(x > 0.5, 1 / x.shape[0]), x.masked_fill(x > 0.5, x.shape[0] / 3), F.leaky_relu(x - 0.5, 1 / x.shape[0]), F.elu(x - 0.5, x.shape[0] / 3), F.layer_norm(x, (4,), eps=1 / x.shape[0]),
+        F.huber_loss(x, x * 2, delta=1 / x.shape[0]), F.threshold(x, 1 / x.shape[0], 0.5), segue.tensor([1 / x.shape[0], 2.0]), x.half() * (1 / x.shape[0]), x.half() < 1 / x.shape[0], x.half() / math.sqrt(x.shape[0]) - 1 / x.shape[0], x.clone().mul_(math.sqrt(x.shape[0])),
+        F.cross_entropy(x, segue.arange(x.shape[0]) % 4, label_smoothing=1 / (x.shape[0] + 1)), segue.baddbmm(x[None] @ x.T, x[None], x.T[None], alpha=1 / math.sqrt(x.shape[0] + 1)),
+    ),
+    "floats beside integers": lambda x: (segue.arange(10) * (x.shape[0] / 10), segue.arange(9) < x.shape[0] / 2, segue.arange(3) + 1 / x.shape[0], segue.arange(5) // (x.shape[0] / 2)),
+    "floats in conditions": lambda x: x * (2 if math.sqrt(x.shape[0]) > 0.5 else 3) * (4 if math.log(x.shape[0]) - 1 < 9 else 5) / (1 - 2 / (x.shape[0] + 7)),
+    "windows": lambda x: (segue.hann_window(x.shape[0] + 2), segue.kaiser_window(x.shape[0] + 2), segue.bartlett_window(x.shape[0] + 2), segue.fft.fftfreq(x.shape[0]), segue.linspace(0, x.shape[0] - 1, 4)),
+    "a float of sizes as a step": lambda x: segue.trapezoid(x, dx=1 / x.shape[0], dim=0),
     "distances": lambda x: segue.cdist(x, x + 1),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
@@ -74,7 +84,7 @@ def same(found, expected):
 
 
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
-BRANCHING = ("// and %", "range", "shapes compared", "a quotient compared")  # they treat a length of 1 in a way of its own
+BRANCHING = ("// and %", "range", "shapes compared", "a quotient compared", "windows", "floats handed over")  # they treat a length of 1 in a way of its own
 
 
 @pytest.mark.parametrize("program", [lambda x: sum(x[i] for i in range(int(len(x) * 0.5))), lambda x: x * 2 if int(len(x) * 0.3) > 2 else x])
@@ -84,6 +94,48 @@ def test_a_share_that_decides_fixes_the_size(program):
         x = segue.rand(n, 4)
         same(compiled(x), program(x))
     assert len(compiled.cache.settings.captured) in (3, 4)
+
+
+def test_a_break_elsewhere_fixes_no_share():
+    def program(x):
+        y = x * 2
+        print(end="")
+        return y[: int(len(x) * 0.3)] + y.lerp(y, 1 / len(x)).sum()
+
+    compiled = segue.compile(program, backend="eager")
+    for n in (10, 20, 14, 6, 33, 12):
+        x = segue.rand(n, 4)
+        same(compiled(x), program(x))
+    assert len(compiled.cache.settings.captured) == 4
+
+
+def test_the_branch_of_a_float_of_sizes_is_guarded():
+    def program(x):
+        return x * 2 if math.sqrt(x.shape[0]) * 1.5 > 4.6 else x if math.log(x.shape[0]) < 2 else -x
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (4, 5, 8, 30, 20, 9, 10, 7, 6, 3, 25):
+        same(compiled(segue.ones(n)), program(segue.ones(n)))
+    assert len(compiled.cache.settings.captured) == 4
+
+
+def test_what_takes_no_float_that_varies_gets_the_number():
+    def program(x):
+        return x + segue.arange(0, 1, 1 / x.shape[0]).sum(), math.pow(x.shape[0] / 2, 2), f"{math.sqrt(x.shape[0]):.3f}"
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (4, 5, 8, 5):
+        same(compiled(segue.ones(n)), program(segue.ones(n)))
+
+
+@pytest.mark.parametrize("program", [lambda x: x.add(x, alpha=1 / len(x)), lambda x: x.add_(1 / len(x)), lambda x: x.mul_(math.sqrt(len(x)))])
+def test_integers_refuse_floats_of_sizes(program):
+    compiled = segue.compile(program, backend="eager")
+    for n in (4, 5, 6):
+        with pytest.raises(RuntimeError) as found:
+            program(segue.arange(n))
+        with pytest.raises(type(found.value)):
+            compiled(segue.arange(n))
 
 
 @pytest.mark.parametrize("program", [

@@ -17,6 +17,8 @@ from ... import guards
 from ..outcome import RUNTIME, Specialise
 from .base import Value
 from .constants import Constant
+from .formulas import Formula
+from .handed import HandedFloat
 
 
 class FloatValue(Value):
@@ -77,16 +79,16 @@ def _comes_out(function: Callable, fixed: tuple, expected: bool, *values: Any) -
 
 
 class SizeFloat(FloatValue):
-    """A float computed from sizes, such as `n / 2` or `math.sqrt(n)`. `now` gives it as it is in this call, which fixes the sizes to what they are.
+    """A float computed from sizes by a formula, such as `n / 2` or `math.sqrt(n)`.
 
     `ratio` is (numerator, denominator) where it is a quotient of whole numbers; `positive` says that it is known to be. `cls` is float, or np.float64
     of what NumPy computed.
     """
 
-    def __init__(self, twin: Any, now: Callable[[], float], positive: bool = False, ratio: tuple[Any, Any] | None = None, cls: Any = float) -> None:
+    def __init__(self, twin: Any, formula: Formula, positive: bool = False, ratio: tuple[Any, Any] | None = None, cls: Any = float) -> None:
         super().__init__(twin, frozenset())
         self.cls = cls
-        self.now = now
+        self.formula = formula
         self.positive = positive
         self.ratio = ratio
 
@@ -95,10 +97,18 @@ class SizeFloat(FloatValue):
 
     def of(self, cls: Any) -> SizeFloat:
         """The same number as an object of this class."""
-        return self if cls is self.cls else SizeFloat(self.twin, lambda: cls(self.now()), self.positive, self.ratio, cls)
+        return self if cls is self.cls else SizeFloat(self.twin, Formula(cls, (self.formula,)), self.positive, self.ratio, cls)
+
+    def now(self) -> Any:
+        """It as it is in this call, which fixes the sizes to what they are."""
+        return self.formula.at(int)
 
     def python(self, run: Any) -> Any:
-        return self.now()
+        env = run.tracer.shape_env
+        if env.fixes_rounded or not run.hands_floats or self.cls is not float:
+            return self.now()
+        env.rounds = True
+        return HandedFloat(run, self)
 
     def describe(self) -> str:
         return "float computed from sizes"
@@ -112,7 +122,7 @@ class SizeFloat(FloatValue):
         return Constant(self.now()).call_method(run, name, args, kwargs)
 
     def truth(self, run: Any) -> bool:
-        return bool(self.now())
+        return self.positive or run.truth(run.compare("!=", self, Constant(0.0)))
 
     def build(self, out: Any) -> None:
         if self.cls is float:

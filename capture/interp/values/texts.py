@@ -47,7 +47,7 @@ def holds_size(value: Value) -> bool:
 
 def text_of(run: Any, helper: str, *args: Value) -> Value | None:
     """A text that is written later, or None where sizes in texts are fixed."""
-    if run.knowledge.fixes_texts:
+    if run.knowledge.fixes_open:
         return None
     run.writes = True
     return SizeText(helper, list(args))
