@@ -11,6 +11,7 @@ PyTorch's convention asks for: dL/d(real) + i dL/d(imaginary). A complex operand
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -283,12 +284,14 @@ class OperatorNode(Node):
                 self._overwritten(self.op.schema.parameters[position].name, version, _version(args[position]))
         result: list[Any] = []
         g = _conjugate(g) if self.is_complex else g
+        hooked = not self.versions if self.plan.kept else type(self.out) is Packed
+        value = functools.cache(self.value) if hooked else self.value  # a hook unpacks each of what was saved once
         for formula in self.plan.formulas:
             if formula is None:
                 result.append(None)
             else:
                 function, places = formula
-                pulled = function(*[self.value(kind, position, g) for kind, position in places])
+                pulled = function(*[value(kind, position, g) for kind, position in places])
                 result.append(_conjugate(pulled) if self.is_complex else pulled)
         return result
 

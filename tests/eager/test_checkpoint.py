@@ -256,3 +256,20 @@ def test_a_memory_budget_holds_within_a_whole_step():
 
     (whole, arena), (half, smaller) = train(1.0), train(0.5)
     assert half == pytest.approx(whole, rel=1e-5) and smaller < arena
+
+
+@pytest.mark.parametrize("function", [segue.div, segue.pow, segue.maximum, lambda a, b: F.rms_norm(a, (4,), b[0]), lambda a, b: a.softmax(-1) * b], ids=range(5))
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_step_whose_formulas_read_the_same_value_runs_the_function_again_only_once(function, compiled):
+    calls = []
+
+    def counted(a, b):
+        calls.append(1)
+        return function(a, b)
+
+    def step(a, b):
+        checkpoint(counted, a, b, use_reentrant=False).sum().backward()
+
+    a, b = (segue.tensor(X + shift).abs().requires_grad_() for shift in (2, 3))
+    (segue.compile(step, backend="eager", fullgraph=True) if compiled else step)(a, b)
+    assert len(calls) == 2
