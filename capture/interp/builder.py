@@ -33,6 +33,7 @@ from .loader import Loader
 from .outcome import Skip, Unbuildable
 from .rebuild import HELPERS
 from .values.base import Value
+from .values.callbacks import holds_stale
 from .values.constants import Constant
 from .values.containers import Unread
 from .values.floats import ConvertedInput, FloatValue, ResultValue
@@ -301,7 +302,7 @@ class Builder:
         attempt = self.attempt
         before, assembler.items = assembler.items, []
         out = Output(attempt, assembler, cyclic, self.outcome is None)
-        attempt.journal.replay(out)
+        attempt.journal.replay(out, lambda value: attempt.deferred > 0 and holds_stale(value, attempt.stale))
         self.store_gradients(out)
         places: dict[Any, Callable] = {}
         if self.outcome is not None:

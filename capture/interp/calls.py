@@ -257,13 +257,16 @@ class Calls:
         """A function marked `__segue_deferred__`: it runs behind the graph, and what its object and the optimizer hold is not known from here on."""
         if kwargs:
             raise Break(f"{function.__qualname__}() with keywords is not captured", "pass its arguments by position")
+        whole: LRScheduler = args[0].real
+        schedules = [whole, *getattr(whole, "_schedulers", ())]
+        touched = [*schedules, *(group for schedule in schedules for group in schedule.optimizer.param_groups)]
+        for known in filter(None, [self.wrapped.get(id(real)) for real in touched]):
+            if id(known) in self.journal.entries and not known.is_as_before():
+                raise Break(f"{function.__qualname__}() behind a change of the schedule or of its optimizer's groups is not captured")
         self.journal.note(DeferredCall(function, args))
         self.deferred += 1
-        whole: LRScheduler = args[0].real
-        for schedule in [whole, *getattr(whole, "_schedulers", ())]:
-            self.make_stale(schedule)
-            for group in schedule.optimizer.param_groups:
-                self.make_stale(group)
+        for real in touched:
+            self.make_stale(real)
         return constant(None)
 
     def make_stale(self: Any, real: Any) -> None:

@@ -6,6 +6,7 @@ before and how it stands now, so the journal needs no entries of its own, and an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..sources import MISSING
@@ -27,6 +28,7 @@ class Journal:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def replay(self, out: Any) -> None:
-        for value in self.entries.values():
+    def replay(self, out: Any, is_late: Callable[[Any], bool]) -> None:
+        """Those that hold what a deferred call changes come last, behind the call."""
+        for value in sorted(self.entries.values(), key=is_late):
             value.replay(out)

@@ -1,6 +1,7 @@
 """Learning rate schedules inside of a compiled step: they run behind the graph, and their rates are inputs of it."""
 
 import math
+import types
 
 import pytest
 
@@ -114,3 +115,53 @@ def test_a_schedule_of_the_users_is_followed():
     before, seen[:] = list(seen), []
     compiled = run(Mine, True, steps=3)
     assert [rate for _, rate in compiled[0]] == [rate for _, rate in eager[0]] and compiled[2] == eager[2] and seen == before
+
+
+@pytest.mark.parametrize("reads", ["same list", "dict", "attribute"])
+def test_what_changed_before_the_schedule_and_holds_its_rate_has_the_new_one(reads):
+    """A list that grew in front of the call and again behind it is written behind it."""
+
+    def train(compiled):
+        segue.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = segue.optim.SGD(model.parameters(), lr=0.1)
+        schedule = schedules.ExponentialLR(optimizer, 0.5)
+        logs, latest, own = [], {}, types.SimpleNamespace(rates=[])
+
+        def step(x):
+            loss = model(x).sum()
+            loss.backward()
+            optimizer.step()
+            logs.append(loss.detach()) if reads == "same list" else latest.update(loss=1) if reads == "dict" else own.rates.append(0)
+            schedule.step()
+            rate = optimizer.param_groups[0]["lr"]
+            logs.append({"rate": [rate]}) if reads == "same list" else latest.update(rate=rate) if reads == "dict" else own.rates.append((rate, schedule.last_epoch))
+
+        step = segue.compile(step, fullgraph=True, backend="eager") if compiled else step
+        for _ in range(3):
+            step(segue.ones(1, 3))
+        return logs, latest, own.rates
+
+    segue.testing.assert_close(train(True), train(False))
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.3}, {"extra": 2.0}])
+def test_a_rate_that_is_set_in_front_of_the_schedule_counts(change):
+    def train(compiled):
+        segue.manual_seed(0)
+        model = nn.Linear(3, 2)
+        optimizer = segue.optim.SGD(model.parameters(), lr=0.1)
+        schedule = schedules.ExponentialLR(optimizer, 0.5)
+
+        def step(x):
+            optimizer.param_groups[0].update(change)
+            model(x).sum().backward()
+            optimizer.step()
+            schedule.step()
+
+        step = segue.compile(step, backend="eager") if compiled else step
+        for _ in range(3):
+            step(segue.ones(1, 3))
+        return optimizer.state_dict()["param_groups"], schedule.state_dict()["_last_lr"], model.weight.detach()
+
+    assert str(train(True)) == str(train(False))

@@ -102,3 +102,27 @@ def test_an_input_that_every_way_reads_may_not_be_overwritten_before_a_second_de
     for program in (compiled, lambda x: x.square() * x):
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             _penalty(program, lambda x: x.add_(1))
+
+
+def test_gradients_detached_and_zeroed_by_hand_are_one_graph():
+    """As `zero_grad()` was written once."""
+    found = []
+    for compiled in (False, True):
+        segue.manual_seed(0)
+        made = nn.Linear(3, 2)
+
+        def step(x, made=made):
+            for p in made.parameters():
+                if p.grad is not None:
+                    p.grad.detach_()
+                    p.grad.zero_()
+            made(x).sum().backward()
+            for p in made.parameters():
+                p.data.add_(p.grad, alpha=-0.1)
+
+        run = segue.compile(step, backend="eager", fullgraph=True) if compiled else step
+        for _ in range(3):
+            run(segue.ones(2, 3))
+        found.append([p.grad for p in made.parameters()])
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(b, a)

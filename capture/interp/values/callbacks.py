@@ -6,6 +6,7 @@ on twins as it is, so a function that it calls only has to be one that follows t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ....eager.autograd.tape import HookHandle
@@ -147,15 +148,26 @@ def changed_outside(run: Any, outside: list, notes: int, mode: Any) -> Value | N
 
 def is_reached(value: Value, roots: Any) -> bool:
     """Whether a Value is held by frames, Values and plain containers, at any depth."""
+    return any(held is value for held in reached(roots))
+
+
+def holds_stale(value: Value, owners: dict[int, Any]) -> bool:
+    """Whether a Value that is none of the `owners` (objects that deferred calls change, by identity) holds something that is read behind such a call."""
+    return id(value.real) not in owners and any(isinstance(held, StaleValue) for held in reached(value, owners))
+
+
+def reached(roots: Any, owners: Any = ()) -> Iterator[Any]:
+    """What frames, Values and plain containers hold, at any depth, but not what the `owners` hold."""
     seen: set[int] = set()
     stack = [roots]
     while stack:
         held = stack.pop()
-        if held is value:
-            return True
         if id(held) in seen:
             continue
         seen.add(id(held))
+        yield held
+        if owners and isinstance(held, Value) and id(held.real) in owners:
+            continue
         if isinstance(held, dict):
             stack.extend(held.values())
         elif isinstance(held, (list, tuple)):
@@ -164,4 +176,3 @@ def is_reached(value: Value, roots: Any) -> bool:
             stack.extend(item for name, item in vars(held).items() if name not in ("real", "source", "twin"))
         elif hasattr(held, "slots"):
             stack.extend(vars(held).values())
-    return False

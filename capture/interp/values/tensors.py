@@ -122,6 +122,8 @@ class TensorValue(Value):
             return run.leaf(type(self.twin).retain_grad, [self], {}, "Tensor.retain_grad")
         if name in NEEDS_DATA:
             raise self.needs_data(name)
+        if name == "detach_" and self.twin._edge is None and not self.twin.requires_grad:  # as `zero_grad()` was written once, of gradients
+            return self
         if name in CHANGES_THE_LEAF and self.source is not None:
             raise Break(f"{name}() of a tensor from outside is not captured", "call it outside of the compiled function")
         if name == "requires_grad_" and self.source is not None and len(args) < 2 and not kwargs:
