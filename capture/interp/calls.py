@@ -46,7 +46,7 @@ from .values.tensors import TensorValue
 
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = (  # those whose functions are followed as users' code is; all others break the graph
-    "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque",
+    "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque", "switches",
 )  # fmt: skip
 PYTHON_MAKERS = (types.FunctionType, staticmethod)  # how an `__init__` or `__new__` written in Python stands in its class
 NEW_PLAIN = tuple(base.__new__ for base in (*PLAIN, frozenset))
@@ -63,7 +63,7 @@ def is_leaf(function: Any) -> bool:
     inner = module.removeprefix(OWN_EAGER)
     if inner.startswith(OPERATIONS) and not function.__name__.startswith("set_"):
         return True
-    if inner.startswith(FOLLOWED):
+    if inner.startswith(FOLLOWED) and not function.__name__.startswith("set_default"):  # of which and where a graph's tensors are made
         return False
     raise Break(f"{function.__qualname__}() of segue.{inner} is not captured", "call it outside of the compiled function")
 
@@ -174,6 +174,14 @@ class Calls:
 
     def unfit(self: Any, function: Any, problem: str) -> Observed:
         return self.raised(TypeError, f"{self.text(function.attribute(self, '__qualname__'))}() {problem}")
+
+    def unfit_call(self: Any, function: Value, problem: str) -> Observed:
+        """What Python says of arguments that were taken apart, in which any callable is named with its module."""
+        name, module = (self.attribute_or_none(function, part) for part in ("__qualname__", "__module__"))
+        if name is None:
+            raise Break(f"a {function.describe()} {problem}")
+        place = "" if module is None or module.type() is not str else self.text(module)
+        return self.raised(TypeError, f"{place + '.' if place not in ('', 'builtins') else ''}{self.text(name)}() {problem}")
 
     # -- segue's own operations ---------------------------------------------------------------------------------------
 
@@ -366,7 +374,7 @@ class Calls:
 
     def instantiate(self: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         maker = self.class_entry(cls, "__new__")
-        if not isinstance(maker, types.BuiltinFunctionType):
+        if not (isinstance(maker, types.BuiltinFunctionType) and isinstance(maker.__self__, type)):  # one of C, bound to its class
             owner = self.wrap_known(cls)
             made = self.call(owner.attribute(self, "__new__"), [owner, *args], kwargs)
             if not issubclass(made.type(), cls) or not isinstance(made, ObjectValue):

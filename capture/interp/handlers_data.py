@@ -334,9 +334,12 @@ def extend(frame: Frame, i: Any) -> None:
 def dict_merge(frame: Frame, i: Any) -> None:
     run, more = frame.run_state, frame.pop()
     target: Any = frame.peek(i.argument)
+    function = next(value for value in map(frame.peek, (i.argument + 2, i.argument + 3)) if value is not NULL)
+    if not isinstance(more, DictValue) and run.attribute_or_none(more, "keys") is None:
+        raise run.unfit_call(function, f"argument after ** must be a mapping, not {more.type().__name__}")
     for key, value in run.pairs(more):
         if key_of(run, key) in target.entries:
-            raise run.raised(TypeError, f"got multiple values for keyword argument {key.describe()}")
+            raise run.unfit_call(function, f"got multiple values for keyword argument '{run.text(key)}'")
         target.set_item(run, key, value)
 
 

@@ -140,9 +140,10 @@ def _zero_argument_super(frame: Frame) -> Value:
 def call_function_ex(frame: Frame, i: Any) -> None:
     run = frame.run_state
     kwargs = {run.text(key): value for key, value in run.pairs(frame.pop())} if i.argument else {}
-    args = run.unpack(frame.pop())
-    b, a = frame.pop(), frame.pop()
-    function, args = _callee(a, b, args)
+    given, b, a = frame.pop(), frame.pop(), frame.pop()
+    if not any(hasattr(given.type(), way) for way in ("__iter__", "__getitem__")):
+        raise run.unfit_call(_callee(a, b, [])[0], f"argument after * must be an iterable, not {given.type().__name__}")
+    function, args = _callee(a, b, run.unpack(given))
     frame.push(run.call(function, args, kwargs))
 
 

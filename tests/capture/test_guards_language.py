@@ -214,6 +214,22 @@ def property_in_front_of_a_member():
     yield f
 
 
+def maker_of_c():
+    class C:
+        def __init__(s, *args):
+            s.v = 3.0
+    def f(x):
+        try:
+            return x * C(4).v
+        except TypeError as error:
+            return str(error)
+    yield f
+    C.__new__ = len
+    yield f
+    C.__new__ = staticmethod(lambda cls, *args: object.__new__(cls))
+    yield f
+
+
 def property_of_a_metaclass():
     class Meta(type):
         def __getattr__(cls, name):
@@ -534,7 +550,7 @@ PROGRAMS = [
     metaclass, meta_call, instancecheck, abc_register, protocol, bases, obj_class, fn_name, fn_dict, wrapped, singledispatch,
     import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,
     property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass, getter_replaced,
-    decorator_that_binds,
+    decorator_that_binds, maker_of_c,
 ]
 
 

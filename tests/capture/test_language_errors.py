@@ -33,6 +33,21 @@ def arguments_that_do_not_fit(x):
     return x, found, message(lambda a, b, c: a), message(lambda a, b: a), message(lambda: 1, 2)
 
 
+class Takes:
+    def named(self, **named):
+        return named
+
+
+def arguments_taken_apart(x):
+    one, more = {"a": 1}, {"a": 2}
+    inner = lambda **named: named  # noqa: E731
+    calls = [
+        lambda: one_and_two(**one, **more), lambda: Takes().named(**one, **more), lambda: Takes.named(Takes(), a=1, **more), lambda: inner(a=1, **more),
+        lambda: dict(**one, **more), lambda: one_and_two(**3), lambda: one_and_two(**[("a", 1)]), lambda: inner(*3), lambda: dict(*None), lambda: inner(1, *3),
+    ]  # fmt: skip
+    return x, [message(call) for call in calls]
+
+
 @contextlib.contextmanager
 def manager():
     yield
@@ -80,7 +95,7 @@ def refusals(x):
     return x, found, [message(made, Plain()) for made in (itertools.zip_longest, itertools.pairwise, itertools.cycle, itertools.accumulate, itertools.product)]
 
 
-@pytest.mark.parametrize("program", [arguments_that_do_not_fit, refusals], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", [arguments_that_do_not_fit, arguments_taken_apart, refusals], ids=lambda program: program.__name__)
 def test_one_graph(program):
     check(program, segue.ones(2))
     compiled(program, fullgraph=True)(segue.ones(2))

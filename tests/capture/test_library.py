@@ -17,6 +17,7 @@ from interp_support import check, same
 from interp_support import compiled as strictly
 
 import segue
+from segue.eager.errors import CaptureError
 from segue.eager.stats import stats
 
 X = segue.tensor([1.0, 2.0, 3.5])
@@ -291,3 +292,17 @@ def test_a_cached_function_behind_changes_is_part_of_the_graph_once_it_has_an_an
     whole = strictly(plain, fullgraph=True)  # which raises where the graph would break
     eager(x)
     assert same(eager(x), [whole(x), whole(x)][1])
+
+
+def without_effect(x):
+    with segue.backends.cuda.sdp_kernel(enable_flash=False):
+        made = segue.nn.functional.scaled_dot_product_attention(x, x, x)
+    before = segue.get_float32_matmul_precision()
+    segue.set_float32_matmul_precision("highest")
+    return made, before, segue.backends.cuda.flash_sdp_enabled(), segue.backends.cudnn.enabled, segue.are_deterministic_algorithms_enabled()
+
+
+def test_switches_without_effect_are_part_of_the_graph():
+    check(without_effect, segue.ones(1, 2, 3, 4), graphs=1)
+    with pytest.raises(CaptureError, match="set_default_device"):
+        segue.compile(lambda x: (segue.set_default_device("cpu"), x * 2), fullgraph=True, backend="eager")(X)
