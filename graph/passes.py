@@ -272,7 +272,7 @@ def neutral_operand(node: Node, args: tuple, rewriter: Rewriter) -> Node | None:
         return None
     number, categories = _NEUTRAL[node.target.name]
     value = args[1]
-    if isinstance(value, bool) or value != number or math.copysign(1, value) < 0 or not _same_layout(args[0], node):
+    if isinstance(value, (bool, complex)) or value != number or math.copysign(1, value) < 0 or not _same_layout(args[0], node):
         return None
     return args[0] if node.value.dtype.category in categories else None
 

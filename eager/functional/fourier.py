@@ -18,8 +18,9 @@ from ..promotion import COMPLEX_OF, floating
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, need_tensor
 from .complex_numbers import conj
-from .creation import arange
+from .creation import arange, tensor
 from .devices import make
+from .kinds import is_whole
 from .repeats import roll
 from .shape import narrow
 
@@ -29,17 +30,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _scale(name: str, norm: str | None, count: Any, forward: bool) -> float:
+def _real(count: Any) -> Any:
+    """A number of points to divide by: a size that varies in a graph as a 0-d tensor, since its quotient is no size."""
+    return cast(tensor(count), dtypes.float64) if hasattr(count, "segue_symbol") else count
+
+
+def _scale(name: str, norm: str | None, count: Any, forward: bool) -> Any:
     """The factor of a norm: 1/n falls on the backward transform, the forward one, or its root on both ("ortho")."""
     if norm not in (None, "backward", "forward", "ortho"):
         raise error(RuntimeError, f'{name}: Invalid normalization mode: "{norm}"', "'backward', 'forward' or 'ortho'")
     if norm == "ortho":
-        return 1 / math.sqrt(count)
-    return 1 / count if (norm == "forward") == forward else 1.0
+        return 1 / _real(count) ** 0.5
+    return 1 / _real(count) if (norm == "forward") == forward else 1.0
 
 
-def _scaled(x: Tensor, factor: float) -> Tensor:
-    return x if factor == 1 else x * factor
+def _scaled(x: Tensor, factor: Any) -> Tensor:
+    return x if not isinstance(factor, Tensor) and factor == 1 else x * factor
 
 
 def _ready(name: str, x: Any, wants_complex: bool, wants_real: bool = False) -> Tensor:
@@ -68,7 +74,7 @@ def _sized(name: str, x: Tensor, dim: int, n: Any) -> Tensor:
 
 def _places(name: str, x: Tensor, s: Any, dim: Any) -> tuple[tuple, tuple]:
     """Dimensions and lengths; a length of -1 is the size that there is. Raises RuntimeError for a repeated dimension or lengths that do not fit."""
-    lengths = None if s is None else (s,) if isinstance(s, int) else tuple(s)
+    lengths = None if s is None else (s,) if is_whole(s) else tuple(s)
     if dim is None:
         dims = tuple(range(x.ndim)) if lengths is None else tuple(range(x.ndim - len(lengths), x.ndim))
     else:
@@ -109,7 +115,7 @@ def _c2r(name: str, x: Any, s: Any, dim: Any, norm: str | None, forward: bool) -
     dims, lengths = _places(name, x, s, dim)
     if not dims:
         raise error(RuntimeError, f"{name} must transform at least one axis")
-    given = None if s is None else (s if isinstance(s, int) else tuple(s)[-1])
+    given = None if s is None else (s if is_whole(s) else tuple(s)[-1])
     last = 2 * (x.shape[dims[-1]] - 1) if given in (None, -1) else given
     if last < 1:
         raise error(RuntimeError, f"{name}: Invalid number of data points ({last}) specified")
@@ -184,10 +190,10 @@ def fftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, re
     """
     places = arange(n, device=device)
     found = OPS["where"](places < (n + 1) // 2, places, places - n)
-    return (cast(found, dtypes.as_dtype(dtype or dtypes.get_default_dtype())) * (1.0 / (n * d))).requires_grad_(requires_grad)
+    return (cast(found, dtypes.as_dtype(dtype or dtypes.get_default_dtype())) * (1.0 / (_real(n) * d))).requires_grad_(requires_grad)
 
 
 def rfftfreq(n: int, d: float = 1.0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """The frequencies 0 ... n // 2 over n d of the entries of a half spectrum."""
     found = cast(arange(n // 2 + 1, device=device), dtypes.as_dtype(dtype or dtypes.get_default_dtype()))
-    return (found * (1.0 / (n * d))).requires_grad_(requires_grad)
+    return (found * (1.0 / (_real(n) * d))).requires_grad_(requires_grad)

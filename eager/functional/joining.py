@@ -142,7 +142,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         if cut.ndim > 1 or cut.dtype is not dtypes.int64:
             raise error(RuntimeError, f"tensor_split expected tensor_indices_or_sections to be int64 and 0- or 1-dimensional, got {cut.dtype}, {cut.ndim}D")
         cut = cut.tolist()
-    if isinstance(cut, int):
+    if is_whole(cut):
         if cut <= 0:
             raise error(RuntimeError, f"number of sections must be larger than 0, got {cut}")
         ends = list(itertools.accumulate((size + cut - 1 - i) // cut for i in range(cut)))
@@ -333,7 +333,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     """The coordinates, in a tensor of `shape`, of positions in row-major order."""
     if indices.dtype.category != dtypes.INTEGER:
         raise error(TypeError, f"expected 'indices' to be integer dtype, but got {indices.dtype}")
-    sizes = tuple((shape,) if isinstance(shape, int) else shape.tolist() if isinstance(shape, Tensor) else shape)
+    sizes = tuple(shape.tolist() if isinstance(shape, Tensor) else (shape,) if is_whole(shape) else shape)
     if any(s < 0 for s in sizes):
         raise error(ValueError, f"'shape' cannot have negative values, but got {sizes}")
     indices = cast(indices, dtypes.int64)  # a narrow dtype could not hold the strides

@@ -23,6 +23,7 @@ from ..sizes import demand, from_front, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
 from .devices import make, on_device
+from .kinds import is_whole
 
 
 def view(input: Tensor, *shape: Any, **named: Any) -> Tensor:
@@ -182,7 +183,7 @@ def broadcast_shapes(*shapes: Any) -> Any:
     """The shape that several shapes broadcast to. Raises RuntimeError when they do not."""
     result: list[Any] = []
     for shape in shapes:
-        sizes = list((shape,) if isinstance(shape, int) else shape)
+        sizes = list((shape,) if is_whole(shape) else shape)
         left, right = ([1] * (max(len(result), len(sizes)) - len(part)) + part for part in (result, sizes))
         for a, b in zip(left, right):
             if not same_size(a, b) and a != b and a != 1 and b != 1:

@@ -72,6 +72,9 @@ PROGRAMS = {
     "windows": lambda x: (segue.hann_window(x.shape[0] + 2), segue.kaiser_window(x.shape[0] + 2), segue.bartlett_window(x.shape[0] + 2), segue.fft.fftfreq(x.shape[0]), segue.linspace(0, x.shape[0] - 1, 4)),
     "a float of sizes as a step": lambda x: segue.trapezoid(x, dx=1 / x.shape[0], dim=0),
     "distances": lambda x: segue.cdist(x, x + 1),
+    "spectra": lambda x: segue.fft.irfft(segue.fft.rfft(x, dim=0), n=x.shape[0], dim=0) + segue.fft.irfft2(segue.fft.rfft2(x, norm="ortho"), s=x.shape, norm="ortho"),
+    "a complex zero": lambda x: segue.fft.hfft(x + 0j, n=x.shape[0], dim=0),
+    "frequencies": lambda x: (segue.fft.rfft(x, dim=0).abs().T * segue.fft.rfftfreq(x.shape[0], 0.5), segue.fft.fftfreq(x.shape[0])),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
 
@@ -84,7 +87,7 @@ def same(found, expected):
 
 
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
-BRANCHING = ("// and %", "range", "shapes compared", "a quotient compared", "windows", "floats handed over")  # they treat a length of 1 in a way of its own
+BRANCHING = ("// and %", "a complex zero", "range", "shapes compared", "a quotient compared", "windows", "floats handed over")  # they treat a length of 1 in a way of its own
 
 
 @pytest.mark.parametrize("program", [lambda x: sum(x[i] for i in range(int(len(x) * 0.5))), lambda x: x * 2 if int(len(x) * 0.3) > 2 else x])
