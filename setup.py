@@ -45,8 +45,8 @@ def extensions() -> list[Extension]:
                   extra_compile_args=flags("-std=c11", "-fvisibility=hidden"), extra_link_args=link),
         Extension("segue.inductor._launcher", sources("inductor/csrc/*.c"), include_dirs=["inductor/csrc", "inductor/csrc/include", numpy.get_include()],
                   depends=headers, extra_compile_args=flags("-std=c11"), extra_link_args=link),
-        Extension("segue.inductor._runtime", sources("inductor/csrc/runtime/*.cpp"), include_dirs=["inductor/csrc/include"], depends=headers,
-                  extra_compile_args=flags("-std=c++17", "-pthread", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fwrapv", "-Wno-psabi"),
+        Extension("segue.inductor._runtime", sources("inductor/csrc/runtime/*.cpp"), include_dirs=["inductor/csrc/include", numpy.get_include()], depends=headers,
+                  extra_compile_args=flags("-std=c++17", "-pthread", "-O3", "-fopenmp-simd", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fwrapv", "-Wno-psabi"),
                   extra_link_args=[*link, "-pthread"]),
     ]
     return [extension for extension in made if extension.sources]

@@ -38,3 +38,9 @@ def _cut(shape: tuple[int, ...], inner: int) -> Iterator[tuple[slice, ...]]:
     outer = [[slice(i, i + 1) for i in range(size)] for size in shape[: depth - 1]]
     last = [[slice(i, i + step) for i in range(0, size, step)] for size in shape[depth - 1 : depth]]
     return product(*outer, *last)
+
+
+def trailing(x: Any, dims: tuple) -> int | None:
+    """Where `dims` begin, if they are all the last dimensions."""
+    first = x.ndim - len(dims)
+    return first if tuple(dims) == tuple(range(first, x.ndim)) else None

@@ -55,19 +55,9 @@ class _Draw(ctypes.Structure):
     _fields_ = [*((name, ctypes.c_int64) for name in ("seed", "offset", "count")), ("output", ctypes.c_void_p)]
 
 
-class _Kernel(ctypes.Structure):
-    """segue_kernel of segue_runtime.h."""
-
-    _fields_ = [
-        ("function", ctypes.c_int64), ("dtype", ctypes.c_int64), ("sizes", ctypes.c_int64 * 6), ("numbers", ctypes.c_double * 4),
-        ("inputs", ctypes.c_void_p * 4), ("outputs", ctypes.c_void_p * 2),
-    ]  # fmt: skip
-
-
 _PLACES = {  # row -> its place in the table segue_runtime, counted in words, and what it takes
     "convolution": (4, _Convolution), "convolution_input_gradient": (5, _Convolution), "convolution_weight_gradient": (6, _Convolution),
     "max_pool_indices": (7, _Pool), "elementary": (12, _Elementary), "uniform": (13, _Draw),
-    "kernel": (14, _Kernel),
 }  # fmt: skip
 
 
@@ -141,29 +131,43 @@ def elementary(place: int, x: Any) -> Any:
     return out
 
 
-KERNELS = (
-    "bounded", "bounded_slope", "hard_swish", "hard_swish_slope", "hard_sigmoid", "hard_sigmoid_slope", "leaky_relu", "leaky_relu_slope", "smooth",
-    "smooth_slope", "cumprod", "linear_recurrence", "cummax_indices", "cummin_indices", "gather", "add_rows",
-)  # fmt: skip  # SEGUE_KERNELS of segue_runtime.h
-
-
 def run_kernel(name: str, outputs: tuple, inputs: tuple, sizes: tuple = (), numbers: tuple = ()) -> None:
-    """Fill dense arrays, the first of which is float32 or float64, by a kernel of eager.cpp."""
-    of = next(array.dtype for array in (*outputs, *inputs) if array.dtype in _CODES)
-    addresses = [(ctypes.c_void_p * room)(*(array.ctypes.data for array in arrays)) for arrays, room in ((inputs, 4), (outputs, 2))]
-    call = _Kernel(KERNELS.index(name), _CODES[of], (ctypes.c_int64 * 6)(*sizes), (ctypes.c_double * 4)(*numbers), *addresses)
-    if FUNCTIONS["kernel"](ctypes.byref(call)):
-        raise RuntimeError(f"{name}(): the native library refused arrays of the shapes {[array.shape for array in (*outputs, *inputs)]}")
+    """Fill dense arrays, the first of which is float32 or float64, by a kernel for eager code (see eager.cpp); None stands for an array that is not there."""
+    if _RUN[0](KERNELS[name], outputs, inputs, sizes, numbers):
+        shapes = [getattr(array, "shape", array) for array in (*outputs, *inputs)]
+        raise RuntimeError(f"{name}(): the native library refused arrays of the shapes {shapes}")
 
 
-def curve(name: str, x: Any, other: Any, numbers: tuple) -> Any:
-    """A function of one or two arrays of one shape, element by element; None for arrays that are small, of another dtype, or have gaps."""
-    if x.size < _LEAST_SIZE or x.dtype not in _CODES or x.dtype != other.dtype or x.shape != other.shape:
+EXACT = frozenset((
+    "bounded", "bounded_slope", "hard_swish", "hard_swish_slope", "hard_sigmoid", "hard_sigmoid_slope", "leaky_relu", "leaky_relu_slope", "smooth",
+    "smooth_slope", "rectified", "clamped", "clamped_slope",
+))  # fmt: skip  # give the bits that NumPy gives; the others do so but for some units in the last place, and stand in for float32 alone
+
+
+def curve(name: str, arrays: tuple, numbers: tuple) -> Any:
+    """A function of one to three arrays of one shape, element by element; None for another dtype."""
+    x = arrays[0]
+    if x.dtype not in _CODES or (x.dtype != np.float32 and name not in EXACT):
         return None
-    if not (x.flags.c_contiguous and other.flags.c_contiguous):
+    if not all(other.dtype == x.dtype and other.shape == x.shape for other in arrays):
         return None
-    out = np.empty(x.shape, x.dtype)
-    run_kernel(name, (out,), (x, other), (x.size,), numbers)
+    out, arrays = np.empty(x.shape, x.dtype), tuple([other if other.flags.c_contiguous else np.ascontiguousarray(other) for other in arrays])
+    run_kernel(name, (out,), arrays + arrays[:1] * (3 - len(arrays)), (x.size,), numbers)
+    return out
+
+
+def choose(condition: Any, x: Any, y: Any) -> Any:
+    """x where the condition holds, else y: arrays of one shape and dtype, or a number for one of them; None for others."""
+    of = [value for value in (x, y) if isinstance(value, np.ndarray) and value.ndim]
+    if not of or of[0].dtype not in _CODES or condition.dtype != np.bool_ or not condition.flags.c_contiguous:
+        return None
+    if not all(value.dtype == of[0].dtype and value.shape == condition.shape and value.flags.c_contiguous for value in of):
+        return None
+    if len(of) == 1 and hasattr(x, "dtype") and hasattr(y, "dtype"):
+        return None
+    out = np.empty(condition.shape, of[0].dtype)
+    arrays = [value if isinstance(value, np.ndarray) else None for value in (x, y)]
+    run_kernel("choose", (out,), (condition, *arrays), (out.size,), tuple(0.0 if array is not None else value for array, value in zip(arrays, (x, y))))
     return out
 
 
@@ -171,7 +175,7 @@ def scan(name: str, result: Any, *args: Any) -> Any:
     """A walk along a dimension of arrays of one shape and dtype, into one of dtype `result` (None: of theirs)."""
     *arrays, dim = args
     first = arrays[0]
-    if first.size < _LEAST_SIZE or any(x.dtype not in _CODES or x.dtype != first.dtype or x.shape != first.shape for x in arrays):
+    if not first.ndim or any(x.dtype not in _CODES or x.dtype != first.dtype or x.shape != first.shape for x in arrays):
         return NotImplemented
     out = np.empty(first.shape, result or first.dtype)
     sizes = (math.prod(first.shape[:dim]), first.shape[dim], math.prod(first.shape[dim + 1 :]))
@@ -181,7 +185,7 @@ def scan(name: str, result: Any, *args: Any) -> Any:
 
 def gather(x: Any, dim: int, index: Any) -> Any:
     """The elements of a float32 or float64 array at the places, which are there, along a dimension; the other sizes are the same."""
-    if index.size < _LEAST_SIZE or x.dtype not in _CODES or index.dtype != np.int64 or not x.flags.c_contiguous:
+    if x.dtype not in _CODES or index.dtype != np.int64 or not x.flags.c_contiguous:
         return NotImplemented
     if x.shape[:dim] != index.shape[:dim] or x.shape[dim + 1 :] != index.shape[dim + 1 :]:
         return NotImplemented
@@ -193,7 +197,7 @@ def gather(x: Any, dim: int, index: Any) -> Any:
 
 def add_rows(base: Any, rows: Any, values: Any) -> bool:
     """Whether base[rows[i]] += values[i] was done, for dense float32 or float64 (R, C) and (n, C)."""
-    if values.size < _LEAST_SIZE or base.dtype not in _CODES or values.dtype != base.dtype or rows.dtype != np.int64 or not base.flags.c_contiguous:
+    if base.dtype not in _CODES or values.dtype != base.dtype or rows.dtype != np.int64 or not base.flags.c_contiguous:
         return False
     run_kernel("add_rows", (base,), (np.ascontiguousarray(rows), np.ascontiguousarray(values)), (*base.shape, len(rows)))
     return True
@@ -212,14 +216,19 @@ def _signed(word: int) -> int:
 
 
 FUNCTIONS: dict[str, Callable[..., int]] = {}
+KERNELS: dict[str, int] = {}  # SEGUE_KERNELS of segue_runtime.h
+_RUN: list[Callable[..., int]] = []
 try:
     FUNCTIONS.update(_functions())
+    names, run = runtime.kernels()
+    KERNELS.update(names)
+    _RUN.append(run)
 except BackendError:  # not built: `segue doctor` says so, and the first compiled call
     pass
 else:
     install_native({
         **{name: functools.partial(convolve, name) for name in _PLACES if name.startswith("convolution")}, "max_pool_indices": max_pool_indices, "uniform": uniform,
-        "curve": curve, "gather": gather, "add_rows": add_rows, **{name: functools.partial(scan, name, None) for name in ("cumprod", "linear_recurrence")},
+        "kernel": run_kernel, "curve": curve, "choose": choose, "gather": gather, "add_rows": add_rows, **{name: functools.partial(scan, name, None) for name in ("cumsum", "cumprod", "linear_recurrence")},
         **{name: functools.partial(scan, name, np.int64) for name in ("cummax_indices", "cummin_indices")},
         **{name: functools.partial(elementary, place) for place, name in enumerate(ELEMENTARY)},
     })  # fmt: skip

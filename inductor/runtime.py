@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,6 +70,12 @@ def extension(module: ModuleType | ImportError) -> ModuleType:
 def table() -> int:
     """The address of the function table (segue_runtime of segue_runtime.h). Raises BackendError where the library is not built."""
     return extension(_runtime).table
+
+
+def kernels() -> tuple[dict[str, int], Callable[..., int]]:
+    """The kernels for eager code, by name, and what runs one of them. Raises BackendError where the library is not built."""
+    module = extension(_runtime)
+    return module.kernels, module.run
 
 
 def launcher() -> ModuleType:

@@ -23,16 +23,16 @@ def _choose(condition: Any, x: Any, y: Any) -> Any:
     return OPS["where"].kernel(np, condition, x, y)
 
 
-def _native(name: str, x: Any, other: Any, numbers: tuple) -> Any:
-    """What the native library makes of arrays, or None: it has no such function, is not there, or leaves them to NumPy."""
-    return NATIVE["curve"](name, x, other, numbers) if name and "curve" in NATIVE else None
+def _native(name: str, numbers: tuple, *arrays: Any) -> Any:
+    """What the native library makes of arrays, or None: it is not there, or leaves them to NumPy."""
+    return NATIVE["curve"](name, arrays, numbers) if "curve" in NATIVE else None
 
 
-def curve(value: Formula, slope: Formula, name: str = "") -> tuple[Callable, Callable]:
+def curve(name: str, value: Formula, slope: Formula) -> tuple[Callable, Callable]:
     """Of value(x, *numbers); slope(g, x, *numbers) is the gradient. `name` and `name`_slope are what the native library calls them."""
 
     def forward(x: Any, *numbers: float) -> Any:
-        out = _native(name, x, x, numbers)
+        out = _native(name, numbers, x)
         if out is None:
             out = np.empty(x.shape, x.dtype)
             for at in pieces(x.shape, _ARRAYS):
@@ -41,7 +41,7 @@ def curve(value: Formula, slope: Formula, name: str = "") -> tuple[Callable, Cal
 
     def backward(g: Any, saved: tuple, wanted: tuple) -> list:
         x, numbers = saved
-        found = _native(name and f"{name}_slope", x, g, numbers)
+        found = _native(f"{name}_slope", numbers, x, g)
         if found is None:
             found = np.empty(x.shape, x.dtype)
             for at in pieces(x.shape, _ARRAYS):
@@ -51,16 +51,16 @@ def curve(value: Formula, slope: Formula, name: str = "") -> tuple[Callable, Cal
     return forward, backward
 
 
-def loss(value: Formula, slopes: Formula, name: str = "") -> tuple[Callable, Callable]:
+def loss(name: str, value: Formula, slopes: Formula) -> tuple[Callable, Callable]:
     """Of value(input, target, *numbers), of one shape; slopes(g, input, target, *numbers) are the two gradients, the second made when it is called.
 
-    `name` is what the native library calls the value.
+    `name` and, of the first gradient, `name`_slope are what the native library calls them.
     """
 
     def forward(x: Any, target: Any, *numbers: float) -> Any:
         if x.shape != target.shape or x.dtype != target.dtype:
             return None
-        out = _native(name, x, target, numbers)
+        out = _native(name, numbers, x, target)
         if out is None:
             out = np.empty(x.shape, x.dtype)
             for at in pieces(x.shape, _ARRAYS):
@@ -69,6 +69,9 @@ def loss(value: Formula, slopes: Formula, name: str = "") -> tuple[Callable, Cal
 
     def backward(g: Any, saved: tuple, wanted: tuple) -> list:
         x, target, numbers = saved
+        found = _native(f"{name}_slope", numbers, x, target, g) if wanted[0] and not wanted[1] else None
+        if found is not None:
+            return [found, None, *(None,) * len(numbers)]
         first, second = [np.empty(x.shape, x.dtype) if asked else None for asked in wanted[:2]]
         for at in pieces(x.shape, _ARRAYS):
             of_x, of_target = slopes(g[at], x[at], target[at], *numbers)
@@ -164,15 +167,14 @@ def _hard_swish_slope(g: Any, x: Any) -> Any:
     return _choose(x >= 3, g, _choose(x <= -3, g * 0.0, middle))
 
 
-leaky_relu = curve(_leaky, lambda g, x, slope: _choose(x > 0, g, g * slope), "leaky_relu")
-elu = curve(_elu, _elu_slope)
-softplus = curve(_softplus, _softplus_slope)
-log_sigmoid = curve(_log_sigmoid, lambda g, x: g * _sigmoid(x, False))
-bounded = curve(_bounded, lambda g, x, low, high: _choose((x <= low) | (x >= high), 0.0, g), "bounded")
-hard_swish = curve(_hard_swish, _hard_swish_slope, "hard_swish")
-hard_sigmoid = curve(
-    lambda x: _bounded(x + 3, 0.0, 6.0) / 6, lambda g, x: _choose((x + 3 <= 0) | (x + 3 >= 6), 0.0, g / 6), "hard_sigmoid"
-)  # fmt: skip
+leaky_relu = curve("leaky_relu", _leaky, lambda g, x, slope: _choose(x > 0, g, g * slope))
+elu = curve("elu", _elu, _elu_slope)
+softplus = curve("softplus", _softplus, _softplus_slope)
+log_sigmoid = curve("log_sigmoid", _log_sigmoid, lambda g, x: g * _sigmoid(x, False))
+bounded = curve("bounded", _bounded, lambda g, x, low, high: _choose((x <= low) | (x >= high), 0.0, g))
+clamped = curve("clamped", lambda x, low, high: np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high)), lambda g, x, low, high: _choose((x >= low) & (x <= high), g, 0.0))
+hard_swish = curve("hard_swish", _hard_swish, _hard_swish_slope)
+hard_sigmoid = curve("hard_sigmoid", lambda x: _bounded(x + 3, 0.0, 6.0) / 6, lambda g, x: _choose((x + 3 <= 0) | (x + 3 >= 6), 0.0, g / 6))
 
 
 # ---------------------------------------------------------------------------------------------------------------- losses
@@ -206,5 +208,5 @@ def _cross_entropy_slopes(g: Any, x: Any, target: Any) -> Any:
     return g * (_sigmoid(x, True) - target), lambda: -g * x
 
 
-smooth = loss(_smooth, _smooth_slopes, "smooth")
-binary_cross_entropy = loss(_cross_entropy, _cross_entropy_slopes)
+smooth = loss("smooth", _smooth, _smooth_slopes)
+binary_cross_entropy = loss("of_logits", _cross_entropy, _cross_entropy_slopes)

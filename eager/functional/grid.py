@@ -18,13 +18,12 @@ from ..ops.shapes import numel
 from ..tensor import Tensor
 from .arguments import cast, widened
 from .devices import make
+from .fused import fused
 from .interpolation import cubic_weights
 from .pointwise import clamp, where
 from .products import matmul
+from .sampling import MODES, PADDINGS, sampled, sampled_backward
 from .shape import reshape, transpose
-
-INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
-PADDINGS = ("zeros", "border", "reflection")
 
 
 def _unnormalised(coordinate: Tensor, size: Any, align_corners: bool) -> Tensor:
@@ -78,7 +77,7 @@ def grid_sample(
     >>> grid_sample(segue.tensor([[[[1.0, 3.0]]]]), segue.tensor([[[[0.0, 0.0]]]]), align_corners=False)
     tensor([[[[2.]]]])
     """
-    if mode not in INTERPOLATIONS:
+    if mode not in MODES:
         raise error(ValueError, f"grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'")
     if padding_mode not in PADDINGS:
         raise error(ValueError, f"grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', but got: '{padding_mode}'")
@@ -97,6 +96,12 @@ def grid_sample(
         raise error(RuntimeError, f"grid_sample(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}")
     if any(size == 0 for size in input.shape[2:]):
         raise error(ShapeError, f"grid_sample(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}")
+    return _sampled(input, grid, mode, padding_mode, align_corners)
+
+
+@fused(sampled, sampled_backward)
+def _sampled(input: Tensor, grid: Tensor, mode: str, padding_mode: str, align_corners: bool) -> Tensor:
+    rank = input.ndim - 2
     space, lead, places = tuple(input.shape[2:]), tuple(input.shape[:2]), tuple(grid.shape[1:-1])
     along = [
         _neighbours(_unnormalised(OPS["select"](grid, rank + 1, rank - 1 - d), space[d], align_corners), space[d], mode, padding_mode, align_corners)
@@ -159,7 +164,7 @@ def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> 
 
 def grid_sampler(input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool) -> Tensor:
     """`grid_sample` with its modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection."""
-    return grid_sample(input, grid, INTERPOLATIONS[interpolation_mode], PADDINGS[padding_mode], align_corners)
+    return grid_sample(input, grid, MODES[interpolation_mode], PADDINGS[padding_mode], align_corners)
 
 
 grid_sampler_2d = grid_sampler_3d = grid_sampler

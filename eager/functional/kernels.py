@@ -1,33 +1,34 @@
 """The kernels that compositions own: forward and backward of each, over NumPy arrays (see fused.py).
 
 In come arrays and attributes, out go new arrays. The one idea: the forward does what the composition does, operator by operator and in its order, so that the values are
-the same to the last bit, and saves what the closed form of the derivative reads. Large arrays go through it piece by piece (pieces.py), so that what lies between two
+the same to the last bit, and saves what the closed form of the derivative reads. float32 goes to the native library where it is there, in one walk through memory and within a few
+units in the last place. Large arrays go through it piece by piece (pieces.py), so that what lies between two
 operators never leaves the processor's cache.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..ops.definition import OPS
-from ..pieces import KEPT, pieces
+from ..ops.native import NATIVE, filled
+from ..pieces import KEPT, pieces, trailing
 
 Found = Any  # (result, saved, further results) or None
 
 
-def _trailing(x: Any, dims: tuple) -> int | None:
-    """Where `dims` begin, if they are all the last dimensions."""
-    first = x.ndim - len(dims)
-    return first if tuple(dims) == tuple(range(first, x.ndim)) else None
+def _by_rows(name: str, dims: tuple, out: Any, *inputs: Any) -> bool:
+    """Whether the native library has filled `out`, rows of the last dimensions `dims`."""
+    first = trailing(out, dims)
+    return first is not None and filled(name, (out,), inputs, (math.prod(out.shape[:first]), math.prod(out.shape[first:])))
 
 
 def _pieces_along(x: Any, dims: tuple) -> Any:
     """Places in x that hold whole stretches of `dims`; the dimensions keep their number."""
-    first = _trailing(x, dims)
+    first = trailing(x, dims)
     return [()] if first is None else pieces(x.shape[:first], math.prod(x.shape[first:]))
 
 
@@ -44,6 +45,8 @@ def _softmax_into(weights: Any, dims: Any) -> Any:
 def softmax(x: Any, dims: tuple) -> Found:
     """exp(x) over its sum, the largest subtracted first."""
     out = np.empty(x.shape, x.dtype)
+    if _by_rows("softmax", dims, out, x):
+        return out, (out, dims), ()
     for at in _pieces_along(x, dims):
         part, weights = x[at], out[at]
         np.subtract(part, np.maximum.reduce(part, axis=dims, keepdims=True), out=weights)
@@ -55,6 +58,8 @@ def softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """out (g - sum(out g))."""
     out, dims = saved
     found = np.empty(out.shape, out.dtype)
+    if _by_rows("softmax_slope", dims, found, out, g):
+        return [found, None]
     for at in _pieces_along(out, dims):
         weights, of = out[at], found[at]
         np.multiply(g[at], weights, out=of)
@@ -65,6 +70,8 @@ def softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
 def log_softmax(x: Any, dims: tuple) -> Found:
     """x - log(sum(exp(x))), the largest subtracted first."""
     out = np.empty(x.shape, x.dtype)
+    if _by_rows("log_softmax", dims, out, x):
+        return out, (out, dims), ()
     for at in _pieces_along(x, dims):
         part, logs = x[at], out[at]
         np.subtract(part, np.maximum.reduce(part, axis=dims, keepdims=True), out=logs)
@@ -76,131 +83,14 @@ def log_softmax_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """g - exp(out) sum(g)."""
     out, dims = saved
     found = np.empty(out.shape, out.dtype)
+    if _by_rows("log_softmax_slope", dims, found, out, g):
+        return [found, None]
     for at in _pieces_along(out, dims):
         part, of = g[at], found[at]
         np.exp(out[at], out=of)
         of *= np.add.reduce(part, axis=dims, keepdims=True)
         np.subtract(part, of, out=of)
     return [found, None]
-
-
-# ---------------------------------------------------------------------------------------------------------------- normalisation
-
-
-def _kept_first(x: Any, dims: tuple) -> tuple[int, ...] | None:
-    """An order of the dimensions in which `dims` come last; None where they do."""
-    return None if _trailing(x, dims) is not None else (*[d for d in range(x.ndim) if d not in dims], *dims)
-
-
-def _ordered(order: tuple | None, *arrays: Any) -> Sequence[Any]:
-    return arrays if order is None else [None if x is None else x.transpose(order) for x in arrays]
-
-
-def _laid(x: Any, shape: tuple) -> Any:
-    """A weight with all dimensions, of which `shape` has the last ones or all."""
-    return None if x is None else x.reshape(shape)
-
-
-def _of_piece(x: Any, at: tuple) -> Any:
-    """What stands against a piece in an array that is broadcast."""
-    return x[tuple([slice(None) if size == 1 else place for size, place in zip(x.shape, at)])] if at else x
-
-
-def normalise(x: Any, dims: tuple, eps: float, weight: Any, bias: Any, shape: tuple) -> Found:
-    """(x - mean) / sqrt(variance + eps), times weight, plus bias; and the mean, the variance, and 1 / sqrt(variance + eps)."""
-    count, order, kept = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims), x.ndim - len(dims)
-    laid, last = (1,) * (x.ndim - len(shape)) + tuple(shape), tuple(range(kept, x.ndim))
-    out, along = np.empty(x.shape, x.dtype), [1 if d in dims else size for d, size in enumerate(x.shape)]
-    found = average, variance, scale = np.empty(along, x.dtype), np.empty(along, x.dtype), np.empty(along, x.dtype)
-    inputs, results, averages, variances, scales, factor, term = _ordered(order, x, out, *found, _laid(weight, laid), _laid(bias, laid))
-    for at in pieces(inputs.shape[:kept], count):
-        part, center, spread, by = inputs[at], results[at], variances[at], scales[at]
-        middle = np.add.reduce(part, axis=last, keepdims=True, out=averages[at])
-        middle /= count
-        np.subtract(part, middle, out=center)
-        np.add.reduce(center * center, axis=last, keepdims=True, out=spread)
-        spread /= count
-        np.add(spread, eps, out=by)
-        np.divide(1.0, np.sqrt(by, out=by), out=by)
-        center *= by
-        if factor is not None:
-            center *= _of_piece(factor, at)
-        if term is not None:
-            center += _of_piece(term, at)
-    return out, (x, average, scale, weight, None if bias is None else bias.shape, laid, dims), found
-
-
-def normalise_backward(g: Any, saved: tuple, wanted: tuple) -> list:
-    """scale (h - mean(h) - n mean(h n)), where n is the normalised x and h the gradient times weight (Ba, Kiros and Hinton, 2016)."""
-    x, average, scale, weight, bias_shape, laid, dims = saved
-    count, order, kept = math.prod([x.shape[d] for d in dims]), _kept_first(x, dims), x.ndim - len(dims)
-    last, found = tuple(range(kept, x.ndim)), np.empty(x.shape, x.dtype) if wanted[0] else None
-    of_weight, of_bias = [np.zeros(laid, x.dtype) if asked else None for asked in wanted[3:5]]
-    inputs, gradients, averages, scales, results, factor, slopes, shifts = _ordered(
-        order, x, g, average, scale, found, _laid(weight, laid), of_weight, of_bias
-    )
-    over = tuple([i for i, d in enumerate(order or range(x.ndim)) if laid[d] == 1])
-    for at in pieces(inputs.shape[:kept], count):
-        part, by = gradients[at], scales[at]
-        normal = inputs[at] - averages[at]
-        normal *= by
-        if slopes is not None:
-            _of_piece(slopes, at)[...] += np.add.reduce(part * normal, axis=over, keepdims=True)
-        if shifts is not None:
-            _of_piece(shifts, at)[...] += np.add.reduce(part, axis=over, keepdims=True)
-        if results is None:
-            continue
-        h = results[at]
-        np.multiply(part, 1.0 if factor is None else _of_piece(factor, at), out=h)
-        along = np.add.reduce(h * normal, axis=last, keepdims=True)
-        along /= count
-        h -= np.add.reduce(h, axis=last, keepdims=True) / count
-        h -= np.multiply(normal, along, out=normal)
-        h *= by
-    return [
-        found, None, None, None if of_weight is None else of_weight.reshape(weight.shape), None if of_bias is None else of_bias.reshape(bias_shape), None,
-    ]  # fmt: skip
-
-
-def by_root_mean_square(x: Any, dims: tuple, eps: float, weight: Any, shape: tuple) -> Found:
-    """x / sqrt(mean(x x) + eps), times weight."""
-    first = _trailing(x, dims)
-    if first is None:
-        return None
-    count = math.prod(x.shape[first:])
-    out, scale = np.empty(x.shape, x.dtype), np.empty((*x.shape[:first], *(1,) * len(dims)), x.dtype)
-    for at in pieces(x.shape[:first], count):
-        part, by, of = x[at], scale[at], out[at]
-        np.multiply(part, part, out=of)
-        np.add.reduce(of, axis=dims, keepdims=True, out=by)
-        by /= count
-        by += eps
-        np.divide(1.0, np.sqrt(by, out=by), out=by)
-        np.multiply(part, by, out=of)
-        if weight is not None:
-            of *= weight.reshape(shape)
-    return out, (x, scale, weight, shape, dims, count), ()
-
-
-def by_root_mean_square_backward(g: Any, saved: tuple, wanted: tuple) -> list:
-    """scale (h - n mean(h n)), where n is the normalised x and h the gradient times weight (Zhang and Sennrich, 2019)."""
-    x, scale, weight, shape, dims, count = saved
-    first = x.ndim - len(dims)
-    found = np.empty(x.shape, x.dtype) if wanted[0] else None
-    of_weight = np.zeros(weight.shape, x.dtype) if wanted[3] else None
-    for at in pieces(x.shape[:first], count):
-        part, by = g[at], scale[at]
-        normal = x[at] * by
-        if of_weight is not None:
-            of_weight += np.add.reduce(part * normal, axis=tuple(range(first))).reshape(weight.shape)
-        if found is None:
-            continue
-        h = found[at]
-        np.multiply(part, 1.0 if weight is None else weight.reshape(shape), out=h)
-        normal *= np.add.reduce(h * normal, axis=dims, keepdims=True) / count
-        h -= normal
-        h *= by
-    return [found, None, None, of_weight, None]
 
 
 # ---------------------------------------------------------------------------------------------------------------- dropout
@@ -233,6 +123,7 @@ def _by_tanh(x: Any) -> Any:
     return np.tanh(_ROOT * (x + 0.044715 * (x * x * x)))
 
 
+_GELU_NAMES = {"none": "gelu", "tanh": "gelu_by_tanh"}
 _GELU = {"none": _by_erf, "tanh": _by_tanh}  # what is halfway from -1 to 1 with Phi
 
 
@@ -241,6 +132,9 @@ def gelu(x: Any, approximate: str) -> Found:
     part_of = _GELU.get(approximate)
     if part_of is None:
         return None
+    native = NATIVE["curve"](_GELU_NAMES[approximate], (x,), ()) if "curve" in NATIVE else None
+    if native is not None:
+        return native, (x, approximate, None), ()
     out = np.empty(x.shape, x.dtype)
     kept = np.empty(x.shape, x.dtype) if x.size <= KEPT else None
     for at in pieces(x.shape, 1):
@@ -257,6 +151,9 @@ def gelu(x: Any, approximate: str) -> Found:
 def gelu_backward(g: Any, saved: tuple, wanted: tuple) -> list:
     """g (Phi(x) + x Phi'(x)). Of large arrays erf and tanh are computed again."""
     x, approximate, kept = saved
+    native = NATIVE["curve"](f"{_GELU_NAMES[approximate]}_slope", (x, g), ()) if "curve" in NATIVE else None
+    if native is not None:
+        return [native, None]
     found = np.empty(x.shape, x.dtype)
     for at in pieces(x.shape, 1):
         part, slope = x[at], found[at]
@@ -390,9 +287,16 @@ def taps_backward(g: Any, saved: tuple, wanted: tuple) -> list:
 # ---------------------------------------------------------------------------------------------------------------- the first of an order
 
 
+_FEW = 32  # places that are held while a line is walked
+
+
 def first_places(x: Any, dim: int, k: int, largest: bool) -> Found:
     """The first `k` places of a stable argsort, by partition; None where a sort is as good, or equal elements stand on both sides of the cut."""
     size = x.shape[dim]
+    if 1 <= k <= min(size, _FEW):
+        out = np.empty((*x.shape[:dim], k, *x.shape[dim + 1 :]), np.int64)
+        if filled("first_places", (out,), (x,), (math.prod(x.shape[:dim]), size, math.prod(x.shape[dim + 1 :]), k, int(largest))):
+            return out, (), ()
     if k < 1 or k > size // 4:
         return None
     rows = np.moveaxis(x, dim, -1)

@@ -16,7 +16,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..sizes import demand, known
 from ..tensor import Tensor
-from . import kernels
+from . import normalising
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, rounded_once, single, widened, write_out
 from .devices import make
 from .fused import fused
@@ -36,7 +36,7 @@ def _standardised(x: Tensor, dims: tuple, eps: float) -> tuple[Tensor, Tensor, T
     return center * scale, average, variance, scale
 
 
-@fused(kernels.normalise, kernels.normalise_backward)
+@fused(normalising.normalise, normalising.normalise_backward)
 def _normalised(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, bias: Tensor | None, shape: tuple) -> tuple[Tensor, ...]:
     """`_standardised` with weight and bias, laid out as `shape`; the statistics carry no gradient."""
     out, *statistics = _standardised(x, dims, eps)
@@ -93,7 +93,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     return cast(_scaled(input, dims, small, weight, shape), input.dtype)
 
 
-@fused(kernels.by_root_mean_square, kernels.by_root_mean_square_backward)
+@fused(normalising.by_root_mean_square, normalising.by_root_mean_square_backward)
 def _scaled(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, shape: tuple) -> Tensor:
     """x / sqrt(mean(x^2) + eps) over `dims`, times weight."""
     return _affine(x * OPS["rsqrt"](mean(OPS["square"](x), dims, True) + eps), weight, None, shape)

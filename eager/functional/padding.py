@@ -16,7 +16,9 @@ from ..sizes import demand, known, larger, smaller
 from ..tensor import Tensor
 from .arguments import cast, need_tensor
 from .devices import make
+from .fused import fused
 from .pointwise import clamp
+from .sampling import padded, padded_backward
 
 
 def _reflected(place: Tensor, size: Any) -> Tensor:
@@ -65,7 +67,13 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> T
             NotImplementedError, f"pad(): Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: mode {mode!r} with "
             f"{len(widths)} widths pads the last {rank} dimensions of a tensor of {rank + 1} or {rank + 2}, got shape {tuple(input.shape)}",
         )  # fmt: skip
-    for i in range(rank):
+    return _surrounded(input, widths, mode)
+
+
+@fused(padded, padded_backward)
+def _surrounded(input: Tensor, widths: tuple, mode: str) -> Tensor:
+    """One dimension after the other."""
+    for i in range(len(widths) // 2):
         input = _selected(input, input.ndim - 1 - i, widths[2 * i], widths[2 * i + 1], mode)
     return input
 

@@ -16,8 +16,10 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import difference, result_type
 from ..tensor import Tensor
+from . import curves
 from .arguments import Number, accepts_out, as_number, as_operand, cast, need_kind, need_room, need_tensor, rounded_once, write_out
 from .creation import tensor
+from .fused import fused
 from .positions import positions
 
 
@@ -257,11 +259,18 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Tensor | None
     result = input
     need_room(min, input.dtype, "clamp")
     need_room(max, input.dtype, "clamp")
+    if type(min) in (int, float) and type(max) in (int, float) and isinstance(input, Tensor):
+        return write_out(out, _clamped(input, min, max), "clamp")
     if min is not None:
         result = binary(OPS["maximum" if isinstance(min, Tensor) else "clamp_min"], result, min)
     if max is not None:
         result = binary(OPS["minimum" if isinstance(max, Tensor) else "clamp_max"], result, max)
     return write_out(out, result, "clamp")
+
+
+@fused(*curves.clamped)
+def _clamped(input: Tensor, low: float, high: float) -> Tensor:
+    return binary(OPS["clamp_max"], binary(OPS["clamp_min"], input, low), high)
 
 
 clip = clamp

@@ -18,7 +18,7 @@ from ..ops.pooling import pooled_size
 from ..ops.shapes import numel
 from ..sizes import demand
 from ..tensor import Tensor
-from . import kernels
+from . import kernels, sampling
 from .arguments import accepts_out, cast, widened
 from .convolutions import batched, spread
 from .creation import rand
@@ -317,15 +317,20 @@ def _adaptive_mean(rank: int, input: Tensor, output_size: Any) -> Tensor:
             blocks = reshape(x, (*x.shape[:dim], count, size // count, *x.shape[dim + 1 :]))
             x = OPS["sum"](blocks, (dim + 1,), False) / (size // count)
         else:
-            start, lengths, width = _even_windows(size, count, input.device)
-            offset = make("arange", input.device, 0, 1, width, dtypes.int64)
-            place = clamp(OPS["unsqueeze"](start, 1) + offset, max=size - 1)
-            part = OPS["index_select"](x, dim, reshape(place, (-1,)))
-            part = reshape(part, (*x.shape[:dim], count, width, *x.shape[dim + 1 :]))
-            behind = (1,) * (x.ndim - dim - 1)
-            inside = reshape(offset < OPS["unsqueeze"](lengths, 1), (count, width, *behind))
-            x = OPS["sum"](where(inside, part, 0.0), (dim + 1,), False) / cast(reshape(lengths, (count, *behind)), x.dtype)
+            x = _window_means(x, dim, count)
     return _unbatched(x, single)
+
+
+@fused(sampling.window_means, sampling.window_means_backward)
+def _window_means(x: Tensor, dim: int, count: Any) -> Tensor:
+    start, lengths, width = _even_windows(x.shape[dim], count, x.device)
+    offset = make("arange", x.device, 0, 1, width, dtypes.int64)
+    place = clamp(OPS["unsqueeze"](start, 1) + offset, max=x.shape[dim] - 1)
+    part = OPS["index_select"](x, dim, reshape(place, (-1,)))
+    part = reshape(part, (*x.shape[:dim], count, width, *x.shape[dim + 1 :]))
+    behind = (1,) * (x.ndim - dim - 1)
+    inside = reshape(offset < OPS["unsqueeze"](lengths, 1), (count, width, *behind))
+    return OPS["sum"](where(inside, part, 0.0), (dim + 1,), False) / cast(reshape(lengths, (count, *behind)), x.dtype)
 
 
 @widened

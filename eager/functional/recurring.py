@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.native import filled
+
 
 def _sigmoid_into(x: Any) -> None:
     np.negative(x, out=x)
@@ -41,6 +43,9 @@ def lstm(gates: Any, h: Any, c: Any, weight: Any, bias: Any, reverse: bool) -> A
     now, turned = (h, c), weight.T
     for t in _times(length, reverse):
         act = np.matmul(now[0], turned, out=acts[t])
+        if filled("lstm_time", (act, cells[t], out[t]), (gates[t], bias, now[1]), h.shape):
+            now = out[t], cells[t]
+            continue
         if bias is not None:
             act += bias
         act += gates[t]
@@ -62,6 +67,9 @@ def lstm_backward(gradient: Any, saved: tuple, wanted: tuple) -> list:
     slopes, of_h, of_c = np.empty(acts.shape, c.dtype), np.zeros(c.shape, c.dtype), np.array(gradient[length])
     earlier = _before(cells, c, reverse)
     for t in _times(length, not reverse):
+        if filled("lstm_slope_time", (slopes[t], of_c), (acts[t], cells[t], earlier[t], gradient[t], of_h), c.shape):
+            of_h = slopes[t] @ weight
+            continue
         of_h += gradient[t]
         i, f, g, o = np.split(acts[t], 4, 1)
         squashed = np.tanh(cells[t])
@@ -89,6 +97,9 @@ def gru(gates: Any, h: Any, weight: Any, bias: Any, reverse: bool) -> Any:
     for t in _times(length, reverse):
         act = acts[t]
         share = now @ turned
+        if filled("gru_time", (act, out[t]), (share, gates[t], bias, now), h.shape):
+            now = out[t]
+            continue
         if bias is not None:
             share += bias
         act[:, : 3 * size] = share
@@ -112,6 +123,9 @@ def gru_backward(gradient: Any, saved: tuple, wanted: tuple) -> list:
     of_gates, of_shares = np.empty((length, rows, 3 * size), acts.dtype), np.empty((length, rows, 3 * size), acts.dtype)
     of_h = np.zeros((rows, size), acts.dtype)
     for t in _times(length, not reverse):
+        if filled("gru_slope_time", (of_gates[t], of_shares[t], of_h), (acts[t], earlier[t], gradient[t]), (rows, size)):
+            of_h += of_shares[t] @ weight
+            continue
         of_h += gradient[t]
         r, z, share, new = np.split(acts[t], 4, 1)
         of_new = of_h * (1 - z) * (1 - new * new)

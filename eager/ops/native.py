@@ -20,6 +20,18 @@ def install_native(functions: Mapping[str, Callable[..., Any]]) -> None:
     NATIVE.update(functions)
 
 
+def filled(name: str, outputs: tuple, inputs: tuple, sizes: tuple = (), numbers: tuple = ()) -> bool:
+    """Whether the library's kernel `name` has filled the outputs from float32 arrays (None: one that is not there) and tables of positions.
+
+    float64 stays with NumPy, whose bits are the composition's.
+    """
+    run = NATIVE.get("kernel")
+    if run is None or not all(array is None or array.dtype == np.float32 or array.dtype == np.int64 for array in inputs):
+        return False
+    run(name, outputs, tuple([array if array is None or array.flags.c_contiguous else np.ascontiguousarray(array) for array in inputs]), sizes, numbers)
+    return True
+
+
 def native(name: str, plain: Callable[..., Any], arrays: int = 1) -> Callable[..., Any]:
     """The native library where it is there, else `plain`. Half precision (of the first `arrays` arguments) computes in float32 and is rounded once."""
 

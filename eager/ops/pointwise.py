@@ -16,10 +16,9 @@ import numpy as np
 
 from .. import promotion
 from ..errors import DtypeError, error
-from ..pieces import pieces
 from . import batching, samples
 from .definition import Scalar, define, direct
-from .native import native
+from .native import NATIVE, native
 from .shapes import broadcast, same_shape
 
 SPECIAL = {"numpy": "scipy.special", "cupy": "cupyx.scipy.special"}
@@ -185,33 +184,13 @@ def _cast(xp: Any, x: Any, dtype: Any) -> Any:
     return x.astype(dtype.numpy)
 
 
-_WORDS = {4: np.dtype(np.int32), 8: np.dtype(np.int64)}
-_BRANCHLESS_FROM = 4096  # elements
-
-
-def _chosen_bits(condition: Any, x: Any, y: Any) -> Any:
-    """`where` of arrays of one shape and dtype (or a number for one of them) by their bits, or None: NumPy's own jumps at each element, a wrong guess for every other."""
-    of: list[Any] = [value for value in (x, y) if type(value) is np.ndarray]
-    if not of or type(condition) is not np.ndarray or condition.dtype != np.bool_ or condition.size < _BRANCHLESS_FROM:
-        return None
-    dtype = of[0].dtype
-    word = _WORDS.get(dtype.itemsize) if dtype.kind == "f" else None
-    if word is None or any(value.shape != condition.shape or value.dtype != dtype for value in of) or (len(of) == 1 and hasattr(x, "dtype") and hasattr(y, "dtype")):
-        return None
-    out = np.empty(condition.shape, dtype)
-    bits: Any = out.view(word)
-    test: Any = condition.view(np.int8)
-    first, second = [value.view(word) if type(value) is np.ndarray else dtype.type(value).view(word) for value in (x, y)]
-    for at in pieces(condition.shape, 1):
-        part, other = bits[at], second[at] if second.ndim else second
-        np.bitwise_xor(first[at] if first.ndim else first, other, out=part)
-        part &= -test[at].astype(word)
-        part ^= other
-    return out
+def _rectified(xp: Any, x: Any) -> Any:
+    found = NATIVE["curve"]("rectified", (x,), ()) if xp is np and "curve" in NATIVE else None
+    return xp.maximum(x, x.dtype.type(0)) if found is None else found
 
 
 def _where(xp: Any, condition: Any, x: Any, y: Any) -> Any:
-    found = _chosen_bits(condition, x, y) if xp is np else None
+    found = NATIVE["choose"](condition, x, y) if xp is np and "choose" in NATIVE else None  # NumPy's own jumps at each element, a wrong guess for every other
     if found is not None:
         return found
     result = xp.where(condition, x, y)
@@ -357,7 +336,7 @@ unary("tanh", "tanh", lambda g, out: g * (1 - out * out), "The hyperbolic tangen
 unary("sigmoid", _sigmoid, lambda g, out: g * ((1 - out) * out), "1 / (1 + exp(-x)), without overflow.")
 unary("erf", native("erf", special_kernel("erf")), lambda F, g, x: g * (2 / math.sqrt(math.pi) * F.exp(-(x * x))), "The error function.",
       dtype=promotion.ordered("erf", promotion.promoted_floating))  # fmt: skip
-unary("relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
+unary("relu", _rectified, lambda F, g, out: F.where(F.le(out, 0), 0.0, g),
       "x above 0, else 0; the derivative at 0 is 0.", dtype=promotion.ordered("relu", promotion.not_boolean("relu")), body=lambda h, x: h.maximum(x, h.constant(0)))  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def _cumsum_samples() -> list[Sample]:
 
 
 define(
-    "cumsum", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=_cumsum_kernel,
+    "cumsum", "x: Tensor, dim", kind="extern", dtype=lambda x, dim: promotion.summed(x), shape=same_shape, kernel=native("cumsum", _cumsum_kernel),
     lower=Extern("cumsum"),
     vjp={"x": _cumsum_gradient}, jvp="linear", batch=batching.along_one("cumsum"), samples=_cumsum_samples,
     doc="Running sums along `dim`. Bools and integers are summed as int64.",

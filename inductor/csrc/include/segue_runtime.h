@@ -24,7 +24,7 @@ typedef __UINT32_TYPE__ uint32_t;
 typedef __UINT64_TYPE__ uint64_t;
 
 /* Raised with every change of a struct or of a meaning below. It is part of the cache's key, and the launcher refuses another value. */
-#define SEGUE_RUNTIME_ABI 5
+#define SEGUE_RUNTIME_ABI 6
 
 /* What an entry and the functions below return. The launcher turns these into exceptions; codes from SEGUE_ERROR_OWN on are the
  * library's own, and their texts are given to the launcher when it is made. */
@@ -128,13 +128,18 @@ typedef struct segue_draw {
 
 /* One of the kernels that eager code calls (see eager.cpp): a place among SEGUE_KERNELS, the dtype of the arrays (SEGUE_FLOAT32 or SEGUE_FLOAT64), and what that kernel takes.
  * All arrays are dense. Element by element, a kernel takes `sizes[0]` elements of two inputs, which may be one and the same. */
-#define SEGUE_KERNELS(X) X(bounded) X(bounded_slope) X(hard_swish) X(hard_swish_slope) X(hard_sigmoid) X(hard_sigmoid_slope) X(leaky_relu) \
-    X(leaky_relu_slope) X(smooth) X(smooth_slope) X(cumprod) X(linear_recurrence) X(cummax_indices) X(cummin_indices) X(gather) X(add_rows)
+#define SEGUE_CURVES(X) X(bounded) X(bounded_slope) X(hard_swish) X(hard_swish_slope) X(hard_sigmoid) X(hard_sigmoid_slope) X(leaky_relu) \
+    X(leaky_relu_slope) X(smooth) X(smooth_slope) X(rectified) X(gelu) X(gelu_slope) X(gelu_by_tanh) X(gelu_by_tanh_slope) X(elu) \
+    X(elu_slope) X(softplus) X(softplus_slope) X(log_sigmoid) X(log_sigmoid_slope) X(of_logits) X(of_logits_slope) X(clamped) X(clamped_slope)
+#define SEGUE_KERNELS(X) SEGUE_CURVES(X) X(cumsum) X(cumprod) X(linear_recurrence) X(cummax_indices) X(cummin_indices) X(gather) X(add_rows) X(choose) \
+    X(softmax) X(softmax_slope) X(log_softmax) X(log_softmax_slope) X(normalise) X(normalise_slope) X(normalise_channels) X(normalise_channels_slope) \
+    X(grid_sample) X(grid_sample_slope) X(lstm_time) X(lstm_slope_time) X(gru_time) X(gru_slope_time) \
+    X(pick) X(pick_slope) X(window_means) X(window_means_slope) X(first_places)
 typedef struct segue_kernel {
-    int64_t function, dtype, sizes[6];
+    int64_t function, dtype, sizes[8];
     double numbers[4];
-    const void* inputs[4];
-    void* outputs[2];
+    const void* inputs[6];
+    void* outputs[4];
 } segue_kernel;
 
 typedef struct segue_runtime {

@@ -98,6 +98,12 @@ int64_t elementary(const segue_elementary* call);
 int64_t uniform(const segue_draw* call);
 int64_t kernel(const segue_kernel* call);
 
+/* eager.cpp, curves.cpp, rows.cpp, sampling.cpp, recurrent.cpp, picking.cpp: each of SEGUE_KERNELS, of float and double */
+#define X(NAME) template <class T> void NAME##_all(const segue_kernel& call);
+SEGUE_KERNELS(X)
+#undef X
+#define SEGUE_BOTH(NAME) template void NAME##_all<float>(const segue_kernel&); template void NAME##_all<double>(const segue_kernel&);
+
 extern segue_runtime table;
 
 }  // namespace segue_rt

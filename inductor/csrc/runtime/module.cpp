@@ -4,6 +4,8 @@
  * one idea: Python never sits between generated code and the library; this file is all that knows both. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#define NPY_NO_DEPRECATED_API NPY_1_7_API_VERSION
+#include <numpy/arrayobject.h>
 #include "internal.h"
 
 namespace segue_rt {
@@ -54,7 +56,43 @@ static PyObject* trim_pool(PyObject*, PyObject*) {
     Py_RETURN_NONE;
 }
 
+/* The data of dense arrays; None is null. False, without an error, for what is neither, and for more than there is room for. */
+template <class Pointer> static bool addresses(PyObject* arrays, Pointer* found, Py_ssize_t room, int64_t* dtype) {
+    if (!PyTuple_Check(arrays) || PyTuple_GET_SIZE(arrays) > room) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arrays); ++i) {
+        PyObject* given = PyTuple_GET_ITEM(arrays, i);
+        if (given == Py_None) continue;
+        if (!PyArray_Check(given) || !PyArray_IS_C_CONTIGUOUS(reinterpret_cast<PyArrayObject*>(given))) return false;
+        PyArrayObject* array = reinterpret_cast<PyArrayObject*>(given);
+        const int type = PyArray_TYPE(array);
+        if (type == NPY_FLOAT || type == NPY_DOUBLE) *dtype = type == NPY_FLOAT ? SEGUE_FLOAT32 : SEGUE_FLOAT64;
+        found[i] = PyArray_DATA(array);
+    }
+    return true;
+}
+template <class Number, class Read> static bool numbers(PyObject* given, Number* found, Py_ssize_t room, Read read) {
+    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) > room) return false;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given); ++i) found[i] = read(PyTuple_GET_ITEM(given, i));
+    return true;
+}
+static PyObject* run(PyObject*, PyObject* const* args, Py_ssize_t count) {
+    segue_kernel call = {};
+    if (count != 5) return PyErr_Format(PyExc_TypeError, "run() takes a function, outputs, inputs, sizes and numbers, not %zd arguments", count);
+    call.function = PyLong_AsLongLong(args[0]);
+    bool there = addresses(args[1], call.outputs, 4, &call.dtype) && addresses(args[2], call.inputs, 6, &call.dtype) &&
+                 numbers(args[3], call.sizes, 8, PyLong_AsLongLong) && numbers(args[4], call.numbers, 4, PyFloat_AsDouble);
+    if (PyErr_Occurred()) return nullptr;
+    int64_t code = SEGUE_ERROR_ARGUMENT;
+    if (there) {
+        Py_BEGIN_ALLOW_THREADS
+        code = segue_rt::kernel(&call);
+        Py_END_ALLOW_THREADS
+    }
+    return PyLong_FromLongLong(code);
+}
+
 static PyMethodDef methods[] = {
+    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run)), METH_FASTCALL, "Run a kernel for eager code: (function, outputs, inputs, sizes, numbers) -> error code."},
     {"threads", threads, METH_NOARGS, "Threads of the pool."},
     {"set_threads", set_threads, METH_O, "Set the threads of the pool; 0: what affinity, cgroup quota and OMP_NUM_THREADS leave."},
     {"load_blas", load_blas, METH_O, "Use the CBLAS of scipy-openblas32 at this path. Raises OSError."},
@@ -68,6 +106,7 @@ static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "segue.inductor._runtime
                                  nullptr, nullptr, nullptr, nullptr};
 
 PyMODINIT_FUNC PyInit__runtime(void) {
+    import_array();
     PyObject* module = PyModule_Create(&definition);
     if (!module) return nullptr;
     PyObject* address = PyLong_FromVoidPtr(&segue_rt::table);
@@ -77,5 +116,16 @@ PyMODINIT_FUNC PyInit__runtime(void) {
         return nullptr;
     }
     Py_DECREF(address);
+#define X(NAME) #NAME,
+    static const char* const names[] = {SEGUE_KERNELS(X)};
+#undef X
+    PyObject* kernels = PyDict_New();
+    for (const char* name : names) {
+        PyObject* place = PyLong_FromSsize_t(PyDict_GET_SIZE(kernels));
+        if (PyDict_SetItemString(kernels, name, place) < 0) return nullptr;
+        Py_DECREF(place);
+    }
+    if (PyModule_AddObjectRef(module, "kernels", kernels) < 0) return nullptr;
+    Py_DECREF(kernels);
     return module;
 }
