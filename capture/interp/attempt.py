@@ -278,7 +278,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
 
     def dynamic_dims(self, source: Any, tensor: Tensor) -> Any:
         """Dimension -> name of its symbol, or the symbol itself, or None for a new one."""
-        dims: dict[int, Any] = dict.fromkeys(self.knowledge.dynamic.get(source, ()))
+        dims: dict[int, Any] = dict.fromkeys(dim for dim in self.knowledge.dynamic.get(source, ()) if dim < tensor.ndim)  # it had more dimensions then, perhaps
         if self.knowledge.all_dynamic and type(tensor) is Tensor:
             dims.update(dict.fromkeys(dim for dim, size in enumerate(tensor.shape) if size > 1))
         apply_marks(tensor, dims)

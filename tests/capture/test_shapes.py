@@ -105,3 +105,10 @@ def test_bad_declarations(text):
     for args in (("3x",), ("max",), ("B", 4, 3), ("B", -1)):
         with pytest.raises(ValueError, match="Dim"):
             Dim(*args)
+
+
+def test_a_tensor_of_fewer_dimensions_than_those_that_varied_is_captured(recwarn):
+    f = segue.compile(lambda x: (x * 2).sum(0), backend="eager")
+    for shape in ((2, 3), (4, 5), (7,), (8,), (2, 3, 4), (3, 4, 5), (9,), (6, 7)):
+        assert f(segue.ones(*shape)).shape == shape[1:]
+    assert not [w for w in recwarn if "inside of segue" in str(w.message)]
