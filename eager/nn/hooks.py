@@ -20,6 +20,13 @@ Hooks = dict[str, Entries]  # by kind; a kind without hooks is not there
 EVERYWHERE: Hooks = {}  # of all modules
 
 
+def _next_number() -> int:
+    return next(_number)
+
+
+_next_number.__segue_capture_time__ = True  # type: ignore[attr-defined]
+
+
 class RemovableHandle:
     """What registering a hook returns: `remove()` it, or use the handle in a `with` block."""
 
@@ -43,7 +50,9 @@ def add_hook(hooks: Hooks, kind: str, hook: Any, prepend: bool = False, *flags: 
     """Add (hook, *flags) at the end of its kind, or with `prepend` at the front. Raises TypeError for what cannot be called."""
     if not callable(hook):
         raise TypeError(f"a hook is a callable, not {type(hook).__name__}")
-    entries, key = hooks.setdefault(kind, {}), next(_number)
+    entries, key = hooks.setdefault(kind, {}), _next_number()
+    while key in entries:  # captured code keeps its number
+        key = _next_number()
     after = dict(entries) if prepend else {}
     if prepend:
         entries.clear()

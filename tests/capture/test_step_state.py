@@ -525,3 +525,43 @@ def test_steps_as_people_write_them_are_one_graph(step):
         found.append([net.weight, net.bias])
     for a, b in zip(*found, strict=True):
         segue.testing.assert_close(b, a)
+
+
+def hook_of_one_step(made, seen, handles, x):
+    handle = made[0].register_forward_hook(lambda module, args, out: seen.append(out.detach().sum()))
+    other = made[3].register_forward_pre_hook(lambda module, args: (args[0] * 2,))
+    loss = made(x).sum()
+    handle.remove()
+    other.remove()
+    return loss
+
+
+def hook_until_the_next_step(made, seen, handles, x):
+    if handles:
+        handles.pop().remove()
+    loss = made(x).sum()
+    handles.append(made[0].register_forward_hook(lambda module, args, out: out * 2))
+    return loss + made(x).sum()
+
+
+@pytest.mark.parametrize("program", [hook_of_one_step, hook_until_the_next_step])
+def test_hooks_of_modules_come_and_go_within_a_step(program):
+    found = []
+    for compiled in (False, True):
+        made, seen, handles = model(), [], []
+
+        def step(x, made=made, seen=seen, handles=handles):
+            made.zero_grad()
+            loss = program(made, seen, handles, x)
+            loss.backward()
+            return loss.detach()
+
+        run = segue.compile(step, backend="eager", fullgraph=True) if compiled else step
+        losses = []
+        for turn in range(5):
+            losses.append(run(X))
+            if turn == 2:  # numbers of hooks made outside and inside do not meet
+                made[0].register_forward_hook(lambda module, args, out: out * 0.5)
+        found.append([*losses, *seen, *(p.grad for p in made.parameters()), len(made[0]._forward_hooks)])
+    for a, b in zip(*found, strict=True):
+        segue.testing.assert_close(b, a)
