@@ -209,6 +209,8 @@ def _all(run: Any, items: Value) -> Value:
 
 def _extreme(symbol: str, choose: Callable) -> Callable:
     def pick(run: Any, *args: Value, key: Value = Constant(None), default: Value | None = None) -> Value:
+        if not args or (len(args) > 1 and default is not None):
+            run.concrete(max if symbol == ">" else min, *[0 for _ in args], default=0)  # raises
         items = run.unpack(args[0]) if len(args) == 1 else list(args)
         if not items:
             if default is not None:
@@ -321,7 +323,10 @@ def _reduce(run: Any, function: Value, items: Value, *start: Value) -> Value:
 
 @builtin(vars)
 def _vars(run: Any, owner: Value) -> Value:
-    return owner.attribute(run, "__dict__")
+    found = run.attribute_or_none(owner, "__dict__")
+    if found is None:
+        raise run.raised(TypeError, "vars() argument must have __dict__ attribute")
+    return found
 
 
 # -- methods of builtin types, called through the type -----------------------------------------------------------------------------

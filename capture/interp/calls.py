@@ -322,6 +322,8 @@ class Calls:
             return self.call_checked(lambda: owner.builtin_method(self, descriptor.__name__, args[1:], kwargs), descriptor.__qualname__)
         if isinstance(owner, ObjectValue):
             raise Break(f"{descriptor.__qualname__} of a {owner.describe()} is not captured")
+        if isinstance(owner, Constant) and place in PLAIN and type(owner.value) is not place and isinstance(owner.value, place):  # past what a bool or an enum's member makes of it
+            return self.make(self.concrete(descriptor, owner.value, *[self.python(arg) for arg in args[1:]]))
         bound = owner.attribute(self, descriptor.__name__)
         return self.call(bound, args[1:], kwargs)
 

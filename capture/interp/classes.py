@@ -11,6 +11,7 @@ import builtins
 import collections
 import dataclasses
 import enum
+import sys
 import types
 from typing import Any
 
@@ -268,10 +269,25 @@ def make_class(run: Any, meta: ClassValue, name: str, bases: list[Value], names:
 
     made = enter(run, model, make, cell)
     for key in late:
-        run.call(names[key].attribute(run, "__set_name__"), [made, Constant(key)], {})
+        tell_name(run, made, key, names[key])
     if followed:
         run.call(SuperValue(model, made).attribute(run, "__init_subclass__"), [], kwargs)
     return made
+
+
+def tell_name(run: Any, made: MadeClass, key: str, value: Value) -> None:
+    """Call the `__set_name__` of a member. An error in it is told where it was raised."""
+    try:
+        run.call(value.attribute(run, "__set_name__"), [made, Constant(key)], {})
+    except Observed as observed:
+        text = f"Error calling __set_name__ on '{value.type().__name__}' instance '{key}' in '{made.real.__name__}'"
+        if sys.version_info >= (3, 12):
+            run.call(run.attribute(observed.value, "add_note"), [Constant(text)], {})
+            raise
+        problem = run.raised(RuntimeError, text)
+        for name in ("__cause__", "__context__"):
+            problem.value.set_link(run, name, observed.value)
+        raise problem from None
 
 
 def sets_name(value: Value) -> bool:

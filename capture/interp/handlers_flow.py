@@ -380,6 +380,14 @@ def send(frame: Frame, i: Any) -> None:
     if isinstance(receiver, GeneratorValue):
         found = receiver.send(run, value)
         result = constant(None) if found is not None else receiver.result
+    elif isinstance(receiver, ObjectValue):
+        plain = isinstance(value, Constant) and value.value is None
+        try:
+            found, result = receiver.dunder(run, "__next__") if plain else run.call(receiver.attribute(run, "send"), [value], {}), constant(None)
+        except Observed as observed:
+            if not issubclass(observed.value.type(), StopIteration):
+                raise
+            found, result = None, observed.value.attribute(run, "value")
     else:
         if not (isinstance(value, Constant) and value.value is None):
             raise Break("sending a value through 'yield from' an iterator is not captured")

@@ -32,7 +32,7 @@ class Instances:
             return True
         for one in classes:
             check = type(one).__instancecheck__
-            if check is not type.__instancecheck__ and not is_standard(check.__module__):
+            if check is not type.__instancecheck__ and (not is_standard(check.__module__) or one is typing.Any):
                 if not isinstance(check, types.FunctionType):
                     raise Break(f"the check for instances that {type(one).__qualname__} defines is not captured")
                 if self.truth(self.call(self.bind_entry(self.class_entry(type(one), "__instancecheck__"), self.wrap_known(one), type(one)), [value], {})):
@@ -64,6 +64,8 @@ class Instances:
         """What the metaclass of `of` answers. Those of the standard library (abc, typing) are asked for real; a user's own is not captured."""
         if not is_standard(type(of).__subclasscheck__.__module__):
             raise Break(f"the check for subclasses that {type(of).__qualname__} defines is not captured")
+        if any(isinstance(hook := vars(one).get("__subclasshook__"), classmethod) and not is_standard(hook.__func__.__module__) for one in of.__mro__):
+            raise Break(f"the __subclasshook__ of {of.__qualname__} is not captured")
         found = self.concrete(issubclass, cls, of)
         if not is_standard(of.__module__):  # more classes may be registered
             paths = sources.Constant(cls, cls.__qualname__), sources.Constant(of, of.__qualname__)

@@ -32,6 +32,7 @@ OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
 CACHED = type(functools.lru_cache(len))
 NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
+CLASSMETHODS_CHAIN = sys.version_info < (3, 13)  # a classmethod asks the descriptor that it holds
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
@@ -208,7 +209,12 @@ class Lookup:
         if isinstance(found, staticmethod):
             return self.wrap_known(found.__func__)
         if isinstance(found, classmethod):
-            return MethodValue(self.wrap_known(found.__func__), self.wrap_known(cls))
+            held = found.__func__
+            if CLASSMETHODS_CHAIN and not isinstance(held, types.FunctionType) and entry_of(type(held), "__get__")[0] is not MISSING:
+                return self.bind_entry(held, self.wrap_known(cls), cls)
+            if not callable(held):
+                raise Break("a classmethod of what cannot be called is not captured")
+            return MethodValue(self.wrap_known(held), self.wrap_known(cls))
         if isinstance(found, property):
             if found.fget is None:
                 name = next(name for base in cls.__mro__ for name, entry in vars(base).items() if entry is found)
@@ -238,8 +244,8 @@ class Lookup:
             described = self.wrap(found, sources.Constant(found, "descriptor"))
             return self.call(MethodValue(self.wrap_known(getter), described), [owner, self.wrap_known(cls)], {})
         if isinstance(found, TUPLE_FIELD):  # a field of a namedtuple
-            held = owner.contents if isinstance(owner, ContainerObject) else owner
-            return held.item(self, Constant(_field_index(owner.type(), found)))
+            items = owner.contents if isinstance(owner, ContainerObject) else owner
+            return items.item(self, Constant(_field_index(owner.type(), found)))
         raise Break(f"a descriptor of class {type(found).__name__} is not captured")
 
     def tuple_of(self: Any, cls: type, items: list[Any]) -> Value:
@@ -260,7 +266,7 @@ class Lookup:
             else:
                 found = owner.attributes[name] = self.wrap(real, sources.Attribute(owner.source, name))
                 return found
-        raise self.raised(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
+        raise self.raised(AttributeError, f"'{name_in_slots(owner.cls)}' object has no attribute '{name}'")
 
     def special_method(self: Any, owner: Value, name: str) -> Value | None:
         """A dunder method as Python finds it: on the class only. None where the class has none, or only object's own."""
@@ -346,6 +352,8 @@ class Lookup:
             return self.bind_entry(found, owner, owner.real)
         if isinstance(found, (property, types.MemberDescriptorType, types.GetSetDescriptorType, *SLOT_WRAPPERS)):
             if isinstance(found, types.ClassMethodDescriptorType):
+                if owner.source is None and self.made_classes.get(owner.real) is owner:
+                    return BuiltinMethod(owner, name)  # of the class that the compiled code makes
                 return self.wrap_known(getattr(owner.real, name))
             return self.wrap_known(found)
         self.guard_descriptor(type(found))
@@ -432,6 +440,11 @@ class Lookup:
         if isinstance(value, (CallableValue, FunctionValue)):
             return True
         return entry_of(value.type(), "__call__")[0] is not MISSING
+
+
+def name_in_slots(cls: type) -> str:
+    """How the error of an empty slot calls a class: since 3.13 with its module."""
+    return cls.__name__ if sys.version_info < (3, 13) or cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _lacks(name: str, cls: type) -> bool:

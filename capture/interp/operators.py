@@ -185,7 +185,7 @@ class Operators:
         tries = [(left, right, row.name)]
         if right.type() is not left.type():
             reflected = (right, left, row.reflected)
-            first = issubclass(right.type(), left.type()) and self.class_entry(right.type(), row.reflected) is not self.class_entry(left.type(), row.reflected)
+            first = left.type() in right.type().__mro__ and self.class_entry(right.type(), row.reflected) is not self.class_entry(left.type(), row.reflected)
             tries.insert(0 if first else 1, reflected)
         for owner, other, name in tries:
             if not isinstance(owner, (ObjectValue, MemberValue)):
@@ -348,7 +348,7 @@ class Operators:
 
     def compare_objects(self: Any, row: Operator, symbol: str, left: Value, right: Value) -> Value:
         tries = [(left, right, row.name), (right, left, row.reflected)]
-        if right.type() is not left.type() and issubclass(right.type(), left.type()):
+        if right.type() is not left.type() and left.type() in right.type().__mro__:  # not one that is only registered
             tries.reverse()
         for owner, other, name in tries:
             if (isinstance(owner, ObjectValue) and not isinstance(owner, ExceptionValue)) or (isinstance(owner, MemberValue) and not owner.is_standard(self, name, "__eq__")):

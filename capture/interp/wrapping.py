@@ -196,7 +196,7 @@ class Wrapping:
         if maker is not None:
             return maker(self, obj)
         if issubclass(cls, tuple):
-            return TupleValue([self.make(item) for item in obj], cls)
+            return TupleValue([self.make(item) for item in obj], cls, None if is_written_in_python(cls) else sources.Constant(obj, cls.__qualname__))  # a struct_time: made by C alone
         if isinstance(obj, (type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType, *METHOD_TYPES)):
             return self.wrap_known(obj)
         raise Break(f"a result of class {cls.__qualname__} is not captured")

@@ -231,6 +231,8 @@ class AliasValue(Constant):
         origin = typing.get_origin(self.value)
         if not isinstance(origin, type):
             return super().call(run, args, kwargs)
+        if not getattr(self.value, "_inst", True):
+            run.concrete(self.value)  # `typing.List[int]()` raises
         made = run.call(run.wrap_known(origin), args, kwargs)
         if not isinstance(self.value, types.GenericAlias) and hasattr(made, "store_own") and made.has_dict():
             made.set_attribute(run, "__orig_class__", self)
@@ -312,6 +314,9 @@ def index_of(run: Any, value: Value) -> int:
         return int(value.symbol)
     if isinstance(value, Constant):
         return run.concrete(operator.index, value.value)
+    held = getattr(value, "contents", None)
+    if isinstance(held, Constant) and issubclass(value.type(), int):  # it is a number, whatever its `__index__` says
+        return held.value
     if hasattr(value, "dunder"):  # a user's object
         return index_of(run, value.dunder(run, "__index__"))
     raise Break(f"a {value.describe()} as an index is not captured")

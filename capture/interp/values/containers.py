@@ -7,7 +7,7 @@ journal when it changes, and its stores are replayed at the end: appended items 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from ...sources import MISSING
@@ -101,8 +101,14 @@ class Sequence(Value):
     def fresh(self, items: list[Any]) -> Sequence:
         raise NotImplementedError
 
+    def searched(self, run: Any, start: int = 0) -> Iterator[Value]:
+        """The items one after the other, also where a user's `__eq__` changes the sequence meanwhile."""
+        while start < len(self.items):
+            yield self.get(run, start)
+            start += 1
+
     def contains(self, run: Any, item: Value) -> bool:
-        return any(run.alike(own, item) for own in self.items_of(run))
+        return any(run.alike(own, item) for own in self.searched(run))
 
     def iterate(self, run: Any) -> Value:
         return run.sequence_iterator(self)
@@ -128,8 +134,11 @@ SEQUENCE_METHODS: dict[str, Callable] = {**SLOTS}
 @method(SEQUENCE_METHODS, "index")
 def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
     start, stop, _ = slice(*[index_of(run, b) for b in bounds] or [0], *([None] if len(bounds) == 1 else [])).indices(len(self.items))
-    for position in range(0 if not bounds else start, len(self.items) if len(bounds) < 2 else stop):
-        if run.equal(self.get(run, position), item):
+    start = start if bounds else 0
+    for position, own in enumerate(self.searched(run, start), start):
+        if len(bounds) > 1 and position >= stop:
+            break
+        if run.equal(own, item):
             return Constant(position)
     if isinstance(self, TupleValue):
         raise run.raised(ValueError, "tuple.index(x): x not in tuple")
@@ -138,7 +147,7 @@ def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
 
 @method(SEQUENCE_METHODS, "count")
 def _count(self: Sequence, run: Any, item: Value) -> Value:
-    return Constant(sum(run.equal(own, item) for own in self.items_of(run)))
+    return Constant(sum(run.equal(own, item) for own in self.searched(run)))
 
 
 class TupleValue(Sequence):
@@ -292,9 +301,9 @@ def _pop(self: ListValue, run: Any, position: Value = Constant(-1)) -> Value:
 
 @method(LIST_METHODS, "remove")
 def _remove(self: ListValue, run: Any, item: Value) -> Value:
-    for position, own in enumerate(self.items_of(run)):
+    for position, own in enumerate(self.searched(run)):
         if run.alike(own, item):
-            del self.items[position]
+            del self.items[position : position + 1]
             self.changed(run)
             return constant(None)
     raise run.raised(ValueError, "list.remove(x): x not in list")

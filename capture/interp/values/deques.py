@@ -7,7 +7,7 @@ other, so all writing goes through `put`, which keeps to the greatest length.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ... import guards, sources
@@ -59,6 +59,13 @@ class DequeValue(Sequence):
     def changed(self, run: Any) -> None:
         self.changes += 1
         run.journal.note(self)
+
+    def searched(self, run: Any, start: int = 0) -> Iterator[Value]:
+        changes = self.changes
+        for own in super().searched(run, start):
+            yield own
+            if self.changes != changes:
+                raise run.raised(RuntimeError, "deque mutated during iteration")
 
     def put(self, run: Any, item: Any, left: bool = False) -> None:
         if self.limit is not None and len(self.items) >= self.limit:
@@ -151,8 +158,12 @@ def _extendleft(self: DequeValue, run: Any, items: Value) -> Value:
 
 @method(DEQUE_METHODS, "remove")
 def _remove(self: DequeValue, run: Any, item: Value) -> Value:
+    changes = self.changes
     for position, own in enumerate(self.items_of(run)):
-        if run.alike(own, item):
+        found = run.alike(own, item)
+        if self.changes != changes:
+            raise run.raised(IndexError, "deque mutated during iteration")
+        if found:
             del self.items[position]
             self.changed(run)
             return constant(None)

@@ -119,7 +119,7 @@ class ExceptionValue(ObjectValue):
             if self.real is MISSING:
                 return TracebackValue(self) if self.raised_at else self.traced_before or constant(None)
             return run.wrap(self.real.__traceback__, sources.Attribute(self.source, name))
-        if name == "value" and issubclass(self.cls, StopIteration):
+        if name == "value" and issubclass(self.cls, StopIteration) and name not in self.attributes and self.real is MISSING:
             return self.arguments(run)[0] if self.arguments(run) else constant(None)
         if name in EXCEPTION_METHODS:
             return run.builtin_method(self, name)
@@ -139,7 +139,7 @@ class ExceptionValue(ObjectValue):
             return run.wrap(descriptor.__get__(self.real), sources.Attribute(self.source, name))
         if self.model is None:
             raise self.unsupported(f"attribute '{name}'")
-        return run.make(descriptor.__get__(self.model))
+        return run.make(run.concrete(descriptor.__get__, self.model))
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if name in LINKS:
@@ -259,6 +259,7 @@ def same_history(run: Any, error: Any, other: Any) -> Value:
 def of_error(run: Any, error: BaseException) -> ExceptionValue:
     """The Value of an exception that real code raised on plain data during capture."""
     made = ExceptionValue(type(error), [run.make(arg) for arg in error.args])
+    made.attributes.update({name: run.make(value) for name, value in vars(error).items()})
     if has_structure(type(error)):
         made.model = error
         names = ("name", "obj") if isinstance(error, AttributeError) else ("name",) if isinstance(error, (NameError, ImportError)) else ()

@@ -245,6 +245,9 @@ class MadeFunction(CallableValue):
             out.statement("store_plain_attribute", self, Constant(name), value)
 
 
+BOUND = {types.WrapperDescriptorType: types.MethodWrapperType, types.MethodDescriptorType: types.BuiltinMethodType}  # what a method in C is when it is bound
+
+
 class MethodValue(CallableValue):
     """A function bound to an object."""
 
@@ -255,7 +258,7 @@ class MethodValue(CallableValue):
         self.real = real
 
     def type(self) -> type:
-        return types.MethodType
+        return BOUND.get(type(self.function.real), types.MethodType)
 
     def describe(self) -> str:
         return f"method {self.function.describe()}"
@@ -276,7 +279,10 @@ class MethodValue(CallableValue):
         return run.call(self.function, [self.owner, *args], kwargs)
 
     def build(self, out: Any) -> None:
-        out.call(types.MethodType, self.function, self.owner)
+        if self.type() is types.MethodType:
+            out.call(types.MethodType, self.function, self.owner)
+        else:
+            out.helper("call_method", self.function, Constant("__get__"), self.owner)
 
 
 class KnownValue(CallableValue):

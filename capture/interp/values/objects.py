@@ -7,6 +7,7 @@ descriptors and users' dunder methods are followed like any function. An object 
 
 from __future__ import annotations
 
+import sys
 import types
 from typing import Any
 
@@ -19,6 +20,7 @@ from .containers import Unread
 from .functions import BuiltinValue, MethodValue
 
 SLOT_WRAPPERS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.ClassMethodDescriptorType)
+NO_DICT = " and no __dict__ for setting new attributes" if sys.version_info >= (3, 13) else ""
 
 
 class ObjectValue(Value):
@@ -103,9 +105,14 @@ class ObjectValue(Value):
             if not isinstance(found, types.MemberDescriptorType) and hasattr(type(found), "__set__"):
                 run.call(run.bind_entry(run.class_entry(type(found), "__set__"), run.wrap_known(found), type(found)), [self, value], {})
                 return
-        elif not self.has_dict():
-            raise run.raised(AttributeError, f"'{self.cls.__name__}' object has no attribute '{name}'")
+        self.check_writable(run, name, found)
         self.store_own(run, name, value)
+
+    def check_writable(self, run: Any, name: str, found: Any) -> None:
+        """Raise the AttributeError of an object without a dict that has no slot of this name; `found` is what its class has there."""
+        if not self.has_dict() and not isinstance(found, types.MemberDescriptorType):
+            text = f"has no attribute '{name}'{NO_DICT}" if found is MISSING else f"attribute '{name}' is read-only"
+            raise run.raised(AttributeError, f"'{self.cls.__name__}' object {text}")
 
     def has_dict(self) -> bool:
         return self.cls.__dictoffset__ != 0
@@ -122,6 +129,7 @@ class ObjectValue(Value):
         if found is not MISSING and hasattr(type(found), "__delete__") and not isinstance(found, types.MemberDescriptorType):
             self.delete_through(run, name, found)
             return
+        self.check_writable(run, name, found)
         held = run.attribute_or_none(self, name) if isinstance(found, types.MemberDescriptorType) else self.own(run, name)
         if held is None:
             raise run.raised(AttributeError, name if found is not MISSING else f"'{self.cls.__name__}' object has no attribute '{name}'")
