@@ -49,7 +49,7 @@ from .values.contained import PlainObject
 from .values.containers import TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
-from .values.functions import CallableValue, FunctionValue
+from .values.functions import CallableValue, FunctionValue, MethodValue
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, ObjectKey, hashes_by_identity, key_of
 from .values.modules import Namespace
@@ -418,6 +418,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         """What stands for a key of a dict or set from outside: objects in it that are compared by identity are guarded to be these, and have their real `id()`."""
         if isinstance(key, TupleValue):
             return tuple(self.guarded_key(item) for item in key.items_of(self))
+        if isinstance(key, MethodValue):
+            for part in (key.function, key.owner):
+                self.guarded_key(part)
+            return key_of(self, key)
         if not isinstance(key, Constant) and self.is_identity_key(key):
             real = key.of if isinstance(key, IdentityNumber) else key
             if real.source is not None and real.real is not MISSING:

@@ -248,3 +248,54 @@ def test_slots_of_objects_from_outside_are_deleted():
         one = Slots()
         found.append((outcome(function, (segue.ones(2), one), {}), hasattr(one, "a"), one.b))
     assert same(*found)
+
+
+class Bound:
+    def __init__(self, k):
+        self.k = k
+        self.heard = {self.go: "own"}
+
+    def go(self, x):
+        return x * self.k
+
+
+ONE, TWO = Bound(1), Bound(2)
+
+
+def methods_as_keys(x):
+    one, two = ONE, TWO
+    made, names = {one.go: 1, two.go: 2}, {one.go, one.go, two.go}
+    listeners = [one.go, two.go]
+    listeners.remove(two.go)
+    appends = [].append
+    found = made.get(one.go), two.go in made, Bound(1).go in made, len(names), one.go in names, {appends: 1}.get(appends), {one.go: 1}.get(Bound.go)
+    return x, found, len(listeners), one.heard.get(one.go), one.heard.get(two.go), one.go in one.heard
+
+
+def test_bound_methods_are_keys_by_their_function_and_object():
+    check(methods_as_keys, segue.ones(2))
+
+
+def test_a_float_that_varies_is_a_key_by_its_value():
+    state, names = {"share": 0.0}, {0.5: "half", 1.0: "one"}
+
+    def program(x):
+        state["share"] += 0.5
+        return x * state["share"], names.get(state["share"]), {state["share"]: 1}
+
+    made = compiled(program, fullgraph=True)
+    assert [made(segue.ones(1))[1:] for _ in range(4)] == [("half", {0.5: 1}), ("one", {1.0: 1}), (None, {1.5: 1}), (None, {2.0: 1})]
+
+
+class Shadowed:
+    x = 1
+
+
+def test_what_deleting_an_attribute_of_the_class_says():
+    def program(x):
+        try:
+            del Shadowed().x
+        except AttributeError as error:
+            return x, str(error)
+
+    check(program, segue.ones(2))

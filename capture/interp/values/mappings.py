@@ -8,6 +8,7 @@ as a whole only where somebody iterates or asks for the length.
 from __future__ import annotations
 
 import collections
+import sys
 import types
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,7 @@ from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread, is_same_place
+from .floats import FloatValue
 
 
 class Identity:
@@ -33,6 +35,22 @@ class Identity:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identity) and other.object is self.object
+
+
+class MethodKey:
+    """A bound method as a key: of the same function, or of a name, and the same object."""
+
+    __slots__ = ("function", "owner")
+
+    def __init__(self, function: Any, owner: Any) -> None:
+        self.function = Identity(function)
+        self.owner = Identity(owner)
+
+    def __hash__(self) -> int:
+        return hash((self.function, self.owner))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MethodKey) and (other.function, other.owner) == (self.function, self.owner)
 
 
 class ObjectKey:
@@ -66,10 +84,15 @@ def key_of(run: Any, value: Any) -> Any:
         return value.value
     if isinstance(value, SymIntValue):
         return int(value.symbol)
+    if isinstance(value, FloatValue):
+        return value.python(run)  # raises Specialise: as a key it is the number that it is
     if value.type() is frozenset:
         return frozenset(value.shadow)
     if isinstance(value, TupleValue):
         return tuple(key_of(run, item) for item in value.items_of(run))
+    if value.type() in (types.MethodType, types.BuiltinMethodType) and hasattr(value, "owner"):
+        run.note_identity(value.owner)
+        return MethodKey(value.function.identity() if hasattr(value, "function") else sys.intern(value.name), value.owner.identity())
     if run.is_identity_key(value):
         run.note_identity(value)
         return Identity(value.identity())
@@ -88,6 +111,8 @@ def key_of_real(run: Any, key: Any) -> Any:
         return key
     if type(key) is tuple:
         return tuple(key_of_real(run, item) for item in key)
+    if type(key) is types.MethodType:
+        return MethodKey(key.__func__, key.__self__)
     if run.is_identity_class(type(key)):
         return Identity(key)
     raise Break(f"a dict with a key of class {type(key).__name__} is not captured")

@@ -132,7 +132,7 @@ class ObjectValue(Value):
         self.check_writable(run, name, found)
         held = run.attribute_or_none(self, name) if isinstance(found, types.MemberDescriptorType) else self.own(run, name)
         if held is None:
-            raise run.raised(AttributeError, name if found is not MISSING else f"'{self.cls.__name__}' object has no attribute '{name}'")
+            raise run.raised(AttributeError, name if isinstance(found, types.MemberDescriptorType) else f"'{self.cls.__name__}' object has no attribute '{name}'")
         self.store_own(run, name, None)
 
     def delete_through(self, run: Any, name: str, found: Any) -> None:
