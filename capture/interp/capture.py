@@ -50,6 +50,7 @@ from .records import BreakRecord, Captured, Recompile, Skipped
 from .telling import tracer
 from .values.constants import Constant
 from .values.containers import ListValue
+from .values.instance import guard_owners
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.running import RunningIterator, guard_passing_by, stands_in_a_loop
@@ -475,6 +476,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     for pair in attempt.tracer.memory.meeting():
         attempt.guard(guards.Predicate(tuple(value.source for value in tensors if any(value.real is one for one in pair)), guards.apart))
     guard_passing_by(attempt)
+    guard_owners(attempt)
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]

@@ -71,7 +71,8 @@ from .values.functions import (
 )
 from .values.generators import METHODS as GENERATORS
 from .values.generators import GeneratorValue
-from .values.mappings import DictValue, key_of_real
+from .values.instance import wrap_dict
+from .values.mappings import DictValue, dict_entries, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
@@ -299,22 +300,6 @@ def wrap_tuple_subclass(run: Any, obj: tuple, source: Any) -> Value:
     plain: Any = wrap_tuple(run, obj, source)
     found: Any = run.tuple_of(type(obj), plain.items)
     return plain if isinstance(found, TupleValue) else TupleObject(type(obj), found.contents, obj, source)
-
-
-def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
-    run.guard(guards.TypeIs(source, type(obj)))
-    return dict_entries(run, obj, source, type(obj))
-
-
-def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
-    entries = []
-    for index, (key, value) in enumerate(obj.items()):
-        key_value: Any = constant(key) if type(key) in LITERALS else Unread(key, sources.DictKey(source, index))
-        entries.append((key_of_real(run, key), key_value, Unread(value, sources.DictValue(source, key))))
-    made = DictValue(entries, cls, source, obj)
-    if cls is collections.defaultdict:
-        made.factory = run.wrap(obj.default_factory, sources.Attribute(source, "default_factory"))  # type: ignore[attr-defined]
-    return made
 
 
 def wrap_range(run: Any, obj: range, source: Any) -> Value:

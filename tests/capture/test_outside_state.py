@@ -197,3 +197,65 @@ def test_looking_why_a_guard_failed_makes_no_entry():
         given = collections.defaultdict(list, entries)
         assert compiled(segue.ones(1), given)[1] == entries.get("a")
         assert given == entries
+
+
+@segue.compiler.disable
+def look():
+    pass
+
+
+def through_the_dict(o, d):
+    d["name"] = 5
+    return o.name, hasattr(o, "kept")
+
+
+def through_the_object(o, d):
+    o.name = 5
+    return d["name"], list(d), len(d)
+
+
+def emptied(o, d):
+    d.clear()
+    look()
+    o.kept = 1
+    return list(d), hasattr(o, "name")
+
+
+def popped(o, d):
+    vars(o).popitem()
+    o.name = 3
+    return hasattr(o, "kept"), list(vars(o))
+
+
+def behind_a_break(o, d):
+    mine = vars(o)
+    look()
+    mine["name"] = 9
+    o.other = 4
+    return o.name, mine.get("other"), dict(d)
+
+
+@pytest.mark.parametrize("program", [through_the_dict, through_the_object, emptied, popped, behind_a_break], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("order", [(True, False, True), (False, True, False)], ids=str)
+def test_an_object_and_its_dict_are_one(program, order):
+    """Also where they were two at capture: `order` says in which calls the dict is the object's."""
+
+    def f(x, o, d):
+        return x * 2, program(o, d)
+
+    compiled = segue.compile(f)
+    for own in order:
+        for there in (True, False):
+            ends = []
+            for function in (f, compiled):
+                o = objects(there)[1]
+                d = vars(o) if own else {"name": 7, "more": 8}
+                ends.append((attempted(function, o, d), list(vars(o).items()), list(d.items())))
+            assert ends[0] == ends[1]
+
+
+def attempted(function, o, d):
+    try:
+        return function(segue.ones(1), o, d)[1]
+    except Exception as error:
+        return repr(error)

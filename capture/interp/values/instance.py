@@ -9,10 +9,13 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
+from ..outcome import Unbuildable
 from .base import Value
 from .constants import Constant, constant
-from .mappings import DictValue
+from .mappings import DictValue, dict_entries
 from .objects import ObjectValue
+
+METHODS = ("get", "pop", "setdefault", "update", "keys", "values", "items", "copy", "clear")
 
 
 class IdentityNumber(Value):
@@ -83,13 +86,19 @@ class InstanceDictValue(Value):
         return DictValue([(name, Constant(name), self.owner.own(run, name)) for name in self.names(run)])
 
     def attribute(self, run: Any, name: str) -> Value:
-        if name in ("get", "pop", "setdefault", "update", "keys", "values", "items", "copy"):
+        if name in METHODS:
             return run.builtin_method(self, name)
         raise self.unsupported(f"attribute '{name}'")
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name not in METHODS:
+            raise self.unsupported(f"method '{name}'")
         if name in ("keys", "values", "items", "copy"):
             return self.snapshot(run).call_method(run, name, args, kwargs)
+        if name == "clear":
+            for known in self.names(run):
+                self.owner.store_own(run, known, None)
+            return constant(None)
         if name == "update":
             for key, value in [pair for arg in args for pair in run.pairs(arg)]:
                 self.set_item(run, key, value)
@@ -111,6 +120,32 @@ class InstanceDictValue(Value):
     def build(self, out: Any) -> None:
         out.value(self.owner)
         out.emit("LOAD_ATTR", "__dict__")
+
+
+def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
+    """A dict from outside; that of an object which the frame holds, too, is seen through the object."""
+    for name, held in run.view.locals.items() if type(obj) is dict else ():
+        if held is not obj and not isinstance(held, type) and getattr(held, "__dict__", None) is obj:
+            owner = run.wrap(held, sources.Local(name))
+            if isinstance(owner, ObjectValue):
+                run.guard_same(sources.InstanceDict(owner.source), source)
+                return InstanceDictValue(owner)
+    run.guard(guards.TypeIs(source, type(obj)))
+    return dict_entries(run, obj, source, type(obj))
+
+
+def guard_owners(run: Any) -> None:
+    """A dict that the frame was given is not that of an object, as it was not: where one of them is written, the other would change, too."""
+    dicts = [value for value in run.wrapped.values() if type(value) is DictValue and isinstance(value.source, sources.Local)]
+    if not dicts or not any(isinstance(value, (DictValue, ObjectValue)) for value in run.journal.entries.values()):
+        return
+    owners = [value for value in run.wrapped.values() if isinstance(value, ObjectValue) and value.source is not None and isinstance(getattr(value.real, "__dict__", None), dict)]
+    for value in dicts:
+        if any(owner.real.__dict__ is value.real for owner in owners):
+            raise Unbuildable(value, "a dict that is also the __dict__ of an object is not captured")
+    if owners:
+        paths = [value.source for value in dicts] + [sources.InstanceDict(owner.source) for owner in owners]
+        run.guard(guards.SameObjects.of(paths, [value.real for value in dicts] + [owner.real.__dict__ for owner in owners]))
 
 
 def as_dict(run: Any, value: Value) -> Value:

@@ -17,7 +17,7 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Value, method
-from .constants import OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
+from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread, is_same_place
 from .floats import FloatValue
 
@@ -323,6 +323,17 @@ class DictValue(Value):
         for place, (key_value, value) in self.entries.items():
             if place in self.deleted or place not in before or not is_same_place(before[place][1], value):
                 out.statement("store_item", self, key_value, value)
+
+
+def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
+    entries = []
+    for index, (key, value) in enumerate(obj.items()):
+        key_value: Any = constant(key) if type(key) in LITERALS else Unread(key, sources.DictKey(source, index))
+        entries.append((key_of_real(run, key), key_value, Unread(value, sources.DictValue(source, key))))
+    made = DictValue(entries, cls, source, obj)
+    if cls is collections.defaultdict:
+        made.factory = run.wrap(obj.default_factory, sources.Attribute(source, "default_factory"))  # type: ignore[attr-defined]
+    return made
 
 
 def same_items(run: Any, left: DictValue, right: DictValue) -> bool:
