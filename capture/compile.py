@@ -206,7 +206,8 @@ def disable(function: Any = None, *, recursive: bool = True, reason: str = "") -
 def allow_in_graph(function: Any) -> Any:
     """Take a function into the graph as it is: it runs on tensors without data while the graph is captured, and is not followed. A decorator; also takes a list.
 
-    Only what it does to tensors is recorded: its side effects happen at capture alone, and what it reads is not guarded. Raises TypeError for what is no function.
+    Only what it does to tensors is recorded: its side effects happen at capture alone, and what it reads is not guarded. A class is given back as it is: objects of it
+    are followed anyway. Raises TypeError for anything else.
 
     >>> @allow_in_graph
     ... def doubled(x):
@@ -214,6 +215,8 @@ def allow_in_graph(function: Any) -> Any:
     """
     if isinstance(function, (list, tuple)):
         return [allow_in_graph(part) for part in function]
+    if isinstance(function, type):
+        return function
     if not isinstance(function, types.FunctionType):
         raise TypeError(f"allow_in_graph() takes a function, not {type(function).__name__}")
 

@@ -50,6 +50,10 @@ def mark_static(t: Tensor, index: int | Sequence[int] | None = None) -> None:
         _marks(t)[dim] = "static"
 
 
+def mark_static_address(t: Tensor, guard: bool = False) -> None:
+    """Nothing: a compiled graph takes the address of a tensor anew at each call, so it need not stay."""
+
+
 def _marks(t: Tensor) -> dict[int, str]:
     return t.__dict__.setdefault(MARKS, {})
 

@@ -118,6 +118,8 @@ def _deeply_copied(run: Any, value: Value, memo: dict[Any, Any]) -> Value:
             copied.set_item(run, _deeply_copied(run, value.key_value(run, key), memo), _deeply_copied(run, value.get(run, key), memo))
         copied.attributes = {name: _deeply_copied(run, attribute, memo) for name, attribute in value.all_attributes(run).items()}
         return copied
+    if isinstance(value, InstanceDictValue):
+        return memo.setdefault(("__dict__", id(value.owner)), _deeply_copied(run, value.snapshot(run), memo))
     if isinstance(value, TupleValue):
         items = value.items_of(run)
         parts = [_deeply_copied(run, item, memo) for item in items]

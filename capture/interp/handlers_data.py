@@ -24,6 +24,7 @@ from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue, SuperValue
 from .values.questions import QuestionValue
 from .values.sets import SetValue
+from .values.state import ModesValue
 from .values.texts import SizeText
 
 
@@ -395,6 +396,19 @@ def format_value(frame: Frame, i: Any) -> None:
     frame.push(frame.run_state.formatted(frame.pop(), conversion, spec))
 
 
+def _import_now(run: Any, full: str) -> None:
+    """A module that nobody has imported yet is imported for real: the call would do so, too. Raises Break where that fails, or could see what is not done yet."""
+    loader = getattr(getattr(sys.modules.get(full.partition(".")[0]), "__spec__", None), "loader", None)
+    harmless = is_standard(full) or is_own(type(loader).__module__.partition(".")[0])  # also under PyTorch's names (tools/torch_names.py)
+    if not harmless and any(type(changed) is not ModesValue for changed in run.journal.entries.values()):
+        raise Break(f"importing {full} inside of a compiled function is not captured behind changes of objects from outside", "import it at the top of the file")
+    with run.outside():
+        try:
+            importlib.import_module(full)
+        except Exception as problem:
+            raise Break(f"importing {full} inside of a compiled function raised {type(problem).__name__}", "import it at the top of the file") from None
+
+
 @handles("IMPORT_NAME")
 def import_name(frame: Frame, i: Any) -> None:
     run = frame.run_state
@@ -402,7 +416,7 @@ def import_name(frame: Frame, i: Any) -> None:
     package = frame.globals.get("__package__") or frame.globals.get("__name__", "").rpartition(".")[0]
     full = importlib.util.resolve_name("." * level + i.argument, package) if level else i.argument
     if full not in sys.modules:
-        raise Break(f"importing {full} inside of a compiled function is not captured", "import it at the top of the file")
+        _import_now(run, full)
     found = run.concrete(__import__, i.argument, frame.globals, None, fromlist, level)
     name = full if fromlist else full.partition(".")[0]
     if is_standard(full) or is_own(full) or sys.modules.get(name) is not found:

@@ -7,6 +7,7 @@ its implementations matters.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import re
 import struct
@@ -14,7 +15,7 @@ import sys
 import types
 from typing import Any
 
-from ...eager.accelerators import device_count, is_available
+from ...eager.accelerators import device_count, is_available, is_current_stream_capturing
 from ...eager.cuda import accelerator
 from ...eager.functional.creation import empty
 from ...eager.functional.elementary import is_tensor
@@ -29,6 +30,7 @@ from .values.base import Value
 from .values.buffers import pack_into
 from .values.constants import Constant, constant
 from .values.exceptions import new_group, same_history
+from .values.functions import FunctionValue, MethodValue
 from .values.patterns import PatternValue, pattern_function
 
 # -- re ------------------------------------------------------------------------------------------------------------------------
@@ -103,6 +105,24 @@ for _name in ("__setattr__", "__delattr__", "__getattribute__"):
     METHODS[types.SimpleNamespace, _name] = METHODS[object, _name]
 
 
+# -- inspect -------------------------------------------------------------------------------------------------------------------
+
+
+def _signature(run: Any, obj: Value, **named: Value) -> Value:
+    """The signature of a plain function, or of one bound to an object, as it is; others are found out by following the library."""
+    function = obj.function if isinstance(obj, MethodValue) else obj
+    if named or not isinstance(function, FunctionValue) or function.real.__kwdefaults__ or not function.real.__dict__.keys().isdisjoint(("__wrapped__", "__signature__")):
+        return run.follow(run.wrap_known(inspect.signature), [obj], named)
+    run.guard_code(function)
+    run.guard(guards.Is(sources.FunctionDefaults(function.path()), function.real.__defaults__))
+    found = inspect.signature(function.real if function is obj else types.MethodType(function.real, run))
+    run.only_here = "a signature is an object of this process"
+    return run.wrap(found, sources.Constant(found, f"signature of {function.describe()}"))
+
+
+FUNCTIONS[inspect.signature] = _signature
+
+
 # -- os, and what the machine has ----------------------------------------------------------------------------------------------
 
 
@@ -129,7 +149,7 @@ BUILTINS[os.fspath] = _fspath
 for _name in ("normpath", "splitroot"):  # since 3.13 written in C
     if isinstance(getattr(os.path, _name, None), types.BuiltinFunctionType):
         BUILTINS[getattr(os.path, _name)] = pure(getattr(os.path, _name))
-for _fact in (is_available, device_count):
+for _fact in (is_available, is_current_stream_capturing, device_count):
     FUNCTIONS[_fact] = machine_fact(_fact)
 FUNCTIONS[is_scripting] = lambda run: Constant(False)  # is_tracing is the same function
 FUNCTIONS[accelerator] = lambda run: run.wrap(accelerator(), sources.Constant(accelerator(), "the GPU's library"))

@@ -4,11 +4,14 @@ In come programs, each of which is one graph; where something that they read cha
 """
 
 import collections
+import copy
 import functools
+import inspect
 import os
 import pathlib
 import re
 import string
+import sys
 import types
 import weakref
 
@@ -306,3 +309,90 @@ def test_switches_without_effect_are_part_of_the_graph():
     check(without_effect, segue.ones(1, 2, 3, 4), graphs=1)
     with pytest.raises(CaptureError, match="set_default_device"):
         segue.compile(lambda x: (segue.set_default_device("cpu"), x * 2), fullgraph=True, backend="eager")(X)
+
+
+def stretched(x, by=2.0):
+    return x * by
+
+
+def test_what_code_asks_of_functions_is_known():
+    class Layer(segue.nn.Module):
+        def forward(self, x, mask=None):
+            return x if mask is None else x * mask
+
+    layer = Layer()
+
+    def program(x):
+        place = Layer.forward.__code__.co_varnames.index("mask") - 1
+        names = inspect.signature(layer.forward).parameters
+        return stretched(x, len(names)) + place * inspect.signature(stretched).parameters["by"].default + ("mask" in names)
+
+    compiled = check(program, X)
+    try:
+        stretched.__defaults__ = (5.0,)
+        assert same(compiled(X), program(X))
+        Layer.forward = lambda self, x, mask, other: x
+        assert same(compiled(X), program(X))
+    finally:
+        stretched.__defaults__ = (2.0,)
+
+
+def test_modules_are_imported_where_the_code_does(tmp_path, monkeypatch):
+    (tmp_path / "imported_within.py").write_text("half = 0.5\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen = []
+
+    def program(x):
+        import imported_within
+
+        return x * imported_within.half
+
+    def behind(x):
+        seen.append(1)
+        import json.tool  # of Python's library, so it does not look at what is not done yet
+
+        return x * len(json.tool.__name__)
+
+    def missing(x):
+        try:
+            import not_to_be_found  # noqa: F401
+        except ImportError:
+            return x + 1
+
+    for function in (program, behind):
+        for name in ("imported_within", "json.tool"):
+            sys.modules.pop(name, None)
+        found = segue.compile(function, fullgraph=True)(X)
+        assert same(found, function(X))
+    assert seen == [1, 1]
+    check(missing, X, breaks=None)
+
+
+class Settings:
+    def __init__(self):
+        self.width, self.names = 3, ["a", "b"]
+
+    def copied(self):
+        return copy.deepcopy(self.__dict__)
+
+    @functools.lru_cache  # noqa: B019
+    def wide(self, by):
+        return self.width * by
+
+
+def test_states_are_copied_and_methods_may_have_a_cache():
+    settings = Settings()
+
+    def program(x):
+        made = settings.copied()
+        made["names"].append("c")
+        made["width"] += 1
+        return x * made["width"] + len(made["names"]) + settings.wide(2)
+
+    check(program, X)
+    assert settings.names == ["a", "b"] and settings.width == 3
+
+
+def test_layouts_are_compared():
+    check(lambda x: x + 1 if x.layout == segue.strided else x, X)
+    check(lambda x: x + 1 if x.layout is segue.sparse_coo else x, X)

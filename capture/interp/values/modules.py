@@ -16,6 +16,8 @@ from .base import Value
 from .constants import Constant
 from .functions import CallableValue
 
+OWN = __name__.partition(".")[0] + "."
+
 
 class ModuleValue(CallableValue):
     """A Python module."""
@@ -75,10 +77,14 @@ class Namespace(Value):
         return self.values[name]
 
     def load(self, run: Any, name: str, module: ModuleValue) -> Value:
+        imports = (getattr(self.real.get("__getattr__"), "__module__", None) or "").startswith(OWN)
+        if imports and name not in self.real:
+            with run.outside():
+                getattr(module.real, name, None)  # a module of segue's that is imported when somebody asks for it
         found = self.get(run, name)
         if found is not None:
             return found
-        if not hasattr(types.ModuleType, name) and (computes := self.get(run, "__getattr__")) is not None:
+        if not imports and not hasattr(types.ModuleType, name) and (computes := self.get(run, "__getattr__")) is not None:
             return run.call(computes, [Constant(name)], {})
         real = getattr(module.real, name, MISSING)
         if real is MISSING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import types
 import weakref
+from collections import OrderedDict
 from typing import Any
 
 from ... import guards, sources
@@ -79,7 +80,7 @@ def wrap_reference(run: Any, obj: Any, source: Any) -> Value:
 def wrap_proxy(run: Any, obj: Any, source: Any) -> Value:
     """A read-only view of a dict, which is always of the same dict: that is read as any other."""
     (held,) = gc.get_referents(obj)
-    if type(held) is not dict or isinstance(source, sources.Local):
+    if type(held) not in (dict, OrderedDict) or isinstance(source, sources.Local):
         run.guard(guards.TypeIs(source, type(obj)))
         return OpaqueValue(obj, source)
     run.guard_is(source, obj)
