@@ -42,9 +42,18 @@ def _any_kernel(enable_flash: bool = True, enable_math: bool = True, enable_mem_
     yield
 
 
+@contextmanager
+def _cudnn_flags(
+    enabled: bool = False, benchmark: bool = False, benchmark_limit: int = 10, deterministic: bool = False, allow_tf32: bool = True, fp32_precision: str = "none"
+) -> Iterator[None]:
+    """The switches of a block: without effect."""
+    yield
+
+
 TABLE: dict[str, dict[str, Any]] = {
     "cudnn": {
         "enabled": True, "benchmark": False, "deterministic": False, "allow_tf32": True, "is_available": no, "version": nothing, "is_acceptable": no,
+        "flags": _cudnn_flags,
     },
     "cuda": {
         "is_built": no, "matmul": SimpleNamespace(allow_tf32=False, allow_fp16_reduced_precision_reduction=True), "enable_flash_sdp": nothing,
@@ -146,29 +155,6 @@ def get_default_device() -> as_device:
 def set_default_tensor_type(t: Any) -> None:
     """`set_default_dtype` under its older name; takes a legacy type such as segue.DoubleTensor, or its name."""
     set_default_dtype(t if isinstance(t, dtype) else dtype.of_legacy(t))
-
-
-# ------------------------------------------------------------------------------------------------------------ layouts
-
-
-class layout:  # noqa: N801  (PyTorch's name)
-    """How a tensor's elements are stored. There is one: `strided`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"segue.{self.name}"
-
-
-class memory_format(layout):  # noqa: N801  (PyTorch's name)
-    """The order of dimensions in memory. Accepted where PyTorch takes one; tensors here are row-major, so the strides asked for may not come."""
-
-
-strided = layout("strided")
-contiguous_format, channels_last, channels_last_3d, preserve_format = map(
-    memory_format, ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
-)
 
 
 def show() -> str:

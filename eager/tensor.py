@@ -22,6 +22,7 @@ from .autograd.tape import CallbackNode, HookHandle, Part
 from .cuda import ACCELERATED, beside, device_of, strides_of
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
+from .layouts import layout, strided
 from .memory import Portable, Storage, need_writable, stored
 from .shapes import SIZES, Size
 from .sizes import same_size
@@ -116,8 +117,8 @@ class Tensor(Attached, Portable):
         return self.device.type == "meta"
 
     @property
-    def layout(self) -> str:
-        return "strided"
+    def layout(self) -> layout:
+        return strided
 
     @property
     def itemsize(self) -> int:

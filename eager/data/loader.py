@@ -151,22 +151,32 @@ def _context(given: Any) -> Any:
     return given
 
 
-class _Single:
+class _Epoch:
+    """What a loader's `iter` gives."""
+
+    sampler: Any
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+class _Single(_Epoch):
     """An epoch in this process."""
 
     def __init__(self, loader: DataLoader) -> None:
-        self.numbers = iter(loader._index_sampler)
+        self.sampler = loader._index_sampler
+        self.numbers = iter(self.sampler)
         drawn_seed(loader.generator)  # as workers would have one: the generator stands where it would stand with them
         self.fetcher = Fetcher(loader.dataset, loader._batched, loader.collate_fn, loader.drop_last)
-
-    def __iter__(self) -> _Single:
-        return self
 
     def __next__(self) -> Any:
         return self.fetcher.fetch(next(self.numbers))
 
 
-class _Several:
+class _Several(_Epoch):
     """Epochs by worker processes. Batch number n is asked of the workers in turn; what comes before its turn is kept."""
 
     def __init__(self, loader: DataLoader) -> None:  # keeps no reference to the loader, which may keep one to it
@@ -177,6 +187,7 @@ class _Several:
         jobs = [
             Job(loader.dataset, loader._batched, loader.collate_fn, loader.drop_last, number, count, loader.worker_init_fn) for number in range(count)
         ]
+        self.finish: Any = bool  # nothing to end yet
         self.pool = Pool(loader.multiprocessing_context or multiprocessing.get_context(), jobs)
         self.finish = weakref.finalize(self, self.pool.shutdown)
         self.asked: deque[tuple[int, int]] = deque()  # (batch, worker), in the order in which they are given out
@@ -199,8 +210,8 @@ class _Several:
         for _ in range(self.ahead):
             self._ask()
 
-    def __iter__(self) -> _Several:
-        return self
+    def __del__(self) -> None:
+        self.finish()
 
     def _ask(self) -> None:
         """Ask the next worker for the next batch."""

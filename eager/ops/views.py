@@ -165,14 +165,14 @@ def _expand_strides(x: Any, shape: tuple) -> tuple:
 
 
 def _expand_kernel(xp: Any, x: Any, shape: tuple) -> Any:
-    """NumPy's broadcast_to, and where the memory is dense the same by hand, which is five times as fast; both cannot be written to."""
-    if x.shape == tuple(shape):
-        return x.view()
+    """NumPy's broadcast_to, and where the memory is dense the same by hand, which is five times as fast; both cannot be written to. Where nothing is repeated, a view."""
+    new = len(shape) - x.ndim
+    if x.shape == tuple(shape[new:]) and all(size == 1 for size in shape[:new]):
+        return x[(None,) * new]
     if not (x.flags.c_contiguous and x.size and x.dtype.kind in "fiub" and xp is np):
         return xp.broadcast_to(x, shape)
-    lead = len(shape) - x.ndim
-    kept = [stride if old == new else 0 for old, new, stride in zip(x.shape, shape[lead:], x.strides)]
-    out: Any = np.ndarray(shape, x.dtype, x, 0, (0,) * lead + tuple(kept))
+    kept = [stride if old == size else 0 for old, size, stride in zip(x.shape, shape[new:], x.strides)]
+    out: Any = np.ndarray(shape, x.dtype, x, 0, (0,) * new + tuple(kept))
     out.flags.writeable = False
     return out
 
@@ -197,7 +197,7 @@ def _expand_samples() -> list:
 view_row(
     "expand", "x: Tensor, shape", shape=_expand_shape, kernel=_expand_kernel, index_map=_expand_map, strides=_expand_strides,
     vjp=lambda g: g, batch=_expand_batch, samples=_expand_samples,
-    doc="Sizes of 1 repeated without copying, and new dimensions in front. It cannot be written to. Raises where a size other than 1 would change.",
+    doc="Sizes of 1 repeated without copying, and new dimensions in front. Where something is repeated it cannot be written to. Raises where a size other than 1 would change.",
 )  # fmt: skip
 
 # --------------------------------------------------------------------------------------------------------------------

@@ -18,9 +18,9 @@ from .. import dtypes
 from ..dtypes import _NAMES, dtype
 from ..errors import CheckpointError, UnsafeCheckpointError
 from ..functional.complex_numbers import conj
+from ..layouts import strided
 from ..nn.parameter import Buffer, Parameter
 from ..shapes import Size
-from ..switches import strided
 from ..tensor import Tensor
 from . import safe
 from .archive import Archive

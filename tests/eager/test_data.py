@@ -47,6 +47,16 @@ def test_shuffle_follows_the_seed_and_changes_with_the_epoch():
     assert own[0] == own[1] and sorted(own[0]) == list(range(50))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epoch_has_a_length_and_ends_when_it_is_told(workers):
+    loader = DataLoader(list(range(5)), batch_size=2, num_workers=workers)
+    epoch = iter(loader)
+    assert len(epoch) == len(loader) == 3 and iter(epoch) is epoch and next(epoch).tolist() == [0, 1]
+    if workers:
+        epoch.__del__()
+        epoch.__del__()
+
+
 def test_collate():
     Point = namedtuple("Point", "x y")
     batch = default_collate([{"a": (1, 2.0), "p": Point(True, "u"), "n": np.float64(1)}, {"a": (3, 4.0), "p": Point(False, "v"), "n": np.float64(2)}])

@@ -40,6 +40,15 @@ def test_an_expanded_tensor_cannot_be_written():
         wide.add_(1)
 
 
+def test_a_tensor_with_new_dimensions_in_which_nothing_repeats_is_written_through():
+    for program in (lambda x: x.expand(1, -1).add_(1), lambda x: x.expand(1, 1, 3)[0].mul_(2), lambda x: x.broadcast_to(1, 3).copy_(x * 3)):
+        for run in (program, segue.compile(program)):
+            x = segue.tensor([1.0, 2.0, 3.0])
+            found = run(x)
+            assert found.flatten().tolist() == x.tolist() != [1.0, 2.0, 3.0]
+    assert segue.zeros(1, 0).expand(4, 0).shape == (4, 0)
+
+
 def test_a_read_only_array_can_be_read_and_not_written():
     array = np.arange(3.0)
     array.flags.writeable = False

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from ....eager.dtypes import device, dtype, finfo, iinfo
+from ....eager.layouts import layout, memory_format
 from ... import sources
 from ..outcome import Break, Observed
 from .base import Value
 
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 MEMBER_FIELDS = {"name": "_name_", "value": "_value_"}
-OWN_CONSTANTS = (dtype, device, finfo, iinfo)  # segue's own immutable classes, whose objects are constants, too
+OWN_CONSTANTS = (dtype, device, finfo, iinfo, layout, memory_format)  # segue's own immutable classes, whose objects are constants, too
 LIBRARY_CONSTANTS = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, struct.Struct)  # of Python's library
 TYPING_CONSTANTS = (  # what annotations are made of
     typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, types.GenericAlias, types.UnionType,
