@@ -1,5 +1,7 @@
-"""Names of PyTorch's extension module that programs reach for: there is no dispatch to function transforms to switch off here."""
+"""Names of PyTorch's extension module that programs reach for: there is no dispatch to function transforms or to tensors' subclasses to switch off here."""
 
-from contextlib import nullcontext as _DisableFuncTorch
+from contextlib import nullcontext as _DisableFuncTorch, nullcontext as DisableTorchFunctionSubclass
 
-__all__ = ["_DisableFuncTorch"]
+from segue.eager.overrides import disabled as _disabled_torch_function_impl
+
+__all__ = ["DisableTorchFunctionSubclass", "_DisableFuncTorch", "_disabled_torch_function_impl"]

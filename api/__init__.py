@@ -15,8 +15,8 @@ try:  # these load all that is imported below
     from segue.capture.compile import compile
 
     from . import (
-        _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, linalg, masked,
-        mps, nn, ops, optim, overrides, profiler, random, serialization, signal, special, testing, torch, utils, version, xpu,
+        _C, _dynamo, _higher_order_ops, accelerator, amp, autograd, backends, compiler, cuda, distributed, distributions, fft, func, jit, library, linalg, masked,
+        mps, nn, ops, optim, overrides, profiler, random, serialization, signal, sparse, special, testing, torch, utils, version, xpu,
     )  # fmt: skip
 finally:
     if not _gc.get_freeze_count():  # what was made is as old as the program: the two calls make it so without a walk over it, which takes 50 ms
@@ -28,7 +28,11 @@ finally:
 from math import e, inf, nan, pi
 
 from segue.capture.explain import explain
+from segue.eager.absent import (
+    sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
+)  # fmt: skip
 from segue.eager.checks import _assert, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
+from segue.eager.accelerators import Event, Stream
 from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from segue.eager.autograd.autocast import (
     autocast, clear_autocast_cache, get_autocast_dtype, is_autocast_cache_enabled, is_autocast_enabled, set_autocast_dtype, set_autocast_enabled,
@@ -79,6 +83,10 @@ from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.functional.storage import is_storage, numel
 from segue.eager.functional.top import *  # noqa: F403
 from segue.eager.functional.methods import in_place_functions as _in_place_functions
+from segue.eager.layouts import (
+    channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr,
+    strided,
+)  # fmt: skip
 from segue.eager.legacy import TYPES as _TYPES
 from segue.eager.opaque import opaque
 from segue.eager.printing import printoptions, set_printoptions
@@ -86,10 +94,10 @@ from segue.eager.promotion import can_cast, promote_types, result_type
 from segue.eager.random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from segue.eager.serialization import load, save
 from segue.eager.switches import (
-    are_deterministic_algorithms_enabled, channels_last, channels_last_3d, contiguous_format, get_default_device, get_float32_matmul_precision,
-    get_num_interop_threads, is_deterministic_algorithms_warn_only_enabled, is_warn_always_enabled, layout, memory_format, preserve_format,
+    are_deterministic_algorithms_enabled, get_default_device, get_float32_matmul_precision,
+    get_num_interop_threads, is_deterministic_algorithms_warn_only_enabled, is_warn_always_enabled,
     set_default_device, set_default_tensor_type, set_float32_matmul_precision, set_flush_denormal, set_num_interop_threads, set_warn_always,
-    strided, typename, use_deterministic_algorithms,
+    typename, use_deterministic_algorithms,
 )  # fmt: skip
 from segue.eager.shapes import Size
 from segue.eager.tensor import Tensor

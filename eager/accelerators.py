@@ -244,6 +244,15 @@ def never_available() -> bool:
     return False
 
 
+def is_current_stream_capturing() -> bool:
+    """Whether a graph of CUDA's own is being recorded: no.
+
+    >>> is_current_stream_capturing()
+    False
+    """
+    return False
+
+
 def no_devices() -> int:
     """How many there are: 0."""
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import dtypes, functional
+from .absent import SPARSE, absent_function
 from .functional import linalg, special
 from .functional.reduction import softmax
 from .functional.shape import reshape
@@ -36,7 +37,19 @@ def max_pool2d_with_indices_backward(
     return OPS["where"](OPS["full"]((), True, dtypes.bool), reshape(sums, tuple(self.shape)), self)  # `self` has a gradient: zero
 
 
-SPECIAL: dict[str, Callable] = {"_safe_softmax": _safe_softmax, "max_pool2d_with_indices_backward": max_pool2d_with_indices_backward}
+def _to_copy(
+    self: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: bool | None = None, non_blocking: bool = False,
+    memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """`x.to(...)` that is always a copy."""
+    return self.to(device or self.device, dtype or self.dtype, copy=True)
+
+
+SPECIAL: dict[str, Callable] = {
+    "_to_copy": _to_copy, "_pin_memory": lambda self, device=None: self, **{name: absent_function(name, *SPARSE) for name in ("_sparse_addmm", "_sparse_mm_reduce_impl")},
+    "_safe_softmax": _safe_softmax,
+    "max_pool2d_with_indices_backward": max_pool2d_with_indices_backward,
+}  # fmt: skip
 _WITH_PREFIX = {"linalg_": linalg, "special_": special}
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from .errors import error
 
-__all__ = ["symbolic_trace", "wrap"]
+__all__ = ["get_proxy_mode", "is_fake", "symbolic_trace", "wrap"]
 
 Named = TypeVar("Named", bound=Callable[..., Any] | str)
 
@@ -34,3 +34,19 @@ def symbolic_trace(root: Any, *args: Any, **kwargs: Any) -> Any:
     """Raises NotImplementedError: graphs are not made of PyTorch's Python objects here; `segue.explain` shows a model's."""
     raise error(NotImplementedError, f"fx.symbolic_trace: {type(root).__name__} is not traced into a GraphModule, there are none here",
         "segue.explain(segue.compile(model)) after a call shows its graphs")  # fmt: skip
+
+
+def is_fake(x: Any) -> bool:
+    """Whether a tensor is one without data that stands for another: no. Code that is being captured asks `compiler.is_compiling()`.
+
+    >>> is_fake(3)
+    False
+    """
+    return False
+
+
+def get_proxy_mode() -> None:
+    """The symbolic trace that is going on: none.
+
+    >>> get_proxy_mode()
+    """

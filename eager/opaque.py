@@ -116,16 +116,6 @@ def positional(signature: inspect.Signature, args: tuple, kwargs: dict) -> tuple
 
 
 def _rule(foreign: Foreign, derivative: Callable | None) -> type[Function]:
-    def forward(*args: Any) -> Any:
-        if any(isinstance(a, Tensor) and hasattr(a._data, "tracer") for a in args):
-            results = _graphs[0](foreign, args)
-        else:
-            results = foreign.call(args)
-            check(foreign, results, foreign.examples(args))
-        return results[0] if len(results) == 1 else tuple(results)
-
-    forward.__dict__["taken_whole"] = True  # capture does not follow it
-
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
         ctx.tensors = tuple(isinstance(a, Tensor) for a in inputs)
         ctx.others = tuple(None if isinstance(a, Tensor) else a for a in inputs)
@@ -141,6 +131,23 @@ def _rule(foreign: Foreign, derivative: Callable | None) -> type[Function]:
     def refused(ctx: Any, *gradients: Any) -> Any:
         raise error(AutogradError, f"the opaque function {foreign.name} has no derivative", "@segue.opaque(shape=..., derivative=...)")
 
+    return rule_of(foreign, setup_context, backward if derivative else refused)
+
+
+def rule_of(foreign: Foreign, setup_context: Callable, backward: Callable, checked: bool = True) -> type[Function]:
+    """The `Function` whose forward is the foreign function; `checked` says whether eager results are compared with what was said of them."""
+
+    def forward(*args: Any) -> Any:
+        if any(isinstance(a, Tensor) and hasattr(a._data, "tracer") for a in args):
+            results = _graphs[0](foreign, args)
+        else:
+            results = foreign.call(args)
+            if checked:
+                check(foreign, results, foreign.examples(args))
+        return results[0] if len(results) == 1 else tuple(results)
+
+    forward.__dict__["taken_whole"] = True  # capture does not follow it
+
     def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
         examples = [[a if d is None else a.select(d, i) for a, d in zip(args, in_dims)] for i in range(info.batch_size)]
         found = [rule.apply(*example) for example in examples]
@@ -148,7 +155,7 @@ def _rule(foreign: Foreign, derivative: Callable | None) -> type[Function]:
             return tuple(F[0].stack(list(column), 0) for column in zip(*found)), 0
         return F[0].stack(found, 0), 0
 
-    body = {"forward": forward, "setup_context": setup_context, "backward": backward if derivative else refused, "vmap": vmap}
+    body = {"forward": forward, "setup_context": setup_context, "backward": backward, "vmap": vmap}
     rule: type[Function] = type(foreign.name.rpartition(".")[2], (Function,), {name: staticmethod(method) for name, method in body.items()})
     return rule
 

@@ -12,8 +12,13 @@ from typing import Any
 from .tensor import Tensor
 
 
+def disabled(func: Callable, types: Iterable[type], args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+    """What a class sets as its `__torch_function__` that wants to be taken for a plain tensor."""
+    return func(*args, **(kwargs or {}))
+
+
 def _answers(value: Any) -> bool:
-    return not isinstance(value, type) and getattr(type(value), "__torch_function__", None) is not None
+    return not isinstance(value, type) and getattr(type(value), "__torch_function__", None) not in (None, disabled)
 
 
 def has_torch_function(relevant_args: Iterable[Any]) -> bool:

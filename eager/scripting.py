@@ -104,7 +104,7 @@ def _itself(fn: Callable) -> Callable:
     return fn
 
 
-unused = export = script_if_tracing = script_method = _itself
+_overload = _overload_method = unused = export = script_if_tracing = script_method = _itself
 
 
 def interface(obj: Any) -> Any:

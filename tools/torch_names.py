@@ -23,12 +23,21 @@ OURS = __name__.partition(".")[0]
 THEIRS = "torch"
 VERSION = "2.13.0+segue"  # the version whose names and semantics are followed; programs compare it
 HIDDEN = frozenset({"torch", "config", "explain", "__path__", "__file__", "__spec__", "__loader__"})  # of segue, and not of PyTorch
+ALONE = (  # the modules of distributions that PyTorch keeps apart
+    "binomial cauchy chi2 continuous_bernoulli exponential fishersnedecor generalized_pareto geometric gumbel half_cauchy half_normal inverse_gamma kumaraswamy "
+    "laplace lkj_cholesky log_normal logistic_normal lowrank_multivariate_normal mixture_same_family multinomial negative_binomial one_hot_categorical pareto "
+    "poisson relaxed_bernoulli relaxed_categorical studentT von_mises weibull wishart"
+)
 PLACES = {  # PyTorch's modules that are no modules here: where their names stand
     **{f"optim.{name}": "optim" for name in "adadelta adagrad adam adamax adamw asgd lbfgs nadam radam rmsprop rprop sgd".split()},
+    **{f"distributions.{name}": "distributions" for name in ALONE.split()},
     **{f"nn.utils.{name}": "nn.utils" for name in ("clip_grad", "convert_parameters", "fusion", "init")}, "nn.utils.stateless": "func",
     "nn.parallel.distributed": "nn.parallel", "autograd.grad_mode": "autograd", "autograd.variable": "autograd", "cuda.amp.grad_scaler": "amp",
     "cuda.amp.autocast_mode": "amp", "utils.data._utils": "utils.data", "utils.data._utils.collate": "utils.data", "utils.data.distributed": "utils.data",
-    "utils.model_zoo": "hub", "functional": "", "jit.annotations": "jit",
+    "utils.model_zoo": "hub",
+    "_dynamo._trace_wrapped_higher_order_op": "_dynamo", "distributed._tensor": "distributed.tensor",
+    "distributed.tensor.placement_types": "distributed.tensor", "distributed.distributed_c10d": "distributed", "fx.node": "fx", "fx.graph": "fx",
+    "fx.graph_module": "fx", "fx.proxy": "fx", "functional": "", "jit.annotations": "jit",
 }  # fmt: skip
 USAGE = "usage: python -m segue.torch script.py [arguments ...]\n       python -m segue.torch -m module [arguments ...]"
 
@@ -44,7 +53,7 @@ def save_as_torch(obj: Any, f: Any, pickle_module: Any = pickle, pickle_protocol
 
 def later(name: str) -> Any:
     """The module `torch`'s `__getattr__`: a module of segue's that nobody has imported yet. Raises AttributeError where there is none."""
-    if name in HIDDEN or importlib.util.find_spec(f"{OURS}.{name}") is None:
+    if name in HIDDEN or (name not in PLACES and importlib.util.find_spec(f"{OURS}.{name}") is None):
         raise AttributeError(f"segue has no torch.{name} (docs/compatibility.md says what is there)")
     return importlib.import_module(f"{THEIRS}.{name}")
 
@@ -102,7 +111,7 @@ class Finder:
         """Fill torch itself; nothing else: a module of segue's has run already, and keeps its own name and spec."""
         spec = module.__spec__
         if module.__name__ == THEIRS:
-            vars(module).update(names())
+            vars(module).update(names(), torch=module)  # PyTorch's `torch.torch` is `torch`
         if spec is not None and spec.name in SPECS:
             module.__spec__ = SPECS[spec.name]
 

@@ -4,7 +4,7 @@ In come smooth functions of a vector. The one idea: each transform is turned int
 nest is right if its outermost step agrees with a difference quotient of what stands inside, and if another way to the same derivative gives the same.
 """
 
-from collections import OrderedDict, deque, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 
 import numpy as np
 import pytest
@@ -192,8 +192,10 @@ def test_jacobians_of_pytrees():
         assert np.array_equal(found.numpy(), 2 * np.eye(2)) and aux.tolist() == [2, 3]
 
 
+Point = namedtuple("Point", "x y")
+
+
 def test_pytrees_of_every_container():
-    Point = namedtuple("Point", "x y")
     tree = {"a": [1, (2, None)], "b": OrderedDict(c=3), "d": deque([4], maxlen=3), "p": Point(5, 6)}
     leaves, spec = pytree.tree_flatten(tree)
     assert leaves == [1, 2, None, 3, 4, 5, 6] and spec.num_leaves == 7
@@ -204,6 +206,67 @@ def test_pytrees_of_every_container():
         pytree.tree_unflatten([1] * 6, spec)
     with pytest.raises(ValueError, match="mismatch"):
         pytree.tree_map(max, [1], (1,))
+
+
+class Pair:
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+
+class Named(OrderedDict):
+    pass
+
+
+def registered(tree):
+    """A class with its keys, one without, and a dict of the user's that takes those of dicts."""
+    if Named not in tree.SUPPORTED_NODES:
+        tree.register_pytree_node(Pair, lambda p: ((p.a, p.b), None), lambda items, _: Pair(*items))
+        tree.register_pytree_node(
+            Named, tree._dict_flatten, lambda items, keys: Named(zip(keys, items)), serialized_type_name="Named", flatten_with_keys_fn=tree._dict_flatten_with_keys
+        )
+    return {"a": [1, (2, None)], "b": OrderedDict(c=3), "d": deque([4], maxlen=3), "p": Point(5, 6), "n": Named(x=7), "e": defaultdict(list, f=8)}
+
+
+@pytest.mark.torch
+def test_paths_of_pytrees():
+    theirs = pytest.importorskip("torch.utils._pytree")
+    asked = []
+    for tree in (pytree, theirs):
+        data = registered(tree)
+        paths, spec = tree.tree_flatten_with_path(data)
+        back = tree.tree_map_with_path(lambda path, x, y, tree=tree: (tree.keystr(path), x, y), data, data, is_leaf=lambda x: isinstance(x, Point))
+        with pytest.raises(ValueError, match="flatten_with_keys_fn"):
+            tree.tree_leaves_with_path([Pair(1, 2)])
+        asked.append([
+            [(tree.keystr(path), leaf, tree.key_get(data, path)) for path, leaf in paths], back, tree.tree_unflatten([x for _, x in paths], spec) == data,
+            tree.tree_is_leaf(3), tree.tree_is_leaf(data), tree.tree_map_only((int, str), lambda x: x + 1, [1, None]), list(tree.tree_iter(data)),
+            tree.tree_map_only(lambda x: x == 1, lambda x: 10, [1, 2]), tree.tree_all_only(int, lambda x: x > 0, data), tree.tree_any_only(int, lambda x: x > 7, data),
+            tree.SUPPORTED_NODES[Named].flatten_fn(data["n"]), tree.tree_leaves(Pair(1, [2])),
+        ])  # fmt: skip
+    assert asked[0] == asked[1]
+
+
+@pytest.mark.torch
+def test_associative_scans():
+    torch = pytest.importorskip("torch")
+    from torch._higher_order_ops.associative_scan import associative_scan as theirs
+
+    from segue._higher_order_ops.associative_scan import associative_scan
+
+    combine = lambda a, b: (a[0] * b[0], b[0] * a[1] + b[1])
+    x = np.arange(1, 31, dtype="float32").reshape(2, 5, 3) / 10
+    for reverse in (False, True):
+        wanted = theirs(combine, (torch.tensor(x), torch.tensor(np.cos(x))), 1, reverse, combine_mode="generic")
+        for mode in ("generic", "pointwise"):
+            program = lambda x, mode=mode, reverse=reverse: associative_scan(combine, (x, x.cos()), 1, reverse, mode)
+            for run in (program, segue.compile(program, fullgraph=True)):
+                for mine, other in zip(run(segue.tensor(x)), wanted):
+                    np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=1e-5)
+    grown = segue.stack([segue.eye(2) + i for i in range(4)])
+    assert segue.equal(associative_scan(lambda a, b: a @ b, grown, 0, combine_mode="generic")[3], grown[0] @ grown[1] @ grown[2] @ grown[3])
+    for wrong in (lambda: associative_scan(None, grown, 0), lambda: associative_scan(max, [1], 0), lambda: associative_scan(max, grown, 0, False, "other")):
+        with pytest.raises((RuntimeError, ValueError), match="associative_scan"):
+            wrong()
 
 
 # ---------------------------------------------------------------------------------------------------------------- vmap

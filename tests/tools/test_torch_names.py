@@ -245,6 +245,34 @@ def test_names_that_libraries_of_models_import(installed):
         torch.fx.wrap(3)
     with pytest.raises(NotImplementedError, match="GraphModule"):
         torch.fx.symbolic_trace(torch.nn.ReLU())
+    import torch.distributed.tensor
+    from torch._dynamo._trace_wrapped_higher_order_op import TransformGetItemToIndex
+    from torch._higher_order_ops.associative_scan import associative_scan
+    from torch._subclasses.fake_tensor import is_fake
+    from torch._tensor_str import PRINT_OPTS, _tensor_str
+    from torch.distributed.device_mesh import DeviceMesh
+    from torch.distributions.half_cauchy import HalfCauchy
+    from torch.distributions.utils import _sum_rightmost
+    from torch.fx.experimental.proxy_tensor import get_proxy_mode
+    from torch.overrides import has_torch_function
+    from torch.utils.data.dataloader import _BaseDataLoaderIter
+
+    x = torch.ones(2, 2)
+    with TransformGetItemToIndex(), torch.backends.cudnn.flags(enabled=False):
+        assert torch.vmap(lambda i: x[i, i])(torch.arange(2)).tolist() == [1, 1]
+    for _ in range(2):  # the module stays one when it is imported again
+        from torch._higher_order_ops.associative_scan import associative_scan  # noqa: F811
+
+        assert associative_scan(torch.add, x, 0).tolist() == [[1, 1], [2, 2]]
+    assert torch.torch is torch and torch.functional.einsum is torch.einsum and _sum_rightmost(x, 1).tolist() == [2, 2] and HalfCauchy(1.0).mean == torch.inf
+    assert not is_fake(x) and get_proxy_mode() is None and PRINT_OPTS.threshold == 1000 and _tensor_str(x, 0).startswith("[[1., 1.]")
+    assert isinstance(iter(torch.utils.data.DataLoader([1, 2])), _BaseDataLoaderIter) and not torch.cuda.is_current_stream_capturing()
+    assert not isinstance(x, (DeviceMesh, torch.distributed.tensor.DTensor, torch.futures.Future))
+
+    class Plain:
+        __torch_function__ = torch._C._disabled_torch_function_impl
+
+    assert not has_torch_function((Plain(),)) and Plain.__torch_function__(max, (), (1, 2)) == 2
 
 
 def test_names_are_captured(installed):
@@ -255,7 +283,14 @@ def test_names_are_captured(installed):
             scale = torch.tensor(torch.pi)
         return torch.nn.functional.relu(torch.topk(x, 2)[0]) * scale if torch.is_grad_enabled() else x
 
+    def named(x):
+        import torch.distributed.rpc
+
+        return x * 2 if torch.distributed.rpc.RRef and not hasattr(torch, "nowhere") and torch._subclasses.FakeTensor else x
+
     x = torch.ones(2, 3)
+    torch._dynamo.mark_static_address(x)
+    assert torch.equal(torch.compile(named, fullgraph=True, backend="eager")(x), x * 2)
     assert torch.equal(torch.compile(f, fullgraph=True, backend="eager")(x), f(x))
 
 

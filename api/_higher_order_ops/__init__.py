@@ -2,4 +2,6 @@
 
 from segue.eager.control import cond, map, scan, while_loop  # noqa: A004
 
-__all__ = ["cond", "map", "scan", "while_loop"]
+from . import associative_scan
+
+__all__ = ["associative_scan", "cond", "map", "scan", "while_loop"]

@@ -1,4 +1,4 @@
-"""The choice among ways to compute attention."""
+"""The choice among ways to compute attention, and attention whose scores a function says."""
 
 from segue.eager.nn.backends import SDPBackend, sdpa_kernel
 
