@@ -104,13 +104,17 @@ def _named(table: dict[str, str]) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------------- operators
 
 
+def _is_operand(other: Any) -> bool:
+    """What may stand beside a tensor: a tensor, a number, an array, and a size while a graph is traced."""
+    return isinstance(other, (Tensor, *Number, np.ndarray)) or hasattr(other, "segue_symbol")
+
+
 def _operator(function: Callable, reverse: bool = False) -> Callable:
     """A Python operator of a public function; where that is no more than its row, of the row."""
-    beside = (Tensor, *Number, np.ndarray)
 
     def method(self: Tensor, other: Any) -> Any:
         if type(other) is not Tensor:
-            if not isinstance(other, beside) and not hasattr(other, "segue_symbol"):
+            if not _is_operand(other):
                 return NotImplemented
             other = as_operand(other, function.__name__)
         return function(other, self) if reverse else function(self, other)
@@ -121,7 +125,7 @@ def _operator(function: Callable, reverse: bool = False) -> Callable:
 
 def _inplace_operator(method: Callable) -> Callable:
     def operator(self: Tensor, other: Any) -> Any:
-        if not isinstance(other, (Tensor, *Number, np.ndarray)):
+        if not _is_operand(other):
             return NotImplemented
         return method(self, as_operand(other, method.__name__))
 

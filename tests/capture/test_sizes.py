@@ -4,6 +4,7 @@ In come programs that compute with the sizes of their inputs. The one idea: at t
 """
 
 import math
+import operator
 
 import numpy as np
 import pytest
@@ -333,3 +334,18 @@ def test_a_batch_that_turns_out_empty_leaves_running_statistics_alone():
             run(segue.arange(float(batch)).reshape(batch, 1))
         found.append(model.running_mean.clone())
     assert found[0].isfinite().all() and segue.equal(*found)
+
+
+@pytest.mark.parametrize("name", ["iadd", "isub", "imul", "itruediv", "ifloordiv", "ipow", "imod", "ilshift", "iand", "ior", "ixor"])
+@pytest.mark.parametrize("dtype", [segue.float32, segue.int64], ids=str)
+def test_in_place_operators_with_a_size_that_varies_write_the_tensor(name, dtype):
+    operator_of = getattr(operator, name)
+    if dtype is segue.float32 and name in ("ilshift", "iand", "ior", "ixor") or dtype is segue.int64 and name == "itruediv":
+        pytest.skip("no such operator of this dtype")
+    compiled = segue.compile(lambda total, x: operator_of(total, x.shape[0]), backend="eager", fullgraph=True)
+    for n in (2, 3, 4, 5):
+        total, expected = segue.arange(4, dtype=dtype), segue.arange(4, dtype=dtype)
+        assert compiled(total, segue.ones(n)) is total
+        operator_of(expected, n)
+        assert total.tolist() == expected.tolist()
+    assert len(compiled.cache.settings.captured) == 2
