@@ -61,7 +61,7 @@ def test_one_graph_and_first_and_second_derivatives(name, backend):
 
 
 def test_the_derivative_is_right():
-    segue.autograd.gradcheck(lambda x: sine(x) * x, data(5).double().detach().requires_grad_())
+    assert segue.autograd.gradcheck(lambda x: sine(x) * x, data(5).double().detach().requires_grad_())
 
 
 def test_it_is_called_once_in_a_graph_and_not_where_it_is_not_used():

@@ -168,8 +168,12 @@ def test_inputs_that_share_memory_are_fine_while_nothing_is_written():
 
 
 def test_interleaved_columns_do_not_count_as_shared():
-    x = arange(3, 4)
-    trace_function(lambda a, b: a.add_(1) + b, [x[:, 0], x[:, 1]])
+    x, other = arange(3, 4), arange(3, 4)
+    graph = trace_function(lambda a, b: a.add_(1) + b, [x[:, 0], x[:, 1]])
+    (result,) = compile_graph(graph, "eager")(x[:, 0], x[:, 1])
+    other[:, 0].add_(1)
+    np.testing.assert_array_equal(x.numpy(), other.numpy())
+    np.testing.assert_array_equal(result.numpy(), (other[:, 0] + other[:, 1]).numpy())
 
 
 def test_a_constant_does_not_see_later_changes_of_its_tensor():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import segue
 from segue.eager.config import config
+from segue.graph import passes
 from segue.graph.interpreter import interpret
 from segue.graph.passes import FOR_BACKEND, RULES, dead_code, fold_constants, forget_history, run_passes, simplify
 from segue.graph.trace import trace_function
@@ -148,9 +149,13 @@ def test_history_is_dropped_for_backends():
     assert names(dead_code(forget_history(graph))) == ["mul", "mul", "mul"]
 
 
-def test_verification_after_each_pass_is_a_knob():
-    with config.override(verify=True):
-        run_passes(traced(lambda x: (x * 1).t().t().exp()), FOR_BACKEND)
+@pytest.mark.parametrize("on", [False, True])
+def test_verification_after_each_pass_is_a_knob(monkeypatch, on):
+    verified = []
+    monkeypatch.setattr(passes, "verify", verified.append)
+    with config.override(verify=on):
+        made = run_passes(traced(lambda x: (x * 1).t().t().exp()), FOR_BACKEND)
+    assert names(made) == ["exp"] and len(verified) == (len(FOR_BACKEND) if on else 0)
 
 
 STEPS = ["x * 1", "x - 0", "x + 0", "-x", "x.t().t()", "x.clone()", "x.double().float()", "x.view(9).view(3, 3)", "x.expand(3, 3)"]
