@@ -118,6 +118,20 @@ class Value:
         return False
 
 
+class Existing(Value):
+    """What all Values of objects that exist already, and are taken as they are, have in common."""
+
+    def __init__(self, real: Any, source: Any = None) -> None:
+        self.real = real
+        self.source = source
+
+    def type(self) -> type:
+        return type(self.real)
+
+    def build(self, out: Any) -> None:
+        out.constant(self.real)
+
+
 def method(table: dict[str, Callable], *names: str) -> Callable[[Callable], Callable]:
     """Enter a function into a table of methods under each of `names`."""
 

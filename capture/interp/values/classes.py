@@ -17,7 +17,7 @@ from typing import Any
 
 from ...sources import MISSING
 from ..outcome import Break, NotPython
-from .base import Value, method
+from .base import Existing, Value, method
 from .constants import Constant, constant, is_constant_type
 from .containers import ListValue, TupleValue
 from .functions import CallableValue, FunctionValue, MadeFunction
@@ -27,16 +27,12 @@ from .objects import ObjectValue
 DESCRIBES = ("__get__", "__set__", "__delete__", "__set_name__")
 
 
-class ClassValue(CallableValue):
+class ClassValue(CallableValue, Existing):
     """A class. `stored` holds the data that the captured code puts into it."""
 
     def __init__(self, real: type, source: Any = None) -> None:
-        self.real = real
-        self.source = source
+        super().__init__(real, source)
         self.stored: dict[str, Value] = {}
-
-    def type(self) -> type:
-        return type(self.real)
 
     def python(self, run: Any) -> Any:
         return self.real
@@ -91,9 +87,6 @@ class ClassValue(CallableValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_class(self.real, args, kwargs)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
     def replay(self, out: Any) -> None:
         for name, value in self.stored.items():

@@ -13,7 +13,7 @@ from typing import Any
 from ... import sources
 from ...sources import MISSING
 from ..outcome import Break, Unbuildable
-from .base import Value
+from .base import Existing, Value
 from .constants import Constant, constant
 from .containers import TupleValue, Unread
 from .mappings import DictValue
@@ -69,15 +69,8 @@ class CallableValue(Value):
 PARTS = {"__code__": sources.FunctionCode, "__defaults__": sources.FunctionDefaults, "__kwdefaults__": sources.FunctionKwDefaults}
 
 
-class FunctionValue(CallableValue):
+class FunctionValue(CallableValue, Existing):
     """An existing Python function."""
-
-    def __init__(self, real: Any, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return types.FunctionType
 
     def describe(self) -> str:
         return f"function {self.real.__qualname__}"
@@ -142,9 +135,6 @@ class FunctionValue(CallableValue):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_function(self, args, kwargs)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 def bound_to(function: Value, owner: Value, cls: Value | None = None) -> Value:
@@ -285,23 +275,13 @@ class MethodValue(CallableValue):
             out.helper("call_method", self.function, Constant("__get__"), self.owner)
 
 
-class KnownValue(CallableValue):
+class KnownValue(CallableValue, Existing):
     """A callable known by identity, of which what names it can be read."""
-
-    def __init__(self, real: Any, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
 
     def attribute(self, run: Any, name: str) -> Value:
         if name in ("__name__", "__qualname__", "__module__", "__doc__"):
             return run.make(getattr(self.real, name))
         return super().attribute(run, name)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 class CompiledValue(KnownValue):

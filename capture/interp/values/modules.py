@@ -12,22 +12,15 @@ from typing import Any
 from ... import sources
 from ...sources import MISSING
 from ..outcome import Break
-from .base import Value
+from .base import Existing, Value
 from .constants import Constant
 from .functions import CallableValue
 
 OWN = __name__.partition(".")[0] + "."
 
 
-class ModuleValue(CallableValue):
+class ModuleValue(CallableValue, Existing):
     """A Python module."""
-
-    def __init__(self, real: types.ModuleType, source: Any = None) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return types.ModuleType
 
     def describe(self) -> str:
         return f"module {self.real.__name__}"
@@ -37,9 +30,6 @@ class ModuleValue(CallableValue):
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         run.module_namespace(self.real).store(run, name, value)
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 class Namespace(Value):

@@ -14,7 +14,7 @@ from typing import Any
 from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, Observed
-from .base import Value
+from .base import Existing, Value
 from .constants import Constant, SymIntValue
 from .containers import Unread
 from .functions import BuiltinValue, MethodValue
@@ -272,21 +272,11 @@ class _Items:
     def __getitem__(self, index: int) -> None: ...
 
 
-class OpaqueValue(Value):
+class OpaqueValue(Existing):
     """An existing object that capture knows nothing about but its class. It can be passed on, stored and compared by identity."""
-
-    def __init__(self, real: Any, source: Any) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
 
     def attribute(self, run: Any, name: str) -> Value:
         raise self.unsupported(f"attribute '{name}'")
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
 
 class SuperValue(Value):

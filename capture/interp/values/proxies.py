@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import gc
 import types
-import weakref
 from collections import OrderedDict
 from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
-from .base import Value
+from .base import Existing, Value
 from .mappings import DictValue
 from .objects import OpaqueValue
 
@@ -56,15 +55,8 @@ class ProxyValue(Value):
         out.call(types.MappingProxyType, self.held)
 
 
-class ReferenceValue(Value):
+class ReferenceValue(Existing):
     """A weak reference. What it leads to is read by its path, like an attribute."""
-
-    def __init__(self, real: Any, source: Any) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return weakref.ref
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if args or kwargs:

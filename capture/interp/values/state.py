@@ -11,7 +11,7 @@ from typing import Any
 
 from ....eager.autograd.mode import STATE
 from ... import guards, sources
-from .base import Value
+from .base import Existing, Value
 from .constants import Constant, constant
 
 MODES = ("enabled", "autocast", "inference")  # the attributes of STATE that captured code may read and write
@@ -34,15 +34,8 @@ def mode_guard(name: str, value: Any) -> guards.Guard:
     return guards.Is(source, value) if name == "autocast" else guards.Equals(source, value)
 
 
-class ModesValue(Value):
+class ModesValue(Existing):
     """The thread's modes."""
-
-    def __init__(self, real: Any, source: Any) -> None:
-        self.real = real
-        self.source = source
-
-    def type(self) -> type:
-        return type(self.real)
 
     def attribute(self, run: Any, name: str) -> Value:
         if name not in MODES:
@@ -57,9 +50,6 @@ class ModesValue(Value):
         setattr(self.real, name, run.python(value) if name == "autocast" else run.truth(value))
         run.journal.note(self)
         self.run = run
-
-    def build(self, out: Any) -> None:
-        out.constant(self.real)
 
     def replay(self, out: Any) -> None:
         for name, after in self.run.modes_after.items():
