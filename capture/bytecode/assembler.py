@@ -68,14 +68,6 @@ class Assembler:
         """Assign the top to a local variable, in its cell when it has one."""
         self.emit("STORE_DEREF" if self.is_cell(name) else "STORE_FAST", name)
 
-    def delete_local(self, name: str) -> None:
-        """Unbind a local variable, in its cell when it has one."""
-        self.emit("DELETE_DEREF" if self.is_cell(name) else "DELETE_FAST", name)
-
-    def load_slot(self, name: str) -> None:
-        """Push what the slot holds: the cell itself for a variable with a cell."""
-        self.emit("LOAD_CLOSURE" if self.is_cell(name) else "LOAD_FAST_CHECK", name)
-
     def load_cell(self, name: str) -> None:
         """Push the cell of a cell or free variable."""
         self.emit("LOAD_CLOSURE", name)
@@ -140,10 +132,6 @@ class Assembler:
     def delete_attr(self, name: str) -> None:
         """[owner]: del owner.name"""
         self.emit("DELETE_ATTR", name)
-
-    def load_subscr(self) -> None:
-        """[container, key] -> [container[key]]"""
-        self.emit("BINARY_SUBSCR")
 
     def load_item(self, key: Any) -> None:
         """[container] -> [container[key]] for a constant key."""

@@ -447,10 +447,6 @@ def name_in_slots(cls: type) -> str:
     return cls.__name__ if sys.version_info < (3, 13) or cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _lacks(name: str, cls: type) -> bool:
-    return entry_of(cls, name)[0] is MISSING
-
-
 TUPLE_FIELD = type(collections.namedtuple("TUPLE_FIELD", "a").__dict__["a"])
 
 

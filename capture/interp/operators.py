@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ...eager.ops.handed import STAND_IN
 from ...eager.promotion import result_type
 from ..sources import MISSING
-from .outcome import Break, Observed, Specialise
+from .outcome import Break, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
@@ -493,7 +493,3 @@ def is_made_anew(value: Value) -> bool:
     if not isinstance(value, Constant):
         return False
     return type(value.value) in (float, complex) or (type(value.value) is int and not -5 <= value.value <= 256)
-
-
-def stop_iteration(observed: Observed) -> bool:
-    return issubclass(observed.value.type(), StopIteration)

@@ -387,10 +387,6 @@ def delete_plain_attribute(target: Any, name: str) -> None:
     object.__delattr__(target, name)
 
 
-def store_instance_entry(target: Any, name: str, value: Any) -> None:
-    target.__dict__[name] = value
-
-
 def store_cell(cell: types.CellType, value: Any) -> None:
     cell.cell_contents = value
 

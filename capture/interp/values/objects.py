@@ -15,7 +15,7 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, Observed
 from .base import Existing, Value
-from .constants import Constant, SymIntValue
+from .constants import Constant
 from .containers import Unread
 from .functions import BuiltinValue, MethodValue
 
@@ -310,7 +310,3 @@ class SuperValue(Value):
 
     def build(self, out: Any) -> None:
         out.call(super, Constant(self.cls), self.owner)
-
-
-def is_plain_number(value: Value) -> bool:
-    return isinstance(value, SymIntValue) or (isinstance(value, Constant) and isinstance(value.value, (int, float, complex)))

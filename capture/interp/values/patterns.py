@@ -15,8 +15,6 @@ from .base import Value
 from .constants import Constant
 from .containers import ListValue
 
-FINDS = ("match", "search", "fullmatch", "findall", "split", "sub", "subn", "finditer")
-
 
 class PatternValue(Constant):
     """A pattern."""

@@ -116,10 +116,6 @@ SET_METHODS: dict[str, Callable] = {}
 SetValue.methods = SET_METHODS
 
 
-def make_set(run: Any, items: Iterable[Value], cls: type = set) -> SetValue:
-    return SetValue(run, items, cls)
-
-
 @method(SET_METHODS, "add")
 def _add(self: SetValue, run: Any, item: Value) -> Value:
     self.put(run, item)
