@@ -65,14 +65,17 @@ def total(name: str, module: Any = math) -> Callable:
 
 
 def extreme(name: str, function: Callable) -> Callable:
-    """`min` or `max` of floats: the operator; where an int is among them, the type of the result would depend on which it is."""
+    """`min` or `max` of floats, which keep the first of them beside a NaN; where an int is among them, the type of the result would depend on which it is."""
+
+    def better(a: Any, b: Any) -> Any:
+        return OPS["where"](OPS[name](b, a), b, a)
 
     def handler(run: Any, *values: Value) -> Value | None:
         floats = [value for value in values if isinstance(value, SizeFloat)]
         if len(values) < 2 or not all(isinstance(v, SizeFloat) or (type(v) is Constant and type(v.value) is float and v.value == v.value) for v in values):
             return None
-        twins: list[Any] = [TensorValue(v.twin) if isinstance(v, SizeFloat) else v for v in values]
-        made = functools.reduce(lambda a, b: run.leaf(OPS[name], [a, b], {}, name), twins)
+        twins: list[Any] = [TensorValue(v.twin) if isinstance(v, SizeFloat) else run.leaf(tensor, [v], {"dtype": Constant(float64)}, "float") for v in values]
+        made = functools.reduce(lambda a, b: run.leaf(better, [a, b], {}, name), twins)
         positive = len(floats) == len(values) and all(v.positive for v in floats)
         return SizeFloat(made.twin, Formula(function, tuple(map(formula_of, values))), positive)
 
@@ -174,7 +177,7 @@ def gcd(run: Any, *values: Value) -> Value | None:
 
 SIZE_FUNCTIONS: dict[Any, Callable] = {
     **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
-    math.sin: total("sin"), math.cos: total("cos"), min: extreme("minimum", min), max: extreme("maximum", max),
+    math.sin: total("sin"), math.cos: total("cos"), min: extreme("lt", min), max: extreme("gt", max),
     math.floor: rounded(lambda a, b: a // b, "floor"), math.ceil: rounded(lambda a, b: -((-a) // b), "ceil"), math.trunc: rounded(_towards_zero, "trunc"),
     int: rounded(_towards_zero, "trunc"), round: rounded(_half_to_even, "round"), divmod: size_divmod, math.isqrt: isqrt, math.gcd: gcd, float: lambda run, value: as_float(run, value),
 }  # fmt: skip

@@ -38,8 +38,12 @@ def now(value: Value) -> Value:
     return value.now() if isinstance(value, SymIntValue) else value
 
 
+def is_int(value: Value) -> bool:
+    return isinstance(value, SymIntValue) or (type(value) is Constant and type(value.value) is int)
+
+
 def is_whole(value: Value) -> bool:
-    return isinstance(value, SymIntValue) or (type(value) is Constant and type(value.value) is int and abs(value.value) < EXACT)
+    return isinstance(value, SymIntValue) or (is_int(value) and abs(value.value) < EXACT)  # type: ignore[attr-defined]
 
 
 def number_of(value: Any) -> Any:
@@ -74,8 +78,11 @@ def size_binary(run: Any, symbol: str, row: Any, left: Value, right: Value) -> V
     sizes = [value for value in (left, right) if isinstance(value, (SymIntValue, SizeFloat))]
     if not sizes or not all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float, np.float64)) for v in (left, right)):
         return None
-    if is_whole(left) and is_whole(right) and not _leaves_the_integers(symbol, right):
-        return None
+    if all(is_int(value) for value in (left, right)):
+        if not (is_whole(left) and is_whole(right)):
+            return run.binary(symbol, now(left), now(right))  # what comes of a large number need not fit in 64 bits, nor in a float
+        if not _leaves_the_integers(symbol, right):
+            return None
     a, b = _lifted(run, left), _lifted(run, right)
     positive = _is_positive(a) and _is_positive(b)
     defined = symbol in ("+", "*", "-") or (symbol == "/" and (_is_positive(b) or run.truth(run.compare("!=", b, Constant(0.0)))))

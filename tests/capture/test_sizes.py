@@ -349,3 +349,17 @@ def test_in_place_operators_with_a_size_that_varies_write_the_tensor(name, dtype
         operator_of(expected, n)
         assert total.tolist() == expected.tolist()
     assert len(compiled.cache.settings.captured) == 2
+
+
+def test_numbers_beyond_the_sizes_stay_whole():
+    compiled = segue.compile(lambda x, n: (x * 2, n - x.size(1), x.size(1) * n, n % x.size(1), x.size(1) / n), backend="eager")
+    for n in (3, 5, 2**31, 2**33, 2**62, 2**64):
+        for size in (3, 4):
+            assert compiled(segue.ones(1, size), n)[1:] == (n - size, size * n, n % size, size / n)
+            assert [type(v) for v in compiled(segue.ones(1, size), n)[1:]] == [int, int, int, float]
+
+
+def test_the_larger_of_a_number_and_none_is_pythons():
+    compiled = segue.compile(lambda x: (x * 2, max(1e3, x.shape[0] * math.inf * 0.0), min(x.shape[0] * 0.5, 2.5), max(1.0, x.shape[0] / 4, 1.5)), backend="eager")
+    for n in (3, 5, 8):
+        assert compiled(segue.ones(n))[1:] == (1e3, min(n * 0.5, 2.5), max(1.5, n / 4))
