@@ -82,18 +82,26 @@ template <class T> void gather_all(const Call& call) {
 
 /* ---- where condition (a bool each) holds x, else y, each an array or, where that is null, a number */
 
-template <class T> SEGUE_ALWAYS void choose_range(const Call& call, int64_t begin, int64_t end) {
-    const bool* condition = static_cast<const bool*>(call.inputs[0]);
-    const T *x = static_cast<const T*>(call.inputs[1]), *y = static_cast<const T*>(call.inputs[2]), a = T(call.numbers[0]), b = T(call.numbers[1]);
-    T* __restrict out = static_cast<T*>(call.outputs[0]);
+template <class T> struct Bits { typedef uint32_t type; };
+template <> struct Bits<double> { typedef uint64_t type; };
+template <class T> SEGUE_ALWAYS void choose_range(const Call& call, int64_t begin, int64_t end) {  /* by bits: no jump that could be guessed wrong */
+    typedef typename Bits<T>::type Word;
+    const uint8_t* condition = static_cast<const uint8_t*>(call.inputs[0]);
+    const Word *x = static_cast<const Word*>(call.inputs[1]), *y = static_cast<const Word*>(call.inputs[2]);
+    Word* __restrict out = static_cast<Word*>(call.outputs[0]);
+    Word a, b;
+    const T numbers[2] = {T(call.numbers[0]), T(call.numbers[1])};
+    __builtin_memcpy(&a, numbers, sizeof a);
+    __builtin_memcpy(&b, numbers + 1, sizeof b);
+    const auto choose = [](uint8_t holds, Word first, Word second) { return second ^ ((first ^ second) & (Word(0) - Word(holds))); };
     if (x && y)
-        for (int64_t i = begin; i < end; ++i) out[i] = condition[i] ? x[i] : y[i];
+        for (int64_t i = begin; i < end; ++i) out[i] = choose(condition[i], x[i], y[i]);
     else if (x)
-        for (int64_t i = begin; i < end; ++i) out[i] = condition[i] ? x[i] : b;
+        for (int64_t i = begin; i < end; ++i) out[i] = choose(condition[i], x[i], b);
     else if (y)
-        for (int64_t i = begin; i < end; ++i) out[i] = condition[i] ? a : y[i];
+        for (int64_t i = begin; i < end; ++i) out[i] = choose(condition[i], a, y[i]);
     else
-        for (int64_t i = begin; i < end; ++i) out[i] = condition[i] ? a : b;
+        for (int64_t i = begin; i < end; ++i) out[i] = choose(condition[i], a, b);
 }
 SEGUE_FOR_EVERY_HOST static void choose_float(const Call& call, int64_t begin, int64_t end) { choose_range<float>(call, begin, end); }
 SEGUE_FOR_EVERY_HOST static void choose_double(const Call& call, int64_t begin, int64_t end) { choose_range<double>(call, begin, end); }
