@@ -6,6 +6,8 @@ here. Out goes the root frame in the state at which it returned or must break. T
 
 from __future__ import annotations
 
+import collections
+import functools
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -45,7 +47,7 @@ from .printing import Printing
 from .telling import Telling
 from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
-from .values.contained import PlainObject
+from .values.contained import OwnDictObject, PlainObject
 from .values.containers import TupleValue, Unread
 from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue
@@ -126,6 +128,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.journal = Journal()
         self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
+        self.dicts: dict[int, Any] = {}  # id of a `__dict__` from outside -> the object that has it
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
         self.hands_floats = False
         self.deferred = 0  # how many such calls there were
@@ -336,7 +339,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
 
     def guard_keys(self, value: DictValue) -> None:
         if value.real is not MISSING:
-            self.guard(guards.DictKeys(value.source, tuple(value.real)))
+            self.guard(guards.DictKeys(value.source, tuple(dict.keys(value.real))))
+            if isinstance(value.real, collections.OrderedDict) and len(value.real) > 1:  # which keeps an order of its own beside that of the dict
+                keys = tuple(collections.OrderedDict.keys(value.real))
+                self.guard(guards.Predicate((value.source,), functools.partial(has_order, keys), f"the order of {value.source.text()}"))
 
     def guard_length(self, value: Any) -> None:
         self.guard(guards.LengthIs(value.source, len(value.real)))
@@ -438,7 +444,18 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         return issubclass(cls, (Tensor, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)) or hashes_by_identity(cls)
 
     def instance_dict(self, owner: ObjectValue) -> Value:
-        return InstanceDictValue(owner)
+        return owner if isinstance(owner, OwnDictObject) else InstanceDictValue(owner)
+
+    def own_dict(self, obj: Any) -> Any:
+        """The `__dict__` of an object from outside, past its own code. Raises Break where it is that of another one, which sees what is stored in it."""
+        state = sources.InstanceDict(sources.Constant(obj, "")).fetch(None)
+        if type(state) is dict and self.dicts.setdefault(id(state), obj) is not obj:
+            raise Break(f"two objects of class {type(obj).__qualname__} with one __dict__ are not captured")
+        return state
+
+
+def has_order(keys: tuple, now: Any) -> bool:
+    return guards.same_constant(tuple(collections.OrderedDict.keys(now)), keys)
 
 
 def real_key(place: Any) -> Any:

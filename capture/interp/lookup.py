@@ -119,6 +119,12 @@ class Lookup:
             for part in ("__get__", "__set__", "__delete__"):
                 self.class_entry(kind, part)
 
+    def own_getter(self: Any, found: Any) -> types.FunctionType | None:
+        """The `__get__` in Python of what stands in a class, if it has one. Classes that derive from property, staticmethod and classmethod may have their own, too."""
+        self.guard_descriptor(type(found))
+        getter = entry_of(type(found), "__get__")[0]
+        return getter if isinstance(getter, types.FunctionType) and not isinstance(found, type) else None
+
     # -- instances ----------------------------------------------------------------------------------------------------
 
     def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
@@ -206,6 +212,9 @@ class Lookup:
             return MethodValue(self.wrap_known(found), owner)
         if isinstance(found, CACHED):
             return MethodValue(self.wrap_known(found), owner)
+        getter = self.own_getter(found)
+        if getter is not None and getter is not functools.cached_property.__get__:
+            return self.call(MethodValue(self.wrap_known(getter), self.wrap(found, sources.Constant(found, "descriptor"))), [owner, self.wrap_known(cls)], {})
         if isinstance(found, staticmethod):
             return self.wrap_known(found.__func__)
         if isinstance(found, classmethod):
@@ -236,13 +245,8 @@ class Lookup:
             raise Break(f"attribute '{found.__name__}' of a {owner.describe()} is not captured")
         if isinstance(found, SLOT_WRAPPERS):
             return MethodValue(BuiltinValue(found), owner)
-        self.guard_descriptor(type(found))
-        getter = entry_of(type(found), "__get__")[0]
-        if getter is MISSING or isinstance(found, (type, types.BuiltinFunctionType)):
+        if not hasattr(type(found), "__get__") or isinstance(found, (type, types.BuiltinFunctionType)):
             return self.wrap(found, sources.Constant(found, "class attribute"))
-        if isinstance(getter, types.FunctionType):
-            described = self.wrap(found, sources.Constant(found, "descriptor"))
-            return self.call(MethodValue(self.wrap_known(getter), described), [owner, self.wrap_known(cls)], {})
         if isinstance(found, TUPLE_FIELD):  # a field of a namedtuple
             items = owner.contents if isinstance(owner, ContainerObject) else owner
             return items.item(self, Constant(_field_index(owner.type(), found)))
@@ -348,6 +352,10 @@ class Lookup:
             return made
         if isinstance(found, types.FunctionType):
             return self.wrap_known(found)
+        getter = self.own_getter(found)
+        if getter is not None:
+            described = self.wrap(found, sources.Constant(found, "descriptor"))
+            return self.call(self.bind_entry(getter, described, type(found)), [constant(None), owner], {})
         if isinstance(found, (staticmethod, classmethod)):
             return self.bind_entry(found, owner, owner.real)
         if isinstance(found, (property, types.MemberDescriptorType, types.GetSetDescriptorType, *SLOT_WRAPPERS)):
@@ -356,12 +364,7 @@ class Lookup:
                     return BuiltinMethod(owner, name)  # of the class that the compiled code makes
                 return self.wrap_known(getattr(owner.real, name))
             return self.wrap_known(found)
-        self.guard_descriptor(type(found))
-        getter = entry_of(type(found), "__get__")[0]
-        if isinstance(getter, types.FunctionType) and not isinstance(found, type):
-            described = self.wrap(found, sources.Constant(found, "descriptor"))
-            return self.call(self.bind_entry(getter, described, type(found)), [constant(None), owner], {})
-        if getter is not MISSING and not callable(found):
+        if hasattr(type(found), "__get__") and not callable(found):
             raise Break(f"the descriptor '{name}' of class {owner.real.__qualname__} is not captured")
         if isinstance(found, (list, dict, set)):
             return self.wrap(found, sources.TypeEntry(sources.Constant(owner.real, owner.real.__qualname__), name))

@@ -54,7 +54,7 @@ from .values.constants import (
     constant,
     is_constant_type,
 )
-from .values.contained import BARE, PLAIN, TupleObject, container, held_class, overrides
+from .values.contained import BARE, PLAIN, OwnDictObject, TupleObject, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
@@ -389,6 +389,9 @@ def wrap_object(run: Any, obj: Any, source: Any) -> Value:
     if held not in (None, set, frozenset, *PLAIN) and overrides(type(obj), "__getitem__"):
         return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
     run.guard(guards.TypeIs(source, type(obj)))
+    if run.own_dict(obj) is obj:
+        run.guard_same(sources.InstanceDict(source), source)
+        return OwnDictObject(type(obj), held_contents(run, held, obj, source), obj, source)
     if held is not None:
         return container(type(obj), held_contents(run, held, obj, source), obj, source)
     return ObjectValue(type(obj), obj, source)
@@ -470,7 +473,8 @@ WRAPPERS: dict[type, Callable] = {
     bytearray: wrap_bytearray, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
-    (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (types.ModuleType, wrap_python_module),
+    (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (property, wrap_identical(BuiltinValue)),
+    (staticmethod, wrap_identical(WrappedFunction)), (classmethod, wrap_identical(WrappedFunction)), (types.ModuleType, wrap_python_module),
 )  # fmt: skip
 MAKERS: dict[type, Callable] = {
     tuple: lambda run, obj: TupleValue([run.make(item) for item in obj]),

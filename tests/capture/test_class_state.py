@@ -96,7 +96,25 @@ def tensors_with_names():
     return run, lambda: (weight.seen, weight.tag), lambda: setattr(weight, "later", 1)
 
 
-@pytest.mark.parametrize("program", [counts_instances, counts_calls, registers, layers_that_count, tensors_with_names])
+def a_dict_that_is_its_own():
+    class Settings(dict):
+        def __init__(self, **named):
+            super().__init__(**named)
+            self.__dict__ = self
+
+    settings = Settings(rate=2.0, n=1)
+
+    def run(x):
+        settings.n += 1
+        settings["m"] = settings.n
+        settings.k = 3
+        del settings["k"]
+        return x * settings.rate, settings["n"], settings.m, dict(settings), "k" in settings, hasattr(settings, "k"), vars(settings) is settings
+
+    return run, lambda: list(settings.items()), lambda: settings.update(rate=5.0)
+
+
+@pytest.mark.parametrize("program", [counts_instances, counts_calls, registers, layers_that_count, tensors_with_names, a_dict_that_is_its_own])
 def test_state_of_classes(program):
     (eager, eager_state, eager_change), (plain, state, change) = program(), program()
     made, x = compiled(plain), segue.tensor([1.0, -2.0])
@@ -108,6 +126,24 @@ def test_state_of_classes(program):
         assert same(eager(x), made(x))
         assert same(eager_state(), state())
     assert stats.since(before)["breaks"] == 0
+
+
+def test_two_objects_with_one_dict_see_what_the_other_stores():
+    def made():
+        one, two = Plain(v=1), Plain()
+        two.__dict__ = one.__dict__
+
+        def run(x):
+            one.v += 1
+            two.v += 10
+            two.w = one.v
+            return x * one.v, two.v, one.w
+
+        return run
+
+    eager, plain, x = made(), compiled(made()), segue.ones(2)
+    for _ in range(3):
+        assert same(eager(x), plain(x))
 
 
 def test_what_is_on_a_result_stays_on_it():

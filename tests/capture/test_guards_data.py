@@ -35,6 +35,20 @@ def enum_member_value():
     yield f
 
 
+def order_of_an_ordered_dict():
+    recent = collections.OrderedDict(a=2.0, b=3.0, c=4.0)
+    def f(x):
+        first, *_, last = recent.values()
+        return x * first - last, list(recent), next(reversed(recent))
+    yield f
+    recent.move_to_end("a")
+    yield f
+    recent.move_to_end("c", last=False)
+    yield f
+    recent.popitem(last=False)
+    yield f
+
+
 def enum_member_attr():
     class E(enum.Enum):
         A = 1.0
@@ -468,6 +482,7 @@ def default_mutable():
 
 
 PROGRAMS = [
+    order_of_an_ordered_dict,
     enum_member_value, enum_member_attr, enum_method, enum_property, enum_missing, enum_global_rebound, enum_str, enum_bool, enum_eq,
     flag_attr, dc_default, dc_class_default, dc_post_init, dc_fields, dc_metadata, dc_frozen_force, dc_slots, dc_eq, cached_prop,
     lru_clear, registry, pattern, np_state, np_scalar, namedtuple_method, namedtuple_field, namespace, chainmap, missing, logger_level,

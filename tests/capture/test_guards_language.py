@@ -214,6 +214,44 @@ def property_in_front_of_a_member():
     yield f
 
 
+def classes_derived_from_property():
+    class ClassProperty(property):
+        def __get__(s, o, t=None):
+            return s.fget(t)
+    class Static(staticmethod):
+        def __get__(s, o, t=None):
+            return lambda x: x * 3
+    class Stores(property):
+        def __set__(s, o, value):
+            o.stored = value * 2
+    class C:
+        n = 3.0
+        @ClassProperty
+        def size(cls):
+            return cls.n * 2
+        @Static
+        def scaled(x):
+            return x
+        @Stores
+        def p(s):
+            return s.stored
+    class D(C):
+        n = 5.0
+    c, d = C(), D()
+    def f(x):
+        c.p = x
+        return x * c.size * d.size + C.scaled(x) + d.scaled(x) * D.size, c.p
+    yield f
+    C.n = 7.0
+    yield f
+    del Static.__get__
+    yield f
+    ClassProperty.__get__ = lambda s, o, t=None: 2.0
+    yield f
+    Stores.__set__ = lambda s, o, value: o.__dict__.update(stored=value)
+    yield f
+
+
 def maker_of_c():
     class C:
         def __init__(s, *args):
@@ -551,6 +589,7 @@ PROGRAMS = [
     import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,
     property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass, getter_replaced,
     decorator_that_binds, maker_of_c,
+    classes_derived_from_property,
 ]
 
 

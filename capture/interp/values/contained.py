@@ -121,6 +121,19 @@ class PlainObject(ContainerObject):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
+class OwnDictObject(ContainerObject):
+    """A dict that is its own `__dict__` (`self.__dict__ = self`): its items are its attributes."""
+
+    def own(self, run: Any, name: str) -> Value | None:
+        return self.contents.lookup(run, Constant(name))
+
+    def store_own(self, run: Any, name: str, value: Value | None) -> None:
+        if value is None:
+            self.contents.delete_item(run, Constant(name))
+        else:
+            self.contents.set_item(run, Constant(name), value)
+
+
 class TupleObject(ContainerObject):
     """A tuple whose class has operators of its own: a vector that adds."""
 

@@ -97,13 +97,14 @@ class ObjectValue(Value):
         """What `object.__setattr__` does."""
         found = run.class_entry(self.cls, name)
         if found is not MISSING:
-            if isinstance(found, property):
+            setter = run.class_entry(type(found), "__set__")
+            if isinstance(found, property) and not isinstance(setter, types.FunctionType):
                 if found.fset is None:
                     raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__qualname__}' object has no setter")
                 run.call(run.wrap_known(found.fset), [self, value], {})
                 return
-            if not isinstance(found, types.MemberDescriptorType) and hasattr(type(found), "__set__"):
-                run.call(run.bind_entry(run.class_entry(type(found), "__set__"), run.wrap_known(found), type(found)), [self, value], {})
+            if not isinstance(found, types.MemberDescriptorType) and setter is not MISSING:
+                run.call(run.bind_entry(setter, run.wrap_known(found), type(found)), [self, value], {})
                 return
         self.check_writable(run, name, found)
         self.store_own(run, name, value)
@@ -137,8 +138,9 @@ class ObjectValue(Value):
 
     def delete_through(self, run: Any, name: str, found: Any) -> None:
         """By a property's deleter, or by a descriptor's `__delete__`."""
-        if not isinstance(found, property):
-            run.call(run.bind_entry(run.class_entry(type(found), "__delete__"), run.wrap_known(found), type(found)), [self], {})
+        deleter = run.class_entry(type(found), "__delete__")
+        if not isinstance(found, property) or isinstance(deleter, types.FunctionType):
+            run.call(run.bind_entry(deleter, run.wrap_known(found), type(found)), [self], {})
         elif found.fdel is None:
             raise run.raised(AttributeError, f"property '{name}' of '{self.cls.__qualname__}' object has no deleter")
         else:
