@@ -58,7 +58,8 @@ def _neighbours(place: Tensor, size: Any, mode: str, padding_mode: str, align_co
         return [(_inside(position, size, padding_mode, align_corners), weight) for position, weight in found]
     place = _inside(place, size, padding_mode, align_corners)
     if mode == "nearest":
-        return [(OPS["round"](place.detach()), None)]
+        one = OPS["round"](clamp(place, 0, 0)) + 1 if place.requires_grad else None  # the grid has a gradient, which is 0
+        return [(OPS["round"](place.detach()), one)]
     low = OPS["floor"](place.detach())
     return [(low, low + 1 - place), (low + 1, place - low)]
 

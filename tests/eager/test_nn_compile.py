@@ -154,3 +154,12 @@ def test_a_loaded_optimizer_state_is_used():
     compiled(x)
     assert segue.equal(model.weight.detach(), after)
     assert optimizer.state[model.weight]["step"].item() == 2.0
+
+
+def test_the_grid_of_the_nearest_pixel_has_a_gradient_of_zeros():
+    """As in PyTorch, in eager mode and in graphs: an optimizer tells zeros from none."""
+    sample = lambda x, grid: segue.nn.functional.grid_sample(x, grid, mode="nearest", align_corners=False).sum()
+    for function in (sample, segue.compile(sample)):
+        x, grid = segue.ones(1, 1, 3, 3).requires_grad_(), segue.full((1, 2, 2, 2), 0.3).requires_grad_()
+        function(x, grid).backward()
+        assert grid.grad.tolist() == segue.zeros(1, 2, 2, 2).tolist() and x.grad.sum() == 4
