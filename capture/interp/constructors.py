@@ -47,6 +47,22 @@ def _bool(run: Any, value: Value = Constant(False)) -> Value:
     return constant(run.truth(value))
 
 
+NUMBER_WAYS = {bytes: ("__bytes__",), int: ("__int__", "__index__"), float: ("__float__", "__index__"), complex: ("__complex__", "__float__", "__index__")}
+
+
+def _number_of(run: Any, cls: type, value: ObjectValue) -> Value:
+    """A number by the special methods of an object, the first one that it has."""
+    for name in NUMBER_WAYS[cls]:
+        if run.special_method(value, name) is not None:
+            found = value.dunder(run, name)
+            if found.type() is cls:
+                return found
+            if name in ("__float__", "__index__") and found.type() is (float if name == "__float__" else int):
+                return run.call(run.wrap_known(cls), [found], {})
+            break
+    raise Break(f"{cls.__name__}() of a {value.describe()} is not captured")
+
+
 def _number(cls: type) -> Callable:
     def make(run: Any, of: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if args and isinstance(args[0], TensorValue) and cls in (int, float):
@@ -58,7 +74,7 @@ def _number(cls: type) -> Callable:
         if args and isinstance(args[0], SymIntValue) and cls is int:
             return args[0]
         if args and isinstance(args[0], ObjectValue):
-            return args[0].dunder(run, f"__{cls.__name__}__")
+            return _number_of(run, cls, args[0])
         return run.make(run.concrete(cls, *[run.python(arg) for arg in args], **{name: run.python(value) for name, value in kwargs.items()}))
 
     return make

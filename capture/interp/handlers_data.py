@@ -323,12 +323,12 @@ def map_add(frame: Frame, i: Any) -> None:
 
 @handles("LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE")
 def extend(frame: Frame, i: Any) -> None:
-    more = frame.pop()
-    name = "extend" if i.opcode == "LIST_EXTEND" else "update"
-    if isinstance(more, Constant) and not hasattr(more.type(), "__iter__") and i.opcode != "SET_UPDATE":
-        what = f"Value after * must be an iterable, not {more.type().__name__}" if name == "extend" else f"'{more.type().__name__}' object is not a mapping"
-        raise frame.run_state.raised(TypeError, what)
-    frame.peek(i.argument).call_method(frame.run_state, name, [more], {})
+    run, more = frame.run_state, frame.pop()
+    if i.opcode == "LIST_EXTEND" and not run.can_iterate(more):
+        raise run.raised(TypeError, f"Value after * must be an iterable, not {more.type().__name__}")
+    if i.opcode == "DICT_UPDATE" and not isinstance(more, DictValue) and run.attribute_or_none(more, "keys") is None:
+        raise run.raised(TypeError, f"'{more.type().__name__}' object is not a mapping")
+    frame.peek(i.argument).call_method(run, "extend" if i.opcode == "LIST_EXTEND" else "update", [more], {})
 
 
 @handles("DICT_MERGE")

@@ -141,7 +141,7 @@ def call_function_ex(frame: Frame, i: Any) -> None:
     run = frame.run_state
     kwargs = {run.text(key): value for key, value in run.pairs(frame.pop())} if i.argument else {}
     given, b, a = frame.pop(), frame.pop(), frame.pop()
-    if not any(hasattr(given.type(), way) for way in ("__iter__", "__getitem__")):
+    if not run.can_iterate(given):
         raise run.unfit_call(_callee(a, b, [])[0], f"argument after * must be an iterable, not {given.type().__name__}")
     function, args = _callee(a, b, run.unpack(given))
     frame.push(run.call(function, args, kwargs))

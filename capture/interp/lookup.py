@@ -31,6 +31,7 @@ COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of t
 OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
 CACHED = type(functools.lru_cache(len))
+WAYS_TO_ITERATE = ("__iter__", "__getitem__")
 NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 CLASSMETHODS_CHAIN = sys.version_info < (3, 13)  # a classmethod asks the descriptor that it holds
 REGISTRIES = ("_parameters", "_buffers", "_modules")
@@ -280,6 +281,12 @@ class Lookup:
         if found is MISSING or found is None:
             return None
         return self.bind_entry(found, owner, owner.type())
+
+    def can_iterate(self: Any, value: Value) -> bool:
+        """Whether a Value's class has a way to go over it."""
+        if isinstance(value, ObjectValue):
+            return any(self.special_method(value, way) is not None for way in WAYS_TO_ITERATE)
+        return any(hasattr(value.type(), way) for way in WAYS_TO_ITERATE)
 
     # -- classes ------------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,30 @@ def arguments_that_do_not_fit(x):
     return x, found, message(lambda a, b, c: a), message(lambda a, b: a), message(lambda: 1, 2)
 
 
+class Indexed:
+    def __index__(self):
+        return 4
+
+
+class Speaks(str):
+    pass
+
+
+def store(owner):
+    owner[0] = 1
+
+
+def drop(owner):
+    del owner[0]
+
+
+def methods_that_are_not_there(x):
+    plain = Plain()
+    calls = [lambda: len(plain), lambda: plain[0], lambda: store(plain), lambda: drop(plain), lambda: next(plain), lambda: iter(plain), lambda: [*plain], lambda: 1 in plain,
+             lambda: {**plain}]  # fmt: skip
+    return x, [message(call) for call in calls], float(Indexed()), int(Indexed()), complex(Indexed())
+
+
 class Takes:
     def named(self, **named):
         return named
@@ -95,7 +119,7 @@ def refusals(x):
     return x, found, [message(made, Plain()) for made in (itertools.zip_longest, itertools.pairwise, itertools.cycle, itertools.accumulate, itertools.product)]
 
 
-@pytest.mark.parametrize("program", [arguments_that_do_not_fit, arguments_taken_apart, refusals], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", [arguments_that_do_not_fit, arguments_taken_apart, methods_that_are_not_there, refusals], ids=lambda program: program.__name__)
 def test_one_graph(program):
     check(program, segue.ones(2))
     compiled(program, fullgraph=True)(segue.ones(2))
@@ -122,6 +146,14 @@ def answered_by_python(x, text):
     except AttributeError as error:
         known = error.name, type(error.obj)
     return x + 1, known, text.lower(), str(text), Blocked().__class__, message(lambda: Blocked() // 1)
+
+
+def numbers_of_text(x):
+    return x, int(Speaks("3")), float(Speaks("2.5"))
+
+
+def test_numbers_of_text_of_a_users_class():
+    check(numbers_of_text, segue.ones(2), breaks=None)
 
 
 def test_objects_from_outside_and_special_methods_that_are_none():

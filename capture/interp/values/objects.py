@@ -23,6 +23,12 @@ SLOT_WRAPPERS = (types.WrapperDescriptorType, types.MethodDescriptorType, types.
 NO_DICT = " and no __dict__ for setting new attributes" if sys.version_info >= (3, 13) else ""
 
 
+LACKING = {  # what Python says where a class has no such method
+    "__getitem__": "'{}' object is not subscriptable", "__setitem__": "'{}' object does not support item assignment", "__len__": "object of type '{}' has no len()",
+    "__delitem__": "'{}' object doesn't support item deletion", "__next__": "'{}' object is not an iterator", "__iter__": "'{}' object is not iterable",
+}  # fmt: skip
+
+
 class ObjectValue(Value):
     """An instance of a class written in Python. `attributes` holds its dict and its slots; None stands for a deleted one."""
 
@@ -152,7 +158,9 @@ class ObjectValue(Value):
         """Call a special method, looked up on the class as Python does. Raises Break where the class has none written in Python."""
         method = run.special_method(self, name)
         if method is None:
-            raise run.raised(TypeError, f"'{self.cls.__name__}' object does not support {name}")
+            if name not in LACKING:
+                raise Break(f"{name} of a {self.describe()}, which has none, is not captured")
+            raise run.raised(TypeError, LACKING[name].format(self.cls.__name__))
         return run.call(method, list(args), {})
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
@@ -173,6 +181,8 @@ class ObjectValue(Value):
     def contains(self, run: Any, item: Value) -> bool:
         if run.special_method(self, "__contains__") is not None:
             return run.truth(self.dunder(run, "__contains__", item))
+        if not run.can_iterate(self):
+            raise run.raised(TypeError, f"argument of type '{self.cls.__name__}' is not iterable")
         iterator = self.iterate(run)
         while (own := run.next(iterator)) is not None:
             if run.alike(own, item):
