@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from typing import Any
 
 import numpy as np
@@ -125,8 +126,10 @@ def is_real(array: Any) -> bool:
 
 
 def strides_of(array: Any) -> tuple:
-    """Strides in elements."""
+    """Strides in elements; those of an array without elements, which NumPy leaves open, are row-major."""
     if is_real(array):
+        if not array.size:
+            return tuple([math.prod([max(size, 1) for size in array.shape[d + 1 :]]) for d in range(array.ndim)])
         width = array.dtype.itemsize
         return tuple(stride // width for stride in array.strides)
     return array.element_strides

@@ -152,12 +152,7 @@ class Tensor(Attached, Portable):
 
     def stride(self, dim: int | None = None) -> Any:
         """Strides in elements."""
-        array = self._data
-        if type(array) is np.ndarray:
-            width = array.dtype.itemsize
-            strides = tuple(s // width for s in array.strides)
-        else:
-            strides = strides_of(array)
+        strides = strides_of(self._data)
         return strides if dim is None else strides[dim]
 
     def is_contiguous(self, *, memory_format: Any = None) -> bool:

@@ -132,7 +132,9 @@ def ldexp(input: Tensor, other: Any) -> Tensor:
     """input * 2 ** other."""
     need_tensors("ldexp", input, other)
     exponent = other if isinstance(other, Tensor) else OPS["full"]((), as_operand(other, "ldexp"), dtypes.get_default_dtype())
-    return binary(OPS["mul"], input, OPS["pow"](2.0, exponent) if exponent.dtype.is_complex else OPS["exp2"](exponent))
+    found = binary(OPS["mul"], input, OPS["pow"](2.0, exponent) if exponent.dtype.is_complex else OPS["exp2"](exponent))
+    common = result_type(input, exponent)
+    return cast(found, common) if common.category > dtypes.INTEGER else found
 
 
 @accepts_out

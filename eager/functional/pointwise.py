@@ -327,6 +327,8 @@ def _between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 @rounded_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
+    if type(value) is float and max(x.dtype.category for x in (input, tensor1, tensor2)) <= dtypes.INTEGER:
+        value = int(value)  # integers stay integers
     product = tensor1 * tensor2 if value == 1 else tensor1 * value * tensor2
     return input + product
 

@@ -97,7 +97,10 @@ def range(start: float = 0, end: float | None = None, step: float = 1, **options
     if step == 0:
         raise error(RuntimeError, "step must be nonzero")
     count = int((end - start) / step + 1)
-    return arange(count, dtype=options.pop("dtype", None) or get_default_dtype(), **options) * step + start
+    dtype = options.pop("dtype", None) or get_default_dtype()
+    if not (dtype.is_floating_point or dtype.is_complex):
+        start, step = int(start), int(step)
+    return arange(count, dtype=dtype, **options) * step + start
 
 
 accept_numpy_names(globals())

@@ -174,3 +174,35 @@ def test_complex_running_sums_keep_their_angle():
 def test_coordinates_of_narrow_places():
     for of in (np.uint8, np.int64):
         agree(lambda M, i: M.unravel_index(i, (2, 300, 3))[1], np.array([5, 200, 7], of))
+
+
+NUMBERED = (
+    "cosine_embedding_loss(x, y, t)", "cosine_embedding_loss(x, y, t, 0.2, 1)", "hinge_embedding_loss(x, s)", "hinge_embedding_loss(x, s, 0.5, reduction=2)",
+    "margin_ranking_loss(x, y, s)", "margin_ranking_loss(x, y, s, 0.1, 7)", "triplet_margin_loss(x, y, s)", "triplet_margin_loss(x, y, s, 1.0, 2.0, 1e-6, True, 1)",
+    "poisson_nll_loss(x, s.abs(), False, True, 2.0, 2)", "kl_div(x, s.abs(), 1, log_target=True)", "kl_div(x, s.abs())", "binary_cross_entropy_with_logits(x, s.abs(), None, s.abs(), 1)",
+    "ldexp(x.half(), t.long().unsqueeze(1))", "ldexp(x, t.half().unsqueeze(1))", "ldexp(t.long(), t.long())", "addcmul(t.long(), t.long(), t.long(), value=2.5)",
+    "range(0.5, end=3.5, dtype=M.int32)",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("text", NUMBERED)
+def test_functions_of_the_top_level_that_take_numbers(text):
+    random = np.random.default_rng(0)
+    x, y, s, t = random.normal(size=(3, 4)), random.normal(size=(3, 4)), np.sign(random.normal(size=(3, 4))), np.array([1.0, -1.0, 1.0])
+    found, wanted = (eval(f"M.{text}", {"M": M, **{name: M.tensor(value) for name, value in zip("xyst", (x, y, s, t))}}) for M in (segue, torch))
+    assert str(found.dtype).split(".")[-1] == str(wanted.dtype).split(".")[-1]
+    np.testing.assert_allclose(found.double().numpy(), wanted.double().numpy(), rtol=1e-6)
+
+
+def test_reductions_by_name_belong_to_the_functional_module():
+    x = segue.ones(2, 3)
+    with pytest.raises(TypeError, match="reduction"):
+        segue.hinge_embedding_loss(x, x, reduction="mean")
+    with pytest.raises(TypeError, match="poisson_nll_loss"):
+        segue.poisson_nll_loss(x, x, True, False, 1e-8)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (3, 0, 2)])
+def test_strides_of_no_elements_are_row_major(shape):
+    assert segue.zeros(shape).stride() == torch.zeros(shape).stride()
