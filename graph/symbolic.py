@@ -233,6 +233,20 @@ class ShapeEnv:
             return ANYTHING
         return rule(*(self.interval(argument) for argument in expr.args))
 
+    def _bounds(self, difference: Any) -> Interval:
+        """Bounds of a difference: those of its symbols, narrowed by what a minimum and a maximum in it do not exceed."""
+        found = self.interval(difference)
+        for extreme in difference.atoms(sympy.Max, sympy.Min) if found.low <= 0 <= found.high else ():
+            factor = difference.coeff(extreme)
+            if not factor.is_Integer or factor == 0 or (difference - factor * extreme).has(extreme):
+                continue
+            others = [self.interval(sympy.expand(difference.xreplace({extreme: part}))) for part in extreme.args]
+            if (class_of(extreme) == "Min") is (int(factor) > 0):
+                found = Interval(found.low, min(found.high, *(bounds.high for bounds in others)))
+            else:
+                found = Interval(max(found.low, *(bounds.low for bounds in others)), found.high)
+        return found
+
     # Questions
 
     def ask(self, left: Any, right: Any, kind: str) -> bool:
@@ -258,8 +272,7 @@ class ShapeEnv:
             known = self._known.get(sympy.Eq(right, left, evaluate=False))
         if known is not None:
             return known
-        difference = self._difference(left, right)
-        bounds = self.interval(difference)
+        bounds = self._bounds(self._difference(left, right))
         if bounds.single or not bounds.low <= 0 <= bounds.high:
             answer = bounds.low == 0 and bounds.single
             self._known[relation] = answer
@@ -289,7 +302,7 @@ class ShapeEnv:
         known = self._known.get(key)
         if known is not None:
             return known
-        bounds = self.interval(self._difference(left, right))
+        bounds = self._bounds(self._difference(left, right))
         if compare(bounds.high, 0):
             answer = True
         elif not compare(bounds.low, 0):
@@ -340,7 +353,9 @@ class ShapeEnv:
         self._known[relation] = True
         if kind == "Equality":
             self._equate(left, right)
-        elif kind != "Unequality":
+        elif kind == "Unequality":
+            self._known[sympy.Eq(left, right, evaluate=False)] = False
+        else:
             if kind in ("StrictGreaterThan", "GreaterThan"):
                 left, right, kind = right, left, MIRRORED[kind]
             strict = kind == "StrictLessThan"

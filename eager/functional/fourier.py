@@ -15,6 +15,7 @@ from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, floating
+from ..sizes import demand, known, larger
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, dimension, need_tensor
 from .complex_numbers import conj
@@ -61,15 +62,12 @@ def _ready(name: str, x: Any, wants_complex: bool, wants_real: bool = False) -> 
 
 def _sized(name: str, x: Tensor, dim: int, n: Any) -> Tensor:
     """`x` padded with zeros, or cut, to `n` along `dim`."""
-    if n < 1:
-        raise error(RuntimeError, f"{name}: Invalid number of data points ({n}) specified")
+    demand(n, ">=", 1, lambda: error(RuntimeError, f"{name}: Invalid number of data points ({n}) specified"))
     size = x.shape[dim]
-    if size > n:
-        return narrow(x, dim, 0, n)
-    if size < n:
-        missing = make("full", x.device, (*x.shape[:dim], n - size, *x.shape[dim + 1 :]), 0, x.dtype)
-        return OPS["cat"]((x, missing), dim)
-    return x
+    if known(size, "<", n) is not False:
+        missing = make("full", x.device, (*x.shape[:dim], larger(n - size, 0), *x.shape[dim + 1 :]), 0, x.dtype)
+        x = OPS["cat"]((x, missing), dim)
+    return x if known(x.shape[dim], ">", n) is False else narrow(x, dim, 0, n)
 
 
 def _places(name: str, x: Tensor, s: Any, dim: Any) -> tuple[tuple, tuple]:
@@ -117,8 +115,7 @@ def _c2r(name: str, x: Any, s: Any, dim: Any, norm: str | None, forward: bool) -
         raise error(RuntimeError, f"{name} must transform at least one axis")
     given = None if s is None else (s if is_whole(s) else tuple(s)[-1])
     last = 2 * (x.shape[dims[-1]] - 1) if given in (None, -1) else given
-    if last < 1:
-        raise error(RuntimeError, f"{name}: Invalid number of data points ({last}) specified")
+    demand(last, ">=", 1, lambda: error(RuntimeError, f"{name}: Invalid number of data points ({last}) specified"))
     for d, n in zip(dims[:-1], lengths[:-1]):
         x = _sized(name, x, d, n)
     x = _sized(name, x, dims[-1], last // 2 + 1)

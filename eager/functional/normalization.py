@@ -20,6 +20,7 @@ from . import normalising
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, rounded_once, single, widened, write_out
 from .devices import make
 from .fused import fused
+from .kinds import is_whole
 from .linalg.legacy import norm
 from .pointwise import clamp, div
 from .reduction import mean
@@ -56,7 +57,7 @@ def _channels(x: Tensor) -> tuple:
 
 def _normalized(name: str, input: Tensor, normalized_shape: Any) -> tuple[tuple, tuple]:
     """The normalised sizes, and the dimensions that have them."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = (normalized_shape,) if is_whole(normalized_shape) else tuple(normalized_shape)
     if not shape:
         raise error(RuntimeError, f"{name}(): Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element")
     if tuple(need_tensor(input, name).shape[-len(shape) :]) != shape:

@@ -45,7 +45,7 @@ def rounded_down(size: Any, factor: Any) -> Any:
     if (type(size) is int and not is_handed(factor)) or (type(size) is not int and not size.may_round()):
         return math.floor(float(size * factor))
     product = OPS["mul"](OPS["full"]((), size, dtypes.float64), factor.segue_float if is_handed(factor) else factor)
-    return runtime_size(OPS["cast"](OPS["floor"](product), dtypes.int64), 0, BEYOND_SIZES, f"floor({factor} {size})")
+    return runtime_size(OPS["cast"](OPS["floor"](product), dtypes.int64), 0, BEYOND_SIZES, f"floor({factor!r} {size!r})")
 
 
 def how_many(true: Tensor, least: int = 0) -> Any:

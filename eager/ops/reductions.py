@@ -138,9 +138,13 @@ def _others(F: Any, x: Any) -> Any:
     A product of pairs is halved until one is left; on the way back each element takes what stands beside it.
     """
     size = x.shape[-1]
+    last = x.ndim - 1
+    if type(size) is not int:  # while it varies: to halve it would ask about each half
+        one, part = F.ones_like(F.slice(x, last, 0, 1, 1)), lambda values: F.slice(values, last, 0, size - 1, 1)
+        before, after = (F.cumprod(F.cat((one, part(values)), last), last) for values in (x, F.flip(x, (last,))))
+        return before * F.flip(after, (last,))
     if size == 1:
         return F.ones_like(x)
-    last = x.ndim - 1
     if size % 2 == 1:
         x = F.cat((x, F.ones_like(F.slice(x, last, 0, 1, 1))), last)
     left, right = F.slice(x, last, 0, x.shape[-1], 2), F.slice(x, last, 1, x.shape[-1], 2)

@@ -12,6 +12,24 @@ import pytest
 import segue
 
 F = segue.nn.functional
+
+
+def part_of_a_copy(x):
+    keep = int(x.shape[0] * 0.3)
+    mask = x * 2
+    mask[:keep] = 0
+    mask[:, keep % 4] += 1
+    return mask
+
+
+def windows_of_an_image(x):
+    image = F.pad(x[None, :, None].expand(2, -1, 8, -1), (0, 0, 0, 0, 0, -x.shape[0] % 4))
+    n, h, w, c = image.shape
+    parts = image.reshape(n, h // 4, 4, w // 4, 4, c).transpose(2, 3).reshape(-1, 4, 4, c)
+    count = int(parts.shape[0] / (h * w / 4 / 4))
+    return parts.view(count, h // 4, w // 4, 4, 4, -1).transpose(2, 3).contiguous().view(count, h, w, -1) * 2
+
+
 PROGRAMS = {
     "/": lambda x: x.sum() / (x.shape[0] / 2),
     "a quotient returned": lambda x: (x * 2, x.shape[0] / 4 - 1.5, -(x.shape[0] / 4)),
@@ -72,6 +90,14 @@ PROGRAMS = {
     "floats in conditions": lambda x: x * (2 if math.sqrt(x.shape[0]) > 0.5 else 3) * (4 if math.log(x.shape[0]) - 1 < 9 else 5) / (1 - 2 / (x.shape[0] + 7)),
     "windows": lambda x: (segue.hann_window(x.shape[0] + 2), segue.kaiser_window(x.shape[0] + 2), segue.bartlett_window(x.shape[0] + 2), segue.fft.fftfreq(x.shape[0]), segue.linspace(0, x.shape[0] - 1, 4)),
     "a float of sizes as a step": lambda x: segue.trapezoid(x, dx=1 / x.shape[0], dim=0),
+    "transforms of a length": lambda x: (segue.fft.irfft(segue.fft.rfft(x, n=2 * x.shape[0], dim=0), n=x.shape[0], dim=0), segue.fft.fft(x, n=max(x.shape[0] // 2, 1), dim=0).abs()),
+    "a transform of a power of two": lambda x: segue.fft.rfft(x, n=2 << x.shape[0].bit_length(), dim=0).abs()[: x.shape[0]],
+    "normalised over a length": lambda x: F.layer_norm(x.T, x.shape[0]) + F.layer_norm(x.T, (x.shape[0],)) + 9,
+    "a part of a copy": part_of_a_copy,
+    "as many as a float says": lambda x: F.one_hot(segue.arange(x.shape[0]) // 4, math.ceil(x.shape[0] * 1.25)),
+    "windows of an image": windows_of_an_image,
+    "sorted sizes": lambda x: x * sorted((x.shape[0] + 4, *x.shape[1:]))[1] + sorted([100, x.shape[0]], reverse=True)[1],
+    "a scale by a size": lambda x: F.interpolate(x.T[None], scale_factor=7 / x.shape[0], mode="nearest"),
     "distances": lambda x: segue.cdist(x, x + 1),
     "spectra": lambda x: segue.fft.irfft(segue.fft.rfft(x, dim=0), n=x.shape[0], dim=0) + segue.fft.irfft2(segue.fft.rfft2(x, norm="ortho"), s=x.shape, norm="ortho"),
     "a complex zero": lambda x: segue.fft.hfft(x + 0j, n=x.shape[0], dim=0),
@@ -88,7 +114,7 @@ def same(found, expected):
 
 
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
-BRANCHING = ("// and %", "a complex zero", "range", "shapes compared", "a quotient compared", "windows", "floats handed over")  # they treat a length of 1 in a way of its own
+BRANCHING = ("// and %", "a complex zero", "range", "shapes compared", "a quotient compared", "windows", "floats handed over", "transforms of a length")  # they treat a length of 1 in a way of its own
 
 
 @pytest.mark.parametrize("program", [lambda x: sum(x[i] for i in range(int(len(x) * 0.5))), lambda x: x * 2 if int(len(x) * 0.3) > 2 else x])
@@ -218,7 +244,7 @@ def test_twenty_lengths_in_native_code():
 @pytest.mark.parametrize("program", [
     lambda x: x[: x.shape[0] // 2].sum() * 2 - (x[x.shape[0] // 2 :] ** 2).sum(), lambda x: (x[1:] - x[:-1]).square().sum(), lambda x: sum(p.sum() ** 2 for p in x.tensor_split(3)),
     lambda x: (lambda a, b: segue.cat([b * a.sum(), a]).square().sum())(*x.split([x.shape[0] // 2, x.shape[0] - x.shape[0] // 2])),
-    lambda x: RECURRENT["lstm"](x[None])[0].sum(),
+    lambda x: RECURRENT["lstm"](x[None])[0].sum(), lambda x: (x * x.prod(0)).sum() + x[:, 0].prod(),
 ])  # fmt: skip
 def test_gradients_over_many_lengths_need_two_graphs(program):
     compiled = segue.compile(program, backend="eager", fullgraph=True)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ...sources import MISSING
 from .base import Value, method
-from .constants import Constant, SymIntValue, constant, index_of
+from .constants import Constant, constant, index_of
 
 
 class Unread:
@@ -339,7 +339,7 @@ def sorted_items(run: Any, items: list[Value], key: Value, reverse: Value) -> li
     """The items in the order of their keys, which must be Python data. Stable, as Python's."""
     keys = items if isinstance(key, Constant) and key.value is None else [run.call(key, [item], {}) for item in items]
     if all(map(_plain, keys)):
-        plain = [int(k.symbol) if isinstance(k, SymIntValue) else k.python(run) for k in keys]
+        plain = [k.python(run) for k in keys]
         by: Callable[[int], Any] = plain.__getitem__
     else:
         by = functools.cmp_to_key(lambda a, b: _order(run, keys[a], keys[b]))
@@ -358,7 +358,7 @@ def _plain(value: Value) -> bool:
     """Nested tuples and lists of constants."""
     if isinstance(value, Sequence):
         return all(not isinstance(item, Unread) and _plain(item) for item in value.items)
-    return isinstance(value, (Constant, SymIntValue))
+    return isinstance(value, Constant)
 
 
 class RangeValue(Value):
