@@ -20,6 +20,7 @@ from interp_support import check, same
 from interp_support import compiled as strictly
 
 import segue
+import segue.onnx
 from segue.eager.errors import CaptureError
 from segue.eager.stats import stats
 
@@ -396,3 +397,7 @@ def test_states_are_copied_and_methods_may_have_a_cache():
 def test_layouts_are_compared():
     check(lambda x: x + 1 if x.layout == segue.strided else x, X)
     check(lambda x: x + 1 if x.layout is segue.sparse_coo else x, X)
+
+
+def test_questions_about_exports_are_answered():
+    check(lambda x: x if segue.onnx.is_in_onnx_export() or segue.jit.is_tracing() else x + 1, X)
