@@ -80,7 +80,7 @@ from segue.eager.functional.linalg.legacy import (
 )  # fmt: skip
 from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
-from segue.eager.functional.storage import is_storage, numel
+from segue.eager.functional.storage import get_device, is_same_size, is_signed, is_storage, numel
 from segue.eager.functional.top import *  # noqa: F403
 from segue.eager.functional.methods import in_place_functions as _in_place_functions
 from segue.eager.layouts import (

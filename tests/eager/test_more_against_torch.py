@@ -206,3 +206,9 @@ def test_reductions_by_name_belong_to_the_functional_module():
 @pytest.mark.parametrize("shape", [(0,), (2, 0), (3, 0, 2)])
 def test_strides_of_no_elements_are_row_major(shape):
     assert segue.zeros(shape).stride() == torch.zeros(shape).stride()
+
+
+def test_questions_of_the_top_level():
+    for M in (segue, torch):
+        x, y = M.zeros(2, 3), M.zeros(3, 2, dtype=M.uint8)
+        assert (M.get_device(x), M.is_signed(x), M.is_signed(y), M.is_same_size(x, x), M.is_same_size(x, y)) == (-1, True, False, True, False)
