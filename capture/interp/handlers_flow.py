@@ -5,12 +5,15 @@ Each takes a frame and a canonical instruction; one that ends the frame's run re
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from ...eager import errors
+from .. import guards, sources
 from .followed import prepare_reraise
 from .frame import NULL, Frame, PreviousException
 from .handlers_data import handles
+from .lookup import is_changeable
 from .outcome import Break, Observed
 from .values.base import Value
 from .values.buffers import BufferValue
@@ -254,12 +257,24 @@ SEQUENCE, MAPPING = 1 << 5, 1 << 6  # flags of the types that match a sequence, 
 
 @handles("MATCH_SEQUENCE")
 def match_sequence(frame: Frame, i: Any) -> None:
-    frame.push(constant(bool(frame.peek(1).type().__flags__ & SEQUENCE)))
+    frame.push(constant(_has_flag(frame, SEQUENCE)))
 
 
 @handles("MATCH_MAPPING")
 def match_mapping(frame: Frame, i: Any) -> None:
-    frame.push(constant(bool(frame.peek(1).type().__flags__ & MAPPING)))
+    frame.push(constant(_has_flag(frame, MAPPING)))
+
+
+def _has_flag(frame: Frame, flag: int) -> bool:
+    """Whether patterns take the top for a sequence or a mapping: a user's class is one once it is registered."""
+    cls = frame.peek(1).type()
+    if is_changeable(cls):
+        frame.run_state.guard(guards.Predicate((sources.Constant(cls, cls.__qualname__),), functools.partial(_flag_is, flag, cls.__flags__ & flag)))
+    return bool(cls.__flags__ & flag)
+
+
+def _flag_is(flag: int, expected: int, cls: type) -> bool:
+    return cls.__flags__ & flag == expected
 
 
 @handles("MATCH_KEYS")

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import guards, sources
 from ..sources import MISSING
-from .lookup import entry_of, is_standard
+from .lookup import entry_of, is_changeable, is_standard
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant
@@ -67,7 +67,7 @@ class Instances:
         if any(isinstance(hook := vars(one).get("__subclasshook__"), classmethod) and not is_standard(hook.__func__.__module__) for one in of.__mro__):
             raise Break(f"the __subclasshook__ of {of.__qualname__} is not captured")
         found = self.concrete(issubclass, cls, of)
-        if not is_standard(of.__module__):  # more classes may be registered
+        if is_changeable(cls) or not is_standard(of.__module__):  # more classes may be registered
             paths = sources.Constant(cls, cls.__qualname__), sources.Constant(of, of.__qualname__)
             self.guard(guards.Predicate(paths, issubclass if found else _is_no_subclass))
         return found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import builtins
+import collections.abc
 import enum
 import functools
 import sys
@@ -249,6 +250,23 @@ def classes_derived_from_property():
     ClassProperty.__get__ = lambda s, o, t=None: 2.0
     yield f
     Stores.__set__ = lambda s, o, value: o.__dict__.update(stored=value)
+    yield f
+
+
+def registered_as_a_sequence():
+    class Listed:
+        def __len__(s):
+            return 2
+        def __getitem__(s, i):
+            return (2.0, 3.0)[i]
+    given = Listed()
+    def f(x):
+        match given:
+            case [a, b]:
+                return x * a * b, isinstance(given, collections.abc.Sequence)
+        return x, isinstance(given, collections.abc.Sequence)
+    yield f
+    collections.abc.Sequence.register(Listed)
     yield f
 
 
@@ -589,7 +607,7 @@ PROGRAMS = [
     import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,
     property_in_front_of_a_layer, descriptor_parts_come_later, property_in_front_of_a_member, property_of_a_metaclass, getter_replaced,
     decorator_that_binds, maker_of_c,
-    classes_derived_from_property,
+    classes_derived_from_property, registered_as_a_sequence,
 ]
 
 
