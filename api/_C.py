@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext as _DisableFuncTorch, nullcontext as DisableTorchFunctionSubclass
 
+from segue.eager.fx import log_usage as _log_api_usage_once, transforms_active as _are_functorch_transforms_active
 from segue.eager.overrides import disabled as _disabled_torch_function_impl
 
-__all__ = ["DisableTorchFunctionSubclass", "_DisableFuncTorch", "_disabled_torch_function_impl"]
+__all__ = ["DisableTorchFunctionSubclass", "_DisableFuncTorch", "_are_functorch_transforms_active", "_disabled_torch_function_impl", "_log_api_usage_once"]

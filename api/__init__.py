@@ -29,9 +29,9 @@ from math import e, inf, nan, pi
 
 from segue.capture.explain import explain
 from segue.eager.absent import (
-    sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
+    SymInt, sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
 )  # fmt: skip
-from segue.eager.checks import _assert, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
+from segue.eager.checks import _assert, _assert_async, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
 from segue.eager.accelerators import Event, Stream
 from segue.eager.autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from segue.eager.autograd.autocast import (

@@ -27,6 +27,12 @@ def check(kind: type[Exception], condition: Any, message: Message = None) -> Non
         raise error(kind, FAILURE if message is None else str(message()))
 
 
+def _assert_async(input: Any, assert_msg: str = "") -> None:
+    """Raises RuntimeError where the one element of a tensor is false; it is looked at at once."""
+    if not bool(input):
+        raise RuntimeError(assert_msg or "Expected Tensor with single nonzero value, but got zero")
+
+
 def _assert(condition: Any, message: Any = "") -> None:
     """Raise AssertionError with the message unless the condition (a bool, or a tensor of one element) holds.
 

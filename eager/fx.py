@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .autograd.mode import STATE
 from .errors import error
 
 __all__ = ["get_proxy_mode", "is_fake", "symbolic_trace", "wrap"]
@@ -43,6 +44,19 @@ def is_fake(x: Any) -> bool:
     False
     """
     return False
+
+
+def transforms_active() -> bool:
+    """Whether a function transform (`vmap`, `grad` ...) is going on.
+
+    >>> transforms_active()
+    False
+    """
+    return bool(STATE.levels)
+
+
+def log_usage(event: str) -> None:
+    """Nothing: who uses what is not logged."""
 
 
 def get_proxy_mode() -> None:

@@ -48,7 +48,7 @@ class SobolEngine:
 
     def draw(self, n: int = 1, out: Tensor | None = None, dtype: DType | None = None) -> Tensor:
         """The next `n` points, as rows."""
-        found = from_numpy(self._points.random(n) ).to(dtype or get_default_dtype())
+        found = from_numpy(self._points.random(n)).to(dtype or get_default_dtype())
         return found if out is None else out.resize_(found.shape).copy_(found)
 
     def draw_base2(self, m: int, out: Tensor | None = None, dtype: DType | None = None) -> Tensor:

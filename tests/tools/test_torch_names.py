@@ -269,6 +269,12 @@ def test_names_that_libraries_of_models_import(installed):
     assert isinstance(iter(torch.utils.data.DataLoader([1, 2])), _BaseDataLoaderIter) and not torch.cuda.is_current_stream_capturing()
     assert not isinstance(x, (DeviceMesh, torch.distributed.tensor.DTensor, torch.futures.Future))
 
+    assert not torch._C._are_functorch_transforms_active() and torch.vmap(lambda y: y * torch._C._are_functorch_transforms_active())(x).sum() == 4
+    assert torch._C._log_api_usage_once("a name") is None and not isinstance(3, torch.SymInt) and not isinstance(torch.nn.ReLU(), torch.jit.ScriptModule)
+    torch._assert_async(x.sum() > 0, "why")
+    with pytest.raises(RuntimeError, match="why"):
+        torch._assert_async(x.sum() < 0, "why")
+
     class Plain:
         __torch_function__ = torch._C._disabled_torch_function_impl
 
