@@ -85,6 +85,7 @@ class Printing:
 
     def formatted(self: Any, value: Value, conversion: str | None, spec: str) -> Value:
         """`format(conversion(value), spec)`."""
+        value = self.whole(value)
         if isinstance(value, ObjectValue):
             return self.format_object(value, conversion, spec)
         if isinstance(value, MemberValue) and (shown := self.format_member(value, conversion, spec)) is not None:

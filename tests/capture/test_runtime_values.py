@@ -23,7 +23,7 @@ PROGRAMS = {  # name -> (program, its breaks)
     "of what requires grad": (lambda x, n: (x.clone().requires_grad_() * 2).sum().item(), 0),
     "a branch": (lambda x, n: (x * 2 if x.sum().item() > 7 else x * 3) + 1, 1),
     "a branch on a bool": (lambda x, n: x * 2 if (x > 0).all() else x * 3, 1),
-    "text": (lambda x, n: f"{x.sum().item():.2f}", 1),
+    "text": (lambda x, n: f"{x.sum().item():.2f}", 0),
     "int() of a float": (lambda x, n: int(x.sum()), 1),
     "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
     "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),
@@ -62,3 +62,20 @@ def test_the_loss_of_a_training_step_is_a_number_and_the_step_one_graph():
     compiled = segue.compile(step, fullgraph=True)
     losses = [compiled(X) for _ in range(4)]
     assert all(type(loss) is float for loss in losses) and losses == sorted(losses, reverse=True)
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: f"{x.item():.3f} of {x.item() / 3!r}", lambda x: "loss %.4f of %d" % (x.item(), 3), lambda x: "loss " + str(x.item()), lambda x: f"{x.long().item()} {x.long().item():4d}",
+], ids=range(4))  # fmt: skip
+def test_texts_of_numbers_that_the_run_gives_are_written_behind_the_graph(write):
+    kept = []
+
+    def f(x):
+        kept.append(write(x.sum()))
+        return x * 2
+
+    compiled = segue.compile(f, backend="eager", fullgraph=True)
+    for x in (segue.ones(3), segue.full((3,), 2.5)):
+        compiled(x)
+        f(x)
+    assert kept[::2] == kept[1::2]

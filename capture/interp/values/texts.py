@@ -1,18 +1,18 @@
-"""Texts that hold sizes: `f"length {n}"`, `str(n)`, `"%d rows" % n`.
+"""Texts that hold sizes and floats that the run gives: `f"length {n}"`, `str(n)`, `"%d rows" % n`, `f"loss {loss.item():.3f}"`.
 
 In come the function that writes the text and Values of its arguments, out goes a Value that is written when the captured code has run. The one idea: as long as a text is only kept,
-joined, returned, raised or printed, nobody needs to know the size; whatever else is asked of it ends the attempt, and the next one fixes the sizes in its texts (see capture.py).
+joined, returned, raised or printed, nobody needs to know the number; whatever else is asked of it ends the attempt, and the next one fixes the sizes in its texts (see capture.py).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..outcome import Break
+from ..outcome import RUNTIME, Break
 from .base import Value
 from .constants import Constant, NumpySizeValue, SymIntValue
 from .containers import TupleValue
-from .floats import SizeFloat
+from .floats import FloatValue, SizeFloat
 
 
 class SizeText(Value):
@@ -39,10 +39,12 @@ class SizeText(Value):
 
 
 def holds_size(value: Value) -> bool:
-    """Whether a Value is a size that varies (or an exact float of one), or a tuple of constants and such."""
+    """Whether a Value is a size that varies (or an exact float of one), a float that only the run gives, or a tuple of constants and such."""
     if isinstance(value, TupleValue):
         return any(map(holds_size, value.items)) and all(type(item) is Constant or holds_size(item) for item in value.items)
-    return isinstance(value, (SymIntValue, NumpySizeValue)) or (isinstance(value, SizeFloat) and value.ratio is not None)
+    if isinstance(value, SizeFloat):
+        return value.ratio is not None
+    return isinstance(value, (SymIntValue, NumpySizeValue)) or (isinstance(value, FloatValue) and RUNTIME in value.origins)
 
 
 def text_of(run: Any, helper: str, *args: Value) -> Value | None:
