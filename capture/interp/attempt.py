@@ -28,7 +28,7 @@ from ...graph.symint import expression_of, hint_of
 from ...graph.trace import Tracer
 from .. import guards, sources
 from ..bytecode import Body
-from ..bytecode.breaks import entry_of
+from ..bytecode.breaks import entry_of, parameters
 from ..bytecode.decode import decode
 from ..layouts import choose
 from ..marks import apply_marks
@@ -159,7 +159,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         for name, value in self.view.locals.items():
             if name in code.co_cellvars and isinstance(value, types.CellType) and entry_of(code) is not None:
                 slots[name] = self.cell(value, sources.Local(name))  # a resume function is handed the cells themselves
-            elif name not in code.co_freevars or name in code.co_varnames:
+            elif name not in code.co_freevars or name in parameters(code):  # else it is the cell, also where an inlined comprehension has a variable of that name
                 slots[name] = Unread(value, sources.Local(name))
         cells = [self.cell(cell, sources.FreeCell(name)) for name, cell in zip(code.co_freevars, self.view.function.__closure__ or ())]
         frame = self.knowledge.frame_class(self, self.body(code), self.view.globals, slots, cells)

@@ -372,6 +372,8 @@ METHODS.update({
 
 @builtin(object.__new__, dict.__new__, list.__new__, set.__new__, collections.OrderedDict.__new__)
 def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
+    if (args or kwargs) and object.__new__ is cls.real.__new__ and cls.real.__init__ is object.__init__:
+        raise run.raised(TypeError, f"{cls.real.__name__}() takes no arguments")
     return run.new_object(cls.real)
 
 

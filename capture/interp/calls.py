@@ -7,6 +7,7 @@ and each looks only at the function itself.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import enum
 import functools
@@ -49,7 +50,7 @@ FOLLOWED = (  # those whose functions are followed as users' code is; all others
     "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque", "library",
     "associative", "fx", "onnx", "switches",
 )  # fmt: skip
-PYTHON_MAKERS = (types.FunctionType, staticmethod)  # how an `__init__` or `__new__` written in Python stands in its class
+PYTHON_MAKERS = (types.FunctionType, staticmethod, classmethod)  # how an `__init__` or `__new__` written in Python stands in its class
 NEW_PLAIN = tuple(base.__new__ for base in (*PLAIN, frozenset))
 GENERATOR = inspect.CO_GENERATOR
 ASYNCHRONOUS = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.CO_ITERABLE_COROUTINE
@@ -319,6 +320,8 @@ class Calls:
         if handler is not None:
             return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
         owner = args[0]
+        if place is dict and getattr(owner.contents if isinstance(owner, ContainerObject) else owner, "cls", None) is collections.OrderedDict:
+            raise Break("a method of dict that goes past the order of an OrderedDict is not captured")
         if isinstance(owner, ContainerObject) and place in HELD and issubclass(owner.cls, place):
             return self.call_checked(lambda: owner.builtin_method(self, descriptor.__name__, args[1:], kwargs), descriptor.__qualname__)
         if isinstance(owner, ObjectValue):

@@ -208,7 +208,7 @@ class Lookup:
     def bind_entry(self: Any, found: Any, owner: Value, cls: type) -> Value:
         """What an entry of a class gives when it is read from `owner`, an instance (or the class itself, then as `cls`)."""
         if isinstance(found, types.FunctionType):
-            if isinstance(owner, MemberValue) and is_standard(found.__module__):
+            if isinstance(owner, MemberValue) and is_standard(found.__module__) and entry_of(cls, found.__name__)[0] is found:
                 return BuiltinMethod(owner, found.__name__)
             return MethodValue(self.wrap_known(found), owner)
         if isinstance(found, CACHED):
@@ -385,7 +385,7 @@ class Lookup:
 
     def stored_in_class(self: Any, cls: type, name: str) -> Value | None:
         """What the captured code has set under a name of a class or of one that it inherits from."""
-        for base in cls.__mro__:
+        for base in cls.__mro__ or ():  # None while its order is made
             stored = self.stored_in(base, name)
             if stored is not None or name in base.__dict__:
                 return stored

@@ -90,7 +90,8 @@ class Operators:
             return operation(self, row.function, left, right)
         if (text := text_binary(self, symbol, left, right)) is not None:
             return text
-        if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)):
+        turned = isinstance(right, ContainerObject) and left.type() in right.cls.__mro__ and self.class_entry(right.cls, row.reflected) is not self.class_entry(left.type(), row.reflected)
+        if symbol == "%" and isinstance(left, Constant) and isinstance(left.value, (str, bytes)) and not turned:
             return self.make(self.concrete(operator.mod, left.value, self.printable(right.contents if isinstance(right, TupleObject) else right)))
         if isinstance(left, (FloatValue, ResultValue)) or isinstance(right, (FloatValue, ResultValue)):
             return self.float_binary(symbol, row, left, right)

@@ -55,13 +55,19 @@ class Shown:
     def __getattr__(self, name: str) -> Any:
         raise Break(f"formatting '{name}' of a {self._value.describe()} is not captured")
 
-    def __getitem__(self, key: Any) -> Any:
-        raise Break(f"formatting an item of a {self._value.describe()} is not captured")
-
     def __index__(self) -> int:
         raise Break(f"formatting a {self._value.describe()} as a number is not captured")
 
     __int__ = __float__ = __index__  # type: ignore[assignment]
+
+
+class ShownMapping(Shown):
+    """One that has items, which `%` may ask for by name."""
+
+    __slots__ = ()
+
+    def __getitem__(self, key: Any) -> Any:
+        raise Break(f"formatting an item of a {self._value.describe()} is not captured")
 
 
 class Printing:
@@ -79,7 +85,7 @@ class Printing:
         if type(value) is DictValue and value.cls is dict:
             return {self.printable(key): self.printable(item) for key, item in self.pairs(value)}
         if isinstance(value, ObjectValue) or (isinstance(value, MemberValue) and not value.is_standard(self, *ASKED[None])):
-            return Shown(self, value)
+            return (ShownMapping if hasattr(value.type(), "__getitem__") else Shown)(self, value)
         found = self.python(value)
         return int(found) if isinstance(value, SymIntValue) else found
 

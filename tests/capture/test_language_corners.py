@@ -309,6 +309,51 @@ def methods_of_c_that_are_bound(x):
     return x + 1, type(bound), type(object().__init__)
 
 
+class Turns(str):
+    __slots__ = ()
+
+    def __rmod__(self, other):
+        return "turned"
+
+
+@enum.global_enum
+class Shown(enum.IntFlag):
+    ONE = 1
+
+
+@program
+def texts(x):
+    class Undeletable(enum.Enum):
+        FIRST = 1
+
+    def delete():
+        del Undeletable.FIRST
+
+    ordered = collections.OrderedDict(a=1, b=2)
+    dict.__delitem__(ordered, "a")
+    return x + 1, "%s" % Turns("a"), told(lambda: "abc" % Fixed(), delete, lambda: object.__new__(Fixed, 1), lambda: repr(ordered)), repr(Shown.ONE), str(Shown.ONE)  # noqa: F507
+
+
+def itself():
+    def again(x):
+        found = [1 for again in [1] for _ in [2]]
+        y = x + 1
+        ends_here()
+        return y, found, again.__name__, again is itself_made[-1]
+
+    itself_made.append(again)
+    return again
+
+
+itself_made: list = []
+itself()
+
+
+@program
+def a_comprehension_s_variable_called_as_a_free_one(x):
+    return itself_made[-1](x)
+
+
 class Logs(abc.ABC):  # noqa: B024
     def __eq__(self, other):
         LOG.append(type(self).__name__)

@@ -116,7 +116,7 @@ class MadeClass(ClassValue):
     def delete_attribute(self, run: Any, name: str) -> None:
         if name.startswith("__") or name not in vars(self.real):
             raise self.unsupported(f"deleting attribute '{name}'")
-        delattr(self.real, name)
+        run.concrete(delattr, self.real, name)
         self.later.append((delattr, [Constant(name)]))
 
     def build(self, out: Any) -> None:
