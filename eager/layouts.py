@@ -1,5 +1,11 @@
 """How a tensor's elements are stored: `strided`, and the names of other ways that programs compare with."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import error
+
 
 class layout:  # noqa: N801  (PyTorch's name)
     """How a tensor's elements are stored. All tensors are `strided`; the others are names that programs compare with."""
@@ -23,3 +29,9 @@ sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(layout, ("spars
 contiguous_format, channels_last, channels_last_3d, preserve_format = map(
     memory_format, ("contiguous_format", "channels_last", "channels_last_3d", "preserve_format")
 )
+
+
+def need_strided(asked: Any) -> None:
+    """Raise NotImplementedError for a tensor that is to be stored in another way."""
+    if asked is not None and asked is not strided:
+        raise error(NotImplementedError, f"a tensor of layout {asked}: segue has no sparse tensors", "a dense tensor: layout=strided")

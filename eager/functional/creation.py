@@ -15,6 +15,7 @@ from .. import dtypes
 from ..cuda import ACCELERATED, exact, is_real
 from ..dtypes import CPU, as_dtype, default_device, device, dtype, get_default_dtype, iinfo
 from ..errors import DtypeError, ShapeError, error
+from ..layouts import need_strided
 from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, REAL_OF
@@ -171,10 +172,11 @@ def full(
     if dtype is None:
         kind = type(fill_value)
         dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int or hasattr(fill_value, "segue_symbol") else dtypes.complex64 if kind is complex else get_default_dtype()
-    return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad)
+    return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad, layout)
 
 
-def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
+def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool, layout: Any = None) -> Tensor:
+    need_strided(layout)
     for size in shape:
         demand(size, ">=", 0, lambda size=size: error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}"))  # type: ignore[misc]
     return _placed(meta_tensor(shape, of) if _on_meta(where) else make("full", _place(where), shape, value, of), where, requires_grad)
@@ -201,7 +203,7 @@ def zeros(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
 ) -> Tensor:  # fmt: skip
     """Zeros of the given shape."""
-    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
 
 
 @fills_out
@@ -209,22 +211,16 @@ def ones(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
 ) -> Tensor:  # fmt: skip
     """Ones of the given shape."""
-    return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
 
 
 @fills_out
 def empty(
-    *sizes: Any,
-    size: Any = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    layout: Any = None,
-    memory_format: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, memory_format: Any = None,
     pin_memory: Any = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """A tensor of the given shape. Its values are zeros: nothing depends on what was in memory before."""
-    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
 
 
 def full_like(
@@ -239,7 +235,7 @@ def full_like(
 ) -> Tensor:
     """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
     where = input.device if device is None else device
-    return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad), input)
+    return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad, layout), input)
 
 
 def zeros_like(input: Tensor, **options: Any) -> Tensor:
@@ -427,18 +423,21 @@ def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Genera
 def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
               memory_format: Any = None) -> Tensor:  # fmt: skip
     """`rand` of `input`'s shape and dtype."""
+    need_strided(layout)
     return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
                memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randn` of `input`'s shape and dtype."""
+    need_strided(layout)
     return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
 
 
 def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, layout: Any = None,
                  requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
     """`randint` of `input`'s shape and dtype."""
+    need_strided(layout)
     bounds = (0, low) if high is None else (low, high)
     return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device).requires_grad_(requires_grad)
 

@@ -39,3 +39,13 @@ def test_names_are_pytorchs(name):
     pytest.importorskip("torch")
     ours, theirs = importlib.import_module(f"segue.{name}"), importlib.import_module(f"torch.{name}")
     assert [each for each in vars(ours) if getattr(vars(ours)[each], "__module__", "") == "segue.eager.absent" and not hasattr(theirs, each)] == []
+
+
+@pytest.mark.parametrize("make", [
+    lambda layout: segue.zeros(2, layout=layout), lambda layout: segue.full((2,), 1, layout=layout), lambda layout: segue.empty((2,), layout=layout),
+    lambda layout: segue.ones_like(segue.ones(2), layout=layout), lambda layout: segue.rand_like(segue.ones(2), layout=layout),
+])  # fmt: skip
+def test_a_tensor_that_is_to_be_sparse_is_refused(make):
+    assert make(segue.strided).shape == (2,) and make(None).layout is segue.strided
+    with pytest.raises(NotImplementedError, match="no sparse tensors"):
+        make(segue.sparse_coo)
