@@ -320,7 +320,8 @@ class Calls:
         if handler is not None:
             return self.call_checked(lambda: handler(self, *args, **kwargs), descriptor.__qualname__)
         owner = args[0]
-        if place is dict and getattr(owner.contents if isinstance(owner, ContainerObject) else owner, "cls", None) is collections.OrderedDict:
+        ordered = getattr(owner.contents if isinstance(owner, ContainerObject) else owner, "cls", None) is collections.OrderedDict
+        if place is dict and ordered and getattr(collections.OrderedDict, descriptor.__name__) is not descriptor:
             raise Break("a method of dict that goes past the order of an OrderedDict is not captured")
         if isinstance(owner, ContainerObject) and place in HELD and issubclass(owner.cls, place):
             return self.call_checked(lambda: owner.builtin_method(self, descriptor.__name__, args[1:], kwargs), descriptor.__qualname__)
