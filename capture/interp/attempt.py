@@ -55,7 +55,7 @@ from .values.functions import CallableValue, FunctionValue, MethodValue
 from .values.instance import IdentityNumber, InstanceDictValue
 from .values.mappings import DictValue, ObjectKey, hashes_by_identity, key_of
 from .values.modules import Namespace
-from .values.objects import ObjectValue, OpaqueValue
+from .values.objects import ObjectValue, OpaqueValue, dict_of
 from .values.state import mode_guard, modes, set_modes
 from .values.tensors import TensorValue
 from .wrapping import Wrapping
@@ -448,7 +448,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
 
     def own_dict(self, obj: Any) -> Any:
         """The `__dict__` of an object from outside, past its own code. Raises Break where it is that of another one, which sees what is stored in it."""
-        state = sources.InstanceDict(sources.Constant(obj, "")).fetch(None)
+        state = dict_of(obj)
         if type(state) is dict and self.dicts.setdefault(id(state), obj) is not obj:
             raise Break(f"two objects of class {type(obj).__qualname__} with one __dict__ are not captured")
         return state

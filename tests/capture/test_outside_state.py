@@ -259,3 +259,22 @@ def attempted(function, o, d):
         return function(segue.ones(1), o, d)[1]
     except Exception as error:
         return repr(error)
+
+
+def test_looking_for_the_owner_of_a_dict_asks_nobody():
+    asked = []
+
+    class Watching:
+        def __getattribute__(self, name):
+            asked.append(name)
+            return object.__getattribute__(self, name)
+
+    def f(x, o, d):
+        d["name"] = 5
+        return x * 2
+
+    compiled = segue.compile(f)
+    for function in (f, compiled, compiled):
+        d = {}
+        function(segue.ones(1), Watching(), d)
+        assert d == {"name": 5} and asked == []

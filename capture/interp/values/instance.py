@@ -13,7 +13,7 @@ from ..outcome import Unbuildable
 from .base import Value
 from .constants import Constant, constant
 from .mappings import DictValue, dict_entries
-from .objects import ObjectValue
+from .objects import ObjectValue, dict_of
 
 METHODS = ("get", "pop", "setdefault", "update", "keys", "values", "items", "copy", "clear")
 
@@ -48,7 +48,7 @@ class InstanceDictValue(Value):
 
     def names(self, run: Any) -> list[str]:
         owner = self.owner
-        before = list(getattr(owner.real, "__dict__", ())) if owner.real is not MISSING else []
+        before = list(dict_of(owner.real) or ()) if owner.real is not MISSING else []
         if owner.real is not MISSING:
             run.guard(guards.DictKeys(sources.InstanceDict(owner.source), tuple(before)))
             before = [name for name in before if name not in owner.removed]
@@ -125,7 +125,7 @@ class InstanceDictValue(Value):
 def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
     """A dict from outside; that of an object which the frame holds, too, is seen through the object."""
     for name, held in run.view.locals.items() if type(obj) is dict else ():
-        if held is not obj and not isinstance(held, type) and getattr(held, "__dict__", None) is obj:
+        if held is not obj and dict_of(held) is obj:
             owner = run.wrap(held, sources.Local(name))
             if isinstance(owner, ObjectValue):
                 run.guard_same(sources.InstanceDict(owner.source), source)
@@ -139,13 +139,14 @@ def guard_owners(run: Any) -> None:
     dicts = [value for value in run.wrapped.values() if type(value) is DictValue and isinstance(value.source, sources.Local)]
     if not dicts or not any(isinstance(value, (DictValue, ObjectValue)) for value in run.journal.entries.values()):
         return
-    owners = [value for value in run.wrapped.values() if isinstance(value, ObjectValue) and value.source is not None and isinstance(getattr(value.real, "__dict__", None), dict)]
+    objects = [value for value in run.wrapped.values() if isinstance(value, ObjectValue) and value.source is not None]
+    owners = [(value, state) for value in objects if (state := dict_of(value.real)) is not None]
     for value in dicts:
-        if any(owner.real.__dict__ is value.real for owner in owners):
+        if any(state is value.real for _, state in owners):
             raise Unbuildable(value, "a dict that is also the __dict__ of an object is not captured")
     if owners:
-        paths = [value.source for value in dicts] + [sources.InstanceDict(owner.source) for owner in owners]
-        run.guard(guards.SameObjects.of(paths, [value.real for value in dicts] + [owner.real.__dict__ for owner in owners]))
+        paths = [value.source for value in dicts] + [sources.InstanceDict(owner.source) for owner, _ in owners]
+        run.guard(guards.SameObjects.of(paths, [value.real for value in dicts] + [state for _, state in owners]))
 
 
 def as_dict(run: Any, value: Value) -> Value:

@@ -57,7 +57,7 @@ class ObjectValue(Value):
             return found
         if self.real is MISSING:
             return None
-        state = getattr(self.real, "__dict__", None)
+        state = dict_of(self.real)
         if state is None:
             return None
         if name in state:
@@ -234,6 +234,12 @@ class ObjectValue(Value):
                 out.statement("store_plain_attribute", self, Constant(name), value)
 
 
+def dict_of(obj: Any) -> dict | None:
+    """The dict of an instance, if it has one, without asking a `__getattribute__` of its class."""
+    found = sources.InstanceDict(sources.Constant(obj, "")).fetch(None)
+    return None if found is MISSING else found
+
+
 def slot_of(cls: type, name: str) -> Any:
     """The descriptor of a slot, or None."""
     found = next((vars(one)[name] for one in cls.__mro__ if name in vars(one)), None)
@@ -246,7 +252,7 @@ def has_own(real: Any, name: str) -> bool:
         return False
     member = slot_of(type(real), name)
     if member is None:
-        return name in getattr(real, "__dict__", {})
+        return name in (dict_of(real) or ())
     try:
         member.__get__(real)
     except AttributeError:
