@@ -226,7 +226,7 @@ class InstanceDict(Source):
         return f"{self.base.text()}.__dict__"
 
     def step(self, frame: Any, base: Any) -> Any:
-        found = MISSING if isinstance(base, type) else object.__getattribute__(base, "__dict__")
+        found = MISSING if issubclass(type(base), type) else object.__getattribute__(base, "__dict__")
         return found if isinstance(found, dict) else MISSING
 
 
