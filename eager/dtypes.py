@@ -7,6 +7,7 @@ there, as programs list and compare them: whoever asks for such an array hears s
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ml_dtypes
@@ -141,7 +142,8 @@ def set_default_dtype(value: dtype) -> None:
     """Set the floating type of tensors made from Python floats. Raises TypeError unless `value` is a floating type."""
     if not (isinstance(value, dtype) and value.is_floating_point):
         raise TypeError(f"set_default_dtype() takes a floating dtype, not {value!r}")
-    _default[0] = value if value.numpy else value  # a name without tensors raises
+    value.numpy  # noqa: B018  (a name without tensors raises)
+    _default[0] = value
 
 
 def _limits(of: Any, *names: str) -> str:
@@ -170,7 +172,7 @@ class finfo:
         self.dtype, self.bits = of.name, info.bits
         for name in ("eps", "max", "min", "tiny", "smallest_normal"):
             setattr(self, name, float(getattr(info, name)))
-        self.resolution = float(f"1e-{info.precision}")
+        self.resolution = float(f"1e-{math.floor(info.nmant * math.log10(2))}")  # of as many decimal digits as always survive
 
     def __eq__(self, other: object) -> Any:
         return isinstance(other, finfo) and self.dtype == other.dtype

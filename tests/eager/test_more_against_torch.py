@@ -212,3 +212,9 @@ def test_questions_of_the_top_level():
     for M in (segue, torch):
         x, y = M.zeros(2, 3), M.zeros(3, 2, dtype=M.uint8)
         assert (M.get_device(x), M.is_signed(x), M.is_signed(y), M.is_same_size(x, x), M.is_same_size(x, y)) == (-1, True, False, True, False)
+
+
+@pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "complex64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e8m0fnu"])
+def test_limits_of_floating_types(name):
+    ours, theirs = segue.finfo(getattr(segue, name)), torch.finfo(getattr(torch, name))
+    assert all(getattr(ours, limit) == getattr(theirs, limit) for limit in ("eps", "min", "max", "tiny", "smallest_normal", "resolution", "bits"))
