@@ -175,6 +175,10 @@ def batch_norm(
     if input.ndim < 2:
         raise error(ShapeError, f"batch_norm(): the input needs at least 2 dimensions, got {tuple(input.shape)}")
     _check_affine("batch_norm", weight, bias, (input.shape[1],))
+    kinds = {part.dtype for part in (running_mean, running_var, weight, bias) if part is not None}
+    if kinds - {input.dtype} and not (kinds == {dtypes.float32} and input.dtype in (dtypes.float16, dtypes.bfloat16)):
+        raise error(RuntimeError, f"batch_norm(): mixed dtypes: input has {input.dtype}, statistics, weight and bias have {', '.join(sorted(map(str, kinds)))}",
+            "the input's dtype for all; float32 beside a half-precision input")  # fmt: skip
     if training and numel(tuple(size for d, size in enumerate(input.shape) if d != 1)) == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     return cast(_batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)[0], input.dtype)

@@ -79,7 +79,8 @@ def norm_except_dim(v: Tensor, pow: float = 2, dim: int = 0) -> Tensor:  # noqa:
     """The norm over all dimensions but one, which is kept; over all with dim -1."""
     if dim == -1:
         return norm(v, pow)
-    return norm(v, pow, [d for d, _ in enumerate(v.shape) if d != dim % v.ndim], keepdim=True)
+    others = [d for d, _ in enumerate(v.shape) if d != dim % v.ndim]
+    return norm(v.unsqueeze(-1), pow, [*others, v.ndim], keepdim=True).squeeze(-1)  # of a vector there are no others
 
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:

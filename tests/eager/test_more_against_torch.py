@@ -218,3 +218,28 @@ def test_questions_of_the_top_level():
 def test_limits_of_floating_types(name):
     ours, theirs = segue.finfo(getattr(segue, name)), torch.finfo(getattr(torch, name))
     assert all(getattr(ours, limit) == getattr(theirs, limit) for limit in ("eps", "min", "max", "tiny", "smallest_normal", "resolution", "bits"))
+
+
+@pytest.mark.parametrize("shape, dim", [((3,), 0), ((2, 3), 0), ((2, 3), 1), ((2, 3, 2), 1), ((2, 3), -1)], ids=str)
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_the_norm_over_all_dimensions_but_one(shape, dim, power):
+    agree(lambda library, v: library.norm_except_dim(v, power, dim), *arrays(shape))
+
+
+@pytest.mark.parametrize("of", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("statistics", ["float32", "float64", "bfloat16", None])
+@pytest.mark.parametrize("weight", ["float32", "float64", "bfloat16", None])
+@pytest.mark.parametrize("training", [True, False])
+def test_batch_norm_takes_the_dtypes_that_pytorch_takes(of, statistics, weight, training):
+    if statistics is None and not training:
+        pytest.skip("nothing to normalise by")
+    found = []
+    for library in (segue, torch):
+        part = lambda name, value: None if name is None else library.full((2,), value, dtype=getattr(library, name))  # noqa: B023
+        try:
+            x = library.ones(3, 2, dtype=getattr(library, of))
+            y = library.nn.functional.batch_norm(x, part(statistics, 0.0), part(statistics, 1.0), part(weight, 1.0), part(weight, 0.0), training)
+            found.append(str(y.dtype).rpartition(".")[2])
+        except RuntimeError:
+            found.append(RuntimeError)
+    assert found[0] == found[1]
