@@ -32,7 +32,8 @@ from .numbered import (
     triplet_margin_loss,
 )
 from .padding import constant_pad_nd
-from .pooling import adaptive_avg_pool1d, adaptive_max_pool1d, avg_pool1d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool3d
+from .pooling import adaptive_avg_pool1d, avg_pool1d, max_pool1d, max_pool1d_with_indices, max_pool2d, max_pool3d
+from .pooling import adaptive_max_pool1d_with_indices as adaptive_max_pool1d  # the top level gives both, nn.functional chooses
 
 __all__ = [
     "_native_batch_norm_legit", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear", "binary_cross_entropy_with_logits", "celu", "celu_",

@@ -240,7 +240,7 @@ def _nothing(x: Tensor, dims: tuple) -> bool:
 
 
 @accepts_out
-def softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
+def softmax(input: Tensor, dim: int, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
     """exp(input) over its sum along `dim`, shifted by the maximum so that nothing overflows."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
     dims = dimensions(dim, x.ndim)
@@ -254,7 +254,7 @@ def _softmax(x: Tensor, dims: tuple) -> Tensor:
 
 
 @accepts_out
-def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, _stacklevel: int = 3) -> Tensor:
+def log_softmax(input: Tensor, dim: int, dtype: Any = None, *, _stacklevel: int = 3) -> Tensor:
     """The logarithm of `softmax`, computed without it."""
     x = cast(input, as_dtype(dtype)) if dtype is not None else input
     dims = dimensions(dim, x.ndim)

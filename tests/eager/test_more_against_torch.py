@@ -243,3 +243,14 @@ def test_batch_norm_takes_the_dtypes_that_pytorch_takes(of, statistics, weight, 
         except RuntimeError:
             found.append(RuntimeError)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("program", [
+    lambda M, x: M.softmax(x, 1, M.float64), lambda M, x: M.log_softmax(x, -1, None), lambda M, x: x.softmax(0, M.float32), lambda M, x: M.adaptive_max_pool1d(x, 2)[0],
+    lambda M, x: M.adaptive_max_pool1d(x, 2)[1], lambda M, x: M.nn.functional.adaptive_max_pool1d(x, 2),
+])  # fmt: skip
+def test_what_the_top_level_takes_and_gives(program):
+    (x,) = arrays((3, 5), dtype="float32")
+    found, expected = (program(library, library.from_numpy(x.copy())) for library in (segue, torch))
+    assert str(found.dtype).rpartition(".")[2] == str(expected.dtype).rpartition(".")[2]
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6)
