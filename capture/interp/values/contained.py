@@ -85,9 +85,7 @@ class ContainerObject(ObjectValue):
         else:
             for key, value in self.contents.entries.values():
                 out.statement("store_item", self, key, value)
-        for name, value in self.attributes.items():
-            if value is not None:
-                out.statement("store_plain_attribute", self, Constant(name), value)
+        self.store_attributes(out)
 
 
 class PlainObject(ContainerObject):
@@ -116,9 +114,7 @@ class PlainObject(ContainerObject):
     def build(self, out: Any) -> None:
         out.helper("new_plain", Constant(self.cls), Constant(held_class(self.cls)), self.contents.bare() if isinstance(self.contents, SetValue) else self.contents)
         out.remember(self)
-        for name, value in self.attributes.items():
-            if value is not None:
-                out.statement("store_plain_attribute", self, Constant(name), value)
+        self.store_attributes(out)
 
 
 class OwnDictObject(ContainerObject):
@@ -140,9 +136,7 @@ class TupleObject(ContainerObject):
     def build(self, out: Any) -> None:
         out.helper("tuple_of_class", self.contents, Constant(self.cls))
         out.remember(self)
-        for name, value in self.attributes.items():
-            if value is not None:
-                out.statement("store_plain_attribute", self, Constant(name), value)
+        self.store_attributes(out)
 
 
 def is_plain(cls: type, allowed: frozenset[str] = frozenset()) -> bool:

@@ -171,9 +171,7 @@ class ExceptionValue(ObjectValue):
 
     def build_rest(self, out: Any) -> None:
         out.remember(self)
-        for name, value in self.attributes.items():
-            if value is not None:
-                out.statement("store_plain_attribute", self, Constant(name), value)
+        self.store_attributes(out)
         self.build_links(out)
 
     def replay(self, out: Any) -> None:

@@ -221,6 +221,10 @@ class ObjectValue(Value):
     def build(self, out: Any) -> None:
         out.helper("new_object", Constant(self.cls))
         out.remember(self)
+        self.store_attributes(out)
+
+    def store_attributes(self, out: Any) -> None:
+        """Emit the stores of the attributes that a new object has."""
         for name, value in self.attributes.items():
             if value is not None:
                 out.statement("store_plain_attribute", self, Constant(name), value)

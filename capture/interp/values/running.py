@@ -35,8 +35,9 @@ class RunningIterator(IteratorValue):
     def next(self, run: Any) -> Value | None:
         if self.ended and type(self.real) is zip:
             raise Break("next() of a zip that has ended is not captured: it takes from its iterators again")
+        containers = containers_under(self.real)
         for changed in run.journal.entries.values():
-            if any(changed.real is under for under in containers_under(self.real)) and not changed.is_as_before():
+            if any(changed.real is under for under in containers) and not changed.is_as_before():
                 raise Break(f"iteration over a {type(changed.real).__name__} that changed since the graph began is not captured")
         run.journal.note(self)
         if self.ended or coming_count(self.real, self.taken + 1) == self.taken:
