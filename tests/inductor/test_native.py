@@ -86,6 +86,15 @@ def test_places_of_max_pooling(dtype):
             np.testing.assert_array_equal(native.max_pool_indices(x.astype(dtype), *rest), pooling._kernel(np, x.astype(dtype), *rest))
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (1, 2, 3, 8, 4), (1, 1, 301, 302), (1, 2, 2, 9000), (2, 3, 6, 5)])
+def test_places_of_the_greatest_of_two_by_two(shape):
+    x = np.random.default_rng(0).integers(-2, 3, shape).astype("f")  # many equal ones: the first of them counts, and the first NaN
+    x[..., 1, 2] = np.nan
+    rest = [tuple(1 if d < len(shape) - 4 else pair for d in range(len(shape) - 2)) for pair in (2, 2, 0, 1)]
+    rest[2] = (0,) * (len(shape) - 2)
+    np.testing.assert_array_equal(native.max_pool_indices(x, *rest, False), pooling._kernel(np, x, *rest, False))
+
+
 @pytest.mark.parametrize("name", native.ELEMENTARY)
 def test_elementary_functions_within_two_ulps(name):
     function, exact = NATIVE[name], erf if name == "erf" else getattr(np, {"acos": "arccos", "atan": "arctan"}.get(name, name))

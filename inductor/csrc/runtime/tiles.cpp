@@ -284,15 +284,18 @@ int64_t tiled_weight_gradient(const segue_convolution& call) {
             }
         }
     });
-    parallel(call.out_channels, greatest<int64_t>(1, 16384 / e.unfolded), [&](int64_t begin, int64_t end) {
-        for (int64_t filter = begin; filter < end; ++filter) {
-            const int64_t f = filter % e.filters;
-            const float* from = sums.get() + filter / e.filters * filled * e.unfolded + f / LANES * LANES * e.unfolded + f % LANES;
-            float* to = static_cast<float*>(call.weight) + filter * e.unfolded;
-            for (int64_t r = 0; r < e.unfolded; ++r) {
-                float total = from[r * LANES];
-                for (int64_t chunk = 1; chunk < chunks; ++chunk) total += from[chunk * size + r * LANES];
-                to[r] = total;
+    const int64_t panels = filled / LANES;  /* a panel's sums of all chunks are read once, in lines of 16 filters */
+    parallel(call.groups * panels, greatest<int64_t>(1, 1024 / e.unfolded), [&](int64_t begin, int64_t end) {
+        for (int64_t panel = begin; panel < end; ++panel) {
+            const int64_t group = panel / panels, f = panel % panels * LANES, wide = least(LANES, e.filters - f);
+            const float* from = sums.get() + (group * filled + f) * e.unfolded;
+            float* to = static_cast<float*>(call.weight) + (group * e.filters + f) * e.unfolded;
+            for (int64_t r = 0; r < e.unfolded; ++r, from += LANES) {
+                float totals[LANES];
+                for (int64_t l = 0; l < LANES; ++l) totals[l] = from[l];
+                for (int64_t chunk = 1; chunk < chunks; ++chunk)
+                    for (int64_t l = 0; l < LANES; ++l) totals[l] += from[chunk * size + l];
+                for (int64_t l = 0; l < wide; ++l) to[l * e.unfolded + r] = totals[l];
             }
         }
     });
