@@ -58,6 +58,7 @@ from .values.modules import Namespace
 from .values.objects import ObjectValue, OpaqueValue, dict_of
 from .values.state import mode_guard, modes, set_modes
 from .values.tensors import TensorValue
+from .values.texts import SizeText
 from .wrapping import Wrapping
 
 
@@ -72,8 +73,7 @@ class Knowledge:
     only_while: guards.Guard | None = None  # what the break stands on
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
     seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)  # source of a tensor -> what earlier captures hold for
-    dynamic_ints: set[Any] = field(default_factory=set)
-    dynamic_floats: set[Any] = field(default_factory=set)
+    varying: set[Any] = field(default_factory=set)  # sources of ints, floats and texts
     split: set[Any] = field(default_factory=set)
     shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None
@@ -399,6 +399,8 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         value = value.contents if isinstance(value, PlainObject) else value
         if isinstance(value, Constant) and isinstance(value.value, str):
             return value.value
+        if isinstance(value, SizeText):
+            raise value.unsupported("the content")
         raise Break(f"a {value.describe()} where a name must be known is not captured")
 
     def identity_number(self, value: Value) -> Value:

@@ -70,8 +70,7 @@ class CodeState:
     entries: list[Any] = field(default_factory=list)  # what came of them
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)
-    dynamic_ints: set[Any] = field(default_factory=set)
-    dynamic_floats: set[Any] = field(default_factory=set)
+    varying: set[Any] = field(default_factory=set)  # sources of ints, floats and texts
     split: set[Any] = field(default_factory=set)  # tuples of numbers whose items are guarded one by one
     constants: set[Any] = field(default_factory=set)  # what was tried as varying and must stay constant
     turn_by_turn: bool = False  # see Knowledge
@@ -226,7 +225,7 @@ def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, v
 
 
 def generalise(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> None:
-    """What differs from the frames that were compiled before becomes symbolic: sizes and strides of tensors, and ints."""
+    """What differs from the frames that were compiled before becomes symbolic: sizes and strides of tensors, numbers and texts."""
     failed = [entry.guards.first_failed(view) for entry in entries]
     again = Recompile(code.co_qualname, f"{code.co_filename}:{code.co_firstlineno}", tuple((guard.text(), guard.now(view)) for guard in failed if guard is not None))
     settings.recompiles.append(again)
@@ -243,14 +242,13 @@ def generalise(settings: Settings, state: CodeState, code: types.CodeType, view:
 
 
 def generalise_number(state: CodeState, source: Any, before: Any, view: Any, now: Any) -> None:
-    """A number that differs varies from now on, and with it the others of its list (lengths, say); of a tuple, those of its items that differ."""
+    """A number or text that differs varies from now on, and with it the others of its list (lengths, say); of a tuple, those of its items that differ."""
     if type(now) is not type(before) or now == before or source in state.constants:
         return
-    if type(now) in (int, float):
-        varying = state.dynamic_ints if type(now) is int else state.dynamic_floats
+    if type(now) in (int, float, str):
         of = source.base.fetch(view) if isinstance(source, Item) else ()
         together = {Item(source.base, place) for place, other in enumerate(of) if type(other) is type(now)} if type(of) is list else {source}
-        varying.update(together - state.constants)
+        state.varying.update(together - state.constants)
     elif type(now) is tuple and len(now) == len(before):
         state.split.add(source)
         for index, (old, new) in enumerate(zip(before, now)):
@@ -294,7 +292,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     start, hooks = time.perf_counter(), STATE.saved_hooks
     fill_registries()
     knowledge = Knowledge(
-        dynamic=state.dynamic, seen=state.seen, dynamic_ints=state.dynamic_ints, dynamic_floats=state.dynamic_floats, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
+        dynamic=state.dynamic, seen=state.seen, varying=state.varying, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class, tells=tracer() == "counter", turn_by_turn=state.turn_by_turn,
     )  # fmt: skip
     for number in range(1, MAX_ATTEMPTS + 1):
@@ -360,7 +358,7 @@ def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, 
         if RUNTIME in problem.sources:
             return learn(settings, attempt, "the program needs a number that only the run of the graph gives", "keep the value as a 0-d tensor, or return the number")
         state.constants |= problem.sources
-        state.dynamic_floats -= problem.sources
+        state.varying -= problem.sources
         knowledge.break_step = None
         return None
     except SharingMatters:

@@ -293,8 +293,8 @@ def _new_dict(frame: Frame, keys: list[Value], values: list[Value]) -> None:
 @handles("BUILD_STRING")
 def build_string(frame: Frame, i: Any) -> None:
     parts = frame.pop_many(i.argument)
-    later = any(isinstance(part, SizeText) for part in parts)
-    frame.push(SizeText("joined", list(parts)) if later else Constant("".join(frame.run_state.text(part) for part in parts)))
+    varies = any(isinstance(part, SizeText) for part in parts)
+    frame.push(SizeText("joined", list(parts)) if varies else Constant("".join(frame.run_state.text(part) for part in parts)))
 
 
 @handles("BUILD_SLICE")

@@ -34,7 +34,7 @@ from .values.objects import ObjectValue
 from .values.questions import question
 from .values.sets import SetValue
 from .values.tensors import TensorValue
-from .values.texts import no_text, text_binary
+from .values.texts import SizeText, text_binary, text_compare
 from .whole_numbers import whole_binary, whole_compare, whole_unary
 
 
@@ -66,6 +66,7 @@ UNARY: dict[str, tuple[Callable, str]] = {
     "-": (operator.neg, "__neg__"), "+": (operator.pos, "__pos__"), "~": (operator.invert, "__invert__"), "abs": (operator.abs, "__abs__"),
 }  # fmt: skip
 NUMERIC = (TensorValue, SymIntValue)
+VARYING = (SymIntValue, FloatValue, SizeText)
 BARE_CONTAINERS = (ListValue, DictValue, SetValue)
 PLAIN = (Constant, TensorValue, SymIntValue, Sequence, SliceValue, DictValue, SetValue, DictView)
 FLOAT_OPERATORS = ("+", "-", "*")
@@ -290,8 +291,8 @@ class Operators:
                 return asked
             if all(isinstance(v, (Constant, *NUMERIC)) for v in (left, right)):
                 return whole_compare(self, row.function, row.name, left, right)
-        no_text(left, right)
-        found = self.container_compare(symbol, left, right)
+        if (found := text_compare(self, row.function, symbol, left, right)) is None:
+            found = self.container_compare(symbol, left, right)
         if found is not None:
             return constant(found)
         return self.compare_objects(row, symbol, left, right)
@@ -389,7 +390,7 @@ class Operators:
 
     def alike(self: Any, left: Value, right: Value) -> bool:
         """`left is right or left == right`, as containers compare their items; of numbers that vary only the second is asked."""
-        if any(isinstance(value, (SymIntValue, FloatValue)) for value in (left, right)):
+        if any(isinstance(value, VARYING) for value in (left, right)):
             return self.equal(left, right)
         if all(type(value) is Constant and type(value.value) in (float, complex) and value.value == value.value for value in (left, right)):
             return self.equal(left, right)  # one object is equal to itself, but for NaN
@@ -398,7 +399,7 @@ class Operators:
     def same(self: Any, left: Value, right: Value) -> bool:
         """`left is right`. Two different existing objects of one type are guarded to stay different."""
         for value, other in ((left, right), (right, left)):
-            if isinstance(value, (SymIntValue, FloatValue)) and other.type() is value.type() and not isinstance(other, TensorValue):
+            if isinstance(value, VARYING) and other.type() is value.type() and not isinstance(other, TensorValue):
                 raise Break(f"'is' of a {value.describe()} is not captured", "compare with ==")
             if is_made_anew(value) and is_made_anew(other):
                 raise Break(f"'is' between {value.type().__name__} objects is not captured", "compare with ==")

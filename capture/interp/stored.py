@@ -96,7 +96,7 @@ def key_of(settings: Any, state: Any, code: types.CodeType, view: Any) -> str | 
     if own is None or backend is None or config.verify:
         return None
     knobs = sorted((name, value) for name, value in config.snapshot().items() if name not in SILENT)
-    learned = [{str(source): sorted(dims) for source, dims in state.dynamic.items()}, *(sorted(map(str, found)) for found in (state.dynamic_ints, state.dynamic_floats, state.constants))]
+    learned = [{str(source): sorted(dims) for source, dims in state.dynamic.items()}, *(sorted(map(str, found)) for found in (state.varying, state.constants))]
     entry = entry_of(code)
     shapes = [(str(source), entries) for source, entries in settings.shapes.items()]
     asked = (settings.fullgraph, settings.dynamic, shapes, settings.numerics, settings.memory_budget, code is settings.root)

@@ -82,6 +82,7 @@ from .values.running import wrap_iterator
 from .values.sets import SetValue, wrap_set
 from .values.state import ModesValue
 from .values.tensors import TensorValue
+from .values.texts import InputText
 
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
@@ -145,7 +146,7 @@ class Wrapping:
             cls.__module__ not in ("threading", "_thread"))
 
     def wrap_constant(self: Any, obj: Any, source: Any) -> Value:
-        if type(obj) is int and source in self.knowledge.dynamic_ints and -INT_LIMIT < obj < INT_LIMIT:
+        if type(obj) is int and source in self.knowledge.varying and -INT_LIMIT < obj < INT_LIMIT:
             known = self.symbols.get(source)
             if known is None:
                 symbol = self.tracer.shape_env.new_symbol(obj, None, -INT_LIMIT, INT_LIMIT)
@@ -158,7 +159,7 @@ class Wrapping:
             return known
         if isinstance(source, sources.Constant):
             return constant(obj)
-        if type(obj) is float and source in self.knowledge.dynamic_floats:
+        if type(obj) is float and source in self.knowledge.varying:
             known = self.floats.get(source)
             if known is None:
                 twin = self.tracer.input(float_tensor(obj), input_name(source))
@@ -166,6 +167,11 @@ class Wrapping:
                 self.guard(guards.TypeIs(source, float))
                 known = self.floats[source] = FloatValue(twin, frozenset([source]), source, obj)
             return known
+        if type(obj) is int and source in self.knowledge.varying:  # a time in nanoseconds, say
+            return wrap_opaque(self, obj, source)
+        if type(obj) is str and source in self.knowledge.varying:
+            self.guard(guards.TypeIs(source, str))
+            return InputText(source, obj)
         if type(obj) in LITERALS and type(obj) is not type(NotImplemented):
             self.guard(guards.Equals(source, obj))
         else:

@@ -1,73 +1,183 @@
-"""Texts that hold sizes and floats that the run gives: `f"length {n}"`, `str(n)`, `"%d rows" % n`, `f"loss {loss.item():.3f}"`.
+"""Texts that differ from call to call: such as hold sizes and floats that the run gives (`f"length {n}"`, `"%d rows" % n`, `f"loss {loss.item():.3f}"`), and such as come from outside.
 
 In come the function that writes the text and Values of its arguments, out goes a Value that is written when the captured code has run. The one idea: as long as a text is only kept,
-joined, returned, raised or printed, nobody needs to know the number; whatever else is asked of it ends the attempt, and the next one fixes the sizes in its texts (see capture.py).
+joined, returned, raised or printed, nobody needs to know it. A text from outside varies from its second value on, as a float does: what is asked of it (`name == "bias"`,
+`name.endswith("weight")`) is answered as it is now, and guarded; whatever else is asked makes it a constant again. What else is asked of one that holds sizes ends the attempt, and the next
+one fixes the sizes in its texts (see capture.py).
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from ..outcome import RUNTIME, Break
+from ... import guards
+from ..outcome import RUNTIME, Specialise
+from ..rebuild import HELPERS
 from .base import Value
-from .constants import Constant, NumpySizeValue, SymIntValue
+from .constants import Constant, NumpySizeValue, SymIntValue, constant
 from .containers import TupleValue
 from .floats import FloatValue, SizeFloat
 
+ASKING = ("startswith", "endswith", "__contains__", *(name for name in dir(str) if name.startswith("is")))
+WRITING = ("upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "replace", "removeprefix", "removesuffix", "ljust", "rjust", "center", "zfill")
+
 
 class SizeText(Value):
-    """The text that a helper of rebuild.py writes of these arguments."""
+    """The text that a helper of rebuild.py writes of these arguments. `origins` are the sources of the texts from outside that it holds, RUNTIME stands among them where it
+    holds a float that the run gives."""
 
     def __init__(self, helper: str, args: list[Value]) -> None:
         self.helper = helper
         self.args = args
+        self.origins = origins_of(*args)
 
     def type(self) -> type:
         return str
 
     def describe(self) -> str:
-        return "text that holds a size"
+        return "text that varies"
 
-    def truth(self, run: Any) -> bool:
-        raise self.unsupported("the truth")
+    def unsupported(self, what: str, suggestion: str = "") -> Any:
+        return Specialise(self.origins) if self.origins else super().unsupported(what, suggestion)
 
-    def identity(self) -> Any:
-        raise Break("'is' of a text that holds a size is not captured", "compare with ==")
+    def python(self, run: Any) -> Any:
+        raise self.unsupported("the content")
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in WRITING:
+            return run.builtin_method(self, name)
+        raise self.unsupported(f"attribute '{name}'")
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name in WRITING and not kwargs and all(type(arg) is Constant for arg in args):
+            text = later(run, "call_method", self, Constant(name), *args)
+            if text is not None:
+                return text
+        raise self.unsupported(f"method '{name}'")
 
     def build(self, out: Any) -> None:
         out.helper(self.helper, *self.args)
 
 
+class InputText(SizeText):
+    """A text that the frame reaches by a source, of which another value was seen before."""
+
+    def __init__(self, source: Any, now: str) -> None:
+        self.source = source
+        self.now = now
+        self.origins = frozenset((source,))
+
+    def attribute(self, run: Any, name: str) -> Value:
+        return run.builtin_method(self, name) if name in ASKING else super().attribute(run, name)
+
+    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name in ASKING and not kwargs and all(type(arg) is Constant or isinstance(arg, TupleValue) for arg in args):
+            plain = [run.python(arg) for arg in args]
+            return constant(self.asked(run, functools.partial(call, name, tuple(plain)), f".{name}({', '.join(map(repr, plain))})"))
+        return super().call_method(run, name, args, kwargs)
+
+    def asked(self, run: Any, question: Callable[[str], bool], shown: str) -> bool:
+        """The answer to a question as it is in this call; it is guarded to stay so."""
+        found = run.concrete(question, self.now)
+        run.guard(guards.Predicate((self.source,), functools.partial(stays, question, found), f"{'' if found else 'not '}{self.source.text()}{shown}"))
+        return found
+
+    def contains(self, run: Any, item: Value) -> bool:
+        plain = run.python(item)
+        return self.asked(run, functools.partial(call, "__contains__", (plain,)), f".__contains__({plain!r})")
+
+    def truth(self, run: Any) -> bool:
+        return self.asked(run, bool, " is not empty")
+
+
+def call(name: str, args: tuple, text: str) -> Any:
+    return getattr(text, name)(*args)
+
+
+def compare(function: Callable, other: Any, turned: bool, text: str) -> bool:
+    return function(other, text) if turned else function(text, other)
+
+
+def stays(question: Callable, expected: bool, now: Any) -> bool:
+    return type(now) is str and question(now) == expected
+
+
+def origins_of(*values: Value) -> frozenset:
+    """The sources of what differs in these values but for sizes."""
+    found: frozenset = frozenset()
+    for value in values:
+        if isinstance(value, TupleValue):
+            found |= origins_of(*value.items)
+        elif isinstance(value, SizeText):
+            found |= value.origins
+        elif isinstance(value, FloatValue):
+            found |= value.origins & {RUNTIME}
+    return found
+
+
 def holds_size(value: Value) -> bool:
-    """Whether a Value is a size that varies (or an exact float of one), a float that only the run gives, or a tuple of constants and such."""
+    """Whether a Value is a text that varies, a size that does (or an exact float of one), a float that only the run gives, or a tuple of constants and such."""
     if isinstance(value, TupleValue):
         return any(map(holds_size, value.items)) and all(type(item) is Constant or holds_size(item) for item in value.items)
     if isinstance(value, SizeFloat):
         return value.ratio is not None
-    return isinstance(value, (SymIntValue, NumpySizeValue)) or (isinstance(value, FloatValue) and RUNTIME in value.origins)
+    return isinstance(value, (SizeText, SymIntValue, NumpySizeValue)) or (isinstance(value, FloatValue) and RUNTIME in value.origins)
+
+
+def example_of(value: Value) -> Any:
+    """Something of the kind that a Value will be, to try a helper with."""
+    if isinstance(value, TupleValue):
+        return tuple(map(example_of, value.items))
+    if isinstance(value, InputText):
+        return value.now
+    if isinstance(value, SizeText):
+        return HELPERS[value.helper](*map(example_of, value.args))
+    if isinstance(value, Constant):
+        return value.value
+    return 1.0 if isinstance(value, FloatValue) else 1
+
+
+def later(run: Any, helper: str, *args: Value) -> Value | None:
+    """A text that is written when the captured code has run; None where Python refuses to write it."""
+    try:
+        HELPERS[helper](*map(example_of, args))
+    except (TypeError, ValueError):
+        return None
+    return SizeText(helper, list(args))
 
 
 def text_of(run: Any, helper: str, *args: Value) -> Value | None:
     """A text that is written later, or None where sizes in texts are fixed."""
-    if run.knowledge.fixes_open:
-        return None
-    run.writes = True
-    return SizeText(helper, list(args))
+    if not origins_of(*args):
+        if run.knowledge.fixes_open:
+            return None
+        run.writes = True
+    return later(run, helper, *args)
 
 
 def text_binary(run: Any, symbol: str, left: Value, right: Value) -> Value | None:
     """`"n = " + text`, and `"%d rows" % n`."""
+    if symbol == "%" and type(left) is Constant and type(left.value) is str and holds_size(right):
+        return text_of(run, "percent_of", left, right)
     if isinstance(left, SizeText) or isinstance(right, SizeText):
         if symbol == "+" and all(value.type() is str for value in (left, right)):
             return SizeText("joined", [left, right])
-        raise Break(f"'{symbol}' of a text that holds a size is not captured")
-    return text_of(run, "percent_of", left, right) if symbol == "%" and type(left) is Constant and type(left.value) is str and holds_size(right) else None
+        text: Any = left if isinstance(left, SizeText) else right
+        raise text.unsupported(f"'{symbol}'")
+    return None
 
 
-def no_text(*values: Value) -> None:
-    """Raise Break for a text whose content would have to be known."""
-    if any(isinstance(value, SizeText) for value in values):
-        raise Break("comparing a text that holds a size is not captured")
+def text_compare(run: Any, function: Callable, symbol: str, left: Value, right: Value) -> bool | None:
+    """A text from outside beside a constant, as it comes out now; None where no text is compared. Raises Break or Specialise for one whose content would have to be known."""
+    for text, other in ((left, right), (right, left)):
+        if isinstance(text, InputText) and type(other) is Constant:
+            return text.asked(run, functools.partial(compare, function, other.value, text is right), f" {symbol} {other.value!r}")
+    for text in (left, right):
+        if isinstance(text, SizeText):
+            raise text.unsupported("comparing")
+    return None
 
 
-__all__ = ["SizeText", "holds_size", "no_text", "text_binary", "text_of"]
+__all__ = ["InputText", "SizeText", "holds_size", "text_binary", "text_compare", "text_of"]
