@@ -383,6 +383,11 @@ def test_blocks_are_aligned_and_used_again():
         TABLE.release(block)
         assert TABLE.acquire(size) == block
         TABLE.release(block)
+    block = TABLE.acquire(100_000)
+    assert 100_000 <= runtime.pool_state()["live_bytes"] - before["live_bytes"] <= 102_000, "little of a fresh block is unused"
+    TABLE.release(block)
+    assert TABLE.acquire(97_000) == block, "a size that varies a little finds the same block"
+    TABLE.release(block)
     now = runtime.pool_state()
     assert now["live_bytes"] == before["live_bytes"] and now["reused"] >= before["reused"] + 7
     runtime.trim_pool()

@@ -22,21 +22,30 @@ struct Block {  /* stands in the 64 bytes before the memory that is handed out *
     int64_t magic;
 };
 constexpr int64_t HEADER = 64, MAGIC = 0x5e90e5e90e5e90e, LARGE = 4 << 20, HUGE_PAGE = 2 << 20;
-constexpr int KINDS = 16 * 48;
+constexpr int64_t FINENESS = 64, NEAR = FINENESS / 16, KINDS = FINENESS * 48;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Block* free_blocks[KINDS];
 static PoolState state;
 static bool huge_pages = true;
 
-/* Sixteen sizes to each power of two: at most a sixteenth of a block is unused. */
+/* Sixty-four sizes to each power of two: at most 1/64 of a fresh block is unused. */
 static int64_t size_class(int64_t bytes, int64_t* kind) {
     int64_t wanted = greatest<int64_t>(bytes + HEADER, 256);
     int64_t power = 63 - __builtin_clzll(static_cast<unsigned long long>(wanted));
-    int64_t step = int64_t{1} << (power - 4);
-    int64_t steps = divide_up(wanted - (int64_t{1} << power), step);
-    *kind = (power - 8) * 16 + steps;
-    return (int64_t{1} << power) + steps * step;
+    int64_t steps = divide_up((wanted - (int64_t{1} << power)) * FINENESS, int64_t{1} << power);
+    *kind = (power - 8) * FINENESS + steps;
+    return (int64_t{1} << power) + divide_up(steps << power, FINENESS);
+}
+
+/* A block that waits: of this kind, or up to a sixteenth larger, so that sizes that vary a little share their blocks. The lock is held. */
+static Block* waiting(int64_t kind) {
+    for (int64_t k = kind; k <= least(kind + NEAR, KINDS - 1); ++k)
+        if (Block* block = free_blocks[k]) {
+            free_blocks[k] = block->next;
+            return block;
+        }
+    return nullptr;
 }
 
 static Block* fresh(int64_t size, int64_t kind) {
@@ -58,9 +67,9 @@ void* acquire(int64_t bytes) {
     int64_t kind;
     int64_t size = size_class(bytes, &kind);
     pthread_mutex_lock(&lock);
-    Block* block = free_blocks[kind];
+    Block* block = waiting(kind);
     if (block) {
-        free_blocks[kind] = block->next;
+        size = block->size;
         state.cached_bytes -= size;
         state.reused++;
     }
@@ -113,20 +122,20 @@ void release(void* memory) {
 
 void trim_pool() {
     pthread_mutex_lock(&lock);
-    Block* waiting = nullptr;
+    Block* old = nullptr;
     for (Block*& list : free_blocks) {
         while (list) {
             Block* block = list;
             list = block->next;
-            block->next = waiting;
-            waiting = block;
+            block->next = old;
+            old = block;
         }
     }
     state.cached_bytes = 0;
     pthread_mutex_unlock(&lock);
-    while (waiting) {
-        Block* block = waiting;
-        waiting = block->next;
+    while (old) {
+        Block* block = old;
+        old = block->next;
 #if defined(__SANITIZE_ADDRESS__)
         ASAN_UNPOISON_MEMORY_REGION(block, static_cast<size_t>(block->size));
 #endif
