@@ -172,6 +172,7 @@ def reset() -> None:
         settings.states.clear()
         settings.captured.clear()
         settings.skipped.clear()
+        settings.plain.clear()
         settings.recompiles.clear()
     lifting.forget()
     counters.reset()

@@ -47,6 +47,7 @@ class Config:
     recompile_limit: int = knob(16, "compilations of one code object before it runs eagerly for good; counted, never reset by eviction")
     inline_limit: int = knob(64, "depth of calls that capture follows into")
     unroll_limit: int = knob(20000, "iterations of one loop that capture unrolls before it breaks the graph")
+    follow_limit: int = knob(100000, "instructions of plain Python that capture follows without meeting an operation on a tensor; beyond, they run eagerly")
     check_guards: bool = knob(False, "run the Python oracle beside the guard engine in C and fail when they differ")
     numerics: str = knob("eager", "eager: bitwise where stated; fast: the compiler may contract and reassociate", ("eager", "fast"))
 

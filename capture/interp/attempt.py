@@ -28,7 +28,7 @@ from ...graph.symint import expression_of, hint_of
 from ...graph.trace import Tracer
 from .. import guards, sources
 from ..bytecode import Body
-from ..bytecode.breaks import entry_of, parameters
+from ..bytecode.breaks import entry_of, family_of, parameters
 from ..bytecode.decode import decode
 from ..layouts import choose
 from ..marks import apply_marks
@@ -41,7 +41,7 @@ from .instances import Instances
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
-from .outcome import Anew, Break, Observed, Specialise, Unbuildable
+from .outcome import Anew, Break, Observed, PlainPython, Specialise, Unbuildable, plain_python
 from .parameters import is_fresh
 from .printing import Printing
 from .telling import Telling
@@ -84,6 +84,7 @@ class Knowledge:
     turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
     checkpoints: str = "marked"  # how those of functions that change something are captured, see transforms.py
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
+    plain: dict[Any, bool] = field(default_factory=dict)  # families of functions that ran for very long without an operation on a tensor: from their beginning?
 
 
 EQUAL_SIZES = (("input", 0), ("input", 1), ("eq", 0))
@@ -146,6 +147,9 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.only_here = ""  # why what is captured holds for this process only
         self.ran_for_real: list[tuple[int, Any, tuple]] = []  # how many guards there were, the function, and the paths of its arguments
         self.turns = 0
+        self.followed = self.step_began = 0  # instructions of all frames so far, and before the root frame's latest
+        self.enough = config.follow_limit
+        self.looked = (0, 0)  # see look_back
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
         for name in ("enabled", "autocast"):
@@ -204,6 +208,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
             self.sized_at = self.step
         self.step += 1
         self.root_index = frame.index
+        self.step_began = self.followed
         if self.step == self.knowledge.break_step:
             raise ReachedBreak
         if self.before_step is not None:
@@ -213,6 +218,22 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.turns += 1
         if self.turns > config.unroll_limit:
             raise Break(f"loops with more than {config.unroll_limit} turns are not captured", "raise config.unroll_limit")
+
+    def look_back(self) -> None:
+        """Called after each `config.follow_limit` instructions: where all of them were plain Python, they run eagerly. Raises PlainPython where it is the root frame that
+        runs them, else Break, so that the functions around them are captured one by one."""
+        (nodes, step), now = self.looked, len(self.tracer.nodes)
+        self.looked, self.enough = (now, self.step), self.followed + config.follow_limit
+        if now > nodes:
+            return
+        most = self.followed - config.follow_limit // 2
+        frame = next((frame for frame in reversed(self.frames) if frame.began < most), self.root)  # where most of them ran
+        by_itself = frame.is_root and self.step_began >= most  # not within a call of C code, which takes from a generator, say
+        if by_itself or (not frame.is_root and frame.met == now):
+            self.knowledge.plain[family_of(frame.code)] = frame.met == now
+        if by_itself:
+            raise PlainPython(None if frame.met == now else step + 1)
+        raise plain_python()
 
     def body(self, code: types.CodeType) -> Body:
         return decode(code)

@@ -24,12 +24,13 @@ from ...eager.optim.lr_scheduler import LRScheduler, is_plain
 from ...eager.sizes import BEYOND_SIZES
 from ...eager.tensor import Tensor
 from ...graph.sharing import SharingMatters
+from ..bytecode.breaks import family_of
 from ..sources import MISSING
 from .builtins import BUILTINS, FUNCTIONS, METHODS
 from .constructors import CONSTRUCTORS
 from .library import DISPATCH, dispatch
 from .lookup import entry_of
-from .outcome import Anew, Break, NotPython, Observed, Skip, Specialise, Unbuildable
+from .outcome import Anew, Break, NotPython, Observed, Skip, Specialise, Unbuildable, plain_python
 from .values.base import Value
 from .values.buffers import BufferValue
 from .values.callbacks import DeferredCall, StaleValue
@@ -112,6 +113,8 @@ class Calls:
         code = function.code
         if code.co_flags & ASYNCHRONOUS:
             raise Break(f"the coroutine {code.co_qualname} is not captured")
+        if self.knowledge.plain and family_of(code) in self.knowledge.plain:
+            raise plain_python()
         if self.depth >= config.inline_limit:
             raise Break(f"calls nested deeper than {config.inline_limit} are not captured", "raise config.inline_limit")
         if isinstance(function, FunctionValue):

@@ -45,7 +45,7 @@ from .builder import Builder
 from .library import fill_registries
 from .lookup import is_own
 from .observe import Unwatched
-from .outcome import RUNTIME, Anew, Break, Observed, Skip, Specialise, Unbuildable
+from .outcome import RUNTIME, Anew, Break, Observed, PlainPython, Skip, Specialise, Unbuildable, plain_python
 from .records import BreakRecord, Captured, Recompile, Skipped
 from .telling import tracer
 from .values.constants import Constant
@@ -95,6 +95,7 @@ class Settings:
     captured: list[Captured] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     recompiles: list[Recompile] = field(default_factory=list)
+    plain: dict[Any, bool] = field(default_factory=dict)  # see Knowledge
     transformed: dict[Any, Any] = field(default_factory=dict)  # function transforms of the compiled function that were made so far
     observer: Unwatched = field(default_factory=Unwatched)
     owner: weakref.ref | None = None  # the module whose call is compiled: the calls of all modules are one code object
@@ -294,7 +295,10 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     knowledge = Knowledge(
         dynamic=state.dynamic, seen=state.seen, varying=state.varying, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class, tells=tracer() == "counter", turn_by_turn=state.turn_by_turn,
+        plain=settings.plain,
     )  # fmt: skip
+    if settings.plain.get(family_of(code), False) or (entry_of(code) is not None and family_of(code) in settings.plain):
+        raise Skip(plain_python().reason)
     for number in range(1, MAX_ATTEMPTS + 1):
         settings.observer.attempt()
         attempt = Attempt(view, code, knowledge)
@@ -366,6 +370,8 @@ def guess(settings: Settings, state: CodeState, attempt: Attempt, start: float, 
     except Anew:
         knowledge.break_step = None
         return None
+    except PlainPython as problem:
+        return end_before(settings, knowledge, problem.step, plain_python().reason, plain_python().suggestion)
     except (Break, errors.UndecidedSize) as problem:
         return learn(settings, attempt, problem.reason, problem.suggestion, getattr(problem, "only_while", None))
     except Observed as observed:

@@ -68,6 +68,7 @@ class Frame:
         self.names: Any = None  # of a class body: the entries of the class
         self.handled: list[Value] = []
         self.current: Instruction = body[0]
+        self.began = self.met = 0  # how many instructions the attempt had followed, and how many nodes its graph had, when the frame was entered
 
     # -- stack and slots ----------------------------------------------------------------------------------------------
 
@@ -132,6 +133,7 @@ class Frame:
         run = self.run_state
         telling = run.telling
         run.frames.append(self)
+        self.began, self.met = run.followed, len(run.tracer.nodes)
         if telling is not None:
             telling.enter(self)
         try:
@@ -149,7 +151,10 @@ class Frame:
                 if self.is_root:
                     run.begin_step(self)
                 self.index += 1
+                run.followed += 1
                 try:
+                    if run.followed == run.enough:
+                        run.look_back()
                     handler = HANDLERS.get(instruction.opcode)
                     if handler is None:
                         raise Break(f"the instruction {instruction.opcode} is not captured")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...eager.config import config
+
 
 class Break(Exception):  # noqa: N818  (an outcome, not an error)
     """The instruction that runs now cannot be captured; the graph ends before it. `suggestion` says what to write instead.
@@ -48,6 +50,20 @@ class Unbuildable(Exception):  # noqa: N818
 
 
 RUNTIME = "a value that only the run gives"  # among the sources of a Specialise: there is no constant to take, the graph ends where it is needed
+
+
+class PlainPython(Exception):  # noqa: N818
+    """Very many instructions were followed without an operation on a tensor: the graph ends before `step`, behind which they stand, or there is none (None)."""
+
+    def __init__(self, step: int | None) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+def plain_python() -> Break:
+    """What is said of it."""
+    reason = f"more than {config.follow_limit} instructions of plain Python without an operation on a tensor are not followed"
+    return Break(reason, "compile the functions that compute with tensors; or raise config.follow_limit")
 
 
 class Specialise(Exception):  # noqa: N818
