@@ -31,7 +31,19 @@ class Size(tuple):
         return Size(found) if type(index) is slice else found
 
     def __add__(self, other: Any) -> Size:  # type: ignore[override]
-        return Size(tuple.__add__(self, tuple(other)))
+        return Size(tuple.__add__(self, other)) if isinstance(other, tuple) else _refused(other)
+
+    def __radd__(self, other: Any) -> Size:
+        return Size(tuple.__add__(other, self)) if isinstance(other, tuple) else _refused(other)
+
+    def __mul__(self, times: Any) -> Size:  # type: ignore[override]
+        return Size(tuple.__mul__(self, times))
+
+    __rmul__ = __mul__  # type: ignore[assignment]
+
+
+def _refused(other: Any) -> Any:
+    raise TypeError(f"can only concatenate tuple (not {type(other).__name__}) to Size")
 
 
 class _Sizes(dict):

@@ -78,6 +78,15 @@ def smaller(a: Any, b: Any) -> Any:
     return a if found else b
 
 
+def at_least(value: Any, least: int) -> Any:
+    """The value, or `least` where that is more; for a size that varies an expression, and no question.
+
+    >>> at_least(-1, 0), at_least(1.5, 0)
+    (0, 1.5)
+    """
+    return value.extreme("max", least) if hasattr(value, "segue_symbol") else max(value, least)
+
+
 def _extreme(name: str, a: Any, b: Any) -> Any:
     return a.extreme(name, b) if hasattr(a, "segue_symbol") else b.extreme(name, a)
 

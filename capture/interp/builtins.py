@@ -79,7 +79,7 @@ def _holds_tensor(value: Any) -> bool:
 
 for _function in (
     *(f for f in vars(math).values() if callable(f)), builtins.divmod, builtins.pow, builtins.ord, builtins.chr, builtins.hex, builtins.bin, builtins.oct,
-    builtins.ascii, sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, bytearray.fromhex, str.maketrans,
+    sys.intern, float.fromhex, int.from_bytes, bytes.fromhex, bytearray.fromhex, str.maketrans,
     datetime.date.fromisoformat, datetime.datetime.fromisoformat, datetime.datetime.strptime, datetime.datetime.combine, struct.pack, struct.unpack, struct.unpack_from, struct.calcsize, *(f for f in vars(cmath).values() if callable(f)),
     operator.concat, operator.countOf, operator.indexOf, operator.length_hint,
 ):  # fmt: skip
@@ -239,9 +239,8 @@ def _sorted(run: Any, items: Value, *, key: Value = Constant(None), reverse: Val
     return ListValue(run.sorted(run.unpack(items), key, reverse))
 
 
-@builtin(repr)
-def _repr(run: Any, value: Value) -> Value:
-    return run.formatted(value, "repr", "")
+BUILTINS[repr] = lambda run, value: run.formatted(value, "repr", "")
+BUILTINS[ascii] = lambda run, value: run.formatted(value, "ascii", "")
 
 
 @builtin(format)

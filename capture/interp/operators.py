@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ...eager.ops.handed import STAND_IN
 from ...eager.promotion import result_type
+from ...eager.shapes import Size
 from ..sources import MISSING
 from .outcome import Break, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
@@ -22,7 +23,7 @@ from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
 from .values.constants import Constant, MemberValue, SymIntValue, constant, index_of
 from .values.contained import ContainerObject, PlainObject, TupleObject, overrides
-from .values.containers import ListValue, Sequence, SliceValue, TupleValue, sorted_items
+from .values.containers import ListValue, Sequence, SliceValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
@@ -150,8 +151,7 @@ class Operators:
     def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
         left, right = as_dict(self, left), as_dict(self, right)
         if isinstance(left, Sequence) and isinstance(right, Sequence) and symbol == "+" and issubclass(right.cls, left.cls.__mro__[-2]):
-            joined = left.fresh([*left.items, *right.items])
-            return TupleValue(joined.items, left.cls) if left.cls.__name__ == "Size" else joined
+            return (right if right.cls is Size else left).fresh([*left.items, *right.items])
         for one, other in ((left, right), (right, left)):
             if symbol == "*" and isinstance(one, Sequence) and isinstance(other, (Constant, SymIntValue)) and hasattr(other.type(), "__index__"):
                 return one.fresh(self.repeated(one, other))

@@ -16,13 +16,13 @@ from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, MemberValue, SymIntValue
 from .values.contained import ContainerObject, PlainObject
-from .values.containers import Sequence
+from .values.containers import Sequence, SliceValue
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.tensors import TensorValue
-from .values.texts import SizeText, holds_size, text_of
+from .values.texts import SizeText, text_of, varying
 
 CONVERSIONS: dict[str | None, Callable[[Any], Any]] = {None: lambda x: x, "str": str, "repr": repr, "ascii": ascii}  # of an f-string
 ASKED = {None: ("__format__", "__str__", "__repr__"), "str": ("__str__", "__repr__"), "repr": ("__repr__",), "ascii": ("__repr__",)}
@@ -75,6 +75,7 @@ class Printing:
 
     def printable(self: Any, value: Value) -> Any:
         """What str.format and % may print."""
+        value = self.whole(value)
         if isinstance(value, TensorValue):
             raise value.needs_data("__format__")
         if isinstance(value, DequeValue):
@@ -86,6 +87,8 @@ class Printing:
             return {self.printable(key): self.printable(item) for key, item in self.pairs(value)}
         if isinstance(value, ObjectValue) or (isinstance(value, MemberValue) and not value.is_standard(self, *ASKED[None])):
             return (ShownMapping if hasattr(value.type(), "__getitem__") else Shown)(self, value)
+        if isinstance(value, SliceValue):
+            return slice(*map(self.printable, value.parts))
         found = self.python(value)
         return int(found) if isinstance(value, SymIntValue) else found
 
@@ -96,10 +99,10 @@ class Printing:
             return self.format_object(value, conversion, spec)
         if isinstance(value, MemberValue) and (shown := self.format_member(value, conversion, spec)) is not None:
             return shown
-        if holds_size(value) and (text := text_of(self, "format_of", value, Constant(conversion), Constant(spec))) is not None:
-            return text
         if isinstance(value, SizeText) and conversion in (None, "str") and not spec:
             return value
+        if (held := varying(self, value)) is not None and (text := text_of(self, "format_of", held, Constant(conversion), Constant(spec))) is not None:
+            return text
         plain = value.value if isinstance(value, MemberValue) else self.printable(value)
         converted = CONVERSIONS[conversion](plain)
         return self.make(self.concrete(format, converted, spec))

@@ -354,6 +354,10 @@ def joined(*parts: str) -> str:
     return "".join(parts)
 
 
+def format_all(template: str, args: tuple, named: dict[str, Any]) -> str:
+    return template.format(*args, **named)
+
+
 def percent_of(template: str, value: Any) -> str:
     return template % value
 

@@ -16,7 +16,7 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import DtypeError, UnsupportedDtypeError, error
 from ..ops.definition import OPS
-from ..sizes import demand, known
+from ..sizes import at_least, demand, known
 from ..tensor import Tensor
 from . import kernels
 from .arguments import accepts_out, cast, dimension, dimensions, need_tensor, numpy_names, write_out
@@ -76,14 +76,12 @@ def var(
     dims = dimensions(dim, input.ndim)
     center = mean(input, dims, True) if dims else input
     lost = (1 if unbiased in (None, True) else 0) if correction is None else correction
-    free = _count(input, dims) - lost
+    free = at_least(_count(input, dims) - lost, 0)
     apart = input - center
     if apart.dtype.is_complex:
         squares = OPS["sum"](OPS["square"](OPS["real"](apart)) + OPS["square"](OPS["imag"](apart)), dims, keepdim)
     else:
         squares = OPS["sum"](OPS["square"](apart), dims, keepdim)
-    if isinstance(free, (int, float)) and free <= 0:
-        return write_out(out, squares / 0.0, "var")
     return write_out(out, squares / free, "var")
 
 

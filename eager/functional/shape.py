@@ -19,7 +19,7 @@ from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..shapes import Size
-from ..sizes import demand, from_front, same_size
+from ..sizes import demand, from_front, known, same_size
 from ..tensor import Tensor
 from .arguments import accepts_out, as_shape, cast, dimension, dimensions, fill_one, parts, spelled, write_out
 from .devices import make, on_device
@@ -322,7 +322,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise error(RuntimeError, f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = input.shape[dimension(dim, input.ndim)]
-    if type(size) is int and size == 0:
+    if known(size, "==", 0):
         return split(input, [0] * chunks, dim)
     step = (size + chunks - 1) // chunks
     return split(input, step if step != 0 else 1, dim)

@@ -16,7 +16,7 @@ from ..autograd.autocast import autocasts
 from ..dtypes import as_dtype
 from ..errors import UnsupportedDtypeError, error
 from ..ops.definition import OPS
-from ..sizes import BEYOND_SIZES, demand
+from ..sizes import BEYOND_SIZES, at_least, demand
 from ..tensor import Tensor
 from . import kernels
 from .arguments import cast, dimension, dimensions, known_true, numpy_names
@@ -248,7 +248,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Tensor | None = None, a
     if weights is None:
         total: Any = x.shape[1]
         center = OPS["sum"](x, (1,), True) / total
-        free = max(total - correction, 0)
+        free = at_least(total - correction, 0)
     else:
         total = OPS["sum"](weights, (), False) if not weights.ndim else OPS["sum"](weights, (0,), False)
         center = OPS["sum"](x * weights, (1,), True) / total

@@ -389,3 +389,16 @@ def test_the_larger_of_a_number_and_none_is_pythons():
     compiled = segue.compile(lambda x: (x * 2, max(1e3, x.shape[0] * math.inf * 0.0), min(x.shape[0] * 0.5, 2.5), max(1.0, x.shape[0] / 4, 1.5)), backend="eager")
     for n in (3, 5, 8):
         assert compiled(segue.ones(n))[1:] == (1e3, min(n * 0.5, 2.5), max(1.5, n / 4))
+
+
+@pytest.mark.parametrize("program", [lambda x: x.var(0), lambda x: x.std(), lambda x: x.std(0, correction=2), lambda x: segue.cov(x.T), lambda x: x[x[:, 0] > 0.5].std(0)])
+def test_a_variance_of_too_few_is_no_number(program):
+    compiled = segue.compile(program, backend="eager", dynamic=True)
+    for n in (4, 5, 1, 0, 2):
+        x = segue.linspace(0, 1, n * 3).reshape(n, 3)
+        segue.testing.assert_close(compiled(x), program(x), equal_nan=True)
+
+
+def test_chunks_of_a_dimension_of_none():
+    compiled = segue.compile(lambda x: x.chunk(2), backend="eager", fullgraph=True)
+    assert [[tuple(part.shape) for part in compiled(segue.ones(n, 3))] for n in (4, 5, 0)] == [[(2, 3)] * 2, [(3, 3), (2, 3)], [(0, 3)] * 2]

@@ -66,11 +66,8 @@ class Constant(Value):
         return hasattr(self.value, name)
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        if name == "join" and len(args) == 1:
-            return run.make(run.concrete(self.value.join, [run.python(item) for item in run.unpack(args[0])]))
-        if name == "format":
-            return run.make(run.concrete(self.value.format, *[run.printable(arg) for arg in args],
-                                         **{key: run.printable(value) for key, value in kwargs.items()}))
+        if name in TEXT_METHODS and isinstance(self.value, (str, bytes)):
+            return TEXT_METHODS[name](run, self, args, kwargs)
         values = [run.plain(arg) for arg in args]
         return run.make(run.concrete(getattr(self.value, name), *values, **{key: run.python(value) for key, value in kwargs.items()}))
 
@@ -277,6 +274,7 @@ class SymIntValue(Value):
         out.graph_result(self)
 
 
+TEXT_METHODS: dict[str, Callable[[Any, Constant, list[Value], dict[str, Value]], Value]] = {}  # methods of texts that what they are given may be part of, see texts.py
 SIZE_METHODS: dict[str, Callable[[Any, SymIntValue], Value | None]] = {}  # methods of ints that need not know the size, see whole_numbers.py
 
 

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
+from ....eager.shapes import Size
 from ...sources import MISSING
 from .base import Value, method
 from .constants import Constant, constant, index_of
@@ -162,7 +163,7 @@ class TupleValue(Sequence):
         self.real = real
 
     def fresh(self, items: list[Any]) -> Sequence:
-        return TupleValue(items)
+        return TupleValue(items, Size if self.cls is Size else tuple)
 
     def attribute(self, run: Any, name: str) -> Value:
         fields = getattr(self.cls, "_fields", ())

@@ -20,7 +20,6 @@ from .base import Value, method
 from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread, is_same_place
 from .floats import FloatValue
-from .texts import SizeText
 
 
 class Identity:
@@ -85,7 +84,7 @@ def key_of(run: Any, value: Any) -> Any:
         return value.value
     if isinstance(value, SymIntValue):
         return int(value.symbol)
-    if isinstance(value, (FloatValue, SizeText)):
+    if isinstance(value, FloatValue) or value.type() is str:
         return value.python(run)  # raises Specialise: as a key it is the number or text that it is
     if value.type() is frozenset:
         return frozenset(value.shadow)

@@ -9,16 +9,17 @@ one fixes the sizes in its texts (see capture.py).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import guards
 from ..outcome import RUNTIME, Specialise
 from ..rebuild import HELPERS
 from .base import Value
-from .constants import Constant, NumpySizeValue, SymIntValue, constant
-from .containers import TupleValue
-from .floats import FloatValue, SizeFloat
+from .constants import TEXT_METHODS, Constant, NumpySizeValue, SymIntValue, constant
+from .containers import ListValue, Sequence, SliceValue, TupleValue
+from .floats import FloatValue, ResultValue, SizeFloat
+from .mappings import DictValue
 
 ASKING = ("startswith", "endswith", "__contains__", *(name for name in dir(str) if name.startswith("is")))
 WRITING = ("upper", "lower", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "replace", "removeprefix", "removesuffix", "ljust", "rjust", "center", "zfill")
@@ -104,32 +105,69 @@ def stays(question: Callable, expected: bool, now: Any) -> bool:
     return type(now) is str and question(now) == expected
 
 
+def parts_of(value: Value) -> Iterable[Value]:
+    """What a Value that `kept` gave consists of."""
+    if isinstance(value, DictValue):
+        return [item for _, item in value.entries.values()]
+    return value.parts if isinstance(value, SliceValue) else value.items if isinstance(value, Sequence) else ()
+
+
 def origins_of(*values: Value) -> frozenset:
     """The sources of what differs in these values but for sizes."""
     found: frozenset = frozenset()
     for value in values:
-        if isinstance(value, TupleValue):
-            found |= origins_of(*value.items)
-        elif isinstance(value, SizeText):
+        found |= origins_of(*parts_of(value))
+        if isinstance(value, SizeText):
             found |= value.origins
         elif isinstance(value, FloatValue):
             found |= value.origins & {RUNTIME}
     return found
 
 
-def holds_size(value: Value) -> bool:
-    """Whether a Value is a text that varies, a size that does (or an exact float of one), a float that only the run gives, or a tuple of constants and such."""
-    if isinstance(value, TupleValue):
-        return any(map(holds_size, value.items)) and all(type(item) is Constant or holds_size(item) for item in value.items)
+def varying(run: Any, value: Value) -> Value | None:
+    """What holds a text that varies, a size that does (or an exact float of one), or a float that only the run gives, as it is now: a list may change before the text is
+    written. None for others."""
+    found = kept(run, value)
+    return found if found is not None and holds_varying(found) else None
+
+
+def kept(run: Any, value: Value) -> Value | None:
+    """Numbers, texts, and copies of containers of such; None for anything else."""
+    value = value.whole(run) if isinstance(value, ResultValue) else value
+    if type(value) is Constant or varies(value):
+        return value
+    if isinstance(value, SliceValue):
+        parts: list[Any] = [kept(run, part) for part in value.parts]
+        return None if None in parts else SliceValue(*parts)
+    if isinstance(value, (TupleValue, ListValue)):
+        items = [kept(run, item) for item in value.items_of(run)]
+        return None if None in items else TupleValue(items, value.cls) if isinstance(value, TupleValue) else ListValue(items)
+    if type(value) is DictValue and value.cls is dict:
+        pairs = [(key, kept(run, item)) for key, item in run.pairs(value)]
+        if all(type(key) is Constant and item is not None for key, item in pairs):
+            return DictValue((key.value, key, item) for key, item in pairs)
+    return None
+
+
+def varies(value: Value) -> bool:
     if isinstance(value, SizeFloat):
         return value.ratio is not None
     return isinstance(value, (SizeText, SymIntValue, NumpySizeValue)) or (isinstance(value, FloatValue) and RUNTIME in value.origins)
 
 
-def example_of(value: Value) -> Any:
+def holds_varying(value: Value) -> bool:
+    return varies(value) or any(map(holds_varying, parts_of(value)))
+
+
+def example_of(value: Any) -> Any:
     """Something of the kind that a Value will be, to try a helper with."""
-    if isinstance(value, TupleValue):
-        return tuple(map(example_of, value.items))
+    if isinstance(value, DictValue):
+        return {key.value: example_of(item) for key, item in value.entries.values()}
+    if isinstance(value, SliceValue):
+        return slice(*map(example_of, value.parts))
+    if isinstance(value, Sequence):
+        items = map(example_of, value.items)
+        return list(items) if value.cls is list else tuple.__new__(value.cls, items)
     if isinstance(value, InputText):
         return value.now
     if isinstance(value, SizeText):
@@ -143,7 +181,7 @@ def later(run: Any, helper: str, *args: Value) -> Value | None:
     """A text that is written when the captured code has run; None where Python refuses to write it."""
     try:
         HELPERS[helper](*map(example_of, args))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, LookupError, AttributeError):
         return None
     return SizeText(helper, list(args))
 
@@ -159,14 +197,33 @@ def text_of(run: Any, helper: str, *args: Value) -> Value | None:
 
 def text_binary(run: Any, symbol: str, left: Value, right: Value) -> Value | None:
     """`"n = " + text`, and `"%d rows" % n`."""
-    if symbol == "%" and type(left) is Constant and type(left.value) is str and holds_size(right):
-        return text_of(run, "percent_of", left, right)
+    if symbol == "%" and type(left) is Constant and type(left.value) is str and (held := varying(run, right)) is not None:
+        return text_of(run, "percent_of", left, held)
     if isinstance(left, SizeText) or isinstance(right, SizeText):
         if symbol == "+" and all(value.type() is str for value in (left, right)):
             return SizeText("joined", [left, right])
         text: Any = left if isinstance(left, SizeText) else right
         raise text.unsupported(f"'{symbol}'")
     return None
+
+
+def _join(run: Any, separator: Constant, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    items = [run.unpack(arg) for arg in args]
+    if len(items) == 1 and any(isinstance(item, SizeText) for item in items[0]) and (text := later(run, "call_method", separator, Constant("join"), ListValue(items[0]))) is not None:
+        return text
+    return run.make(run.concrete(separator.value.join, *([run.python(item) for item in each] for each in items), **kwargs))
+
+
+def _format(run: Any, template: Constant, args: list[Value], kwargs: dict[str, Value]) -> Value:
+    held = varying(run, TupleValue([*args, *kwargs.values()]))
+    if isinstance(held, TupleValue):
+        named = DictValue((name, Constant(name), value) for name, value in zip(kwargs, held.items[len(args) :]))
+        if (text := text_of(run, "format_all", template, TupleValue(held.items[: len(args)]), named)) is not None:
+            return text
+    return run.make(run.concrete(template.value.format, *map(run.printable, args), **{name: run.printable(value) for name, value in kwargs.items()}))
+
+
+TEXT_METHODS.update({"join": _join, "format": _format})
 
 
 def text_compare(run: Any, function: Callable, symbol: str, left: Value, right: Value) -> bool | None:
@@ -180,4 +237,4 @@ def text_compare(run: Any, function: Callable, symbol: str, left: Value, right: 
     return None
 
 
-__all__ = ["InputText", "SizeText", "holds_size", "text_binary", "text_compare", "text_of"]
+__all__ = ["InputText", "SizeText", "text_binary", "text_compare", "text_of", "varying"]
