@@ -16,7 +16,7 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..sizes import demand, known
 from ..tensor import Tensor
-from . import normalising
+from . import normalization_kernels
 from .arguments import accepts_out, cast, dimension, need_tensor, quotient, rounded_once, single, widened, write_out
 from .devices import make
 from .fused import fused
@@ -37,7 +37,7 @@ def _standardised(x: Tensor, dims: tuple, eps: float) -> tuple[Tensor, Tensor, T
     return center * scale, average, variance, scale
 
 
-@fused(normalising.normalise, normalising.normalise_backward)
+@fused(normalization_kernels.normalise, normalization_kernels.normalise_backward)
 def _normalised(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, bias: Tensor | None, shape: tuple) -> tuple[Tensor, ...]:
     """`_standardised` with weight and bias, laid out as `shape`; the statistics carry no gradient."""
     out, *statistics = _standardised(x, dims, eps)
@@ -94,7 +94,7 @@ def rms_norm(input: Tensor, normalized_shape: Any, weight: Tensor | None = None,
     return cast(_scaled(input, dims, small, weight, shape), input.dtype)
 
 
-@fused(normalising.by_root_mean_square, normalising.by_root_mean_square_backward)
+@fused(normalization_kernels.by_root_mean_square, normalization_kernels.by_root_mean_square_backward)
 def _scaled(x: Tensor, dims: tuple, eps: float, weight: Tensor | None, shape: tuple) -> Tensor:
     """x / sqrt(mean(x^2) + eps) over `dims`, times weight."""
     return _affine(x * OPS["rsqrt"](mean(OPS["square"](x), dims, True) + eps), weight, None, shape)

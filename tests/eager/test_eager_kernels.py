@@ -7,7 +7,7 @@ import pytest
 
 import segue
 import segue.nn.functional as F
-from segue.eager.functional import curves, kernels, normalising, recurrent, statistics
+from segue.eager.functional import curves, kernels, normalization_kernels, recurrent, statistics
 from segue.eager.ops.definition import OPS
 from segue.eager.ops.native import NATIVE
 
@@ -135,12 +135,12 @@ def test_normalisation(name, by_numpy):
     size = tuple(size for size in laid if size > 1) or (1,)
     weight, bias = [random.normal(size=size).astype("float32") if there else None for there in (weighted, shifted)]
     args = (x, dims, 1e-5, weight, bias, laid)
-    out, saved, statistics_of = normalising.normalise(*args)
-    wanted, _, known = by_numpy(normalising.normalise, *args)
+    out, saved, statistics_of = normalization_kernels.normalise(*args)
+    wanted, _, known = by_numpy(normalization_kernels.normalise, *args)
     for ours, theirs in zip((out, *statistics_of), (wanted, *known)):
         assert np.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
     for wishes in ((True, True, True, weighted, shifted), (False, True, True, weighted, shifted), (True, True, True, False, False)):
-        found, expected = normalising.normalise_backward(g, saved, wishes), by_numpy(normalising.normalise_backward, g, saved, wishes)
+        found, expected = normalization_kernels.normalise_backward(g, saved, wishes), by_numpy(normalization_kernels.normalise_backward, g, saved, wishes)
         for place in (0, 3, 4):
             if wishes[place]:
                 assert found[place].shape == expected[place].shape and np.allclose(found[place], expected[place], rtol=1e-4, atol=2e-4)
