@@ -58,14 +58,13 @@ from .sources import (
     TypeEntry,
     TypeOf,
     array_of,
-    grow,
 )
 
 __all__ = [
     "MISSING", "Aliasing", "Attribute", "Builtin", "Cell", "CellContents", "CellIsEmpty", "Closure", "ComingCount", "ComingItem", "Constant", "DictKey", "DictKeys", "DictValue",
     "Equals", "FreeCell", "Function", "FunctionCode", "FunctionDefaults", "FunctionGlobals", "FunctionKwDefaults", "Global", "Guard", "GuardSet",
     "HasAttribute", "HasEntry", "HasKey", "InstanceDict", "Is", "IsNone", "Item", "Length", "LengthIs", "Local", "Predicate", "SameObjects", "Size",
-    "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "apart", "array_of", "grow", "same_constant",
+    "SizeRelation", "Source", "Stride", "TensorMatch", "TypeEntry", "TypeIs", "TypeOf", "apart", "array_of", "same_constant",
 ]  # fmt: skip
 
 

@@ -280,9 +280,19 @@ class DictValue(Source):
 
     def __eq__(self, other: object) -> bool:
         """As a dict compares its keys: by hash first, so that a tensor, whose `==` gives a tensor, is the same key as itself alone."""
-        if type(other) is not DictValue or self.base != other.base:
+        if type(other) is not type(self) or self.base != other.base:
             return False
         return self.key is other.key or (hash(self.key) == hash(other.key) and self.key == other.key)
+
+
+@path
+class HeldItem(Item):
+    """The same of a class whose own `__getitem__` is not to run where the value is loaded."""
+
+
+@path
+class HeldValue(DictValue):
+    """The same of a class whose own `__getitem__` is not to run where the value is loaded."""
 
 
 def key_text(key: Any) -> str:
@@ -486,14 +496,3 @@ def array_of(value: Any) -> Any:
 _FUNCTION: Any = FunctionType
 _CELL: Any = CellType
 _SIZED: tuple[Any, ...] = (list, tuple, dict, set, frozenset, str, bytes, range)
-
-
-def grow(base: Source, *steps: str | int) -> Source:
-    """A path continued by attribute names and item indices.
-
-    >>> grow(Local("self"), "layers", 0, "weight").text()
-    'self.layers[0].weight'
-    """
-    for step in steps:
-        base = Attribute(base, step) if isinstance(step, str) else Item(base, step)
-    return base

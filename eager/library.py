@@ -13,8 +13,8 @@ from typing import Any
 
 from .autograd.graph import increment_version
 from .autograd.mode import no_grad
-from .errors import AutogradError, error
-from .opaque import Foreign, positional, rule_of
+from .errors import error
+from .opaque import Foreign, positional, refusing, rule_of
 from .tensor import Tensor
 
 OPERATORS: dict[str, CustomOpDef] = {}  # by "namespace::name"
@@ -35,7 +35,7 @@ class CustomOpDef:
         self._foreign.name = name.replace("::", ".")
         self._fake: Callable | None = None
         self._setup: Callable = _nothing
-        self._backward: Callable = self._refused
+        self._backward = refusing(f"the operator {name} has no derivative", "register_autograd, which says one")
         self.default = self  # its one overload
         self.register_kernel(device_types, fn)
         self._make_rule()
@@ -70,9 +70,6 @@ class CustomOpDef:
 
     def _unknown_shape(self, *args: Any) -> Any:
         raise error(RuntimeError, f"There was no fake impl registered for {self}", "register_fake, which says the shape of its results")
-
-    def _refused(self, ctx: Any, *gradients: Any) -> Any:
-        raise error(AutogradError, f"the operator {self._name} has no derivative", "register_autograd, which says one")
 
     def _make_rule(self) -> None:
         self._in_graphs = rule_of(self._foreign, self._setup, self._backward, checked=False).apply

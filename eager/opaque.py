@@ -128,10 +128,18 @@ def _rule(foreign: Foreign, derivative: Callable | None) -> type[Function]:
         each = iter(found if isinstance(found, (tuple, list)) else (found,))
         return tuple(next(each) if is_tensor else None for is_tensor in ctx.tensors)
 
-    def refused(ctx: Any, *gradients: Any) -> Any:
-        raise error(AutogradError, f"the opaque function {foreign.name} has no derivative", "@segue.opaque(shape=..., derivative=...)")
-
+    refused = refusing(f"the opaque function {foreign.name} has no derivative", "@segue.opaque(shape=..., derivative=...)")
     return rule_of(foreign, setup_context, backward if derivative else refused)
+
+
+def refusing(problem: str, instead: str) -> Callable:
+    """The backward of what has no derivative: it raises this, in graphs where the gradient is computed."""
+
+    def refused(ctx: Any, *gradients: Any) -> Any:
+        raise error(AutogradError, problem, instead)
+
+    refused.__dict__["refuses"] = problem, instead
+    return refused
 
 
 def rule_of(foreign: Foreign, setup_context: Callable, backward: Callable, checked: bool = True) -> type[Function]:

@@ -57,7 +57,7 @@ class WithRule(HandedOn):
         every = [F[0].zeros_like(x) if g is None else g for x, g in zip(results, gradients)]
         found = call_any(graphs[0], [*every, *results, *operands[count + len(given) :]])
         if once and STATE.enabled:
-            found = list(FINAL((), tuple(found), False))
+            found = list(FINAL((), tuple(found), False, len(found), (ONCE,)))
         each = iter(found)
         return [*[None] * count, *(next(each) if on else None for on in given), *[None] * (len(operands) - count - len(given))]
 
@@ -73,24 +73,30 @@ class WithRule(HandedOn):
 
 
 class Final(HandedOn):
-    """operands: the gradients of a function marked `@once_differentiable`; or (`spent`) their own gradients, which raise where they are computed."""
+    """operands: results that have no derivative, then what would get a gradient; or (`spent`) these gradients, which raise where they are computed.
 
-    def run(self, graphs: tuple, operands: tuple, spent: bool) -> Sequence[Tensor]:  # type: ignore[override]
+    It is the gradients of a function marked `@once_differentiable`, or what an operator gives that has no rule. `said`: the error's text and hint.
+    """
+
+    def results(self, graphs: tuple, operands: tuple, spent: bool, count: int, said: tuple) -> tuple:  # type: ignore[override]
+        return operands[:count]
+
+    def run(self, graphs: tuple, operands: tuple, spent: bool, count: int, said: tuple) -> Sequence[Tensor]:  # type: ignore[override]
         if spent:
-            raise error(AutogradError, ONCE)
-        return super().run(graphs, operands, spent)
+            raise error(AutogradError, *said)
+        return super().run(graphs, operands, spent, count, said)
 
-    def pull(self, graphs: tuple, operands: tuple, active: list, results: list, gradients: list, spent: bool) -> list:  # type: ignore[override]
-        return list(self((), tuple(F[0].zeros_like(x) if g is None else g for x, g in zip(operands, gradients)), True))
+    def pull(self, graphs: tuple, operands: tuple, active: list, results: list, gradients: list, spent: bool, count: int, said: tuple) -> list:  # type: ignore[override]
+        return list(self((), tuple(map(F[0].zeros_like, operands)), True, len(operands), said))
 
-    def batched(self, level: Any, graphs: tuple, operands: tuple, spent: bool) -> Sequence[Tensor]:  # type: ignore[override]
-        return [level.enter(x, 0) for x in self((), tuple(level.leave(x, 0) for x in operands), spent)]
+    def batched(self, level: Any, graphs: tuple, operands: tuple, spent: bool, count: int, said: tuple) -> Sequence[Tensor]:  # type: ignore[override]
+        return [level.enter(x, 0) for x in self((), tuple(level.leave(x, 0) for x in operands), spent, count, said)]
 
 
 WITH_RULE = WithRule(
     "with_rule", "graphs, operands: Tensor[], results, given, once", "The first operands; their derivative is the graph.", ("backward",)
 )  # fmt: skip
-FINAL = Final("final", "graphs, operands: Tensor[], spent", "The operands, which cannot be differentiated.", ())
+FINAL = Final("final", "graphs, operands: Tensor[], spent, count, said", "The first operands, which cannot be differentiated.", ())
 
 
 def on_graph(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
@@ -102,6 +108,9 @@ def on_graph(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
     places = [i for i, x in enumerate(results) if _on_tape(x) and not any(x is constant for constant in ctx.non_differentiable)]
     _check(rule, ctx, results, places)
     wanted = [place for place, on in enumerate(ctx.needs_input_grad) if on]
+    refuses = getattr(rule.backward, "refuses", None)
+    if refuses is not None:
+        return _handed_on(found, results, places, FINAL((), (*(results[place] for place in places), *(args[place] for place in wanted)), False, len(places), refuses))
     given: list[bool] = []
     env = STATE.tracers[-1].shape_env
 
@@ -122,9 +131,14 @@ def on_graph(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
     graphs, extra = regions.finish(("backward",))
     once = getattr(rule.backward, "once", False)
     made = WITH_RULE(graphs, (*(results[place] for place in places), *(args[place] for place in wanted), *extra), len(places), tuple(given), once)
+    return _handed_on(found, results, places, made)
+
+
+def _handed_on(found: Any, results: list, places: list[int], made: Sequence[Tensor]) -> Any:
+    """What the forward gave, with those of its results that have a derivative as the node hands them on."""
     for place, x in zip(places, made):
         if _is_view(results[place]):
-            x._data.storage.shared = results[place]._data.storage.shared = f"a result of {rule.name} that shares memory with something else"
+            x._data.storage.shared = results[place]._data.storage.shared = "a result of an autograd.Function that shares memory with something else"
         results[place] = x
     return type(found)(results) if isinstance(found, (tuple, list)) else results[0]
 

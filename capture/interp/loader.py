@@ -87,6 +87,8 @@ LOADS: dict[type, Callable[[Loader, Any], None]] = {
     sources.InstanceDict: lambda loader, source: loader.attribute(source.base, "__dict__"),
     sources.Item: lambda loader, source: loader.item(source.base, source.index),
     sources.DictValue: _load_dict_value,
+    sources.HeldItem: Loader.by_step,
+    sources.HeldValue: Loader.by_step,
     sources.DictKey: Loader.by_step,
     sources.TypeEntry: Loader.by_step,
     sources.TypeOf: lambda loader, source: loader.attribute(source.base, "__class__"),

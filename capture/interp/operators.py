@@ -21,7 +21,7 @@ from .outcome import Break, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
-from .values.constants import Constant, MemberValue, SymIntValue, constant, index_of
+from .values.constants import LITERALS, Constant, MemberValue, SymIntValue, constant, index_of
 from .values.contained import ContainerObject, PlainObject, TupleObject, overrides
 from .values.containers import ListValue, Sequence, SliceValue, sorted_items
 from .values.deques import DequeValue
@@ -392,8 +392,8 @@ class Operators:
         """`left is right or left == right`, as containers compare their items; of numbers that vary only the second is asked."""
         if any(isinstance(value, VARYING) for value in (left, right)):
             return self.equal(left, right)
-        if all(type(value) is Constant and type(value.value) in (float, complex) and value.value == value.value for value in (left, right)):
-            return self.equal(left, right)  # one object is equal to itself, but for NaN
+        if all(type(value) is Constant and type(value.value) in LITERALS and value.value == value.value for value in (left, right)):
+            return self.equal(left, right)  # one object is equal to itself, but for NaN, and which of two equal texts it is says nothing
         return self.same(left, right) or self.equal(left, right)
 
     def same(self: Any, left: Value, right: Value) -> bool:

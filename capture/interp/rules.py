@@ -79,7 +79,7 @@ def _apply(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
         if once is not None:
             value = run.wrap_known(once)
         follow = Apart(value, f"{function.__name__}.{name}").python(run) if name in ("backward", "vjp") else Callback(value).python(run)
-        follow.once = once is not None
+        follow.once, follow.refuses = once is not None, getattr(value.real, "refuses", None)
         return follow
 
     def carried_out(*plain: Any, **named: Any) -> Any:

@@ -88,7 +88,6 @@ INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and p
 WITHIN_LIMIT = (("input", 0), ("constant", -INT_LIMIT), ("gt", 0), ("input", 0), ("constant", INT_LIMIT), ("lt", 0), ("and", 0))
 NOT_HELD = (type, types.ModuleType, tuple, BaseException)
 BUILTIN_BASES = (list, dict, set, frozenset, str, bytes, int, float, complex, type, types.ModuleType)
-TUPLE_READING = ("__getitem__", "__len__", "__getattribute__")
 IDENTITY_TYPES = (Compiled, Disabled, type, types.FunctionType, types.ModuleType, types.BuiltinFunctionType)
 
 
@@ -284,9 +283,16 @@ def wrap_list(run: Any, obj: list, source: Any) -> Value:
     return list_items(run, obj, source)
 
 
+def path_of_items(cls: type, plain: type, past: type) -> type:
+    """Which kind of path loads an item: one that goes past the class's own `__getitem__` where it has such."""
+    return past if overrides(cls, "__getitem__") else plain
+
+
 def list_items(run: Any, obj: list, source: Any) -> ListValue:
-    length = guards.LengthIs(source, len(obj))
-    return ListValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], source, obj, lambda: run.guard(length))
+    path = path_of_items(type(obj), sources.Item, sources.HeldItem)
+    length = guards.LengthIs(source, list.__len__(obj))
+    items = [Unread(item, path(source, index)) for index, item in enumerate(list.__iter__(obj))]
+    return ListValue(items, source, obj, lambda: run.guard(length))
 
 
 def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
@@ -295,14 +301,13 @@ def wrap_tuple(run: Any, obj: tuple, source: Any) -> Value:
         run.guard(guards.Equals(source, obj))
         return TupleValue([constant(item) for item in obj], tuple, source, obj)
     run.guard(guards.TypeIs(source, type(obj)))
-    run.guard(guards.LengthIs(source, len(obj)))
-    return TupleValue([Unread(item, sources.Item(source, index)) for index, item in enumerate(obj)], type(obj), source, obj)
+    run.guard(guards.LengthIs(source, tuple.__len__(obj)))
+    path = path_of_items(type(obj), sources.Item, sources.HeldItem)
+    return TupleValue([Unread(item, path(source, index)) for index, item in enumerate(tuple.__iter__(obj))], type(obj), source, obj)
 
 
 def wrap_tuple_subclass(run: Any, obj: tuple, source: Any) -> Value:
     """A namedtuple, or another class that derives from tuple."""
-    if any(getattr(type(obj), name) is not getattr(tuple, name) for name in TUPLE_READING):
-        return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
     plain: Any = wrap_tuple(run, obj, source)
     found: Any = run.tuple_of(type(obj), plain.items)
     return plain if isinstance(found, TupleValue) else TupleObject(type(obj), found.contents, obj, source)
@@ -392,8 +397,6 @@ def wrap_exception(run: Any, obj: BaseException, source: Any) -> Value:
 
 def wrap_object(run: Any, obj: Any, source: Any) -> Value:
     held = held_class(type(obj))
-    if held not in (None, set, frozenset, *PLAIN) and overrides(type(obj), "__getitem__"):
-        return wrap_opaque(run, obj, source)  # what it holds cannot be reached past its own `__getitem__`
     run.guard(guards.TypeIs(source, type(obj)))
     if run.own_dict(obj) is obj:
         run.guard_same(sources.InstanceDict(source), source)
@@ -411,7 +414,9 @@ def held_contents(run: Any, held: Any, obj: Any, source: Any) -> Value:
         return Constant(value)
     if held in (set, frozenset):
         return wrap_set(run, obj, source, held)
-    return list_items(run, obj, source) if held is list else dict_entries(run, obj, source, held)
+    if held is list:
+        return list_items(run, obj, source)
+    return dict_entries(run, obj, source, held, path_of_items(type(obj), sources.DictValue, sources.HeldValue))
 
 
 def _same_plain(held: Any, expected: Any, now: Any) -> bool:

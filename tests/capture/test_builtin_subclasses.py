@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from typing import NamedTuple
 
@@ -205,3 +206,53 @@ def test_reflected_methods_have_python_s_order():
             return "asked"
 
     check(lambda x, r: (x * r, 2 * r, 3 + r, r * 2), segue.ones(2), Reflected(3), graphs=None)
+
+
+class Record(collections.OrderedDict):
+    """As transformers' ModelOutput: attributes that are items, too, and items by number."""
+
+    def __getitem__(self, key):
+        return tuple(self[name] for name in self.keys())[key] if isinstance(key, int) else dict(self.items())[key]
+
+    def __setattr__(self, name, value):
+        super().__setitem__(name, value)
+        super().__setattr__(name, value)
+
+
+class Doubled(list):
+    def __getitem__(self, index):
+        return list.__getitem__(self, index) * 2
+
+    def __len__(self):
+        return 99
+
+
+class Odd(tuple):
+    def __getitem__(self, index):
+        return tuple.__getitem__(self, index) * 2
+
+    def __iter__(self):
+        yield 5
+
+    def __len__(self):
+        return 99
+
+
+def test_what_a_class_says_of_its_items_is_not_asked_where_they_are_loaded():
+    record = Record()
+    record.first, record.second = segue.ones(2), segue.full((2,), 3.0)
+
+    def program(x, record, doubled, odd):
+        record.third = x
+        doubled.append(x)
+        return x * record["first"] + record.second + record[2], doubled[0] + x, len(doubled), len(record), odd[0] + x, len(odd), list(odd), list(record)
+
+    made = check(program, segue.ones(2), record, Doubled([segue.ones(2)]), Odd((segue.ones(2), "text")), graphs=1)
+    assert made(segue.ones(2), record, Doubled([segue.full((2,), 4.0)]), Odd((segue.ones(2), "text")))[1].tolist() == [9.0, 9.0]
+
+
+def test_equal_texts_of_two_objects_are_found_in_a_list():
+    class Names:
+        wanted = "-".join(["layer", "norm"])
+
+    check(lambda x, names: x * (Names.wanted in names) + (names.index("-".join(["layer", "norm"]))), segue.ones(2), ["other", "layer-norm"], graphs=1)

@@ -261,7 +261,7 @@ def test_texts_read_as_python():
     weight = g.Attribute(g.Item(g.DictValue(g.InstanceDict(Local("self")), "layers"), 0), "weight")
     assert g.TypeIs(weight, int).text() == "type(self.layers[0].weight) is int"
     assert g.Equals(g.DictValue(A, "k"), 1.5).text() == "a['k'] == 1.5"
-    assert g.grow(A, "x", 2).text() == "a.x[2]"
+    assert g.Item(g.Attribute(A, "x"), 2).text() == "a.x[2]"
     assert GuardSet([g.IsNone(A), g.LengthIs(B, 2)]).text() == "a is None\nlen(b) == 2"
 
 
@@ -281,7 +281,8 @@ def test_a_fact_is_kept_once():
 
 
 def test_each_path_is_one_node():
-    nodes, checks = GuardSet([g.TypeIs(g.grow(A, "x", "y"), int), g.Equals(g.grow(A, "x", "y"), 1), g.IsNone(g.grow(A, "x", "z"))]).description()
+    x = g.Attribute(A, "x")
+    nodes, checks = GuardSet([g.TypeIs(g.Attribute(x, "y"), int), g.Equals(g.Attribute(x, "y"), 1), g.IsNone(g.Attribute(x, "z"))]).description()
     assert [node[:2] for node in nodes] == [("local", -1), ("attribute", 0), ("attribute", 1), ("attribute", 1)]
     assert [check[1] for check in checks] == [(2,), (2,), (3,)]
 

@@ -55,6 +55,25 @@ def test_an_operator_that_writes_is_called_between_graphs():
         fill.register_autograd(lambda ctx, g: g)
 
 
+def test_an_operator_without_a_derivative_refuses_where_the_gradient_is_computed():
+    def scaled(name, number):
+        return custom_op(f"tests::{name}", lambda x: segue.from_numpy(x.numpy() * np.float32(number)), mutates_args=())
+
+    double, triple = scaled("double", 2), scaled("triple", 3)
+    double.register_fake(segue.empty_like)
+    triple.register_fake(segue.empty_like)
+    triple.register_autograd(lambda ctx, g: double(g))  # whose own derivative nobody asks for
+    for wrap in (lambda f: f, lambda f: segue.compile(f, fullgraph=True)):
+        x = segue.ones(2, requires_grad=True)
+        assert segue.autograd.grad(wrap(lambda x: triple(x) * 2)(x).sum(), x)[0].tolist() == [4.0, 4.0]
+        found = wrap(lambda x: double(x) + x)(x)
+        assert found.tolist() == [3.0, 3.0] and found.requires_grad
+        with pytest.raises(RuntimeError, match="double has no derivative"):
+            found.sum().backward()
+    foreign = segue.opaque(shape=lambda x: x.shape)(lambda x: x.numpy() * 3)
+    assert segue.compile(lambda x: foreign(x) + 1, fullgraph=True)(segue.ones(2, requires_grad=True)).tolist() == [4.0, 4.0]
+
+
 def test_what_is_refused():
     with pytest.raises(ValueError, match="namespace"):
         custom_op("sine", abs, mutates_args=())

@@ -325,11 +325,11 @@ class DictValue(Value):
                 out.statement("store_item", self, key_value, value)
 
 
-def dict_entries(run: Any, obj: dict, source: Any, cls: type) -> DictValue:
+def dict_entries(run: Any, obj: dict, source: Any, cls: type, path: type = sources.DictValue) -> DictValue:
     entries = []
-    for index, (key, value) in enumerate(obj.items()):
+    for index, (key, value) in enumerate(cls.items(obj)):  # type: ignore[attr-defined]
         key_value: Any = constant(key) if type(key) in LITERALS else Unread(key, sources.DictKey(source, index))
-        entries.append((key_of_real(run, key), key_value, Unread(value, sources.DictValue(source, key))))
+        entries.append((key_of_real(run, key), key_value, Unread(value, path(source, key))))
     made = DictValue(entries, cls, source, obj)
     if cls is collections.defaultdict:
         made.factory = run.wrap(obj.default_factory, sources.Attribute(source, "default_factory"))  # type: ignore[attr-defined]
