@@ -168,7 +168,7 @@ def _expand_kernel(xp: Any, x: Any, shape: tuple) -> Any:
     """NumPy's broadcast_to, and where the memory is dense the same by hand, which is five times as fast; both cannot be written to. Where nothing is repeated, a view."""
     new = len(shape) - x.ndim
     if x.shape == tuple(shape[new:]) and all(size == 1 for size in shape[:new]):
-        return x[(None,) * new]
+        return x[(None,) * new + (...,)]  # of a 0-d array a view, too, where x[()] is a number
     if not (x.flags.c_contiguous and x.size and x.dtype.kind in "fiub" and xp is np):
         return xp.broadcast_to(x, shape)
     kept = [stride if old == size else 0 for old, size, stride in zip(x.shape, shape[new:], x.strides)]

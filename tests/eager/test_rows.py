@@ -41,6 +41,15 @@ def samples(row):
 # ---------------------------------------------------------------------------------------------------------------- facets
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind == "view"], ids=lambda row: row.name)
+def test_views_are_arrays_over_the_same_memory_however_often_they_are_made(row):
+    """A call that was seen before goes another way, and NumPy makes numbers of some views of one element."""
+    for args in samples(row):
+        made = [row(*args) for _ in range(3)]
+        assert all(type(x._data) is np.ndarray and x.shape == made[0].shape for x in made)
+        assert all(np.shares_memory(x._data, args[0]._data) for x in made if x.numel() and row.name != "conj")
+
+
 def test_the_table_is_large_enough():
     assert len(ROWS) >= 95
 
