@@ -21,7 +21,7 @@ from .devices import make
 from .fused import fused
 from .layers import linear
 from .losses import check_reduction, legacy, reduced
-from .pointwise import clamp, where
+from .pointwise import where
 from .reduction import log_softmax, mean
 from .reduction import sum as total
 from .shape import reshape
@@ -100,6 +100,8 @@ def cross_entropy(
         raise error(RuntimeError, f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     dim = 0 if need_tensor(input, "cross_entropy").ndim == 1 else 1
     if tuple(input.shape) == tuple(need_tensor(target, "cross_entropy", "target").shape) and input.ndim:
+        if ignore_index >= 0:
+            raise error(RuntimeError, f"cross_entropy(): ignore_index is not supported for floating point target, got {ignore_index}")
         return _against_probabilities(log_softmax(input, dim), target, weight, reduction, label_smoothing, dim)
     _check_classes("cross_entropy", input, target, weight)
     logs = log_softmax(input, dim)
@@ -189,7 +191,7 @@ def multi_margin_loss(
         raise error(RuntimeError, f"multi_margin_loss(): inconsistent weight size: expected {x.shape[1]} but got {list(weight.shape)}")
     y = cast(y, dtypes.int64)
     own = OPS["gather"](x, 1, OPS["unsqueeze"](y, 1))
-    gap = clamp(margin - own + x, min=0)
+    gap = OPS["relu"](margin - own + x)
     gap = gap if p == 1 else OPS["square"](gap)
     if weight is not None:
         gap = gap * OPS["unsqueeze"](OPS["index_select"](weight, 0, y), 1)
@@ -209,7 +211,7 @@ def multilabel_margin_loss(input: Tensor, target: Tensor, size_average: Any = No
     y = cast(where(valid, y, 0), dtypes.int64)
     classes = make("arange", input.device, 0, 1, x.shape[1], dtypes.int64)
     label = OPS["logical_and"](OPS["unsqueeze"](y, 2) == classes, OPS["unsqueeze"](valid, 2)).any(1)
-    gap = clamp(1 - OPS["unsqueeze"](OPS["gather"](x, 1, y), 2) + OPS["unsqueeze"](x, 1), min=0)
+    gap = OPS["relu"](1 - OPS["unsqueeze"](OPS["gather"](x, 1, y), 2) + OPS["unsqueeze"](x, 1))
     counted = OPS["logical_and"](OPS["unsqueeze"](valid, 2), OPS["unsqueeze"](OPS["logical_not"](label), 1))
     loss = total(where(counted, gap, 0.0), (1, 2)) / x.shape[1]
     return reduced(OPS["squeeze"](loss, (0,)) if input.ndim < 2 else loss, reduction)

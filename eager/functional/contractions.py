@@ -66,9 +66,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Any = None) -> Tensor:
 
 def _met(one: tuple, two: tuple, kept: Any) -> tuple[Tensor, list]:
     """Two labelled operands contracted: the labels of neither that are kept are summed."""
-    (a, first), (b, second) = (_summed(x, labels, set(other) | set(kept), x.dtype) for (x, labels), (_, other) in ((one, two), (two, one)))
-    both = [label for label in first if label in second]
+    both = [label for label in one[1] if label in two[1]]
     batch, gone = [label for label in both if label in kept], [label for label in both if label not in kept]
+    (a, first), (b, second) = (_summed(x, labels, {*other, *kept}) for (x, labels), (_, other) in ((one, two), (two, one)))
     rows, columns = [label for label in first if label not in both], [label for label in second if label not in both]
     sizes = {label: _common(a.shape[first.index(label)], b.shape[second.index(label)]) for label in both}
     if not gone:  # nothing is summed: a product by elements, which promotes, as PyTorch's does

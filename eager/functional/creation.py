@@ -321,7 +321,8 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     finite = isinstance(end - start, complex) or hasattr(end - start, "segue_symbol") or math.isfinite(end - start)
     if (type(steps) is int or not finite) and steps == 1:
         return _filled((1,), start, of, device, requires_grad)
-    count = make("arange", _place(device), 0, 1, steps, dtypes.float64 if of is dtypes.complex128 else dtypes.float32 if of.is_complex else of)
+    counted = dtypes.float32 if of is dtypes.complex64 else of if of.is_floating_point else dtypes.float64  # integers are cut from double precision
+    count = make("arange", _place(device), 0, 1, steps, counted)
     step, half = _strides_of(end - start, steps)
     out = OPS["where"](OPS["lt"](count, half), start + count * step, end - (steps - 1 - count) * step)
     return _placed(cast(out, of), device, requires_grad)

@@ -110,4 +110,4 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace
 @offers_inplace
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """`alpha_dropout` of whole channels."""
-    return _alpha(input, p, training, _features(input))
+    return _alpha(input, p, training, _features(input) if training and p else None)

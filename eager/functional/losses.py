@@ -251,7 +251,7 @@ def gaussian_nll_loss(
     if tuple(spread.shape) != tuple(input.shape):
         if tuple(spread.shape) == tuple(input.shape[:-1]):
             spread = OPS["unsqueeze"](spread, spread.ndim)
-        elif tuple(spread.shape[:-1]) != tuple(input.shape[:-1]) or spread.shape[-1] != 1:
+        elif spread.ndim != input.ndim or [one for one, size in zip(spread.shape, input.shape) if one != size] != [1]:
             raise error(ValueError, f"gaussian_nll_loss(): var is of incorrect size: {tuple(spread.shape)} for input {tuple(input.shape)}")
     if is_real(spread._data) and bool((spread._data < 0).any()):
         raise error(ValueError, "gaussian_nll_loss(): var has negative entry/entries")

@@ -179,6 +179,8 @@ def batch_norm(
     if kinds - {input.dtype} and not (kinds == {dtypes.float32} and input.dtype in (dtypes.float16, dtypes.bfloat16)):
         raise error(RuntimeError, f"batch_norm(): mixed dtypes: input has {input.dtype}, statistics, weight and bias have {', '.join(sorted(map(str, kinds)))}",
             "the input's dtype for all; float32 beside a half-precision input")  # fmt: skip
+    if eps < 0 or training and not eps:
+        raise error(ValueError, f"batch_norm eps must be {'positive during training' if training else 'non-negative'}, but got {eps}")
     if training and numel(tuple(size for d, size in enumerate(input.shape) if d != 1)) == 1:
         raise error(ValueError, f"Expected more than 1 value per channel when training, got input size {list(input.shape)}")
     return cast(_batch(single(input), running_mean, running_var, single(weight), single(bias), training, momentum, eps)[0], input.dtype)

@@ -429,6 +429,9 @@ def _fractional_max(rank: int) -> Callable[..., Any]:
             output_size = [int(size * ratio) for size, ratio in zip(x.shape[2:], ratios)]
         counts = spread(output_size, rank, name, "output_size")
         draws = rand(*x.shape[:2], rank, dtype=x.dtype, device=x.device) if _random_samples is None else _random_samples
+        if draws.ndim != 3 or draws.shape[0] < x.shape[0] or tuple(draws.shape[1:]) != (x.shape[1], rank):
+            raise error(RuntimeError, f"{name}(): expected _random_samples of shape {[*x.shape[:2], rank]}, got {list(draws.shape)}")
+        draws = draws[: x.shape[0]]
         places = []
         for i, (size, count, width) in enumerate(zip(x.shape[2:], counts, kernel)):
             if count + width - 1 > size:

@@ -69,6 +69,8 @@ class HuberLoss(_Loss):
     """d^2 / 2 where d = |input - target| < delta, else delta * (d - delta / 2)."""
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        if not isinstance(delta, (float, int)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta).__name__}")
         super().__init__(None, None, reduction)
         self.delta = delta
 

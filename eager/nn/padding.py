@@ -118,14 +118,19 @@ class CircularPad1d(_Pad):
 
     mode = "circular"
 
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (self.rank + 1, self.rank + 2):
+            raise ValueError(f"expected {self.rank + 1}D or {self.rank + 2}D input (got {input.ndim}D input)")
+        return super().forward(input)
 
-class CircularPad2d(_Pad):
+
+class CircularPad2d(CircularPad1d):
     """Pads the last two dimensions with the elements of the other ends."""
 
-    mode, rank = "circular", 2
+    rank = 2
 
 
-class CircularPad3d(_Pad):
+class CircularPad3d(CircularPad1d):
     """Pads the last three dimensions with the elements of the other ends."""
 
-    mode, rank = "circular", 3
+    rank = 3

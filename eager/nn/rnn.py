@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.mode import STATE
 from ..functional import packing
 from ..functional.creation import empty, zeros
 from ..functional.recurrent import STEPS, run, run_even
@@ -36,6 +37,8 @@ class RNNBase(Module):
         dropout: float = 0.0, bidirectional: bool = False, proj_size: int = 0, device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
+        _check_kinds(bool, bias=bias, batch_first=batch_first)
+        _check_kinds(int, input_size=input_size, hidden_size=hidden_size)
         _check_settings(mode, input_size, hidden_size, num_layers, dropout, proj_size)
         self.mode = mode
         self.input_size = input_size
@@ -128,6 +131,9 @@ class RNNBase(Module):
         return data, last
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        given, wanted = (input.data if isinstance(input, PackedSequence) else input).dtype, self._flat_weights[0].dtype
+        if given is not wanted and STATE.autocast is None:
+            raise ValueError(f"RNN input dtype ({given}) does not match weight dtype ({wanted}). Convert input: input.to({wanted})")
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         if input.ndim not in (2, 3):
@@ -176,15 +182,20 @@ class RNNBase(Module):
         return text + "".join(f", {name}={getattr(self, name)}" for name, value in usual.items() if getattr(self, name) != value)
 
 
+def _check_kinds(kind: type, **settings: Any) -> None:
+    for name, value in settings.items():
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} should be of type {kind.__name__}, got: {type(value).__name__}")
+
+
 def _check_settings(mode: str, input_size: int, hidden_size: int, num_layers: int, dropout: float, proj_size: int) -> None:
     if mode not in GATES:
         raise ValueError(f"Unrecognized RNN mode: {mode}")
     if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
         raise ValueError("dropout should be a number in range [0, 1] representing the probability of an element being zeroed")
-    if not isinstance(hidden_size, int):
-        raise TypeError(f"hidden_size should be of type int, got: {type(hidden_size).__name__}")
-    if hidden_size <= 0 or num_layers <= 0:
-        raise ValueError(f"hidden_size and num_layers must be greater than zero, got {hidden_size} and {num_layers}")
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        if size <= 0:
+            raise ValueError(f"{name} must be greater than zero, got {size}")
     if proj_size < 0 or proj_size >= hidden_size:
         raise ValueError(f"proj_size should be a positive integer smaller than hidden_size, or zero to disable projections; got {proj_size}")
     if proj_size and mode != "LSTM":
@@ -272,6 +283,8 @@ class RNNCellBase(Module):
             states = (zeros(x.shape[0], self.hidden_size, dtype=x.dtype, device=x.device),) * count
         else:
             for state in states:
+                if state.ndim not in (1, 2):
+                    raise ValueError(f"{name}: Expected hidden to be 1D or 2D, got {state.ndim}D instead")
                 if tuple(state.shape) != (*input.shape[:-1], self.hidden_size):
                     raise RuntimeError(f"{name}: hidden {tuple(state.shape)} does not fit input {tuple(input.shape)} and hidden_size {self.hidden_size}")
             states = tuple(s.unsqueeze(0) for s in states) if single else states

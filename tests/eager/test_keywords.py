@@ -25,6 +25,10 @@ M.hann_window(5) | M.hamming_window(6, periodic=False) | M.kaiser_window(5, True
 M.embedding(x, M.tensor([1, 0])) | M.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False) | M.add(x, x, alpha=2) | M.lerp(x, x + 1, 1.0)
 M.softmax(x[:0], 0) | M.log_softmax(x[:, :0], 1) | len(M.chunk(x[:0], 2)) | M.nn.functional.glu(x[:0], 0) | M.nn.functional.adaptive_avg_pool1d(x[:0][None], 2)
 M.nn.functional.max_unpool1d(x[:0, None], x[:0, None].long(), 1) | M.autograd.grad(outputs=[(w * w).sum()], inputs=[w], only_inputs=True)[0] | M.autograd.grad(w * w, w, M.eye(2), is_grads_batched=True)[0]
+M.linspace(4.3, -3, 50, dtype=M.int64) | M.einsum("...ik,...j->ij", x.int()[None], s.int()[0]) | M.einsum("ij,jk->", s.int(), x.int()) | x.max().expand(()).add_(1)
+M.linalg.lstsq(x.T, x.T).residuals | M.linalg.lstsq(x.T + s.sum(), x.T.sin(), driver="gelsd").residuals | M.nn.functional.feature_alpha_dropout(x[0], 0.0, True) | M.nn.functional.feature_alpha_dropout(x[0])
+M.autograd.grad(M.nn.functional.multi_margin_loss(w, M.tensor(1), margin=2.0), w)[0] | M.autograd.grad(M.nn.functional.multilabel_margin_loss(w / 2, M.tensor([0, -1])), w)[0]
+M.nn.functional.gaussian_nll_loss(x, x + 1, s[:1, :1].expand(1, 3)) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x.reshape(2, 1, 3) / 9)(x.expand(2, 2, 3)[None])
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -65,6 +69,9 @@ x.int().normal_() | x.exponential_(x) | x.copy_(x, 1) | x.requires_grad_(2) | x.
 x.masked_select(x) | x.quantile(M.tensor(3.0)) | x[0, 0].quantile(M.tensor(0.5), 3) | x.addmm(x[0], x) | x.index_fill(0, M.tensor([[0]]), 1.0) | x.to(1.0, 2.0) | x[0].mT | x.new_full(1, 2, 3)
 x.hsplit(1.5) | x.split(x) | M.linalg.det(2) | x.bernoulli(2.0) | x.random_(0) | x.fill_(M.int64) | x.polygamma(1.5) | x.triu(1.5) | x[0, 0].split(1) | x.is_contiguous(x)
 M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
+M.nn.BatchNorm1d(3, eps=0.0)(x) | M.nn.BatchNorm1d(3, eps=-1.0).eval()(x) | M.nn.HuberLoss(delta=1j) | M.nn.RNN(3, 4, bias=1) | M.nn.GRU(3, 4, batch_first=0) | M.nn.LSTM(3.0, 4) | M.nn.RNN(3, 4)(x.double())
+M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])) | M.nn.CircularPad1d(1)(x[None, None]) | M.nn.CircularPad3d(1)(x) | M.nn.RNN(0, 4)
+M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
 
 

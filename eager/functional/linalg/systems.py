@@ -123,8 +123,8 @@ def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None) -> Any:
     """(solution, residuals, rank, singular_values) of the X that makes A X - B smallest, for A (*, m, n) and B (*, m, k) or (*, m).
 
-    The solution is that of least norm, by the pseudo-inverse, for every `driver`. Residuals are given when A has full rank and m > n; the rank by all
-    drivers but "gels", the singular values by "gelss" and "gelsd". Raises RuntimeError for an unknown driver or shapes that do not fit.
+    The solution is that of least norm, by the pseudo-inverse, for every `driver`. Residuals are given by all drivers but "gelsy" (which is the one without a name)
+    when A has full rank and m > n; the rank by all but "gels", the singular values by "gelss" and "gelsd". Raises RuntimeError for an unknown driver or shapes that do not fit.
     """
     tensors("torch.linalg.lstsq", (A, "A"), (B, "B"))
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
@@ -139,7 +139,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None,
     rank = (values > values[..., :1] * rtol).sum(-1) if A.numel() else values.sum(-1).long()
     rows, columns = A.shape[-2:]
     nothing = empty(0, dtype=values.dtype, device=values.device)
-    full = rows > columns and (driver == "gels" or bool((rank == columns).all()))
+    full = rows > columns and (driver == "gels" or driver not in (None, "gelsy") and bool((rank == columns).all()))
     residuals = (matmul(A, solution) - right).abs().square().sum(-2) if full else nothing
     return several("lstsq", out, squeeze(solution, -1) if vector else solution, residuals, empty(0, dtype=rank.dtype, device=rank.device) if driver == "gels" else rank,
                    values if driver in ("gelss", "gelsd") else nothing)  # fmt: skip
