@@ -82,6 +82,7 @@ class _Region:
         self.function, self.kwargs, self.surroundings = function, kwargs, surroundings
         hooks = STATE.saved_hooks  # of a checkpoint around this one, which computes the arguments again, too
         self.args = [packed(a, hooks[-1], a._wrap) if hooks and isinstance(a, Tensor) else a for a in args]
+        self.versions = [(a._storage, a._version) for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
         self.early_stop, self.check = early_stop, check
         self.context: AbstractContextManager = nullcontext()
         self.metadata: list[tuple] = []
@@ -99,7 +100,15 @@ class _Region:
         return self.again.pop(number)
 
     def recompute(self) -> None:
-        """Run the function again and take what it saves. Raises CheckpointError where that differs from the first time."""
+        """Run the function again and take what it saves. Raises CheckpointError where that differs from the first time, and AutogradError where an argument does."""
+        changed = [(version, storage.version) for storage, version in self.versions if storage.version != version]
+        if changed:
+            raise error(
+                AutogradError,
+                "one of the variables needed for gradient computation has been modified by an inplace operation: an argument of checkpoint() was at version "
+                f"{changed[0][0]}, it is now at version {changed[0][1]}",
+                "use the operation that returns a new tensor, or clone() before it",
+            )
         numbers = itertools.count()
         found: dict[int, Tensor] = {}
 

@@ -18,7 +18,7 @@ from .attached import Attached
 from .autograd import engine
 from .autograd.engine import LAZY
 from .autograd.mode import STATE, enable_grad
-from .autograd.tape import CallbackNode, HookHandle, Part
+from .autograd.tape import CallbackNode, HookHandle, Part, hooked
 from .cuda import ACCELERATED, beside, device_of, strides_of
 from .dtypes import CPU, from_numpy_dtype
 from .errors import AutogradError, DtypeError, InplaceError, error
@@ -268,11 +268,9 @@ class Tensor(Attached, Portable):
         node, index = (self._edge.node, self._edge.index) if isinstance(self._edge, Part) else (self._edge, None)
 
         def on_node(value: Any) -> Any:
-            old = value if index is None else value[index]
-            new = None if old is None else hook(old)
-            if new is None:
-                return value
-            return new if index is None else [*value[:index], new, *value[index + 1 :]]
+            if index is None:
+                return hooked(hook, value)
+            return value if value[index] is None else [*value[:index], hooked(hook, value[index]), *value[index + 1 :]]
 
         return HookHandle(node, "hooks", on_node)
 

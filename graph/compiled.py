@@ -197,12 +197,13 @@ class CompiledGraph:
             arrays = [value._data for value in inputs]
         else:
             arrays = [value._data if tensor else value for value, tensor in zip(inputs, self._is_tensor)]
-        state = None
+        training, state = self._training, None
+        if training is not None and STATE.enabled:
+            training.check_writes(inputs)
         if self._draws:
             state = default_generator.state_array()
             arrays.append(state)
             default_generator.offset += self._random_calls
-        training = self._training
         if training is not None and STATE.enabled:
             return self._call_training(training, inputs, arrays, state)
         raw = self._run(self._infer or self._runner(), arrays)

@@ -1,16 +1,38 @@
 """What stands on the tape behind a tensor: whether a backward could still run through it.
 
-In comes a place on the tape, out goes what is found on the ways back from it. The one idea: captured code runs on the ordinary tape, which knows what a captured
+In comes a place on the tape, out goes what is found on the ways back from it; an input's history outside of the graph is one step (`Outside`). The one idea: captured code runs on the ordinary tape, which knows what a captured
 `backward()` freed and what was overwritten, so a result that leaves the graph fails where eager's would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..eager.autograd.tape import Part, flat_edges
+from ..eager.autograd.tape import Node, Part, flat_edges
+from ..eager.errors import CaptureError
 from ..eager.tensor import Tensor
+from .inputs import InputRecord
+
+
+class Outside(Node):
+    """What an input was computed from outside of the graph: a backward that would go on there ends the graph. The other inputs (`records`) may lie behind it."""
+
+    __slots__ = ("records",)
+
+    def __init__(self, records: list[InputRecord]) -> None:
+        super().__init__(())
+        self.records = records
+
+    def name(self) -> str:
+        return "OutsideOfTheGraph"
+
+    def hides(self, targets: Sequence[Any]) -> bool:
+        return any(record.twin is target and target._edge is not self for target in targets for record in self.records)
+
+    def pull(self, g: Any) -> Sequence[Any]:
+        raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")
 
 
 @dataclass

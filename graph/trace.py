@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.autograd.mode import STATE
-from ..eager.autograd.tape import CallbackNode, Part
+from ..eager.autograd.tape import Part
 from ..eager.cuda import ACCELERATED, device_of, is_real, on_host, strides_of
 from ..eager.dtypes import CPU, from_numpy_dtype
 from ..eager.errors import CaptureError, InplaceError, error, user_location
@@ -26,7 +26,7 @@ from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .blocks import Active, InCheckpoint, Recording
 from .functionalise import TracedArray, TracedStorage, view_node, view_strides
-from .history import history
+from .history import Outside, history
 from .inputs import InputRecord, Layout, Memory, byte_bounds, share_memory
 from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
 from .numbering import Numbering
@@ -89,7 +89,7 @@ class Tracer:
         twin = self._input(tuple(shape), array.dtype, strides, tensor.device, wanted, tensor.requires_grad, tensor)
         twin._grad = LAZY
         if tensor._edge is not None:
-            twin._edge = self.records[-1].edge = CallbackNode((), _leaves_the_graph, "OutsideOfTheGraph")
+            twin._edge = self.records[-1].edge = Outside(self.records)
         for dim in layout.own:
             self.add_size_input(strides[dim])
         return twin
@@ -429,10 +429,6 @@ def _device_of(args: Any) -> Any:
         if isinstance(argument, tuple) and any(isinstance(item, Node) for item in argument):
             return _device_of(argument)
     return CPU
-
-
-def _leaves_the_graph(g: Any) -> Sequence[Any]:
-    raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")
 
 
 def trace_function(function: Callable, inputs: Sequence[Any], dynamic: Mapping[int, Iterable[int] | Mapping[int, Any]] | None = None) -> Graph:

@@ -153,6 +153,12 @@ class Training:
         """Whether a root has a gradient for one of the inputs that want one."""
         return any(edges[target] is not None for target in self.known.dependencies[root])
 
+    def check_writes(self, inputs: Sequence[Any]) -> None:
+        """Refuse what eager mode refuses: a view of a leaf is an input like others to the graph, and must not be written."""
+        for kind, position in self.roots:
+            if kind == "write":
+                inputs[position]._check_write("write", inputs[position].shape, inputs[position].dtype)
+
     def snapshots(self, inputs: Sequence[Any]) -> dict[int, Tensor]:
         """Copies of what the forward overwrites, with the history it has now: a second derivative goes on along it."""
         return {position: inputs[position].clone() for position in self.known.copied_first}

@@ -18,7 +18,7 @@ from ..errors import error
 from ..sizes import fits
 from . import anomaly
 from .mode import STATE
-from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges, flattened
+from .tape import F, MultipleNode, Node, OperatorNode, Part, flat_edges, flattened, hooked
 
 
 class LAZY:
@@ -38,10 +38,10 @@ def backward(
             raise error(RuntimeError, "backward(): `grad_tensors` and `grad_variables` (its older name) were both given", "give `grad_tensors` alone")
         grad_tensors = grad_variables
     roots, gradients = _roots(tensors, grad_tensors)
-    targets = None if inputs is None else _sequence(inputs)
+    targets = None if inputs is None else _targets(inputs, "backward")
     found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
     for leaf, (gradient, owned) in found.values():
-        if targets is None or any(leaf is target for target in targets):
+        if leaf.requires_grad and (targets is None or any(leaf is target for target in targets)):
             _accumulate(leaf, gradient, owned, create_graph)
 
 
@@ -65,16 +65,13 @@ def grad(
     if is_grads_batched:
         return _batched(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     roots, gradients = _roots(outputs, grad_outputs)
-    targets = _sequence(inputs)
-    for target in targets:
-        if not target.requires_grad:
-            raise error(RuntimeError, "One of the differentiated Tensors does not require grad", "x.requires_grad_() before what is computed from x")
+    targets = _targets(inputs, "grad")
     found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
     results = []
     for target in targets:
         entry = found.get(id(target))
         if entry is None and materialize_grads:
-            results.append(F[0].zeros_like(target))
+            results.append(F[0].zeros_like(target, requires_grad=create_graph))
         elif entry is None and not allow_unused:
             raise error(
                 RuntimeError, "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is desired."
@@ -100,6 +97,16 @@ def _sequence(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (tuple, list, Iterator)) else [value]
 
 
+def _targets(inputs: Any, what: str) -> list[Any]:
+    targets = _sequence(inputs)
+    if not targets:
+        raise error(RuntimeError, f"`inputs` argument to `{what}()` cannot be empty.", "name what the gradients are wanted of")
+    for target in targets:
+        if not target.requires_grad:
+            raise error(RuntimeError, "One of the differentiated Tensors does not require grad", "x.requires_grad_() before what is computed from x")
+    return targets
+
+
 def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
     roots = _sequence(tensors)
     given = [None] * len(roots) if gradients is None else _sequence(gradients)
@@ -121,6 +128,10 @@ def _roots(tensors: Any, gradients: Any) -> tuple[list[Any], list[Any]]:
             gradient = F[0].ones_like(root)
         elif tuple(gradient.shape) != tuple(root.shape):
             raise error(RuntimeError, f"Mismatch in shape: the gradient has shape {tuple(gradient.shape)} and the output {tuple(root.shape)}")
+        elif gradient.dtype is not root.dtype:
+            if gradient.dtype.is_complex or root.dtype.is_complex:
+                raise error(RuntimeError, f"the gradient of a complex tensor must have its dtype: the gradient has {gradient.dtype} and the output {root.dtype}")
+            gradient = gradient.to(root.dtype)
         result.append(gradient)
     return roots, result
 
@@ -352,6 +363,8 @@ def _reaching(sums: _Sums, targets: list[Any]) -> set[Node]:
             if isinstance(target, Node):
                 stack.append(target)
     for node in sorted(order, key=lambda n: n.sequence):
+        if node.hides(targets):
+            reached.add(node)
         for edge in flat_edges(node):
             target = edge.node if isinstance(edge, Part) else edge
             if (
@@ -379,9 +392,7 @@ def _through_hooks(tensor: Any, gradient: Any) -> Any:
     for hook in list(tensor._hooks):
         if isinstance(hook, AfterAccumulation):
             continue
-        result = hook(gradient)
-        if result is not None:
-            gradient = result
+        gradient = hooked(hook, gradient)
     return gradient
 
 

@@ -93,6 +93,10 @@ class Node:
     def release(self) -> None:
         """Drop what was saved; a second `pull` raises RuntimeError. A step that saves nothing can be taken again."""
 
+    def hides(self, targets: Sequence[Any]) -> bool:
+        """Whether one of these tensors may lie behind this step although no edge leads to it."""
+        return False
+
     def is_freed(self) -> bool:
         """Whether what was saved was dropped."""
         return False
@@ -168,6 +172,19 @@ class HookHandle:
 
     def __exit__(self, *exception: object) -> None:
         self.remove()
+
+
+def hooked(hook: Callable[[Any], Any], gradient: Any) -> Any:
+    """What a hook makes of a gradient (None: it stays). Raises TypeError where that is no tensor, and RuntimeError where its shape or dtype is another."""
+    result = hook(gradient)
+    if result is None:
+        return gradient
+    if not hasattr(result, "_data"):
+        raise error(TypeError, f"a hook on a gradient gave a {type(result).__name__} in place of a tensor", "return a tensor, or None")
+    for what in ("shape", "dtype"):
+        if (found := getattr(result, what)) != (wanted := getattr(gradient, what)):
+            raise error(RuntimeError, f"a hook has changed the {what} of a gradient: it was {wanted}, and is {found}", "return a gradient like the one given")
+    return result
 
 
 def _pair(edge: Any) -> tuple[Any, int]:

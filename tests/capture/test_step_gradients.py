@@ -126,3 +126,41 @@ def test_gradients_detached_and_zeroed_by_hand_are_one_graph():
         found.append([p.grad for p in made.parameters()])
     for a, b in zip(*found, strict=True):
         segue.testing.assert_close(b, a)
+
+
+def through(x, w, given):
+    given((x * w).sum(), [w])
+
+
+@pytest.mark.parametrize(
+    "asked", [lambda loss, inputs: segue.autograd.backward(loss, inputs=inputs), lambda loss, inputs: setattr(inputs[0], "grad", segue.autograd.grad(loss, inputs)[0])]
+)
+def test_a_gradient_by_a_leaf_finds_the_ways_that_go_outside_of_the_graph(asked):
+    """What an input was computed from is not part of the graph, and the leaf may lie behind it."""
+    found = []
+    for function in (through, segue.compile(through, backend="eager")):
+        w = segue.tensor([1.0, 2.0], requires_grad=True)
+        function(w * 3, w, asked)
+        found.append(w.grad.tolist())
+    assert found == [[6.0, 12.0], [6.0, 12.0]]
+
+
+def test_a_gradient_by_an_input_with_a_history_is_part_of_the_graph():
+    @segue.compile(backend="eager", fullgraph=True)
+    def force(x):
+        return segue.autograd.grad((x**3).sum(), [x])[0]
+
+    assert force(segue.tensor([1.0, 2.0], requires_grad=True) * 1).tolist() == [3.0, 12.0]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_view_of_a_leaf_is_not_written(compiled):
+    def write(v):
+        v[0] = 5.0
+
+    w = segue.ones(2, 3, requires_grad=True)
+    write = segue.compile(write, backend="eager") if compiled else write
+    write((w * 1).view(3, 2))
+    with pytest.raises(RuntimeError, match="view of a leaf"):
+        write(w.view(3, 2))
+    assert w.tolist() == [[1.0] * 3] * 2

@@ -355,3 +355,40 @@ def test_whether_inference_mode_is_on():
     assert compiled(segue.ones(1)).item() == 1
     with segue.inference_mode():
         assert compiled(segue.ones(1)).item() == 2
+
+
+def test_what_is_asked_and_what_hooks_give_is_checked():
+    x = leaf()
+    for asked in ([], [segue.ones(4)]):
+        for ask in (lambda loss, inputs: loss.backward(inputs=inputs), segue.autograd.grad):
+            with pytest.raises(RuntimeError, match="cannot be empty|does not require grad"):
+                ask((x * 2).sum(), asked)
+    for hook, problem in ((lambda g: g.float(), "dtype"), (lambda g: g.sum(), "shape"), (lambda g: 3, "int")):
+        for hooked in (lambda x: x, lambda x: x * 2):
+            x = leaf()
+            y = hooked(x)
+            y.register_hook(hook)
+            with pytest.raises(TypeError if problem == "int" else RuntimeError, match=problem):
+                y.sum().backward()
+
+
+def test_gradients_given_have_the_dtype_of_what_they_are_given_for():
+    x = segue.ones(2, requires_grad=True)
+    assert segue.autograd.grad(x * 2, x, segue.ones(2, dtype=segue.float64))[0].dtype is segue.float32
+    with pytest.raises(RuntimeError, match="complex"):
+        segue.autograd.grad(x * 2, x, segue.ones(2, dtype=segue.complex64))
+
+
+def test_a_leaf_that_wants_no_gradient_any_more_gets_none():
+    x, w = leaf(), leaf()
+    y = x * w
+    w.requires_grad_(False)
+    y.sum().backward()
+    assert w.grad is None and np.array_equal(x.grad, X)
+
+
+def test_zeros_in_place_of_a_gradient_can_be_differentiated():
+    x, other = leaf(), leaf()
+    zeros = segue.autograd.grad(x.sum(), other, create_graph=True, materialize_grads=True)[0]
+    zeros.sum().backward()
+    assert not zeros.any() and not segue.autograd.grad(x.sum(), other, materialize_grads=True)[0].requires_grad

@@ -273,3 +273,12 @@ def test_a_step_whose_formulas_read_the_same_value_runs_the_function_again_only_
     a, b = (segue.tensor(X + shift).abs().requires_grad_() for shift in (2, 3))
     (segue.compile(step, backend="eager", fullgraph=True) if compiled else step)(a, b)
     assert len(calls) == 2
+
+
+def test_an_argument_overwritten_since_is_refused():
+    x = segue.ones(3, requires_grad=True)
+    y = checkpoint(lambda x: x.sin() * x, x, use_reentrant=False)
+    with segue.no_grad():
+        x.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
