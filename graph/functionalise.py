@@ -166,7 +166,7 @@ def _dense(sizes: Sequence[Any]) -> list[Any]:
 
 def write(tracer: Any, array: TracedArray, new: Any) -> None:
     """Put `new` (a traced or real array of the same shape) into the memory behind `array`. Raises InplaceError where memory overlaps."""
-    if overlaps_itself(array.shape, array.element_strides):
+    if overlaps_itself(array.shape, array.element_strides) or _is_part_of_repeated(array):
         raise error(
             InplaceError,
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location",
@@ -193,6 +193,14 @@ def write(tracer: Any, array: TracedArray, new: Any) -> None:
     storage.node = node
     storage.version += 1
     storage.views = {}
+
+
+def _is_part_of_repeated(array: TracedArray) -> bool:
+    """Whether an array is a view of an expanded one, which cannot be written to in eager mode either."""
+    current_node(array)
+    chain = array.chain
+    repeated = (array.storage.views[tuple(map(id, chain[: i + 1]))].value for i, step in enumerate(chain) if step.op.name == "expand")
+    return any(overlaps_itself(value.shape, value.strides) for value in repeated)
 
 
 def constants(tracer: Any, arrays: Sequence[Any]) -> list[TracedArray]:

@@ -29,7 +29,7 @@ class Outside(Node):
         return "OutsideOfTheGraph"
 
     def hides(self, targets: Sequence[Any]) -> bool:
-        return any(record.twin is target and target._edge is not self for target in targets for record in self.records)
+        return any(target._edge is not self and any(record.twin is target for record in self.records) for target in targets)
 
     def pull(self, g: Any) -> Sequence[Any]:
         raise CaptureError("backward() reaches a tensor that was computed outside of the captured region; compile that part too, or detach() it")

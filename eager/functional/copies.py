@@ -109,7 +109,7 @@ def diagonal_scatter(input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0,
     """A copy of `input` with a diagonal replaced by `src`."""
     attributes = offset, dimension(dim1, input.ndim), dimension(dim2, input.ndim)
     _fits("diagonal_scatter", OPS["diagonal"].shape(input, *attributes), src)
-    return replace_by_index(input, OPS["diagonal"], attributes, cast(src, input.dtype))
+    return replace_by_index(input, lambda places: OPS["diagonal"](places, *attributes), cast(src, input.dtype))
 
 
 @accepts_out

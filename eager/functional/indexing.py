@@ -375,9 +375,9 @@ def index_put(input: Tensor, indices: Any, values: Tensor, accumulate: bool = Fa
     return OPS["index_put"](part, advanced, values, accumulate)
 
 
-def replace_by_index(base: Tensor, op: Any, attributes: tuple, new: Tensor) -> Tensor:
-    """`base` with what the view `op(base, *attributes)` shows replaced by `new`, by scattering indices; for rows without an inverse."""
+def replace_by_index(base: Tensor, view: Callable[[Tensor], Tensor], new: Tensor) -> Tensor:
+    """`base` with what the view `view(base)` shows replaced by `new`, by scattering indices; for rows without an inverse."""
     count = base.numel()
-    shown = op(reshape(make("arange", base.device, 0, 1, count, dtypes.int64), tuple(base.shape)), *attributes)
+    shown = view(reshape(make("arange", base.device, 0, 1, count, dtypes.int64), tuple(base.shape)))
     flat = OPS["scatter"](reshape(base, (count,)), 0, reshape(shown, (-1,)), reshape(new, (-1,)))
     return reshape(flat, tuple(base.shape))

@@ -107,8 +107,16 @@ def setitem_with_mask(x):
     return y
 
 
+def write_to_one_of_many_windows(x):
+    y = x * 1
+    y.unfold(1, 2, 1)[:, 0].add_(1)
+    x.unfold(1, 3, 1)[0, :, 1].mul_(2)
+    y.as_strided((2, 3, 2), (4, 1, 1))[1, 1:, 1].zero_()
+    return y
+
+
 PROGRAMS_1 = [
-    write_to_input, write_to_view, old_view_sees_the_write, views_as_results, write_through_two_views, cast_on_write, input_returned_unchanged,
+    write_to_one_of_many_windows, write_to_input, write_to_view, old_view_sees_the_write, views_as_results, write_through_two_views, cast_on_write, input_returned_unchanged,
     write_transposed, setitem_with_mask,
 ]  # fmt: skip
 
@@ -144,6 +152,12 @@ def test_an_unwritten_input_is_no_write():
 def test_an_expanded_target_is_refused():
     with pytest.raises(RuntimeError, match="single memory location"):
         trace_function(lambda x: x.expand(3, 4).add_(1), [arange(1, 4)])
+
+
+def test_a_part_of_an_expanded_target_is_refused():
+    with pytest.raises(RuntimeError, match="single memory location"):
+        trace_function(lambda x: x.expand(3, 4)[0].add_(1), [arange(1, 4)])
+    check(lambda x: x.expand(1, 3, 4)[0].add_(1), arange(3, 4))
 
 
 @pytest.mark.parametrize("write_first", [True, False])
@@ -206,6 +220,20 @@ def test_gradient_through_a_write_to_a_view():
         return (y * y,)
 
     gradient_check(program, arange(3, 4))
+
+
+def test_gradient_through_a_write_to_one_of_many_windows():
+    def program(x):
+        y = x * 1
+        y.unfold(1, 2, 1)[:, 0].mul_(3)
+        y.as_strided((3, 3, 2), (4, 1, 1))[:, 2].mul_(x[:, :2])
+        return (y * y,)
+
+    gradient_check(program, arange(3, 4))
+    x = arange(2, 3, requires_grad=True)
+    y = x * 1
+    y.as_strided((2, 2, 2), (3, 1, 1))[:, 0].mul_(3)
+    assert engine.grad(y.sum(), x)[0].tolist() == [[3.0, 3.0, 1.0]] * 2
 
 
 def test_gradient_stops_at_a_write_under_no_grad_but_not_the_history():
