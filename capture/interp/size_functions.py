@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -26,11 +27,13 @@ from .values.base import Value
 from .values.constants import SIZE_METHODS, Constant, SymIntValue
 from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat, decided
-from .values.formulas import Formula
+from .values.formulas import Formula, comes_out
 from .values.handed import HandedFloat
 from .values.tensors import TensorValue
 from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, of_numpy, whole_tensor, within
 from .wrapping import MAKERS
+
+LARGEST_EXPONENT = math.log(sys.float_info.max)  # math.exp raises OverflowError beyond it
 
 
 def as_float(run: Any, value: Value) -> Value | None:
@@ -44,6 +47,8 @@ def through(name: str) -> Callable:
         x = as_float(run, value)
         if more or not isinstance(x, SizeFloat) or not x.positive:
             return None
+        if name == "exp" and not comes_out(run, Formula(operator.lt, (x.formula, LARGEST_EXPONENT)), f"math.exp({x.describe()}) is finite"):
+            return None
         made = run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"math.{name}")
         function = getattr(math, name)
         return SizeFloat(made.twin, Formula(function, (x.formula,)), name == "sqrt")
@@ -56,7 +61,7 @@ def total(name: str, module: Any = math) -> Callable:
 
     def handler(run: Any, value: Value, *more: Value) -> Value | None:
         x = as_float(run, value)
-        if more or not isinstance(x, SizeFloat):
+        if more or not isinstance(x, SizeFloat) or (module is math and not math.isfinite(x.formula.at(lambda size: size.hint))):
             return None
         function = getattr(module, name)
         return SizeFloat(run.leaf(OPS[name], [TensorValue(x.twin)], {}, f"{module.__name__}.{name}").twin, Formula(function, (x.formula,)), name == "exp" or (name == "tanh" and x.positive))

@@ -402,3 +402,16 @@ def test_a_variance_of_too_few_is_no_number(program):
 def test_chunks_of_a_dimension_of_none():
     compiled = segue.compile(lambda x: x.chunk(2), backend="eager", fullgraph=True)
     assert [[tuple(part.shape) for part in compiled(segue.ones(n, 3))] for n in (4, 5, 0)] == [[(2, 3)] * 2, [(3, 3), (2, 3)], [(0, 3)] * 2]
+
+
+@pytest.mark.parametrize(("function", "values"), [(lambda x, n: x * math.exp(n), (1, 2, 3000, 3)), (lambda x, n: x * math.sin(n - float("inf")), (1, 2))])
+def test_floats_of_sizes_that_math_refuses(function, values):
+    """`math` raises where an operator gives inf or NaN."""
+    found = []
+    for called in (function, segue.compile(function, backend="eager")):
+        for n in values:
+            try:
+                found.append(called(segue.ones(1, dtype=segue.float64), n).item())
+            except (OverflowError, ValueError) as problem:
+                found.append(str(problem))
+    assert found[: len(values)] == found[len(values) :]
