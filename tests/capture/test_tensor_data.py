@@ -117,3 +117,15 @@ def test_gradients_of_parameters_given_as_an_iterator():
     model = nn.Linear(3, 1)
     found = segue.autograd.grad(model(X).sum(), model.parameters())
     assert segue.equal(found[0], X.sum(0, keepdim=True)) and found[1].item() == 2
+
+
+@pytest.mark.parametrize("program", [lambda x: x._version, lambda x: x._base is None, lambda x: x.retains_grad, lambda x: (x[0]._base is x, x[0]._version)])
+def test_what_tells_of_memory_outside_is_asked_of_the_tensor_itself(program):
+    found = []
+    for asked in (program, segue.compile(program, backend="eager")):
+        whole = X.clone().requires_grad_() * 1
+        whole.add_(1)
+        x = whole[1:]
+        x.retain_grad()
+        found.append(asked(x))
+    assert found[0] == found[1]

@@ -47,6 +47,7 @@ NUMBERS: dict[str, Any] = {"item": None, "__float__": float, "__int__": int}  # 
 RETURNED = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8})
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
 CHANGES_THE_LEAF = ("detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
+OF_MEMORY = ("_base", "_version", "retains_grad")  # attributes that tell of memory and history outside of the graph
 
 
 class TensorValue(Value):
@@ -97,6 +98,8 @@ class TensorValue(Value):
             raise self.unsupported("attribute 'grad_fn'")
         if callable(found):
             return run.builtin_method(self, name)
+        if name in OF_MEMORY and self.twin._data.storage.input is not None:
+            raise self.unsupported(f"attribute '{name}', which tells of what is outside of the graph,")
         return run.leaf(getattr, [self, Constant(name)], {}, f"Tensor.{name}")
 
     def has_attribute(self, run: Any, name: str) -> bool:
