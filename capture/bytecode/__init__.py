@@ -14,6 +14,7 @@ behind it - is written in canonical instructions only.
     shape.py        which stack slots hold a value, which slots are bound, behind an instruction
     liveness.py     which local variables may still be read
     assembler.py    Assembler: the emitting methods that values, sources and side effects use
+    raises.py       which side of a branch only raises, and who catches it
     breaks.py       whole_frame, break_frame and the resume functions
 """
 
@@ -24,6 +25,7 @@ from .encode import InconsistentCode
 from .instruction import Body, Handler, Instruction, Label, Positions
 from .liveness import live_names
 from .opcodes import OPCODES, Opcode
+from .raises import catches, only_raises
 from .shape import NULL
 from .versions import SUPPORTED
 
@@ -47,9 +49,11 @@ __all__ = [
     "UnknownOpcode",
     "break_frame",
     "can_break",
+    "catches",
     "decode",
     "entry_of",
     "live_names",
+    "only_raises",
     "original_index",
     "whole_frame",
 ]

@@ -36,7 +36,7 @@ from .values.base import Value
 from .values.callbacks import holds_stale
 from .values.constants import Constant
 from .values.containers import Unread
-from .values.floats import ConvertedInput, FloatValue, ResultValue
+from .values.floats import ConvertedInput, ResultValue
 from .values.functions import CellValue
 from .values.tensors import TensorValue
 
@@ -167,8 +167,8 @@ class Output:
         self.kept.append(value)
         self.emit("LOAD_FAST", self.result_places[-1])
 
-    def float_result(self, value: FloatValue) -> None:
-        """Push a float that the graph computes."""
+    def number_result(self, value: Any) -> None:
+        """Push a float, or a bool, that the graph computes."""
         self.helper("number_of", TensorValue(value.twin))
 
     def python_result(self, value: ResultValue) -> None:

@@ -104,8 +104,6 @@ BUILTINS.update({
     operator.neg: lambda run, a: run.unary("-", a),
     operator.pos: lambda run, a: run.unary("+", a),
     operator.invert: lambda run, a: run.unary("~", a),
-    operator.not_: lambda run, a: constant(not run.truth(a)),
-    operator.truth: lambda run, a: constant(run.truth(a)),
     operator.is_: lambda run, a, b: constant(run.same(a, b)),
     operator.is_not: lambda run, a, b: constant(not run.same(a, b)),
     operator.contains: lambda run, a, b: constant(run.contains(a, b)),

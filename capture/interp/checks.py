@@ -1,4 +1,4 @@
-"""`segue._check` and its kin under capture: conditions that only the run decides become checks of the run.
+"""Functions that ask for a bool, under capture: `segue._check` and its kin, `segue.equal`, `bool`, `math.isnan`. Conditions that only the run decides become checks of the run.
 
 In come the Values of a condition and a message, out goes nothing. The one idea: a condition that is known is checked now, as eager code would; a question to the run
 is handed to the ShapeEnv, and what comes after relies on its answer.
@@ -6,15 +6,24 @@ is handed to the ShapeEnv, and what comes after relies on its answer.
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
 from ...eager import checks, errors
-from .builtins import FUNCTIONS
-from .outcome import Break
+from ...eager.functional.elementary import is_nonzero
+from ...eager.functional.pointwise import allclose, equal
+from .builtins import BUILTINS, FUNCTIONS
+from .constructors import CONSTRUCTORS
+from .outcome import RUNTIME, Break
+from .truths import bool_of, negation, question_of
 from .values.base import Value
 from .values.constants import NONE, Constant
-from .values.questions import QuestionValue
+from .values.floats import FloatValue
+from .values.questions import QuestionValue, TensorQuestion
+
+OF_FLOATS = {math.isnan: "isnan", math.isinf: "isinf", math.isfinite: "isfinite"}
 
 
 def checking(kind: type[Exception]) -> Callable:
@@ -51,18 +60,44 @@ def check_is_size(run: Any, i: Value, message: Value = NONE, *, max: Value = NON
     return NONE if isinstance(max, Constant) and max.value is None else check(run, run.compare("<=", i, max), message)
 
 
-def check_assertion(run: Any, condition: Value, message: Value = Constant("")) -> Value:
-    """`_assert`: the condition is anything that is true or false, the message a text."""
-    if not isinstance(message, Constant):
-        raise Break(f"_assert() with a {message.describe()} for a message is not captured")
-    if isinstance(condition, QuestionValue):
-        condition.check(run, errors.error(AssertionError, str(message.value)))
-    elif not run.truth(condition):
-        raise run.raised(AssertionError, str(message.value))
-    return NONE
+def asserting(function: Any, kind: type[Exception]) -> Callable:
+    """The handler of `_assert` or `_assert_async`: the condition is anything that is true or false, the message a text."""
+
+    def handler(run: Any, condition: Value, message: Value = Constant("")) -> Value:
+        if not isinstance(message, Constant):
+            raise Break(f"{function.__name__}() with a {message.describe()} for a message is not captured")
+        question = question_of(run, condition)
+        if question is not None:
+            with errors.at(run.location):
+                question.check(run, errors.error(kind, str(message.value)))
+        elif not run.truth(condition):
+            raise run.raised(kind, str(message.value))
+        return NONE
+
+    return handler
 
 
 FUNCTIONS.update({
-    checks._assert: check_assertion, checks._check: checking(RuntimeError), checks._check_index: checking(IndexError), checks._check_value: checking(ValueError),
+    checks._assert: asserting(checks._assert, AssertionError), checks._assert_async: asserting(checks._assert_async, RuntimeError), checks._check: checking(RuntimeError), checks._check_index: checking(IndexError), checks._check_value: checking(ValueError),
     checks._check_type: checking(TypeError), checks._check_not_implemented: checking(NotImplementedError), checks._check_is_size: check_is_size,
 })  # fmt: skip
+
+
+def of_float(function: Any) -> Any:
+    """`math.isnan` and its kin, of a float that only the run gives."""
+    before, name = BUILTINS[function], OF_FLOATS[function]
+
+    def answer(run: Any, value: Value) -> Value:
+        if isinstance(value, FloatValue) and RUNTIME in value.origins:
+            return TensorQuestion(run.tensor_value(value.twin).call_method(run, name, [], {}).twin)
+        return before(run, value)
+
+    return answer
+
+
+for _function in OF_FLOATS:
+    BUILTINS[_function] = of_float(_function)
+for _asked in (equal, allclose, is_nonzero):
+    FUNCTIONS[_asked] = lambda run, x, *args, _name=_asked.__name__, **kwargs: x.call_method(run, _name, list(args), kwargs)
+BUILTINS.update({operator.not_: negation, operator.truth: bool_of})
+CONSTRUCTORS[bool] = lambda run, cls, args, kwargs: bool_of(run, *args, **kwargs)

@@ -42,11 +42,6 @@ def constructor(*classes: type) -> Callable[[Callable], Callable]:
     return enter
 
 
-@constructor(bool)
-def _bool(run: Any, value: Value = Constant(False)) -> Value:
-    return constant(run.truth(value))
-
-
 NUMBER_WAYS = {bytes: ("__bytes__",), int: ("__int__", "__index__"), float: ("__float__", "__index__"), complex: ("__complex__", "__float__", "__index__")}
 
 

@@ -15,6 +15,7 @@ from .. import sources
 from .frame import HANDLERS, NULL, Frame
 from .lookup import is_own, is_standard
 from .outcome import Break, Observed
+from .truths import bool_of, negation
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.containers import ListValue, SliceValue, TupleValue
@@ -22,7 +23,6 @@ from .values.exceptions import name_error
 from .values.functions import CellValue, MadeFunction
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue, SuperValue
-from .values.questions import QuestionValue
 from .values.sets import SetValue
 from .values.state import ModesValue
 from .values.texts import SizeText
@@ -174,14 +174,12 @@ def unary(frame: Frame, i: Any) -> None:
 
 @handles("UNARY_NOT")
 def unary_not(frame: Frame, i: Any) -> None:
-    value = frame.pop()
-    frame.push(value.negated() if isinstance(value, QuestionValue) else constant(not frame.run_state.truth(value)))
+    frame.push(negation(frame.run_state, frame.pop()))
 
 
 @handles("TO_BOOL")
 def to_bool(frame: Frame, i: Any) -> None:
-    value = frame.pop()
-    frame.push(value if isinstance(value, QuestionValue) else constant(frame.run_state.truth(value)))
+    frame.push(bool_of(frame.run_state, frame.pop()))
 
 
 @handles("BINARY_OP")

@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from ...eager import errors
 from .. import guards, sources
 from .followed import prepare_reraise
 from .frame import NULL, Frame, PreviousException
 from .handlers_data import handles
 from .lookup import is_changeable
 from .outcome import Break, Observed
+from .truths import takes
 from .values.base import Value
 from .values.buffers import BufferValue
 from .values.constants import Constant, constant
@@ -24,7 +24,6 @@ from .values.functions import CellValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, OpaqueValue
-from .values.questions import QuestionValue
 from .values.running import RunningIterator
 
 # -- jumps and loops ------------------------------------------------------------------------------------------------------
@@ -39,28 +38,13 @@ def jump(frame: Frame, i: Any) -> None:
 
 @handles("POP_JUMP_IF_TRUE")
 def pop_jump_if_true(frame: Frame, i: Any) -> None:
-    condition = frame.pop()
-    if asserted(frame, condition) or frame.run_state.truth(condition):
+    if takes(frame, i, True):
         jump(frame, i)
-
-
-def asserted(frame: Frame, condition: Any) -> bool:
-    """Whether an `assert` asks what only the run can tell: then the run checks it."""
-    run, following = frame.run_state, frame.body.instructions[frame.index]
-    if not isinstance(condition, QuestionValue) or following.opcode != "LOAD_CONST" or following.argument is not AssertionError:
-        return False
-    rest = [one for one in frame.body.instructions[frame.index + 1 : frame.index + 5] if one.opcode in ("LOAD_CONST", "RAISE_VARARGS")]
-    says = rest[0].argument if rest and rest[0].opcode == "LOAD_CONST" else ""
-    if rest and (isinstance(says, str) or rest[0].opcode == "RAISE_VARARGS"):
-        with errors.at(run.location):
-            condition.check(run, errors.error(AssertionError, says or "an assertion of the compiled program does not hold"))
-        return True
-    return False
 
 
 @handles("POP_JUMP_IF_FALSE")
 def pop_jump_if_false(frame: Frame, i: Any) -> None:
-    if not frame.run_state.truth(frame.pop()):
+    if not takes(frame, i, False):
         jump(frame, i)
 
 

@@ -19,6 +19,7 @@ from ...eager.shapes import Size
 from ..sources import MISSING
 from .outcome import Break, Specialise
 from .sizes import now, size_binary, size_compare, size_unary
+from .truths import compare_floats
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
 from .values.constants import LITERALS, Constant, MemberValue, SymIntValue, constant, index_of
@@ -26,7 +27,7 @@ from .values.contained import ContainerObject, PlainObject, TupleObject, overrid
 from .values.containers import ListValue, Sequence, SliceValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
-from .values.floats import FloatValue, ResultValue, SizeFloat, decided, is_number, origins_of
+from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
 from .values.functions import BuiltinMethod, CallableValue, MethodValue
 from .values.instance import as_dict
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
@@ -279,7 +280,7 @@ class Operators:
                 return self.leaf(row.function, [self.float_operand(left, right), self.float_operand(right, left)], {}, row.name)
             if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
                 return size_compare(self, symbol, left, right)
-            return constant(decided(self, row.function, symbol, left, right))
+            return compare_floats(self, row.function, symbol, left, right)
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             return self.compare(symbol, self.whole(left), self.whole(right))
         if self.are_plain(row, left, right):

@@ -53,7 +53,7 @@ class FloatValue(Value):
         return decided(run, _differs, "!=", self, Constant(0.0))
 
     def build(self, out: Any) -> None:
-        out.float_result(self)
+        out.number_result(self)
 
 
 def _differs(a: float, b: float) -> bool:
@@ -126,7 +126,7 @@ class SizeFloat(FloatValue):
 
     def build(self, out: Any) -> None:
         if self.cls is float:
-            out.float_result(self)
+            out.number_result(self)
         else:
             out.helper("scalar_of", out.attempt.tensor_value(self.twin))
 

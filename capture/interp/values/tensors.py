@@ -22,6 +22,7 @@ from .constants import Constant, constant
 from .containers import TupleValue
 from .draws import with_drawn_tensors
 from .floats import FloatValue, ResultValue
+from .questions import TensorQuestion
 
 NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "item": "keep the value as a 0-d tensor, and call item() outside of the compiled function",
@@ -45,6 +46,11 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
 }
 NUMBERS: dict[str, Any] = {"item": None, "__float__": float, "__int__": int}  # methods -> the class of number that they give
 RETURNED = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8})
+ASKED: dict[str, Any] = {  # methods that give a bool -> the tensor of one element whose truth it is; None: no
+    "equal": lambda x, other: (x == other).all() if tuple(x.shape) == tuple(other.shape) else None,
+    "allclose": lambda x, *args, **named: x.isclose(*args, **named).all(),
+    "is_nonzero": lambda x: x,
+}
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
 CHANGES_THE_LEAF = ("detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
 OF_MEMORY = ("_base", "_version", "retains_grad")  # attributes that tell of memory and history outside of the graph
@@ -116,6 +122,12 @@ class TensorValue(Value):
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name in NUMBERS and not args and not kwargs:
             return self.number(run, NUMBERS[name])
+        if name in ASKED:
+            made = run.leaf(ASKED[name], [self, *args], kwargs, f"Tensor.{name}")
+            found = made.question(run) if isinstance(made, TensorValue) else made
+            if found is None:
+                raise self.needs_data("item")
+            return found if isinstance(found, TensorQuestion) else constant(False)
         if name == "tolist" and not args and not kwargs and self.twin.dtype in RETURNED:
             return self.result(run, self.twin.dtype, list) if self.twin.shape else self.number(run, None)
         if name == "register_hook" and self.source is None and self.twin.grad_fn is not None and len(args) == 1 and not kwargs:
@@ -184,12 +196,20 @@ class TensorValue(Value):
         """`item()`, `float(x)` or `int(x)` (`cls`; None: of the tensor's own kind): a number that the graph computes, as long as nothing more is asked of it."""
         of = self.twin.dtype
         name = "item" if cls is None else f"__{cls.__name__}__"
+        if of is dtypes.bool and cls is None and (question := self.question(run)) is not None:
+            return question
         cls = cls or (float if of.is_floating_point else int)
         if of not in RETURNED or (cls is int and of.is_floating_point) or math.prod(self.twin.shape) != 1:
             raise self.needs_data(name)
         if cls is float:
             return FloatValue(self.result(run, dtypes.float64, float).twin, frozenset({RUNTIME}))
         return self.result(run, dtypes.int64, int)
+
+    def question(self, run: Any) -> TensorQuestion | None:
+        """Its truth as a bool that the graph computes; None for what has not one element, or stands for the examples of a batch."""
+        if math.prod(self.twin.shape) != 1 or under_levels(self.twin) is None:
+            return None
+        return TensorQuestion(self.result(run, dtypes.bool, bool).twin)
 
     def result(self, run: Any, of: Any, cls: Any) -> Any:
         """A copy of the values as they are now, which leaves the graph as a Python object. Inside of transforms it is what lies below them all, and a batch has no one value."""

@@ -1,0 +1,141 @@
+"""Bools that only the run gives: kept, negated, returned, and checked where one side of a branch only raises."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+import pytest
+from interp_support import check, compiled
+
+import segue
+from segue.eager.stats import stats
+
+GOOD, BAD = segue.tensor([1.0, 2.0]), segue.tensor([1.0, -2.0])
+
+
+def raised_at_once(x):
+    if not (x > 0).all():
+        raise ValueError(f"the least is {x.min()}")
+    return x * 2
+
+
+def asserted(x):
+    assert (x > 0).all(), "not positive"
+    if not ((x > 0).all() and x.dim() == 1):
+        raise AssertionError
+    return x * 2
+
+
+def of_two(x):
+    if x[0] > 5 or x[1] < 0:
+        raise OverflowError
+    return x + 1
+
+
+def of_a_number(x):
+    loss = x.log().sum().item()
+    if not math.isfinite(loss) or loss < -1e9:
+        print("it diverged")
+        raise FloatingPointError(f"{loss}")
+    return x * loss
+
+
+def in_a_callee(x):
+    def checked(values, name):
+        if name is None or (values < 0).any().item():
+            if name is None:
+                raise TypeError("no name")
+            raise ValueError(name)
+        return values
+
+    with contextlib.nullcontext():
+        try:
+            return checked(x, "x") * 2
+        finally:
+            x = None
+
+
+def behind_a_write(x):
+    x += 1
+    if segue.equal(x, segue.tensor([2.0, -1.0])):
+        raise ValueError("equal")
+    return x
+
+
+def asked_of_segue(x):
+    segue._assert(x.min() > 0, "why")
+    segue._assert_async(x.min() > 0, "why")
+    return x
+
+
+PROGRAMS = [raised_at_once, asserted, of_two, of_a_number, in_a_callee, behind_a_write, asked_of_segue]
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_a_branch_that_only_raises_is_checked_by_the_run(program, backend):
+    made = compiled(program, backend=backend, fullgraph=True)
+    for given in (GOOD, BAD, GOOD):
+        eager, ours = given.clone(), given.clone()
+        before = stats.read()
+        try:
+            expected = program(eager)
+        except Exception as error:
+            with pytest.raises(type(error)) as problem:
+                made(ours)
+            assert str(problem.value) == str(error) and stats.since(before)["reruns"] == 1
+        else:
+            assert made(ours).tolist() == expected.tolist() and stats.since(before)["reruns"] == 0
+        assert ours.tolist() == eager.tolist()
+
+
+def test_bools_are_results():
+    def program(x, y):
+        same, near = segue.equal(x, y), not x.allclose(y + 1e-9)
+        return x * 2, same, near, bool(x.sum()), (x > 1).any().item(), not x[0], x.is_nonzero() if x.numel() == 1 else None, math.isnan(x.sum().item()), x.sum().item() > 2, segue.equal(x, x[:1])
+
+    made = check(program, GOOD, GOOD, graphs=1)
+    assert made(GOOD, BAD)[1:] == program(GOOD, BAD)[1:] and all(type(item) in (bool, type(None)) for item in made(BAD, GOOD)[1:])
+
+
+def test_a_gradient_stands_beside_a_check():
+    def step(x, w):
+        loss = (x * w).sum()
+        if not segue.isfinite(loss):
+            raise FloatingPointError
+        loss.backward()
+        return w.grad
+
+    for run in (step, compiled(step, fullgraph=True)):
+        w = segue.ones(2, requires_grad=True)
+        assert run(GOOD, w).tolist() == [1.0, 2.0]
+        with pytest.raises(FloatingPointError):
+            run(GOOD * math.inf, w)
+        assert w.grad.tolist() == [1.0, 2.0]  # the step that failed has changed nothing
+
+
+def test_what_is_caught_in_the_captured_code_is_a_break():
+    def program(x):
+        try:
+            if (x < 0).any():
+                raise ValueError
+        except ValueError:
+            return x * 0
+        return x * 2
+
+    made, before = compiled(program), stats.read()
+    assert [made(given).tolist() for given in (GOOD, BAD)] == [[2.0, 4.0], [0.0, -0.0]]
+    counted = stats.since(before)
+    assert counted["breaks"] > 0 and counted["reruns"] == 0
+
+
+def test_within_a_branch_of_cond_nothing_is_checked_that_may_not_run():
+    def checked(x):
+        if (x < 0).any():
+            raise ValueError("negative")
+        return x.sqrt()
+
+    program = lambda x: segue.cond(x.sum() > 0, checked, lambda x: x * 0, (x,))
+    made = compiled(program)
+    assert made(segue.tensor([4.0])).tolist() == [2.0] and made(segue.tensor([-4.0])).tolist() == [0.0]
