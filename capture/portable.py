@@ -41,11 +41,12 @@ from .bytecode.breaks import entry_of, family_of, resume_code
 from .bytecode.shape import NULL
 from .guard_constants import Held, held
 from .guard_kinds import Guard
+from .interp.values.formulas import Formula, Read
 from .sources import MISSING, Source
 
 PACKAGE = __name__.partition(".")[0]
 BY_VALUE = frozenset({type(None), bool, int, float, complex, str, bytes, tuple, frozenset, type(Ellipsis), type(NotImplemented), range, slice})
-DATA = frozenset({Location, Record, FakeValue, OutputSpec, SymbolSource, ViewStep, Saved, Known})  # written field by field, as guards and paths are
+DATA = frozenset({Location, Record, FakeValue, OutputSpec, SymbolSource, ViewStep, Saved, Known, Formula, Read})  # written field by field, as guards and paths are
 MUTABLE = (list, dict, set)
 INNER = ("", "__func__", "fget", "fset", "fdel", "func", "__wrapped__")  # where, behind its name, a function of a descriptor or of a decorated function stands
 UNSAID = frozenset({"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl", "__static_attributes__", "__firstlineno__", "__annotate__"})

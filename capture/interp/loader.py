@@ -11,6 +11,7 @@ from typing import Any
 from .. import sources
 from ..bytecode.assembler import Assembler
 from ..bytecode.breaks import entry_of
+from .values.formulas import Computed
 
 
 class Loader:
@@ -76,6 +77,14 @@ def _load_dict_value(loader: Loader, source: Any) -> None:
         loader.item(source.base, source.key)
 
 
+def _load_computed(loader: Loader, source: Any) -> None:
+    loader.out.load_const(source.of)
+    loader.out.prepare_call()
+    for place in source.places:
+        loader.load(place)
+    loader.out.call(len(source.places))
+
+
 LOADS: dict[type, Callable[[Loader, Any], None]] = {
     sources.Local: _load_local,
     sources.FreeCell: lambda loader, source: loader.out.load_cell(source.name),
@@ -97,6 +106,7 @@ LOADS: dict[type, Callable[[Loader, Any], None]] = {
     sources.ComingItem: Loader.by_step,
     sources.ComingCount: Loader.by_step,
     sources.Size: Loader.by_step,
+    Computed: _load_computed,
     sources.Stride: Loader.by_step,
     sources.FunctionCode: lambda loader, source: loader.attribute(source.base, "__code__"),
     sources.FunctionDefaults: lambda loader, source: loader.attribute(source.base, "__defaults__"),

@@ -30,10 +30,15 @@ from .values.floats import FloatValue, SizeFloat, decided
 from .values.formulas import Formula, comes_out
 from .values.handed import HandedFloat
 from .values.tensors import TensorValue
-from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, of_numpy, whole_tensor, within
+from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, in_front, of_numpy, whole_tensor, within
 from .wrapping import MAKERS
 
 LARGEST_EXPONENT = math.log(sys.float_info.max)  # math.exp raises OverflowError beyond it
+
+
+def or_in_front(handler: Callable | None, function: Callable) -> Callable:
+    other = in_front(function)
+    return other if handler is None else lambda run, *values: found if (found := handler(run, *values)) is not None else other(run, *values)
 
 
 def as_float(run: Any, value: Value) -> Value | None:
@@ -181,7 +186,7 @@ def gcd(run: Any, *values: Value) -> Value | None:
 
 
 SIZE_FUNCTIONS: dict[Any, Callable] = {
-    **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10", "exp")},
+    **{getattr(math, name): through(name) for name in ("sqrt", "log", "log2", "log10")},
     math.sin: total("sin"), math.cos: total("cos"), min: extreme("lt", min), max: extreme("gt", max),
     math.floor: rounded(lambda a, b: a // b, "floor"), math.ceil: rounded(lambda a, b: -((-a) // b), "ceil"), math.trunc: rounded(_towards_zero, "trunc"),
     int: rounded(_towards_zero, "trunc"), round: rounded(_half_to_even, "round"), divmod: size_divmod, math.isqrt: isqrt, math.gcd: gcd, float: lambda run, value: as_float(run, value),
@@ -240,6 +245,10 @@ def first_for(function: Any, handler: Callable, kinds: tuple[type, ...]) -> None
     table[function] = answer
 
 
+SIZE_FUNCTIONS[pow] = lambda run, *values: run.binary("**", *values) if len(values) == 2 and all(map(is_whole, values)) else None
+for _function in (*(f for f in vars(math).values() if callable(f) and f not in (math.floor, math.ceil, math.trunc)), pow, round):
+    SIZE_FUNCTIONS[_function] = or_in_front(SIZE_FUNCTIONS.get(_function), _function)
+SIZE_FUNCTIONS[operator.index] = lambda run, value: value if type(value) is SymIntValue else None
 for _function, _handler in SIZE_FUNCTIONS.items():
     first_for(_function, _handler, (SymIntValue, SizeFloat))
 for _name in ("sqrt", "log", "log2", "log10"):

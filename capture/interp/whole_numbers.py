@@ -1,4 +1,4 @@
-"""Whole numbers made of sizes that no expression of sizes is: `n.bit_length()`, `2 ** n`, `math.isqrt(n)`, `math.gcd(n, m)`; and those that NumPy makes, `np.prod(x.shape)`.
+"""Whole numbers made of sizes that no expression of sizes is: `n.bit_length()`, `2 ** n`, `math.isqrt(n)`, `math.comb(n, 2)`; and those that NumPy makes, `np.prod(x.shape)`.
 
 In come Values, out go sizes, or None where they must be fixed to what they are. The one idea: a whole number that the graph can compute is a size that only the run gives; where the
 program needs to know it, the next attempt fixes the sizes instead (as for `int(n * 0.8)`). A size in NumPy's hands stays one, and remembers that its type is np.int64.
@@ -16,13 +16,16 @@ import numpy as np
 from ...eager.dtypes import int64
 from ...eager.functional.creation import tensor
 from ...eager.ops.definition import OPS
-from ...eager.sizes import demand, known
+from ...eager.sizes import BEYOND_SIZES, demand, known
 from ...graph.symint import SymInt
-from .sizes import EXACT, is_whole, now, number_of
+from .rebuild import float_tensor, int_tensor
+from .sizes import EXACT, formula_of, is_whole, now, number_of
 from .values.base import Value
 from .values.constants import Constant, NumpySizeValue, SymIntValue
 from .values.containers import Sequence
-from .values.floats import ResultValue, SizeFloat
+from .values.draws import add_input
+from .values.floats import ConvertedInput, ResultValue, SizeFloat
+from .values.formulas import Formula, computed
 from .values.tensors import TensorValue
 
 BITS = 62  # whole numbers of more bits do not fit in an int64
@@ -30,6 +33,7 @@ WHOLE_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "//": operator.floordiv, "%": operator.mod, "&": operator.and_, "|": operator.or_, "^": operator.xor,
     "<<": operator.lshift, ">>": operator.rshift,
 }  # fmt: skip
+OF_TWO_SIZES = {"**": operator.pow, **{symbol: WHOLE_OPERATORS[symbol] for symbol in ("&", "|", "^", "<<", ">>")}}  # that no expression of sizes is
 
 
 def by_run(run: Any, function: Callable, *values: Value, low: int = 0) -> Value | None:
@@ -39,6 +43,27 @@ def by_run(run: Any, function: Callable, *values: Value, low: int = 0) -> Value 
         return None
     env.rounds = True
     return run.unfold(ResultValue(run.leaf(function, list(values), {}, "int").twin, int), low)
+
+
+def in_front(function: Callable) -> Callable:
+    """A pure function of numbers that the new code calls in front of the graph: its result is an input, a float with its formula, or a size that only the run gives."""
+
+    def handler(run: Any, *values: Value) -> Value | None:
+        if not all(isinstance(v, (SymIntValue, SizeFloat)) or (type(v) is Constant and type(v.value) in (int, float)) for v in values):
+            return None
+        formula = Formula(function, tuple(map(formula_of, values)))
+        if (found := computed(run, formula)) is None:
+            return None
+        now, place = found
+        if type(now) is bool:
+            return Constant(now)
+        if type(now) is float:
+            return SizeFloat(add_input(run, now, ConvertedInput(place, float_tensor), function.__name__), formula)
+        if run.tracer.shape_env.fixes_rounded:
+            return None
+        return by_run(run, lambda number: number, TensorValue(add_input(run, now, ConvertedInput(place, int_tensor), function.__name__)), low=-BEYOND_SIZES)
+
+    return handler
 
 
 def within(size: Any, low: int, high: int) -> bool:
@@ -57,7 +82,7 @@ def whole_binary(run: Any, symbol: str, left: Value, right: Value) -> Value | No
     if isinstance(left, NumpySizeValue) or isinstance(right, NumpySizeValue):
         return _numpy_binary(run, symbol, left, right)
     if symbol not in ("**", "<<") or type(right) is not SymIntValue or type(left) is not Constant or type(left.value) is not int:
-        return None
+        return in_front(OF_TWO_SIZES[symbol])(run, left, right) if symbol in OF_TWO_SIZES and all(type(v) is SymIntValue for v in (left, right)) else None
     base = left.value if symbol == "**" else 2
     if abs(left.value) >= EXACT or base < 2 or (type(right.symbol) is SymInt and not within(right.symbol, 0, int((BITS - left.value.bit_length()) / math.log2(base)))):
         return None

@@ -1,20 +1,23 @@
 """Floats of sizes as formulas, `(math.sqrt, (n,))`: what they are in this call, and in any other.
 
-In come the function and the operands (sizes, numbers, formulas), out go numbers, and the guard that a comparison comes out as it does now. The one idea: a branch on such a float asks for one
-bit, so the next call evaluates the formula again, and the sizes stay free.
+In come the function and the operands (sizes, numbers, formulas), out go numbers, the guard that a comparison comes out as it does now, and the path by which new code computes the number in front of
+its graph. The one idea: a branch on such a float asks for one bit, so the next call evaluates the formula again, and the sizes stay free.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from ... import guards
+from ... import guards, sources
 from ...relations import evaluate, program_of
 
 
-class Formula(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Formula:
     """`function(*operands)`."""
 
     function: Callable[..., Any]
@@ -29,7 +32,8 @@ class Formula(NamedTuple):
         return Formula(self.function, tuple(o.over(sources, bindings) if type(o) is Formula else _read(o, sources, bindings) if hasattr(o, "segue_symbol") else o for o in self.operands))
 
 
-class Read(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Read:
     """A size, computed from some of the sources."""
 
     places: tuple
@@ -46,6 +50,38 @@ class Read(NamedTuple):
 def _read(size: Any, sources: dict, bindings: Mapping) -> Read:
     names, program = program_of(size.expr)
     return Read(tuple(sources.setdefault(bindings[name], len(sources)) for name in names), program)
+
+
+@sources.path
+class Computed(sources.Source):
+    """The number that a formula over the values at these paths gives. No guard reads it: guards ask what comes of the formula."""
+
+    formula: Formula
+    places: tuple
+
+    def text(self) -> str:
+        return f"<{getattr(self.formula.function, '__name__', 'number')} of {', '.join(place.text() for place in self.places)}>"
+
+    def of(self, *values: int) -> Any:
+        return self.formula.at(lambda size: size.of(values))
+
+
+def computed(run: Any, formula: Formula) -> tuple[Any, Computed] | None:
+    """The number in this call and the path of it, guarded to be of one type and to fit in 64 bits; None where Python raises, and where a size is read nowhere."""
+    places: dict = {}
+    try:
+        now, read = formula.at(lambda size: size.hint), formula.over(places, run.bindings)
+    except (ArithmeticError, ValueError, KeyError):
+        return None
+    if type(now) is bool:
+        comes_out(run, formula if now else Formula(operator.not_, (formula,)), formula.function.__name__)
+    elif not gives(type(now), now) or not comes_out(run, Formula(functools.partial(gives, type(now)), (formula,)), f"{type(now).__name__} computed from sizes"):
+        return None
+    return now, Computed(read, tuple(places))
+
+
+def gives(cls: type, value: Any) -> bool:
+    return type(value) is cls and (cls is float or (type(value) is int and -(2**62) < value < 2**62))
 
 
 def comes_out(run: Any, formula: Formula, text: str) -> bool | None:
