@@ -86,7 +86,10 @@ def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
     return higher
 
 
-def result_type(*operands: Any) -> dtype:
+_OPERANDS = frozenset(("tensor", "other", "scalar", "scalar1", "scalar2"))  # PyTorch's names of the two
+
+
+def result_type(*operands: Any, **named: Any) -> dtype:
     """The dtype in which these tensors and Python numbers meet.
 
     >>> from segue.eager import dtypes
@@ -96,6 +99,10 @@ def result_type(*operands: Any) -> dtype:
     >>> result_type(Operand(dtypes.int32, 1), 2.5), result_type(Operand(dtypes.float32, 2), Operand(dtypes.float64, 0))
     (segue.float32, segue.float32)
     """
+    if named:
+        if not named.keys() <= _OPERANDS:
+            raise TypeError(f"result_type() got unexpected keyword arguments: {', '.join(sorted(named.keys() - _OPERANDS))}")
+        operands = (*operands, *named.values())
     if len(operands) == 1:
         only = operands[0]
         return only.dtype if hasattr(only, "dtype") else dtype_of_number(only)

@@ -187,9 +187,10 @@ class Tensor(Attached, Portable):
     def __hash__(self) -> int:
         return id(self)
 
-    def new(self, *args: Any, device: Any = None) -> Tensor:
+    def new(self, *args: Any, size: Any = None, other: Any = None, device: Any = None) -> Tensor:
         """PyTorch's older `new_empty(sizes)` and `new_tensor(data)`: `x.new(2, 3)`, `x.new([1, 2])`, of this tensor's dtype and device."""
-        return FACTORY[1](self.dtype, *args, device=self.device if device is None else device)
+        given = (*args, *(() if size is None else size), *(() if other is None else (other,)))
+        return FACTORY[1](self.dtype, *given, device=self.device if device is None else device)
 
     # ------------------------------------------------------------------------------------------------ gradients
 

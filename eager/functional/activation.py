@@ -16,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from . import curves, kernels, pointwise
-from .arguments import accepts_out, need_room, need_tensor, offers_inplace, widened
+from .arguments import accepts_out, inplace, need_room, need_tensor, offers_inplace, widened
 from .creation import rand
 from .devices import make
 from .fused import fused
@@ -83,6 +83,14 @@ def _leaky(input: Tensor, slope: float) -> Tensor:
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where positive, else alpha * (exp(x) - 1)."""
     return _elu(input, alpha, 1.0)
+
+
+def _scaled_elu(input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
+    """scale * x where positive, else scale * alpha * (exp(input_scale * x) - 1): the form behind PyTorch's `elu_`."""
+    return elu(input, alpha) if scale == 1 and input_scale == 1 else where(input <= 0, elu(input * input_scale, alpha), input) * scale
+
+
+_scaled_elu.__name__ = "elu"
 
 
 @fused(*curves.elu)
@@ -248,13 +256,15 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @offers_inplace
 @widened
-def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False) -> Tensor:
+def rrelu(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False, *, generator: Any = None
+) -> Tensor:
     """x where positive, else slope * x; in training each slope is uniform in [lower, upper), else their mean (Xu et al., 2015)."""
     if lower > upper:
         raise error(RuntimeError, f"rrelu(): the lower bound {lower} must not be greater than the upper bound {upper}")
     slope: Any = (lower + upper) / 2
     if training:
-        slope = rand(tuple(input.shape), dtype=input.dtype, device=input.device) * (upper - lower) + lower
+        slope = rand(tuple(input.shape), dtype=input.dtype, device=input.device, generator=generator) * (upper - lower) + lower
     return where(input > 0, input, input * slope)
 
 
@@ -306,7 +316,7 @@ relu6_: Callable[..., Tensor] = relu6.in_place
 hardtanh_: Callable[..., Tensor] = hardtanh.in_place
 threshold_: Callable[..., Tensor] = threshold.in_place
 leaky_relu_: Callable[..., Tensor] = leaky_relu.in_place
-elu_: Callable[..., Tensor] = elu.in_place
+elu_ = inplace(_scaled_elu)
 selu_: Callable[..., Tensor] = selu.in_place
 celu_: Callable[..., Tensor] = celu.in_place
 rrelu_: Callable[..., Tensor] = rrelu.in_place

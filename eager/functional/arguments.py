@@ -20,6 +20,7 @@ from ..autograd.mode import STATE, no_grad
 from ..cuda import is_real
 from ..dtypes import BOOL, INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype, iinfo, int8, int16, int32, int64, uint8
 from ..errors import DimensionError, DtypeError, ShapeError, error
+from ..layouts import need_strided
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
@@ -27,6 +28,7 @@ from ..tensor import Tensor, wrap
 from .devices import make
 from .kinds import FAILURES, STRICT, is_open, is_whole, refuse_misfit
 from .positions import runtime_size
+from .words import table_of
 
 Number = (bool, int, float, complex, np.number, np.bool_)
 
@@ -204,16 +206,16 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     name = function.__name__
     reads_itself = name not in OPS or any(OPS[name].schema.parameters[0].name in words for words in OPS[name].reads.values())
 
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        taped = reads_itself and STATE.enabled and (self.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
-        given = _as_it_was(self) if taped else self
+    def method(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        taped = reads_itself and STATE.enabled and (input.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
+        given = _as_it_was(input) if taped else input
         value = function(given, *args, **kwargs)
         if value is given:  # nothing changes, so nothing is written: dropout outside of training
-            return self
-        if name in SAME_DTYPE and value.dtype is not self.dtype:
-            raise error(DtypeError, f"{name}_(): the result is {value.dtype.name}, and a {self.dtype.name} tensor is not written in place with it", f"x = x.{name}(...)")
-        self._check_write(name, value._data.shape, value.dtype)
-        return self._write(name, cast(value, self.dtype))
+            return input
+        if name in SAME_DTYPE and value.dtype is not input.dtype:
+            raise error(DtypeError, f"{name}_(): the result is {value.dtype.name}, and a {input.dtype.name} tensor is not written in place with it", f"x = x.{name}(...)")
+        input._check_write(name, value._data.shape, value.dtype)
+        return input._write(name, cast(value, input.dtype))
 
     method.__name__ = method.__qualname__ = name + "_"
     method.__module__ = function.__module__
@@ -312,11 +314,15 @@ def write_outs(out: Any, value: Any, name: str) -> Any:
 
 
 def fills_out(function: Callable) -> Callable:
-    """Serve `out=` for a function that makes a tensor: it is made in `out`'s dtype. Raises RuntimeError for a `dtype=` beside it that is another."""
+    """Serve `out=` for a function that makes a tensor: it is made in `out`'s dtype. Raises RuntimeError for a `dtype=` beside it that is another.
+
+    What says how memory is laid out is accepted and changes nothing. Raises NotImplementedError for a sparse layout.
+    """
     name = function.__name__
 
     @functools.wraps(function)
-    def filling(*args: Any, out: Any = None, **kwargs: Any) -> Tensor:
+    def filling(*args: Any, out: Any = None, layout: Any = None, pin_memory: Any = None, **kwargs: Any) -> Tensor:
+        need_strided(layout)
         if out is None:
             return function(*args, **kwargs)
         of = kwargs.setdefault("dtype", need_tensor(out, name, "out").dtype)
@@ -349,13 +355,11 @@ def numpy_names(function: Callable) -> Callable:
 
 _numpy_named_code = [numpy_names(lambda x: x).__code__]
 _PACKAGE = __name__.rpartition(".")[0]
-# Another name: ours, the first that a function has. NumPy's, and those that PyTorch takes beside the documented ones in linear algebra.
-NUMPY_NAMES = {"axis": ("dim", "dims"), "axes": ("dims", "dim"), "keepdims": ("keepdim",), "input": ("A",), "b": ("B",), "other": ("B",)}
 _renamed: dict[Callable, Callable] = {}
 
 
 def accept_numpy_names(namespace: dict[str, Any]) -> None:
-    """Let every public operator in `namespace` that has `dim`, `dims` or `keepdim` take NumPy's names for them too. The operators stay what they are inside."""
+    """Let every public operator in `namespace` take NumPy's and PyTorch's other names (eager/functional/words.py) too. The operators stay what they are inside."""
     for name, function in namespace.items():
         if isinstance(function, FunctionType) and not name.startswith("_") and _PACKAGE in function.__module__ and function.__module__ != __name__:
             namespace[name] = _renaming(function)
@@ -375,7 +379,7 @@ def _renaming(function: FunctionType) -> Callable:
     if function in _renamed:
         return _renamed[function]
     known = _parameters(function)
-    table = {theirs: next(n for n in ours if n in known) for theirs, ours in NUMPY_NAMES.items() if theirs not in known and known & set(ours)}
+    table = table_of(function.__name__, known)
     if function.__code__ is _numpy_named_code[0]:
         table = {}
     strict = function.__name__ in STRICT
@@ -394,7 +398,7 @@ def fitting(function: Callable, table: dict[str, str] | None = None, strict: boo
     def renaming(*args: Any, **kwargs: Any) -> Any:
         if kwargs:
             for theirs, ours in table.items():
-                if theirs in kwargs:
+                if theirs in kwargs and ours not in kwargs:
                     kwargs[ours] = kwargs.pop(theirs)
         if strict:
             refuse_misfit(function, args, kwargs)

@@ -159,8 +159,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
 
 @fills_out
 def full(
-    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None, layout: Any = None,
-    pin_memory: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, fill_value: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of `size` filled with `fill_value`: `full((2, 3), 1.5)`."""
     if fill_value is None and sizes:
@@ -172,11 +171,10 @@ def full(
     if dtype is None:
         kind = type(fill_value)
         dtype = dtypes.bool if kind is bool else dtypes.int64 if kind is int or hasattr(fill_value, "segue_symbol") else dtypes.complex64 if kind is complex else get_default_dtype()
-    return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad, layout)
+    return _filled(_shape_of(sizes, size), fill_value, as_dtype(dtype), device, requires_grad)
 
 
-def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool, layout: Any = None) -> Tensor:
-    need_strided(layout)
+def _filled(shape: tuple, value: Any, of: dtype, where: Any, requires_grad: bool) -> Tensor:
     for size in shape:
         demand(size, ">=", 0, lambda size=size: error(ShapeError, f"Trying to create tensor with negative dimension {size}: {list(shape)}"))  # type: ignore[misc]
     return _placed(meta_tensor(shape, of) if _on_meta(where) else make("full", _place(where), shape, value, of), where, requires_grad)
@@ -200,27 +198,26 @@ def _shape_of(sizes: tuple, size: Any) -> tuple:
 
 @fills_out
 def zeros(
-    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Zeros of the given shape."""
-    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
 @fills_out
 def ones(
-    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, pin_memory: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
     """Ones of the given shape."""
-    return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
+    return _filled(_shape_of(sizes, size), 1, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
 @fills_out
 def empty(
-    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, layout: Any = None, memory_format: Any = None,
-    pin_memory: Any = None,
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor of the given shape. Its values are zeros: nothing depends on what was in memory before."""
-    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad, layout)
+    return _filled(_shape_of(sizes, size), 0, as_dtype(dtype or get_default_dtype()), device, requires_grad)
 
 
 def full_like(
@@ -234,8 +231,9 @@ def full_like(
     layout: Any = None,
 ) -> Tensor:
     """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
+    need_strided(layout)
     where = input.device if device is None else device
-    return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad, layout), input)
+    return beside(_filled(tuple(input.shape), fill_value, as_dtype(dtype or input.dtype), where, requires_grad), input)
 
 
 def zeros_like(input: Tensor, **options: Any) -> Tensor:
@@ -398,6 +396,7 @@ def randint(
     dtype: Any = None,
     device: Any = None,
     generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Integers in [low, high): `randint(high, size)` or `randint(low, high, size)`. int64 unless `dtype` says otherwise."""
     values = list(bounds)
@@ -410,37 +409,35 @@ def randint(
     if not low < high:
         raise error(RuntimeError, f"randint(): expects 'from' to be less than 'to', but got from={low} >= to={high}")
     state, call = next_call(generator)
-    return _placed(make("randint", _place(device), state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, False)
+    return _placed(make("randint", _place(device), state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, requires_grad)
 
 
 @fills_out
-def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False) -> Tensor:
     """A random permutation of 0 ... n-1: the order of n float64 draws. Raises RuntimeError for a negative n."""
     demand(n, ">=", 0, lambda: error(RuntimeError, f"randperm(): n must be non-negative, but got {n}"))
     order = OPS["argsort"](_draw((n,), dtypes.float64, generator, device), 0, False)
-    return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, False)
+    return _placed(cast(order, as_dtype(dtype or dtypes.int64)), device, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
-              memory_format: Any = None) -> Tensor:  # fmt: skip
+def rand_like(input: Tensor, **options: Any) -> Tensor:
     """`rand` of `input`'s shape and dtype."""
-    need_strided(layout)
-    return rand(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return _like(rand, input, **options)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False,
-               memory_format: Any = None) -> Tensor:  # fmt: skip
+def randn_like(input: Tensor, **options: Any) -> Tensor:
     """`randn` of `input`'s shape and dtype."""
-    need_strided(layout)
-    return randn(tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, requires_grad=requires_grad)
+    return _like(randn, input, **options)
 
 
-def randint_like(input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, layout: Any = None,
-                 requires_grad: bool = False, memory_format: Any = None) -> Tensor:  # fmt: skip
-    """`randint` of `input`'s shape and dtype."""
-    need_strided(layout)
-    bounds = (0, low) if high is None else (low, high)
-    return randint(*bounds, tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device).requires_grad_(requires_grad)
+def randint_like(input: Tensor, *bounds: int, low: int | None = None, high: int | None = None, **options: Any) -> Tensor:
+    """`randint` of `input`'s shape and dtype: `randint_like(x, high)` or `randint_like(x, low, high)`."""
+    named = {name: bound for name, bound in (("low", low), ("high", high)) if bound is not None}
+    return _like(randint, input, *bounds, **named, **options)
+
+
+def _like(maker: Any, input: Tensor, *bounds: Any, dtype: Any = None, device: Any = None, memory_format: Any = None, **options: Any) -> Tensor:
+    return maker(*bounds, size=tuple(input.shape), dtype=dtype or input.dtype, device=device or input.device, **options)
 
 
 @accepts_out

@@ -221,10 +221,8 @@ gammainc, gammaincc = igamma, igammac
 
 
 @accepts_out
-def polygamma(n: int | Tensor, input: Tensor | int) -> Tensor:
+def polygamma(n: int, input: Tensor) -> Tensor:
     """The n-th derivative of digamma. Raises RuntimeError for a negative n."""
-    if isinstance(n, Tensor):  # the method: x.polygamma(n)
-        n, input = input, n
     if not is_whole(n):
         raise error(TypeError, f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
     if n < 0:

@@ -239,8 +239,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 
 @accepts_out
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others)."""
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
+    """out[i][j] = input[index[i][j]][j] (for dim 0, and likewise for others). Its gradient is dense."""
     if input.ndim + index.ndim == 1:  # a 0-d tensor counts as one element
         return reshape(gather(reshape(input, (-1,)), 0, reshape(index, (-1,))), tuple(index.shape))
     if input.ndim != index.ndim and 0 in index.shape:  # nothing is gathered, whatever the rank

@@ -16,7 +16,7 @@ from ..errors import error
 from ..ops.definition import OPS
 from ..promotion import result_type
 from ..tensor import Tensor
-from .arguments import accepts_out, cast, dimension, parts
+from .arguments import accepts_out, cast, dimension, fills_out, parts
 from .creation import arange, tensor, zeros
 from .kinds import is_whole
 from .positions import positions
@@ -285,14 +285,16 @@ def _triangle_places(lower: bool, row: int, col: int, offset: int, dtype: Any, d
     return cast(t(positions(inside)).contiguous(), dtypes.as_dtype(dtype or dtypes.int64))
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: Any = None) -> Tensor:
+@fills_out
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Row and column indices of the lower triangle: (2, count)."""
-    return _triangle_places(True, row, col, offset, dtype, device)
+    return _triangle_places(True, row, col, offset, dtype, device).requires_grad_(requires_grad)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: Any = None) -> Tensor:
+@fills_out
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Row and column indices of the upper triangle: (2, count)."""
-    return _triangle_places(False, row, col, offset, dtype, device)
+    return _triangle_places(False, row, col, offset, dtype, device).requires_grad_(requires_grad)
 
 
 @accepts_out

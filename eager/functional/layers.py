@@ -6,6 +6,7 @@ the selection.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import dtypes
@@ -173,6 +174,11 @@ def embedding_bag(
     `padding_idx` count nothing. `per_sample_weights` (of input's shape, mode "sum" only) scales the rows. Raises ValueError for arguments that do not
     go together, IndexError for places outside the table.
     """
+    if weight.dtype is dtypes.int64 and input.dtype.is_floating_point:
+        warnings.warn("Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is deprecated", stacklevel=3)
+        input, weight = weight, input
+    if input.dtype.category != dtypes.INTEGER:
+        raise error(RuntimeError, f"embedding_bag(): expected scalar type Int or Long for the places, but got {input.dtype}", "input.long()")
     if mode not in ("sum", "mean", "max"):
         raise error(ValueError, f"embedding_bag(): mode has to be one of sum, mean or max, not {mode!r}")
     if per_sample_weights is not None and mode != "sum":

@@ -22,7 +22,7 @@ from .shape import broadcast_shapes
 
 
 @fills_out
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None, layout: Any = None,
+def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, device: Any = None,
              requires_grad: bool = False) -> Tensor:  # fmt: skip
     """base ** `steps` evenly spaced numbers from `start` to `end`; for an integer dtype these two are cut to integers first."""
     check_steps("logspace", start, end, steps)

@@ -19,10 +19,11 @@ from ..ops.definition import OPS
 from ..ops.shapes import numel
 from ..tensor import Storage, Tensor
 from ..transforms.levels import beside
-from . import complex_numbers, creation, exchange, indexing, making, pointwise, products, shape, storage
+from . import complex_numbers, creation, elementary, exchange, indexing, making, pointwise, products, shape, storage
 from .arguments import Number, as_number, as_operand, as_shape, cast, fitting, inplace
 from .devices import make
 from .kinds import STRICT
+from .words import OF
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
 METHODS = {
@@ -276,6 +277,11 @@ def split(self: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[
     return shape.split(self, split_size, dim)
 
 
+def polygamma(self: Tensor, n: int) -> Tensor:
+    """The n-th derivative of digamma of the elements."""
+    return elementary.polygamma(n, self)
+
+
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
     """The tensor, which is dense, in `dtype`. Raises TypeError for what is no dtype."""
     return self if dtype is None else cast(self, dtypes.as_dtype(dtype))
@@ -286,14 +292,14 @@ def type_as(self: Tensor, other: Tensor) -> Tensor:
     return cast(self, other.dtype)
 
 
-def type_(self: Tensor, dtype: Any = None) -> Any:
+def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """In another dtype; without one, the name of this tensor's type. Raises ValueError for a name that is none."""
     if isinstance(dtype, str) and not dtype.endswith("Tensor"):
         raise ValueError(f"invalid type: {dtype!r}; a dtype is meant, or an older name such as 'torch.FloatTensor'")
     return f"segue.{dtypes._LEGACY_NAMES.get(self.dtype, self.dtype.name)}" if dtype is None else cast(self, dtypes.as_dtype(dtype))
 
 
-def cpu(self: Tensor) -> Tensor:
+def cpu(self: Tensor, memory_format: Any = None) -> Tensor:
     """On the CPU: the tensor itself when it is there."""
     return shape.to(self, "cpu")
 
@@ -310,14 +316,14 @@ def _take_over(self: Tensor, out: Tensor) -> Tensor:
     return self
 
 
-def resize_(self: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+def resize_(self: Tensor, *sizes: Any, size: Any = None, memory_format: Any = None) -> Tensor:
     """Another size in place: the elements keep their order, those that are new are zeros.
 
     A tensor that grows takes new memory; views that were made of it keep the old one. Raises RuntimeError for a tensor that requires a gradient.
     """
     if self.requires_grad:
         raise error(AutogradError, "cannot resize variables that require grad", "x.detach().resize_(...)")
-    wanted = as_shape(size)
+    wanted = as_shape(sizes if size is None else (size,))
     flat = shape.reshape(self.detach(), (-1,))
     missing = numel(wanted) - flat.shape[0]
     if missing > 0:
@@ -393,7 +399,8 @@ def in_place_functions() -> dict[str, Callable]:
         "deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg "
         "reciprocal resize_as round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"
     )
-    return {f"{name}_": getattr(Tensor, f"{name}_") for name in names.split()}
+    found = {f"{name}_": getattr(Tensor, f"{name}_") for name in names.split()}
+    return found | {name: fitting(found[name], {"input": "self"}) for name in ("detach_", "fill_", "resize_as_", "zero_")}  # which are methods first
 
 
 def _new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tensor:
@@ -402,7 +409,7 @@ def _new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tenso
 
 def attach(namespace: dict[str, Any]) -> None:
     """Give `Tensor` its methods: those of the public functions in `namespace` that METHODS names. Called once, when the package is imported."""
-    methods = {name: namespace[name] for name in _named(METHODS)}
+    methods = {name: namespace[name] for name in _named(METHODS)} | {"polygamma": polygamma}
     for name, function in methods.items():
         setattr(Tensor, name, function)
     for name in _named(INPLACE):
@@ -410,7 +417,8 @@ def attach(namespace: dict[str, Any]) -> None:
     for name, of in CASTS.items():
         setattr(Tensor, name, _cast_method(of))
     for function in (*FILLS, resize_, resize_as_, new_tensor, type_as, cpu, cuda, where, split, to_dense):
-        setattr(Tensor, function.__name__, fitting(function, strict=function.__name__ in STRICT) if len(function.__annotations__) > 2 else function)
+        name, words = function.__name__, OF.get(function.__name__)
+        setattr(Tensor, name, fitting(function, words, name in STRICT) if len(function.__annotations__) > 2 else function)
     for maker in (creation.zeros, creation.ones, creation.empty, making.empty_strided):
         setattr(Tensor, f"new_{maker.__name__}", _new(maker))
     setattr(Tensor, "new_full", _new_full)  # noqa: B010

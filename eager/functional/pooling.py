@@ -7,6 +7,7 @@ of the largest element, by which the values are gathered, so that its derivative
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -215,10 +216,13 @@ def _max_pool(rank: int, shapes: str) -> Callable[..., Any]:
 
 
 def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
+    flag = list(inspect.signature(pool).parameters).index("return_indices")
+
     @functools.wraps(pool)
     def both(*args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("return_indices", None)
-        return pool(*args, **kwargs, return_indices=True)
+        if len(args) > flag:
+            return pool(*args[:flag], True, *args[flag + 1 :], **kwargs)
+        return pool(*args, **kwargs | {"return_indices": True})
 
     both.__name__ = both.__qualname__ = f"{pool.__name__}_with_indices"
     both.__doc__ = f"`{pool.__name__}` and the places of what was chosen."
@@ -385,7 +389,10 @@ def _adaptive_max(rank: int) -> Callable[..., Any]:
         x, single = batched(input, rank, name)
         places: list[Tensor] = []
         counts = _targets(name, x, output_size, rank)
-        if all(type(size) is int and count and size % count == 0 for size, count in zip(x.shape[2:], counts)):
+        if any(type(count) is int and count == 0 for count in counts):  # no window
+            out, indices = (_unbatched(make("full", x.device, (*x.shape[:2], *counts), 0, of), single) for of in (x.dtype, dtypes.int64))
+            return (out, indices) if return_indices else out
+        if all(type(size) is int and size % count == 0 for size, count in zip(x.shape[2:], counts)):
             windows = tuple(size // count for size, count in zip(x.shape[2:], counts))
             return _maximum(rank, input, windows, None, 0, 1, False, return_indices)
         for size, count in zip(x.shape[2:], counts):

@@ -13,7 +13,7 @@ from ..errors import ShapeError, UnsupportedDtypeError, error
 from ..ops.definition import OPS
 from ..sizes import BEYOND_SIZES, demand, known
 from ..tensor import Tensor
-from .arguments import as_shape, dimension, dimensions, spelled
+from .arguments import as_shape, dimension, dimensions, need_tensor, spelled
 from .devices import make
 from .positions import none_of, runtime_size
 from .shape import ravel, reshape
@@ -42,7 +42,7 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return repeat(input, (1,) * (input.ndim - len(counts)) + tuple(counts))
 
 
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(input: Tensor | None = None, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
     """Each element repeated `repeats` times in its place: one number, or one for each element along `dim` (of the flattened tensor without).
 
     With counts alone, the places: i repeated `input[i]` times. `output_size`, the sum of the counts, spares looking at them. Raises RuntimeError for
@@ -52,8 +52,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
     >>> segue.repeat_interleave(segue.tensor([5, 6, 7]), segue.tensor([0, 2, 1]))
     tensor([6, 6, 7])
     """
-    if repeats is None:
-        return _repeated_places(input, output_size)
+    if repeats is None or input is None:
+        return _repeated_places(need_tensor(repeats if input is None else input, "repeat_interleave", "repeats"), output_size)
     x = ravel(input) if dim is None else input if input.ndim else reshape(input, (1,))
     place = 0 if dim is None else dimension(dim, x.ndim)
     if isinstance(repeats, Tensor) and repeats.ndim and (known(repeats.shape[0], "==", x.shape[place]) or repeats.shape[0] != 1):

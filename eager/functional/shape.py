@@ -154,7 +154,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return OPS["unsqueeze"](input, dimension(dim, input.ndim + 1))
 
 
-def expand(input: Tensor, *sizes: Any, **named: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, implicit: bool = False, **named: Any) -> Tensor:
     """Dimensions of size 1 repeated without copying (-1 keeps a size); new ones may stand in front."""
     shape = as_shape(spelled("expand", sizes, named, "size") if named else sizes)
     lead = len(shape) - input.ndim

@@ -335,7 +335,7 @@ def _edges(x: Tensor, bins: Any, bounds: Any, of: Any) -> Tensor:
 
 
 @numpy_names
-def histogram(input: Tensor, bins: Any, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:  # noqa: A002
+def histogram(input: Tensor, bins: Any = 100, *, range: Any = None, weight: Tensor | None = None, density: bool = False) -> Any:  # noqa: A002
     """(hist, bin_edges): the number (or weight) of elements in intervals closed on the left, the last one on both sides."""
     flat = reshape(input, (-1, 1))
     hist, edges = histogramdd(flat, [bins], range=range, weight=None if weight is None else ravel(weight), density=density)

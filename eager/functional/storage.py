@@ -117,19 +117,19 @@ def record_stream(self: Tensor, stream: Any) -> None:
     """Nothing: there are no streams."""
 
 
-def get_device(self: Tensor) -> int:
+def get_device(input: Tensor) -> int:
     """The number of the tensor's GPU; -1 on the CPU."""
-    return -1 if self.device.index is None else self.device.index
+    return -1 if input.device.index is None else input.device.index
 
 
-def is_signed(self: Tensor) -> bool:
+def is_signed(input: Tensor) -> bool:
     """Whether the dtype holds negative numbers."""
-    return self.dtype.category > INTEGER or self.dtype.is_signed
+    return input.dtype.category > INTEGER or input.dtype.is_signed
 
 
-def is_same_size(self: Tensor, other: Tensor) -> bool:
+def is_same_size(input: Tensor, other: Tensor) -> bool:
     """Whether two tensors have one shape."""
-    return tuple(self.shape) == tuple(other.shape)
+    return tuple(input.shape) == tuple(other.shape)
 
 
 def dense_dim(self: Tensor) -> int:
@@ -179,7 +179,7 @@ def _each(self: Tensor, function: Callable, *others: Tensor) -> Tensor:
         return self.copy_(creation.tensor([function(*row) for row in zip(*rows)], dtype=self.dtype, device=self.device).reshape(tuple(self.shape)))
 
 
-def _no(self: Tensor, *args: Any) -> bool:
+def _no(self: Tensor, device: Any = None) -> bool:
     return False
 
 

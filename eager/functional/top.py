@@ -10,16 +10,16 @@ from typing import Any
 from ..dtypes import get_default_dtype
 from ..errors import error
 from ..tensor import Tensor
-from . import layers, linalg, normalization, windows
-from .arguments import accept_numpy_names
+from . import activation, layers, linalg, normalization, windows
+from .arguments import accept_numpy_names, accepts_out
 from .creation import arange
 from .distances import pdist
 from .linalg.legacy import norm
 from .repeats import flip
 
 __all__ = [
-    "bartlett_window", "batch_norm", "blackman_window", "embedding", "hamming_window", "hann_window", "instance_norm", "kaiser_window", "norm_except_dim",
-    "pdist", "range", "vander",
+    "bartlett_window", "batch_norm", "blackman_window", "embedding", "group_norm", "hamming_window", "hann_window", "instance_norm", "kaiser_window", "layer_norm",
+    "norm_except_dim", "pdist", "range", "rrelu", "rrelu_", "threshold", "vander",
 ]  # fmt: skip
 
 
@@ -70,6 +70,36 @@ def instance_norm(
     return normalization.instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
 
+def layer_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5, cudnn_enable: bool = True,
+) -> Tensor:  # fmt: skip
+    """`nn.functional.layer_norm`."""
+    return normalization.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5, cudnn_enabled: bool = True,
+) -> Tensor:  # fmt: skip
+    """`nn.functional.group_norm`."""
+    return normalization.group_norm(input, num_groups, weight, bias, eps)
+
+
+def rrelu(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Any = None) -> Tensor:
+    """`nn.functional.rrelu`, with draws of `generator`."""
+    return activation.rrelu(input, lower, upper, training, generator=generator)
+
+
+def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, generator: Any = None) -> Tensor:
+    """`rrelu` in place."""
+    return activation.rrelu_(input, lower, upper, training, generator=generator)
+
+
+@accepts_out
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`nn.functional.threshold`."""
+    return activation.threshold(input, threshold, value)
+
+
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Tensor:
     """`nn.functional.embedding`, the table first; a negative `padding_idx` is none."""
     return layers.embedding(indices, weight, None if padding_idx < 0 else padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
@@ -87,7 +117,10 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The Vandermonde matrix of a vector: its powers in columns, falling unless `increasing`."""
     if x.ndim != 1:
         raise error(RuntimeError, "x must be a one-dimensional tensor.")
-    powers = linalg.vander(x, N=x.shape[0] if N is None else N)
+    count = x.shape[0] if N is None else N
+    if count < 0:
+        raise error(RuntimeError, f"N must be non-negative, got {count}.")
+    powers = linalg.vander(x, N=max(count, 2)).narrow(1, 0, count)
     return powers if increasing else flip(powers, (1,))
 
 

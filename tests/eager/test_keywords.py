@@ -29,6 +29,18 @@ M.linspace(4.3, -3, 50, dtype=M.int64) | M.einsum("...ik,...j->ij", x.int()[None
 M.linalg.lstsq(x.T, x.T).residuals | M.linalg.lstsq(x.T + s.sum(), x.T.sin(), driver="gelsd").residuals | M.nn.functional.feature_alpha_dropout(x[0], 0.0, True) | M.nn.functional.feature_alpha_dropout(x[0])
 M.autograd.grad(M.nn.functional.multi_margin_loss(w, M.tensor(1), margin=2.0), w)[0] | M.autograd.grad(M.nn.functional.multilabel_margin_loss(w / 2, M.tensor([0, -1])), w)[0]
 M.nn.functional.gaussian_nll_loss(x, x + 1, s[:1, :1].expand(1, 3)) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x.reshape(2, 1, 3) / 9)(x.expand(2, 2, 3)[None])
+M.abs_(input=-x) | M.fill_(input=x.clone(), value=2) | M.zero_(input=x.clone()) | M.addmv_(input=s[0].clone(), mat=s, vec=s[1]) | M.clamp_max_(input=x.clone(), max=2) | M.relu_(input=x - 2)
+M.bitwise_and(self=6, other=x.int()) | M.pow(self=2, exponent=x) | M.remainder(self=7, other=x + 1) | M.where(condition=x > 2, self=2, other=-x) | M.xlogy(self=2, other=x + 1) | M.bucketize(self=2, boundaries=x[0])
+M.searchsorted(sorted_sequence=x[0], self=2) | M.float_power(self=2, exponent=x) | M.cholesky_inverse(input=s) | M.cholesky_solve(input=s, input2=s) | M.orgqr(input=s, input2=s[0]) | M.ormqr(input=s, input2=s[0], input3=s)
+M.triangular_solve(input=s, A=s)[0] | M.tensor_split(input=x, sections=2)[1] | M.tensor_split(input=x, indices=(1,))[1] | M.hsplit(input=x, sections=3)[1] | x.vsplit(indices=(1,))[1] | M.dsplit(input=x[None], sections=3)[0]
+M.isin(element=2, test_elements=x) | M.isin(elements=x, test_element=2) | M.is_signed(input=x) | M.is_same_size(input=x, other=s) | M.result_type(tensor=x, other=2) is x.dtype | M.result_type(scalar=2, tensor=x.int()).itemsize
+M.dropout(input=x, p=0.5, train=False) | M.alpha_dropout(input=x, p=0.5, train=False) | M.arange(3, layout=M.strided) | M.eye(2, layout=M.strided) | M.linspace(0, 1, 3, layout=M.strided) | M.randint(3, (2,), requires_grad=False).shape
+M.rand_like(x, generator=M.Generator()).shape | M.randint_like(input=x, low=0, high=1, generator=M.Generator()) | M.randint_like(x, high=1) | M.randn_like(x, generator=None, dtype=M.float64).dtype.itemsize | M.randperm(3, layout=M.strided).shape
+x.gather(0, x.long() * 0, sparse_grad=True) | M.group_norm(x, 1, None, None, 1e-5, False) | M.layer_norm(x, (3,), None, None, 1e-5, False) | M.histogram(x)[0] | x.histogram()[1] | x.expand(2, 2, 3, implicit=False)
+M.repeat_interleave(repeats=M.tensor([1, 2])) | M.threshold(x, 2, 7, out=M.empty(0)) | M.rrelu(x - 2, 0.5, 0.5, True, M.Generator()) | M.vander(x[0], 1) | M.vander(x[0], 0) | M.unsafe_split(input=x, split_size=1)[1]
+M.split_copy(input=x, split_size=1)[1] | M.tril_indices(2, 2, requires_grad=False) | x.polygamma(n=1) | (x + 1).polygamma_(n=1) | x.cpu(memory_format=M.preserve_format) | x.type(M.float64, True) | x.is_pinned(device="cpu")
+x.clone().copy_(other=s[0, 0]) | x.new(size=(2, 0)) | x.new(other=s) | x.clone().resize_(size=(3, 2)) | M.nn.functional.elu_(x - 2, 0.5, 2.0, 3.0) | M.nn.functional.elu_(x - 2, 0.5) | M.nn.functional.adaptive_max_pool1d(x, 0)
+M.nn.functional.adaptive_max_pool1d_with_indices(x, 2, False)[1] | M.nn.functional.embedding_bag(x, M.tensor([[0, 1], [1, 1]]))
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -71,6 +83,7 @@ x.hsplit(1.5) | x.split(x) | M.linalg.det(2) | x.bernoulli(2.0) | x.random_(0) |
 M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
 M.nn.BatchNorm1d(3, eps=0.0)(x) | M.nn.BatchNorm1d(3, eps=-1.0).eval()(x) | M.nn.HuberLoss(delta=1j) | M.nn.RNN(3, 4, bias=1) | M.nn.GRU(3, 4, batch_first=0) | M.nn.LSTM(3.0, 4) | M.nn.RNN(3, 4)(x.double())
 M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])) | M.nn.CircularPad1d(1)(x[None, None]) | M.nn.CircularPad3d(1)(x) | M.nn.RNN(0, 4)
+M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
 M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
 
