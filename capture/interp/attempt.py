@@ -83,6 +83,7 @@ class Knowledge:
     tells: bool = False  # a tool counts lines
     turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
     checkpoints: str = "marked"  # how those of functions that change something are captured, see transforms.py
+    cached: list[Any] = field(default_factory=list)  # the calls of cached functions, each counted once: what was called, and what came of it
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
     plain: dict[Any, bool] = field(default_factory=dict)  # families of functions that ran for very long without an operation on a tensor: from their beginning?
 
@@ -150,6 +151,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.followed = self.step_began = 0  # instructions of all frames so far, and before the root frame's latest
         self.enough = config.follow_limit
         self.looked = (0, 0)  # see look_back
+        self.cached_calls = 0
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
         for name in ("enabled", "autocast"):

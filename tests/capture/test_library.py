@@ -401,3 +401,23 @@ def test_layouts_are_compared():
 
 def test_questions_about_exports_are_answered():
     check(lambda x: x if segue.onnx.is_in_onnx_export() or segue.jit.is_tracing() else x + 1, X)
+
+
+def test_a_cached_function_counts_what_it_counts_eagerly():
+    def counts(wrapper):
+        @functools.lru_cache
+        def power(n):
+            return 2**n
+
+        def run(x):
+            y = x * power(3) * power(4) * power(3)
+            print(end="")
+            return y * power(4)
+
+        called, found = wrapper(run), []
+        for _ in range(3):
+            called(segue.ones(2))
+            found.append(power.cache_info())
+        return found
+
+    assert counts(compiled) == counts(lambda run: run)

@@ -50,15 +50,25 @@ class CachedValue(KnownValue):
         if behind and not keeps(self.real, plain, named):  # it would run, and read objects as they were before
             missing = guards.Predicate((path,), functools.partial(lacks, plain, tuple(named.items())))
             raise Break(f"a first call of the {self.describe()} behind changes of objects from outside is not captured", "call it first", missing)
+        found = self.found(run, plain, named)
+        run.guard(guards.Predicate((path,), Gives(guards.Is(path, found).value, behind, plain, named)))
+        return run.wrap(found, sources.Constant(found, f"result of the {self.describe()}"))
+
+    def found(self, run: Any, args: tuple, named: dict[str, Any]) -> Any:
+        """What the function gives. Attempts at one frame are one call of the program: the cache counts it once."""
+        call, calls, place = (self.real, args, named, [*map(type, args), *map(type, named.values())]), run.knowledge.cached, run.cached_calls
+        run.cached_calls += 1
+        if place < len(calls) and calls[place][0] == call:
+            return calls[place][1]
         inside = modes()
         with run.outside():
             set_modes(inside)  # as they stand here: `with no_grad():` around the call
             try:
-                found = self.real(*plain, **named)
+                made = self.real(*args, **named)
             except Exception as error:
                 raise Break(f"the {self.describe()} raised {type(error).__name__}") from None
-        run.guard(guards.Predicate((path,), functools.partial(gives, guards.Is(path, found).value, behind, plain, tuple(named.items()))))
-        return run.wrap(found, sources.Constant(found, f"result of the {self.describe()}"))
+        calls[place:] = [(call, made)]
+        return made
 
     def plain(self, run: Any, value: Value) -> Any:
         if isinstance(value, Constant) or (isinstance(value, TupleValue) and all(isinstance(item, Constant) for item in value.items_of(run))):
@@ -85,9 +95,25 @@ def _is_plain(run: Any, value: Value) -> bool:
     return type(value) in (Constant, SymIntValue)
 
 
-def gives(expected: Any, kept: bool, args: tuple, named: tuple, function: Any) -> bool:
-    """Whether a cached function gives the object that it gave during capture, and without running where it must be `kept`. `expected` holds the object."""
-    return (not kept or keeps(function, args, dict(named))) and function(*args, **dict(named)) is expected.target()
+class Gives:
+    """Whether a cached function gives the object that it gave during capture, and without running where it must be `kept`. `expected` holds the object.
+
+    The first check is that of the frame that was captured, whose call the cache has counted.
+    """
+
+    def __init__(self, expected: Any, kept: bool, args: tuple, named: dict[str, Any]) -> None:
+        self.expected = expected
+        self.kept = kept
+        self.args = args
+        self.named = named
+        self.counted = True
+
+    def __call__(self, function: Any) -> bool:
+        counted, self.counted = self.counted, False
+        held = (counted or self.kept) and keeps(function, self.args, self.named)
+        if counted and held:
+            return True
+        return (held or not self.kept) and function(*self.args, **self.named) is self.expected.target()
 
 
 def lacks(args: tuple, named: tuple, function: Any) -> bool:
