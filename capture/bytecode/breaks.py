@@ -32,7 +32,7 @@ from .._capture import is_debugged
 from .assembler import Assembler, Emit
 from .decode import CodeCache, decode
 from .encode import InconsistentCode, Signature, encode, labelled, relabelled
-from .instruction import Instruction, Label, Positions
+from .instruction import Handler, Instruction, Label, Positions
 from .layout import Layout
 from .opcodes import OPCODES
 from .shape import COPIED, HANDLED, NULL, VALUE, Bound, Shape, after, after_jump, given, nearest_handled
@@ -318,6 +318,7 @@ def _continue(out: Assembler, code: CodeType, place: int, shape: Shape, bound: B
         out.build_tuple(len(family.freevars))
     out.make_function(resume, ["closure"] if family.freevars else [])
     first = entry_of(code) is None
+    raised = Label("raised")
     if first:
         out.prepare_call()
     for name in entry.bound:
@@ -327,13 +328,19 @@ def _continue(out: Assembler, code: CodeType, place: int, shape: Shape, bound: B
     for name in values:
         out.move_temporary(name)
     count = len(entry.bound) + len(values)
-    if first:
-        out.call(count)
-        _call_continuations(out)
-    else:
+    if not first:
         out.build_tuple(count)
         _make_continuation(out)
+        out.return_value()
+        return
+    outer, out.handler = out.handler, Handler(raised, 0, False)
+    out.emit("NOP")  # 3.13 looks for the handler of a Python function's exception one word before the CALL
+    out.call(count)
+    _call_continuations(out)
+    out.handler = outer
     out.return_value()
+    out.place(raised)
+    _raise_as_one(out)
 
 
 def _ending(family: Family, place: int, bound: Bound) -> list[Instruction] | None:
@@ -376,6 +383,26 @@ def _make_continuation(out: Assembler) -> None:
     out.prepare_call()
     out.move_temporary(pair)
     out.call(1)
+
+
+def without_first(problem: BaseException) -> None:
+    """A resume function raised: the frame that called it is the same function of the user, and is not to be seen twice in the traceback."""
+    trace = problem.__traceback__
+    if trace is not None and trace.tb_next is not None:
+        problem.__traceback__ = trace.tb_next
+
+
+def _raise_as_one(out: Assembler) -> None:
+    """[exception] -> raised again, which adds nothing to its traceback."""
+    out.emit("PUSH_EXC_INFO")
+    out.load_const(without_first)
+    out.prepare_call()
+    out.copy(3)
+    out.call(1)
+    out.pop_top()
+    out.swap(2)
+    out.emit("POP_EXCEPT")
+    out.emit("RERAISE", 0)
 
 
 def _call_continuations(out: Assembler) -> None:

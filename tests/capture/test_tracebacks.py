@@ -1,0 +1,102 @@
+"""Tracebacks of what compiled code raises: the user's frames and lines, as eagerly, also behind graph breaks.
+
+In comes a program that raises, out goes the list of functions and lines of its traceback, once eagerly and once compiled.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import pytest
+from interp_support import compiled
+
+import segue
+
+PROGRAMS = []
+
+
+def program(function):
+    PROGRAMS.append(function)
+    return function
+
+
+@program
+def behind_one_break(x):
+    y = x + 1
+    print(end="")
+    return y, {}["missing"]
+
+
+@program
+def behind_many(x):
+    for turn in range(3):
+        print(end="")
+        x = x * 2
+    print(end="")
+    raise ValueError(x.sum().item())
+
+
+def deep(x, n):
+    print(end="")
+    if n == 0:
+        raise LookupError(n)
+    return deep(x * 2, n - 1) + 1
+
+
+@program
+def recursion(x):
+    y = deep(x, 3)
+    return y + 1
+
+
+@program
+def handled_and_raised_again(x):
+    try:
+        print(end="")
+        return deep(x, 0)
+    except LookupError as error:
+        print(end="")
+        raise RuntimeError("again") from error
+    finally:
+        x = x + 1
+        print(end="")
+
+
+@program
+def raised_as_it_was(x):
+    try:
+        print(end="")
+        x.reshape(5, 5)
+    except RuntimeError:
+        print(end="")
+        assert sys.exc_info()[1] is not None
+        raise
+
+
+@program
+def in_a_with_block(x):
+    with segue.no_grad():
+        print(end="")
+        deep(x, 1)
+    return x
+
+
+def frames(error):
+    shown = []
+    while error is not None:
+        shown += [(type(error), frame.name, frame.line) for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__ and frame.name != "raised"]
+        error = error.__cause__ or error.__context__
+    return shown
+
+
+def raised(function):
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        function(segue.ones(3))
+    return frames(caught.value), sys.exc_info()[1]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda function: function.__name__)
+def test_each_frame_is_shown_once(program):
+    expected, made = raised(program), compiled(program)
+    assert [raised(made) for _ in range(2)] == [expected] * 2
