@@ -42,6 +42,7 @@ from .values.functions import PartialValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue
+from .values.sets import SetValue
 from .values.steps import chain_from_iterable, tee
 from .values.tensors import TensorValue
 
@@ -234,7 +235,8 @@ BUILTINS[min] = _extreme("<", sym_min)
 
 @builtin(sorted)
 def _sorted(run: Any, items: Value, *, key: Value = Constant(None), reverse: Value = Constant(False)) -> Value:
-    return ListValue(run.sorted(run.unpack(items), key, reverse))
+    found = items.members(run) if isinstance(items, SetValue) and isinstance(key, Constant) else run.unpack(items)  # of a set no two are equal, in whatever order
+    return ListValue(run.sorted(found, key, reverse))
 
 
 BUILTINS[repr] = lambda run, value: run.formatted(value, "repr", "")

@@ -111,14 +111,14 @@ def _tuple(run: Any, items: Value | None = None) -> Value:
 
 @constructor(set)
 def _set(run: Any, items: Value | None = None) -> Value:
-    return SetValue(run, [] if items is None else run.unpack(items))
+    return items.bare(set) if isinstance(items, SetValue) else SetValue(run, [] if items is None else run.unpack(items))
 
 
 @constructor(frozenset)
 def _frozenset(run: Any, items: Value | None = None) -> Value:
     if isinstance(items, SetValue) and items.cls is frozenset:
         return items
-    return SetValue(run, [] if items is None else run.unpack(items), frozenset)
+    return items.bare(frozenset) if isinstance(items, SetValue) else SetValue(run, [] if items is None else run.unpack(items), frozenset)
 
 
 def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:

@@ -34,7 +34,7 @@ from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, has_items, same_items
 from .values.objects import ObjectValue
 from .values.questions import question
-from .values.sets import SetValue
+from .values.sets import SetValue, meet
 from .values.tensors import TensorValue
 from .values.texts import SizeText, text_binary, text_compare
 from .whole_numbers import whole_binary, whole_compare, whole_unary
@@ -76,6 +76,7 @@ REPEATED_LIMIT = 100_000
 MERGED = frozenset({dict, collections.OrderedDict, collections.defaultdict})
 SHOWN = {"**": "** or pow()"}
 SET_OPERATORS = {"|": "union", "&": "intersection", "-": "difference", "^": "symmetric_difference"}
+SET_UPDATES = {"|": "update", "&": "intersection_update", "-": "difference_update", "^": "symmetric_difference_update"}
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset", "<": "issubset", ">": "issuperset"}
 
 
@@ -238,9 +239,7 @@ class Operators:
             left.call_method(self, "update", [right], {})
             return left
         if isinstance(left, SetValue) and left.cls is set and isinstance(right, SetValue) and symbol in SET_OPERATORS:
-            made: Any = left.call_method(self, SET_OPERATORS[symbol], [right], {})
-            left.entries, left.shadow = made.entries, made.shadow
-            left.changed(self)
+            left.call_method(self, SET_UPDATES[symbol], [right], {})
             return left
         if isinstance(left, ObjectValue):
             method = self.special_method(left, row.inplace_name)
@@ -314,17 +313,12 @@ class Operators:
         if all(isinstance(v, DictView) and v.kind == "items" for v in (left, right)):
             views: tuple[Any, Any] = (left, right)
             return same_items(self, *(view.owner for view in views)) == (symbol == "==")
-        if any(isinstance(v, DictView) and v.kind == "items" for v in (left, right)) and all(isinstance(v, (SetValue, DictView)) for v in (left, right)):
-            pairs: list[Any] = [SetValue(self, v.items_of(self)) if isinstance(v, DictView) else v for v in (left, right)]
-            return (set(pairs[0].shadow) == set(pairs[1].shadow)) == (symbol == "==")
         if isinstance(left, DictValue) and isinstance(right, DictValue):
             return same_items(self, left, right) == (symbol == "==")
-        if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind == "keys") for v in (left, right)):
-            sides: tuple[Any, Any] = (left, right)
-            for v in sides:
-                v.items_of(self)
-            keys = [set(v.shadow) if isinstance(v, SetValue) else set(v.owner.entries) for v in sides]
-            return (keys[0] == keys[1]) == (symbol == "==")
+        if all(isinstance(v, SetValue) or (isinstance(v, DictView) and v.kind != "values") for v in (left, right)):
+            one, other = (v.bare() if isinstance(v, SetValue) else SetValue(self, v.items_of(self) or ()) for v in (left, right))
+            meet(self, one, other)
+            return (set(one.shadow) == set(other.shadow)) == (symbol == "==")
         if isinstance(left, SliceValue) and isinstance(right, SliceValue):
             return all(self.equal(a, b) for a, b in zip(left.parts, right.parts)) == (symbol == "==")
         if type(left) is type(right) and hasattr(left, "value") and not isinstance(left, Constant):

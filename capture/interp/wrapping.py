@@ -79,7 +79,7 @@ from .values.patterns import PatternValue
 from .values.proxies import wrap_proxy, wrap_reference
 from .values.running import KINDS as ITERATORS
 from .values.running import wrap_iterator
-from .values.sets import SetValue, wrap_set
+from .values.sets import set_like, wrap_set
 from .values.state import ModesValue
 from .values.tensors import TensorValue
 from .values.texts import InputText
@@ -111,7 +111,9 @@ class Wrapping:
                 return known
             if issubclass(cls, IDENTITY_TYPES):
                 self.guard_is(source, obj)
-            elif source != known.source and not isinstance(source, sources.Constant):
+            elif isinstance(source, sources.Constant):
+                self.guard_is(known.source, obj)
+            elif source != known.source:
                 self.guard_same(known.source, source)
             return known
         value = self.wrapper_of(obj)(self, obj, source)
@@ -188,7 +190,7 @@ class Wrapping:
         if type(obj) is tuple:
             return TupleValue([self.code_constant(item) for item in obj])
         if type(obj) is frozenset:
-            return SetValue(self, [self.code_constant(item) for item in obj], frozenset)
+            return set_like(self, obj, [self.code_constant(item) for item in obj])
         return self.wrap_known(obj) if isinstance(obj, type) else Constant(obj)
 
     def make(self: Any, obj: Any) -> Value:
@@ -491,8 +493,7 @@ MAKERS: dict[type, Callable] = {
     tuple: lambda run, obj: TupleValue([run.make(item) for item in obj]),
     list: lambda run, obj: ListValue([run.make(item) for item in obj]),
     dict: lambda run, obj: DictValue([(key_of_real(run, key), run.make(key), run.make(value)) for key, value in obj.items()]),
-    set: lambda run, obj: SetValue(run, [run.make(item) for item in obj]),
-    frozenset: lambda run, obj: SetValue(run, [run.make(item) for item in obj], frozenset),
+    **dict.fromkeys((set, frozenset), lambda run, obj: set_like(run, obj, [run.make(item) for item in obj])),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
     range: lambda run, obj: RangeValue(obj),
     SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, bytearray: lambda run, obj: BytearrayValue(obj), **dict.fromkeys(TYPING_CONSTANTS, lambda run, obj: AliasValue(obj)), re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),

@@ -30,7 +30,7 @@ def behind_one_break(x):
 
 @program
 def behind_many(x):
-    for turn in range(3):
+    for _ in range(3):
         print(end="")
         x = x * 2
     print(end="")

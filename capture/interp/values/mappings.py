@@ -31,7 +31,7 @@ class Identity:
         self.object = value
 
     def __hash__(self) -> int:
-        return id(self.object)
+        return object.__hash__(self.object) if type(self.object).__hash__ is object.__hash__ else id(self.object)  # as the object itself has it
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Identity) and other.object is self.object

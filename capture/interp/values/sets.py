@@ -1,7 +1,7 @@
 """Values of sets.
 
 In come Values as items, which are told apart as the keys of a dict are (mappings.py). The one idea: a real set of what stands for the items takes part in every step, so
-that its order is Python's; where that order would matter and is not known, the graph breaks.
+that its order is Python's, and the steps are taken again by the set from outside; where the order would matter and is not known, the graph breaks.
 """
 
 from __future__ import annotations
@@ -10,27 +10,21 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ... import guards
+from ....eager.tensor import Tensor
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
-from .containers import ListValue
+from .containers import ListValue, Unread
 from .mappings import key_of, key_of_real
 
-
-class Member(Value):
-    """An object in a set from outside, of which only is asked whether it is there."""
-
-    def type(self) -> type:
-        raise Break("an object out of a set from outside is not captured", "use a list or a dict, which keep their order")
-
-    def describe(self) -> str:
-        return "object in a set from outside"
+WHY = "use a list or a dict, which keep their order"
 
 
 class SetValue(Value):
-    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; only constants have a known order."""
+    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; `ordered` says whether it lies in memory as the set does. `steps` are what
+    was done to a set from outside: the name of the method and its argument. `guarded`: it holds objects from outside, so what is told apart from them is guarded."""
 
     holder: Any = None  # the object whose builtin part this is, see contained.py
 
@@ -38,13 +32,16 @@ class SetValue(Value):
         self.cls = cls
         self.source = source
         self.real = real
-        self.entries: dict[Any, Value] = {}
+        self.entries: dict[Any, Any] = {}
         self.shadow: set = set()
+        self.ordered = True
+        self.guarded = real is not MISSING
+        self.steps: list[tuple[str, Any]] = []
         for item in items:
             self.put(run, item)
 
     def put(self, run: Any, item: Value) -> None:
-        place = key_of(run, item) if self.real is MISSING else run.guarded_key(item)
+        place = run.guarded_key(item) if self.guarded else key_of(run, item)
         self.entries.setdefault(place, item)
         self.shadow.add(place)
 
@@ -62,7 +59,7 @@ class SetValue(Value):
         item = getattr(item, "contents", item)
         if isinstance(item, SetValue):
             return frozenset(item.shadow)
-        return key_of(run, item) if self.real is MISSING else run.guarded_key(item)
+        return run.guarded_key(item) if self.guarded else key_of(run, item)
 
     def contains(self, run: Any, item: Value) -> bool:
         return self.place_of(run, item) in self.entries
@@ -73,12 +70,23 @@ class SetValue(Value):
     def truth(self, run: Any) -> bool:
         return bool(self.entries)
 
+    def members(self, run: Any) -> list[Value]:
+        """The items in any order."""
+        for place, item in self.entries.items():
+            if isinstance(item, Unread):
+                self.entries[place] = run.read(item)
+        return list(self.entries.values())
+
     def items_of(self, run: Any) -> list[Value]:
-        if any(isinstance(item, Member) for item in self.entries.values()) or len(self.entries) > 1 and not all(isinstance(item, Constant) for item in self.entries.values()):
-            raise Break("the order of a set of objects is not captured", "use a list or a dict, which keep their order")
-        if len(self.shadow) > 1 and not all(type(place) in (int, bool) for place in self.shadow):
-            run.only_here = "the order of a set differs from process to process"
-        return [self.entries[place] for place in self.shadow]
+        members = self.members(run)
+        if len(members) > 1:
+            if not self.ordered:
+                raise Break("the order of a set from outside that was changed is not captured", WHY)
+            for item in members:
+                guard_hash(run, item)
+            if not all(type(place) in (int, bool) for place in self.shadow):
+                run.only_here = "the order of a set differs from process to process"
+        return [self.entries[place] for place in (self.shadow if self.real is MISSING else self.entries)]
 
     def iterate(self, run: Any) -> Value:
         return run.set_iterator(self, self.items_of(run))
@@ -88,13 +96,21 @@ class SetValue(Value):
             raise run.raised(AttributeError, f"'frozenset' object has no attribute '{name}'")
         return super().attribute(run, name)
 
-    def changed(self, run: Any) -> None:
+    def changed(self, run: Any, *steps: tuple[str, Any]) -> None:
+        if self.real is not MISSING:
+            for step in steps:
+                if step[0] == "discard" and self.steps and self.steps[-1] == ("add", step[1]):
+                    self.steps.pop()  # what is undone at once leaves no trace
+                else:
+                    self.steps.append(step)
+            self.ordered = False  # nobody knows what gaps there are in its table
         run.journal.note(self)
 
     def bare(self, cls: Any = None) -> SetValue:
         """A set of the same items."""
         made = SetValue(None, (), cls or self.cls)
-        made.entries, made.shadow = dict(self.entries), self.shadow.copy()
+        made.entries, made.shadow = dict(self.entries), set(self.shadow)
+        made.ordered, made.guarded = self.ordered, self.guarded
         return made
 
     def build(self, out: Any) -> None:
@@ -109,7 +125,26 @@ class SetValue(Value):
         out.emit("BUILD_SET", len(self.entries))
 
     def replay(self, out: Any) -> None:
-        out.statement("replace_set", self if self.holder is None else self.holder, ListValue([self.entries[place] for place in self.shadow]))
+        for name, argument in self.steps:
+            out.statement("change_set", self if self.holder is None else self.holder, Constant(name), *([] if argument is None else [argument]))
+
+
+def set_like(run: Any, obj: Any, items: list[Value]) -> SetValue:
+    """A set that is known, of Values of its items."""
+    made = SetValue(run, items, type(obj))
+    if all(isinstance(item, Constant) for item in items):
+        made.shadow = set(obj)
+    return made
+
+
+def guard_hash(run: Any, item: Value) -> None:
+    """The place of an item in a set follows from its hash: that of a constant is known, that of an existing object says which one it is."""
+    if isinstance(item, Constant):
+        return
+    real = item.real
+    if real is MISSING or item.source is None or not (isinstance(real, Tensor) or type(real).__hash__ is object.__hash__):
+        raise Break("the order of a set of objects is not captured", WHY)
+    run.guard_is(item.source, real)
 
 
 SET_METHODS: dict[str, Callable] = {}
@@ -118,8 +153,10 @@ SetValue.methods = SET_METHODS
 
 @method(SET_METHODS, "add")
 def _add(self: SetValue, run: Any, item: Value) -> Value:
+    count = len(self.entries)
     self.put(run, item)
-    self.changed(run)
+    if len(self.entries) > count:
+        self.changed(run, ("add", item))
     return constant(None)
 
 
@@ -127,9 +164,9 @@ def _add(self: SetValue, run: Any, item: Value) -> Value:
 def _discard(self: SetValue, run: Any, item: Value) -> Value:
     place = self.place_of(run, item)
     if place in self.entries:
-        del self.entries[place]
+        found = self.entries.pop(place)
         self.shadow.discard(place)
-        self.changed(run)
+        self.changed(run, ("discard", found))
     return constant(None)
 
 
@@ -143,74 +180,73 @@ def _remove(self: SetValue, run: Any, item: Value) -> Value:
 @method(SET_METHODS, "update")
 def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
     for other in others:
-        if isinstance(other, SetValue) and self.real is MISSING:
-            for place, item in places_of(run, other).items():
-                self.entries.setdefault(place, item)
-                self.shadow.add(place)
+        if isinstance(other, SetValue):  # whose table is taken over as it is
+            meet(run, self, other)
+            self.entries = {**other.entries, **self.entries}
+            self.shadow.update(other.shadow)
+            self.changed(run, ("update", argument(other, other)))
         else:
             for item in run.unpack(other):
-                self.put(run, item)
-    self.changed(run)
+                _add(self, run, item)
     return constant(None)
 
 
-def places_of(run: Any, other: Value) -> dict[Any, Value]:
-    """The items of an iterable by what stands for them. Those of a set are not asked for their hash again."""
-    if isinstance(other, SetValue) and other.real is MISSING:
-        return {place: other.entries[place] for place in other.shadow}
-    return {key_of(run, item): item for item in run.unpack(other)}
+def argument(given: Value, items: SetValue) -> Value:
+    """What a method of a set from outside was given, as it was then: in the same order, which says how its items come to lie."""
+    if given is not items:
+        return ListValue(list(items.entries.values()))
+    return Constant(set(items.shadow)) if all(isinstance(item, Constant) for item in items.entries.values()) else items.bare(set)
+
+
+def meet(run: Any, one: SetValue, other: SetValue) -> None:
+    """The items of two sets are told apart: beside objects from outside, all are guarded to be what they are. What comes of both is known as well as both are."""
+    for left, right in ((one, other), (other, one)):
+        if left.guarded and not right.guarded:
+            for item in right.members(run):
+                run.guarded_key(item)
+    one.guarded = one.guarded or other.guarded
+    one.ordered = one.ordered and other.ordered
 
 
 def _combined(name: str) -> Callable:
+    """A method that gives a new set, and the one that changes the set itself, where `name` ends so."""
+
     def combine(self: SetValue, run: Any, *others: Value) -> Value:
-        made: set = set(self.shadow)
-        entries = dict(self.entries)
+        result = self if name.endswith("_update") else self.bare()
         for other in others:
-            more = places_of(run, other)
-            entries = {**more, **entries}
-            made = getattr(made, name)(more)
-        result = SetValue(run, (), self.cls)
-        result.shadow = made
-        result.entries = {place: entries[place] for place in made}
-        return result
+            one = other if isinstance(other, SetValue) else SetValue(run, run.unpack(other))
+            meet(run, result, one)
+            known = {**one.entries, **result.entries}
+            found = getattr(result.shadow, name)(one.shadow if one is other else list(one.entries))
+            result.shadow = result.shadow if found is None else found
+            result.entries = {place: known[place] for place in result.shadow}
+            if result is self:
+                self.changed(run, (name, argument(other, one)))
+        return constant(None) if result is self else result
 
     return combine
 
 
 def _asked(name: str) -> Callable:
     def ask(self: SetValue, run: Any, other: Value) -> Value:
-        return constant(getattr(self.shadow, name)(set(places_of(run, other))))
+        one = other if isinstance(other, SetValue) else SetValue(run, run.unpack(other))
+        meet(run, self.bare(), one)
+        return constant(getattr(self.shadow, name)(one.shadow))
 
     return ask
 
 
-for _name in ("union", "intersection", "difference", "symmetric_difference"):
+for _name in ("union", "intersection", "difference", "symmetric_difference", "intersection_update", "difference_update", "symmetric_difference_update"):
     SET_METHODS[_name] = _combined(_name)
 for _name in ("issubset", "issuperset", "isdisjoint"):
     SET_METHODS[_name] = _asked(_name)
 SET_METHODS["copy"] = lambda self, run: self if self.cls is frozenset and self.holder is None else _combined("union")(self, run)
 
 
-def _updating(name: str) -> Callable:
-    combine = _combined(name)
-
-    def update(self: SetValue, run: Any, *others: Value) -> Value:
-        made = combine(self, run, *others)
-        self.entries, self.shadow = made.entries, made.shadow
-        self.changed(run)
-        return constant(None)
-
-    return update
-
-
-for _name in ("intersection", "difference", "symmetric_difference"):
-    SET_METHODS[f"{_name}_update"] = _updating(_name)
-
-
 @method(SET_METHODS, "clear")
 def _clear(self: SetValue, run: Any) -> Value:
     self.entries, self.shadow = {}, set()
-    self.changed(run)
+    self.changed(run, ("clear", None))
     return constant(None)
 
 
@@ -218,10 +254,12 @@ def _clear(self: SetValue, run: Any) -> Value:
 def _pop(self: SetValue, run: Any) -> Value:
     if not self.entries:
         raise run.raised(KeyError, "pop from an empty set")
+    if self.real is not MISSING and len(self.entries) > 1:
+        raise Break("pop() of a set from outside is not captured: it begins where the last one ended", WHY)
     self.items_of(run)  # the order must be known
-    place = self.shadow.pop()
-    self.changed(run)
-    return self.entries.pop(place)
+    found = self.entries.pop(self.shadow.pop())
+    self.changed(run, ("discard", found))
+    return found
 
 
 SET_METHODS["__contains__"] = lambda self, run, item: constant(self.contains(run, item))
@@ -248,11 +286,11 @@ def wrap_set(run: Any, obj: Any, source: Any, cls: Any = None) -> Value:
 def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
     """A set that holds objects, as the parameters that a step leaves out: these very ones, of which can be asked whether something is among them."""
     if not all(type(item) in LITERALS or run.is_identity_class(type(item)) for item in obj):
-        raise Break("a set of objects that compare by more than identity is not captured", "use a list, a tuple or a dict")
+        raise Break("a set of objects that compare by more than identity is not captured", WHY)
     run.only_here = "the objects in a set have no path"
     run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
     made = SetValue(run, [], cls, source, obj)
-    made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Member() for item in obj}
+    made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Unread(item, sources.Constant(item, f"an object in {source.text()}")) for item in obj}
     made.shadow = set(made.entries)
     return made
 

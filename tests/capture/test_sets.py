@@ -1,0 +1,129 @@
+"""Sets: their order, those of parameters and other objects, and what becomes of sets from outside.
+
+In comes a program of a set, out goes eager's answer, in eager's order, call after call.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+from interp_support import check, compiled, same
+
+import segue
+from segue import nn
+
+
+def model():
+    segue.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+def added_and_dropped(x, seen):
+    seen.add("d")
+    seen.discard("a")
+    found = list(seen)
+    seen.add("a")
+    return x + 1, found, list(seen)
+
+
+def joined_and_parted(x, seen):
+    seen.difference_update("ab")
+    seen |= {"x", "y", "z"}
+    seen.symmetric_difference_update("xq")
+    seen &= set("cdefghyzq")
+    return x + 1, sorted(seen), len(seen)
+
+
+def popped(x, seen):
+    first = seen.pop()
+    seen.add(first)
+    return x + 1, first, seen.pop(), list(seen)
+
+
+def emptied(x, seen):
+    kept = sorted(seen)
+    seen.clear()
+    seen.update(reversed(kept))
+    seen.add(str(len(kept)))
+    return x + 1, len(seen)
+
+
+@pytest.mark.parametrize("program", [added_and_dropped, joined_and_parted, popped, emptied], ids=lambda function: function.__name__)
+def test_a_set_from_outside_has_the_order_that_it_has_eagerly(program):
+    x, made = segue.ones(2), compiled(program)
+    for content in ("abcdefgh", "abcdef"):
+        one, other = set(content), set(content)
+        for _ in range(4):
+            assert same(made(x, other), program(x, one))
+            assert list(other) == list(one)
+
+
+def test_sets_of_numbers_that_share_places_in_the_table():
+    def run(x):
+        one = {0, 8, 16}
+        one.add(24)
+        one |= {32, 40}
+        one.discard(0)
+        one.add(0)
+        other = set(one)
+        return x, list(one), list(other | {1}), list(one & {16, 8}), list(one ^ {8, 9}), list(one - {8}), other.pop(), list(frozenset(other)), list(other)
+
+    check(run, segue.ones(2))
+
+
+def test_parameters_in_a_set_are_gone_over_in_its_order():
+    net = model()
+
+    def run(x):
+        seen = set(net.parameters())
+        total = x.sum()
+        for p in seen:
+            total = total * 1.5 + p.sum()
+        return total, len(seen - frozenset(net[0].parameters())), net[0].weight in seen, [tuple(p.shape) for p in seen]
+
+    made, x = compiled(run, fullgraph=True), segue.ones(3)
+    for _ in range(3):
+        assert same(made(x), run(x))
+        net[0].bias = nn.Parameter(segue.ones(4))
+
+
+def test_a_set_of_objects_from_outside():
+    net = model()
+    skipped, layers = {net[0].bias, net[2].bias}, {net[0], net[1]}
+
+    def run(x):
+        total = sum(p.sum() for p in net.parameters() if p not in skipped)
+        for p in skipped:
+            total = total * 1.5 + p.sum()
+        rest = set(net.parameters()) - skipped
+        return x * total, len(rest), [type(layer).__name__ for layer in layers], skipped == {net[0].bias, net[2].bias}, layers | {net[2]} == set(net.children())
+
+    made, x = compiled(run, fullgraph=True), segue.ones(3)
+    assert same(made(x), run(x))
+    net[0].bias = nn.Parameter(segue.ones(4))  # it is not in the set
+    assert same(made(x), run(x))
+    skipped.add(net[0].bias)
+    assert same(made(x), run(x))
+    layers.discard(net[1])
+    assert same(made(x), run(x))
+
+
+def test_what_a_cached_function_gave_is_not_what_stands_elsewhere_later():
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.table = first = segue.tensor([1.0, 2.0])
+
+    @functools.lru_cache
+    def table():
+        return first
+
+    def run(x):
+        return x * holder.table, x * table()
+
+    made, x = compiled(run), segue.ones(2)
+    assert same(made(x), run(x))
+    holder.table = segue.tensor([3.0, 4.0])
+    assert same(made(x), run(x))
