@@ -1,11 +1,12 @@
 """The functions of neural networks that stand at PyTorch's top level too, gathered.
 
-Nothing comes in; out go names for this package and for the front door. The one idea: only functions whose arguments have the same order at both places are here.
+Nothing comes in; out go names for this package and for the front door. The one idea: only functions whose arguments have the same order at both places are here;
+those that take more at the top level are given again by top.py.
 """
 
 from __future__ import annotations
 
-from .activation import celu, celu_, hardshrink, prelu, relu, relu_, selu, selu_, threshold_
+from .activation import celu, celu_, hardshrink, prelu, relu, relu_, rrelu, rrelu_, selu, selu_, threshold, threshold_
 from .convolutions import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from .dropouts import alpha_dropout, dropout, feature_alpha_dropout, feature_dropout
 from .folding import channel_shuffle, native_channel_shuffle, pixel_shuffle, pixel_unshuffle
@@ -14,6 +15,8 @@ from .layers import bilinear
 from .normalization import (
     _native_batch_norm_legit,
     cosine_similarity,
+    group_norm,
+    layer_norm,
     native_batch_norm,
     native_group_norm,
     native_layer_norm,
@@ -37,8 +40,8 @@ __all__ = [
     "_native_batch_norm_legit", "adaptive_avg_pool1d", "adaptive_max_pool1d", "alpha_dropout", "avg_pool1d", "bilinear", "binary_cross_entropy_with_logits", "celu", "celu_",
     "channel_shuffle", "constant_pad_nd", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "cosine_embedding_loss", "cosine_similarity", "dropout", "feature_alpha_dropout", "feature_dropout", "grid_sampler", "grid_sampler_2d",
-    "grid_sampler_3d", "hardshrink", "hinge_embedding_loss", "kl_div", "margin_ranking_loss", "max_pool1d",
+    "grid_sampler_3d", "group_norm", "hardshrink", "hinge_embedding_loss", "kl_div", "layer_norm", "margin_ranking_loss", "max_pool1d",
     "max_pool1d_with_indices", "max_pool2d", "max_pool3d", "native_batch_norm", "native_channel_shuffle", "native_group_norm", "native_layer_norm",
-    "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu_", "rms_norm", "selu", "selu_",
-    "threshold_", "triplet_margin_loss",
+    "pairwise_distance", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu_", "rms_norm", "rrelu", "rrelu_", "selu", "selu_",
+    "threshold", "threshold_", "triplet_margin_loss",
 ]  # fmt: skip
