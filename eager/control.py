@@ -195,8 +195,8 @@ def _meta(x: Tensor) -> str:
 
 def _apart(results: Tree, given: Tree) -> Tree:
     """Results in memory of their own, where they lie in that of what was given: a graph takes and gives values."""
-    held = {id(x._storage) for x in tree_leaves(given) if isinstance(x, Tensor)}
-    return tree_map(lambda x: F[0].clone(x) if isinstance(x, Tensor) and id(x._storage) in held else x, results)
+    held = {id(x._storage.root) for x in tree_leaves(given) if isinstance(x, Tensor)}
+    return tree_map(lambda x: F[0].clone(x) if isinstance(x, Tensor) and id(x._storage.root) in held else x, results)
 
 
 def _as_tuple(value: Any) -> tuple:

@@ -92,14 +92,27 @@ class Storage:
     """What all views of one memory share: a version, raised by every write, and an epoch, raised when the base's place on the tape changes.
 
     `array` is set only where the memory is not all that NumPy holds (a part of a larger array was given), and once its bytes were asked for.
+    `under` is set where the memory is another storage's, which does not hear of these writes: that of `x.data`.
     """
 
-    __slots__ = ("version", "epoch", "array")
+    __slots__ = ("version", "epoch", "array", "under")
     array: np.ndarray
+    under: Storage
 
     def __init__(self) -> None:
         self.version = 0
         self.epoch = 0
+
+    @property
+    def root(self) -> Storage:
+        """What the memory is known by."""
+        return getattr(self, "under", self)
+
+    def unheard(self) -> Storage:
+        """The same memory with a version of its own."""
+        made = Storage()
+        made.under = self.root
+        return made
 
     def __deepcopy__(self, memo: dict) -> Storage:
         return stored(self.array.copy())
@@ -124,7 +137,7 @@ class Portable:
             )
         if type(self._data) is np.ndarray:
             array, start = self._data, place_in(self._memory(), self._data)
-            storage = copy.deepcopy(self._storage, memo)
+            storage = copy.deepcopy(self._storage.root, memo)
             out = type(self)._wrap(over(storage.array, array.dtype, array.shape, array.strides, start), storage)
         else:
             out = type(self)._wrap(self._data.copy(), Storage())
@@ -142,16 +155,17 @@ class Portable:
             return _rebuild_on_gpu, (type(self), on_host(self._data), self.device, *rest)
         array = self._real("pickling")
         memory = self._memory()
-        return _rebuild, (type(self), self._storage, self.dtype, array.shape, array.strides, place_in(memory, array), *rest)
+        return _rebuild, (type(self), self._storage.root, self.dtype, array.shape, array.strides, place_in(memory, array), *rest)
 
     def _memory(self: Any) -> np.ndarray:
         """All bytes that this tensor and its views stand on; the storage keeps them, so that what copies or saves it can."""
         array = self._real("the memory")
-        known = getattr(self._storage, "array", None)
+        storage = self._storage.root
+        known = getattr(storage, "array", None)
         if known is None or not holds(known, array):
             known = owner(array)
-        self._storage.array = whole(known)
-        return self._storage.array
+        storage.array = whole(known)
+        return storage.array
 
 
 def stored(memory: np.ndarray) -> Storage:

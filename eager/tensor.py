@@ -244,13 +244,16 @@ class Tensor(Attached, Portable):
 
     @property
     def data(self) -> Tensor:
-        return self.detach()
+        """The tensor without its place on the tape, which does not hear of what is written here: a saved value that is changed so counts as what it was."""
+        out = self.detach()
+        out._storage = out._storage.unheard()
+        return out
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        self._data = value._data
-        self._storage = value._storage
-        self._storage.version += 1
+        version = self._storage.version + 1
+        self._data, self._storage = value._data, value._storage.unheard()
+        self._storage.version = version
 
     @property
     def _version(self) -> int:

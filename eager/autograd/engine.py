@@ -324,7 +324,7 @@ def _send(edge: Any, gradient: Any, meta: Any, arrived: Any, sums: _Sums, allowe
     target = edge.node if isinstance(edge, Part) else edge
     if allowed is not None and isinstance(target, Node) and target not in allowed and _key(edge) not in _wanted(allowed):
         return
-    fresh = isinstance(arrived, list) or gradient._storage is not arrived._storage
+    fresh = isinstance(arrived, list) or gradient._storage.root is not arrived._storage.root
     if meta is not None and not fits(gradient.shape, meta[0]):
         gradient = F[0].sum_to_size(gradient, meta[0])
         fresh = True

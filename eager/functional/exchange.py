@@ -114,7 +114,7 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | Non
         obj, shares = frombuffer(obj, dtype=dtype if dtype is not None else dtypes.get_default_dtype()), True
     source = as_tensor(obj) if shares else obj
     out = to(as_tensor(source, dtype=dtype), device=device)
-    kept = shares and out._storage is source._storage
+    kept = shares and out._storage.root is source._storage.root
     if copy is False and not kept:
         raise error(ValueError, f"asarray(): a tensor of {type(obj).__name__} in dtype {out.dtype} cannot be made without a copy", "copy=None")
     out = OPS["clone"](out) if copy and kept else out

@@ -36,12 +36,12 @@ class Saved:
 
     def place(self, x: Tensor) -> tuple[int, int]:
         """The number of the storage under `x`, and the byte in it where `x` begins."""
-        key, on_gpu = id(x._storage), type(x._data) in ACCELERATED
+        key, on_gpu = id(x._storage.root), type(x._data) in ACCELERATED
         if key not in self.numbers:
             self.numbers[key] = len(self.memories)
             self.memories.append(memory_of(x._data) if on_gpu else x._memory())
             self.devices.append(str(x.device))
-            self.kept.append(x._storage)
+            self.kept.append(x._storage.root)
         number = self.numbers[key]
         return number, offset_of(x._data) if on_gpu else place_in(self.memories[number], x._real("save()"))
 

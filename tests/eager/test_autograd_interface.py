@@ -1,5 +1,6 @@
 """torch.autograd's interface beside backward and grad: Function, anomaly mode, hooks, saved tensors, dual tensors, functional, gradcheck's options."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -392,3 +393,50 @@ def test_zeros_in_place_of_a_gradient_can_be_differentiated():
     zeros = segue.autograd.grad(x.sum(), other, create_graph=True, materialize_grads=True)[0]
     zeros.sum().backward()
     assert not zeros.any() and not segue.autograd.grad(x.sum(), other, materialize_grads=True)[0].requires_grad
+
+
+def test_what_is_written_through_data_is_not_heard_of():
+    """`x.data` has a version of its own, as PyTorch has it; `x.detach()` has not."""
+    x = segue.tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    z = (y * y).sum()
+    y.data.mul_(3)
+    assert y._version == 0 and y.tolist() == [6.0, 12.0]
+    z.backward()
+    assert x.grad.tolist() == [24.0, 48.0]  # the derivative reads what stands there
+    data = y.data
+    data[0] = 5.0
+    assert (data._version, data[0:1]._base is data, y._version, y[0].item()) == (1, True, 0, 5.0)
+    y = x * 2
+    z = (y * y).sum()
+    y.detach().mul_(3)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.backward()
+    given = segue.ones(2)
+    leaf = segue.zeros(2)
+    leaf.data = given
+    given.add_(1)
+    assert leaf.tolist() == [2.0, 2.0] and given._version == 1
+    first, second = pickle.loads(pickle.dumps((given, given.data)))
+    first[0] = 7.0
+    assert second[0].item() == 7.0
+
+
+def test_a_function_that_assigns_through_data_keeps_what_was_saved_before():
+    class Assign(Function):
+        @staticmethod
+        def forward(ctx, scratch, value, place):
+            ctx.place = place
+            scratch.data[place] = value
+            return scratch
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return gradient, gradient[ctx.place], None
+
+    p = segue.tensor(2.0, requires_grad=True)
+    scratch = segue.zeros(3)
+    for i in range(3):
+        scratch = Assign.apply(scratch, (scratch[: i + 1] * scratch[: i + 1] * p).sum() + p, i)
+    scratch.sum().backward()
+    assert p.grad.item() == 1 + 13 + 633  # of p, p + p^3, p + p (p^2 + (p + p^3)^2)
