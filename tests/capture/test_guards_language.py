@@ -601,7 +601,22 @@ def dunder_class():
     yield f
 
 
+def dict_shared_later():
+    class C:
+        pass
+    a, b = C(), C()
+    a.v = b.v = 2.0
+    def f(x):
+        a.v = 5.0
+        return x * b.v
+    yield f
+    a.v = 2.0
+    b.__dict__ = a.__dict__
+    yield f
+
+
 PROGRAMS = [
+    dict_shared_later,
     class_bool, class_index, descriptor_replaced, descriptor_class_changed, descriptor_state, mod_getattr, getattr_class, getattribute,
     metaclass, meta_call, instancecheck, abc_register, protocol, bases, obj_class, fn_name, fn_dict, wrapped, singledispatch,
     import_inside, builtins_patched, property_setter, generic, iter_class, setattr_class, dunder_class, property_in_front,

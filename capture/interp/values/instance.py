@@ -135,16 +135,17 @@ def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
 
 
 def guard_owners(run: Any) -> None:
-    """A dict that the frame was given is not that of an object, as it was not: where one of them is written, the other would change, too."""
+    """Dicts that the frame was given, and those of objects, are as apart as they were (`b.__dict__ = a.__dict__`): where one is written, another would change, too."""
     dicts = [value for value in run.wrapped.values() if type(value) is DictValue and isinstance(value.source, sources.Local)]
-    if not dicts or not any(isinstance(value, (DictValue, ObjectValue)) for value in run.journal.entries.values()):
+    changed = [value for value in run.journal.entries.values() if isinstance(value, (DictValue, ObjectValue))]
+    if not any(dicts or getattr(value, "stored", None) for value in changed):
         return
-    objects = [value for value in run.wrapped.values() if isinstance(value, ObjectValue) and value.source is not None]
+    objects = [value for value in run.wrapped.values() if isinstance(value, ObjectValue) and value.source is not None and (dicts or value.attributes)]
     owners = [(value, state) for value in objects if (state := dict_of(value.real)) is not None]
     for value in dicts:
         if any(state is value.real for _, state in owners):
             raise Unbuildable(value, "a dict that is also the __dict__ of an object is not captured")
-    if owners:
+    if len(dicts) + len(owners) > 1:
         paths = [value.source for value in dicts] + [sources.InstanceDict(owner.source) for owner, _ in owners]
         run.guard(guards.SameObjects.of(paths, [value.real for value in dicts] + [state for _, state in owners]))
 
