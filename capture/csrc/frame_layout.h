@@ -33,6 +33,22 @@ typedef struct Frame Frame;
 #define code_set_extra(code, index, value) _PyCode_SetExtra((PyObject *)(code), index, value)
 #endif
 
+/* Whether a debugger (tool 0) or a coverage tool (tool 1) is told of the lines of a code object by sys.monitoring. */
+#if SEGUE_FRAMES_KNOWN && PY_VERSION_HEX >= 0x030c0000
+#include <internal/pycore_instruments.h>
+#include <internal/pycore_interp.h>
+static inline int lines_are_monitored(PyThreadState *tstate, PyCodeObject *code)
+{
+    int tools = tstate->interp->monitors.tools[PY_MONITORING_EVENT_LINE];
+    if (code->_co_monitoring != NULL) {
+        tools |= code->_co_monitoring->local_monitors.tools[PY_MONITORING_EVENT_LINE];
+    }
+    return tools & 3;
+}
+#else
+#define lines_are_monitored(tstate, code) 0
+#endif
+
 /* The attribute, or NULL without an error when there is none. Returns -1 on another error, 0 when absent, 1 when found. */
 #if PY_VERSION_HEX >= 0x030d0000
 #define lookup_attribute(object, name, result) PyObject_GetOptionalAttr(object, name, result)

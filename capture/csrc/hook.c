@@ -260,7 +260,8 @@ static PyObject *run_cached(PyThreadState *tstate, Frame *frame, PyCodeObject *c
     values_of(frame, code, &values);
     Py_INCREF(cache);
     segue_thread.off++;
-    Entry *entry = tstate->c_tracefunc == NULL ? find_entry(entries, &values) : NULL; /* the callback knows what a tracer is to see */
+    int watched = tstate->c_tracefunc != NULL || lines_are_monitored(tstate, code);
+    Entry *entry = watched ? NULL : find_entry(entries, &values); /* the callback knows what a tracer is to see */
     if (entry == NULL && !PyErr_Occurred()) {
         entry = ask(cache, code, entries, &values);
     }

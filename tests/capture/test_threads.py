@@ -463,6 +463,27 @@ def test_lines_are_counted_by_monitoring():
     assert lines(compiled(counted)) == lines(counted)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is of 3.12")
+@pytest.mark.parametrize("tool", [0, 1], ids=["debugger", "coverage"])
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_monitoring_that_begins_after_a_capture_sees_the_lines(tool, everywhere):
+    def lines(function):
+        seen, events = set(), sys.monitoring.events.LINE
+        sys.monitoring.use_tool_id(tool, "lines")
+        sys.monitoring.register_callback(tool, events, lambda code, line: seen.add(line) if code.co_filename == __file__ else None)
+        sys.monitoring.set_events(tool, events) if everywhere else sys.monitoring.set_local_events(tool, counted.__code__, events)
+        try:
+            function(segue.ones(2), 5)
+        finally:
+            sys.monitoring.set_events(tool, 0) if everywhere else sys.monitoring.set_local_events(tool, counted.__code__, 0)
+            sys.monitoring.free_tool_id(tool)
+        return {line for line in seen if line in range(counted.__code__.co_firstlineno, max(line for *_, line in counted.__code__.co_lines() if line) + 1)}
+
+    made = compiled(counted)
+    made(segue.ones(2), 5)
+    assert lines(made) == lines(counted)
+
+
 def test_assertions_that_pytest_rewrote():
     def asserting(x, n):
         y = x * 2
