@@ -10,6 +10,7 @@ import collections
 import functools
 import sys
 import types
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ from .parameters import is_fresh
 from .printing import Printing
 from .telling import Telling
 from .values.base import Value
+from .values.callbacks import HookHandleValue
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.contained import OwnDictObject, PlainObject
 from .values.containers import TupleValue, Unread
@@ -128,7 +130,8 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
-        self.hooked: list[tuple[Any, Value]] = []  # places on the tape, made in the graph, that the user hooked, and the handles
+        self.hooked: list[HookHandleValue] = []  # hooks of the user's on tensors made in the graph
+        self.begun: list[int] = []  # how many nodes the graph had before each step
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.dicts: dict[int, Any] = {}  # id of a `__dict__` from outside -> the object that has it
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
@@ -186,9 +189,11 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
             set_modes(self.modes_before)
 
     def check_hooks(self) -> None:
-        """Raise Unbuildable for a hook whose backward is not in the graph."""
-        for edge, handle in self.hooked:
-            if not self.tracer.is_walked(edge):
+        """Raise Unbuildable for a hook whose backward is not in the graph, which must end before anything is computed from what is hooked."""
+        for handle in self.hooked:
+            if not self.tracer.is_walked(handle.edge):
+                used = next((place for place, node in enumerate(self.tracer.nodes) if handle.node in node.inputs), len(self.tracer.nodes))
+                handle.born = min(handle.born, bisect_right(self.begun, used))
                 raise Unbuildable(handle, handle.describe())
 
     def check_checkpoints(self) -> None:
@@ -209,6 +214,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         if self.sized_at is None and self.tracer.shape_env.runtime:
             self.sized_at = self.step
         self.step += 1
+        self.begun.append(len(self.tracer.nodes))
         self.root_index = frame.index
         self.step_began = self.followed
         if self.step == self.knowledge.break_step:

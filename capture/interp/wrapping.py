@@ -248,8 +248,7 @@ class Wrapping:
     def hook_gradient(self: Any, tensor: TensorValue, hook: Value) -> Value:
         """A hook on a tensor made in the graph: followed by the backward that the graph holds. Where it holds none, the graph ends before the hook."""
         tensor.twin.register_hook(Callback(hook).python(self))
-        handle = HookHandleValue(self.step)
-        self.hooked.append((tensor.twin._edge, handle))
+        self.hooked.append(handle := HookHandleValue(self, tensor.twin))
         return handle
 
     def followed_hook(self: Any, hook: Any, source: Any) -> Any:

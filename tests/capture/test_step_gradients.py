@@ -164,3 +164,34 @@ def test_a_view_of_a_leaf_is_not_written(compiled):
     with pytest.raises(RuntimeError, match="view of a leaf"):
         write(w.view(3, 2))
     assert w.tolist() == [[1.0] * 3] * 2
+
+
+def hooked_late(x, kept):
+    h = x * 2
+    y = h.sin()
+    h.register_hook(lambda g: kept.append(g.tolist()))
+    return y
+
+
+def hooked_inside(x, kept):
+    return hooked_late(x * 1, kept) * 3
+
+
+def retained_late(x, kept):
+    h = x * 2
+    y = h.sin()
+    kept.append(h)
+    h.retain_grad()
+    return y
+
+
+@pytest.mark.parametrize("function", [hooked_late, hooked_inside, retained_late])
+def test_a_hook_on_what_others_were_computed_from_sees_their_gradient(function):
+    """The graph ends before anything is computed from what is hooked."""
+    found = []
+    for called in (function, segue.compile(function, backend="eager")):
+        kept = []
+        x = segue.tensor([0.5, 1.0], requires_grad=True)
+        called(x, kept).sum().backward()
+        found.append([x.grad.tolist(), [k if isinstance(k, list) else k.grad.tolist() for k in kept]])
+    assert found[0] == found[1] and len(found[0][1]) == 1

@@ -59,10 +59,12 @@ class StaleValue(Value):
 
 
 class HookHandleValue(Value):
-    """What registering a hook on a tensor made in the graph returns."""
+    """What registering a hook on a tensor made in the graph returns. `edge`: its place on the tape; `node`: what it is in the graph; `born`: the step before which the
+    graph must end, where it does not hold the backward that the hook is for."""
 
-    def __init__(self, born: int) -> None:
-        self.born = born
+    def __init__(self, run: Any, twin: Any) -> None:
+        self.edge, self.node = twin._edge, getattr(twin._data, "node", None)  # none within a function transform
+        self.born: int = run.step
 
     def type(self) -> type:
         return HookHandle

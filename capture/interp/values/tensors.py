@@ -133,7 +133,7 @@ class TensorValue(Value):
         if name == "register_hook" and self.source is None and self.twin.grad_fn is not None and len(args) == 1 and not kwargs:
             return run.hook_gradient(self, args[0])
         if name == "retain_grad" and self.source is None and self.twin.grad_fn is not None and not args and not kwargs:
-            run.hooked.append((self.twin._edge, HookHandleValue(run.step)))
+            run.hooked.append(HookHandleValue(run, self.twin))
             return run.leaf(type(self.twin).retain_grad, [self], {}, "Tensor.retain_grad")
         if name in NEEDS_DATA:
             raise self.needs_data(name)
