@@ -29,7 +29,7 @@ from math import e, inf, nan, pi
 
 from segue.capture.explain import explain
 from segue.eager.absent import (
-    SymInt, sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
+    SymBool, SymFloat, SymInt, sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
 )  # fmt: skip
 from segue.eager.checks import _assert, _assert_async, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
 from segue.eager.accelerators import Event, Stream
@@ -42,7 +42,7 @@ from segue.eager.autograd.mode import enable_grad, inference_mode, is_grad_enabl
 from segue.eager.config import config
 from segue.eager.control import cond, map, scan, while_loop
 from segue.eager.dtypes import (
-    bfloat16, bool, complex64, complex128, device, dtype, finfo, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32,
+    bfloat16, bool, complex32, complex64, complex128, device, dtype, finfo, float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu, float16, float32,
     float64, get_default_dtype, iinfo, int8, int16, int32, int64, set_default_dtype, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from segue.eager.functional import (
@@ -111,7 +111,7 @@ globals().update(_in_place_functions())  # `segue.relu_(x)`: the methods, as fun
 newaxis = None
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
-cfloat, cdouble = complex64, complex128
+chalf, cfloat, cdouble = complex32, complex64, complex128
 FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor = (_TYPES[name + "Tensor"] for name in ("Float", "Double", "Half", "BFloat16"))
 ByteTensor, CharTensor, ShortTensor, IntTensor = (_TYPES[name + "Tensor"] for name in ("Byte", "Char", "Short", "Int"))
 LongTensor, BoolTensor = _TYPES["LongTensor"], _TYPES["BoolTensor"]

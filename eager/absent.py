@@ -51,7 +51,9 @@ GraphModule = absent_class("GraphModule", *TRACES, Module)
 Graph, Node, Proxy, Tracer, Interpreter, Transformer = (
     absent_class(name, *TRACES) for name in "Graph Node Proxy Tracer Interpreter Transformer".split()
 )
-SymInt = absent_class("SymInt", "sizes that vary are ints to whoever asks", "int")
+SymInt, SymFloat, SymBool = (
+    absent_class(name, "numbers that vary are plain ones to whoever asks", instead) for name, instead in (("SymInt", "int"), ("SymFloat", "float"), ("SymBool", "bool"))
+)
 ScriptModule = absent_class("ScriptModule", "there is no TorchScript here", "segue.compile", Module)
 replace_pattern = absent_function("replace_pattern", *TRACES)
 sparse_coo_tensor, sparse_csr_tensor, sparse_csc_tensor, sparse_bsr_tensor, sparse_bsc_tensor, sparse_compressed_tensor = (

@@ -14,7 +14,7 @@ import ml_dtypes
 import numpy as np
 
 __all__ = [
-    "bfloat16", "bool", "complex128", "complex64", "device", "dtype", "finfo", "float16", "float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
+    "bfloat16", "bool", "complex128", "complex32", "complex64", "device", "dtype", "finfo", "float16", "float32", "float64", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2",
     "float8_e5m2fnuz", "float8_e8m0fnu", "get_default_dtype", "iinfo", "int16", "int32", "int64", "int8", "set_default_dtype", "uint16", "uint32", "uint64", "uint8",
 ]  # fmt: skip
 
@@ -45,6 +45,17 @@ class dtype:
         if name in ("numpy", "category"):  # left empty: a name without tensors
             raise NotImplementedError(f"a tensor cannot hold {self}, only its name is there; the supported types are {', '.join(_NAMES)}")
         raise AttributeError(f"'dtype' object has no attribute {name!r}")
+
+    def to_real(self) -> dtype:
+        """The dtype of the parts of complex numbers; any other itself."""
+        return _PARTS.get(self, self)
+
+    def to_complex(self) -> dtype:
+        """The dtype of complex numbers of such parts. Raises RuntimeError for a dtype that is none's."""
+        found = self if self.is_complex else _WITH_PARTS.get(self)
+        if found is None:
+            raise RuntimeError(f"to_complex(): there are no complex numbers of {self}; of float16, bfloat16, float32 and float64 there are")
+        return found
 
     def __repr__(self) -> str:
         return f"segue.{self.name}"
@@ -77,10 +88,14 @@ float32 = dtype("float32", np.float32, FLOAT)
 float64 = dtype("float64", np.float64, FLOAT)
 complex64 = dtype("complex64", np.complex64, COMPLEX)
 complex128 = dtype("complex128", np.complex128, COMPLEX)
+complex32 = dtype("complex32", "2float16", COMPLEX, False)
 uint16, uint32, uint64 = (dtype(f"uint{bits}", f"uint{bits}", INTEGER, False) for bits in (16, 32, 64))
 float8_e4m3fn, float8_e4m3fnuz, float8_e5m2, float8_e5m2fnuz, float8_e8m0fnu = (
     dtype(f"float8_{kind}", getattr(ml_dtypes, f"float8_{kind}"), FLOAT, False) for kind in ("e4m3fn", "e4m3fnuz", "e5m2", "e5m2fnuz", "e8m0fnu")
 )
+
+_PARTS = {complex32: float16, complex64: float32, complex128: float64}
+_WITH_PARTS = {part: of for of, part in _PARTS.items()} | {bfloat16: complex64}
 
 ALL = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128)
 ALIASES = {
@@ -90,6 +105,7 @@ ALIASES = {
     "short": int16,
     "int": int32,
     "long": int64,
+    "chalf": complex32,
     "cfloat": complex64,
     "cdouble": complex128,
 }
@@ -168,6 +184,7 @@ class finfo:
         of = type or get_default_dtype()
         if not (of.is_floating_point or of.is_complex):
             raise TypeError(f"finfo() needs a floating dtype, not {of}; use iinfo")
+        of = of.to_real()
         info = ml_dtypes.finfo(np.dtype(of.name))  # by name: names without tensors too
         self.dtype, self.bits = of.name, info.bits
         for name in ("eps", "max", "min", "tiny", "smallest_normal"):

@@ -355,11 +355,11 @@ def test_what_programs_ask_before_they_import(tmp_path):
     assert done.stdout.splitlines() == ["torch 2.13.0+segue torch True", "[1, 3] [None, None] [] [0, 2]"], done.stderr
 
 
-@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "uint16", "uint64"])
+@pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "uint16", "uint64", "complex32"])
 def test_a_dtype_that_no_tensor_holds_is_a_name(name):
     kind = getattr(segue, name)
     assert pickle.loads(pickle.dumps(kind)) is kind and copy.deepcopy(kind) is kind and kind not in (segue.float32, segue.uint8)
-    assert kind.is_floating_point is name.startswith("float") and kind.itemsize == {"float8_e4m3fn": 1, "float8_e5m2": 1, "uint16": 2, "uint64": 8}[name]
+    assert kind.is_floating_point is name.startswith("float") and kind.itemsize == {"float8_e4m3fn": 1, "float8_e5m2": 1, "uint16": 2, "uint64": 8, "complex32": 4}[name]
     x = segue.ones(2)
     makers = [lambda: segue.zeros(2, dtype=kind), lambda: x.to(kind), lambda: x.sum(dtype=kind), lambda: segue.tensor([1], dtype=kind)]
     for make in (*makers, lambda: segue.promote_types(kind, segue.float32), lambda: segue.compile(lambda x: x.to(kind))(x)):
@@ -374,3 +374,7 @@ def test_a_dtype_that_no_tensor_holds_is_a_name(name):
 
 def test_the_limits_of_names_without_tensors():
     assert segue.finfo(segue.float8_e4m3fn).max == 448 and segue.finfo(segue.float8_e5m2).max == 57344 and segue.iinfo(segue.uint16).max == 65535
+    assert segue.finfo(segue.complex32) == segue.finfo(segue.float16) and segue.chalf is segue.complex32 is segue.float16.to_complex() and segue.complex32.to_real() is segue.half
+    assert segue.complex128.to_real() is segue.float64 and segue.bfloat16.to_complex() is segue.complex64 and segue.int8.to_real() is segue.int8
+    with pytest.raises(RuntimeError, match="complex numbers of segue.int64"):
+        segue.int64.to_complex()
