@@ -87,7 +87,9 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 
 def _scaled_elu(input: Tensor, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Tensor:
     """scale * x where positive, else scale * alpha * (exp(input_scale * x) - 1): the form behind PyTorch's `elu_`."""
-    return elu(input, alpha) if scale == 1 and input_scale == 1 else where(input <= 0, elu(input * input_scale, alpha), input) * scale
+    if scale == 1 and input_scale == 1:
+        return elu(input, alpha)
+    return where(input <= 0, OPS["expm1"](where(input <= 0, input, 0.0) * input_scale) * alpha, input) * scale
 
 
 _scaled_elu.__name__ = "elu"

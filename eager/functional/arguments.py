@@ -445,8 +445,10 @@ def rounded_once(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(function)
     def choose(*args: Any, **kwargs: Any) -> Tensor:
         given = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
-        halves = any(a.dtype in _HALF for a in given) and result_type(*given) in _HALF
-        return (wide if halves else function)(*args, **kwargs)
+        if not any(a.dtype in _HALF for a in given) or (of := result_type(*given)) not in _HALF:
+            return function(*args, **kwargs)
+        out = wide(*args, **kwargs)
+        return cast(out, of) if out.dtype is float32 else out
 
     return choose
 

@@ -264,10 +264,11 @@ def arange(
         first, last = (0, values[0]) if len(values) == 1 else values
     if any(isinstance(v, float) and not math.isfinite(v) for v in (first, last)):
         raise error(RuntimeError, f"arange(): unsupported range: {first} -> {last}")
+    given = step
     if dtype is not None and as_dtype(dtype) is dtypes.int64:
         first, last, step = cut(first), cut(last), cut(step)
     if step == 0:
-        raise error(RuntimeError, "arange(): step must be nonzero")
+        raise error(ValueError if given else RuntimeError, f"arange(): step must be nonzero{', and is cut to an integer here' if given else ''}")
     demand((last - first) * (1 if step > 0 else -1), ">=", 0, lambda: error(
         RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}"))  # fmt: skip
     floating = any(isinstance(v, float) for v in (first, last, step))  # for int64 bounds and step were cut before they count

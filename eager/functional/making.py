@@ -27,7 +27,7 @@ def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any
     """base ** `steps` evenly spaced numbers from `start` to `end`; for an integer dtype these two are cut to integers first."""
     check_steps("logspace", start, end, steps)
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
-    first, last = (in_kind(v, of) for v in (start, end))
+    first, last = (v if steps == 1 else in_kind(v, of) for v in (start, end))  # one number is base ** start, not cut before
     wide = dtypes.complex128 if of.is_complex else dtypes.float64
     exponents = linspace(first, last, steps, dtype=wide, device=device)
     out = cast(OPS["pow"](OPS["full"]((), base, wide), exponents), of)

@@ -14,6 +14,7 @@ from ..autograd.saved import whole
 from ..errors import ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
+from ..promotion import result_type
 from ..sizes import demand, known
 from ..tensor import Tensor
 from . import normalization_kernels
@@ -244,6 +245,8 @@ def _length(x: Tensor, p: float, dim: Any, eps: float, keepdim: bool) -> Tensor:
 @rounded_once
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between two vectors along `dim`; the operands broadcast, and norms are kept at least `eps`."""
+    of = result_type(x1, x2)
+    x1, x2 = cast(x1, of), cast(x2, of)
     if tuple(x1.shape) != tuple(x2.shape):
         x1, x2 = broadcast_tensors(x1, x2)
     dim = dimension(dim, x1.ndim)

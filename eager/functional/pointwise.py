@@ -327,8 +327,10 @@ def _between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 @rounded_once
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
-    if type(value) is float and max(x.dtype.category for x in (input, tensor1, tensor2)) <= dtypes.INTEGER:
+    of = result_type(input, tensor1, tensor2)
+    if type(value) is float and of.category <= dtypes.INTEGER:
         value = int(value)  # integers stay integers
+    tensor1, tensor2 = cast(tensor1, of), cast(tensor2, of)
     product = tensor1 * tensor2 if value == 1 else tensor1 * value * tensor2
     return input + product
 
@@ -337,6 +339,9 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
 @rounded_once
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
+    of = result_type(input, tensor1, tensor2)
+    if of.category > dtypes.INTEGER:
+        tensor1, tensor2 = cast(tensor1, of), cast(tensor2, of)
     quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2
     return input + quotient
 

@@ -85,7 +85,7 @@ def _heights(y: Tensor, x: Any, dx: Any, place: int) -> tuple[Tensor, Tensor]:
     if x.ndim == 1:
         widths = reshape(diff(x), (-1,) + (1,) * (y.ndim - 1 - place))
     else:
-        widths = diff(x, dim=place - y.ndim)
+        widths = diff(reshape(x, (*(1,) * (y.ndim - x.ndim), *x.shape)) if x.ndim < y.ndim else x, dim=place - y.ndim)
     return (left + right) * widths / 2.0, left
 
 

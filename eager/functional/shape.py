@@ -18,6 +18,7 @@ from ..dtypes import INTEGER
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
 from ..ops.shapes import numel
+from ..promotion import promote_types
 from ..shapes import Size
 from ..sizes import demand, from_front, known, same_size
 from ..tensor import Tensor
@@ -145,7 +146,7 @@ def squeeze(input: Tensor, dim: Any = None, *dims: int) -> Tensor:
     """Dimensions of size 1 left out: all, or those of `dim` (and of more dimensions behind it) that are of size 1."""
     if dims:
         dim = (dim, *dims)
-    candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim) if dim != () else ()
+    candidates = range(input.ndim) if dim is None else dimensions(dim, input.ndim) if dim not in ((), []) else ()
     return OPS["squeeze"](input, tuple(d for d in candidates if input.shape[d] == 1))
 
 
@@ -337,7 +338,8 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
         raise error(ValueError, "cat(): expected a non-empty list of Tensors")
     found = parts(tensors, "cat")
     if len({x.ndim for x in found}) > 1:  # an empty vector is left out beside others
-        found = tuple(x for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
+        of = functools.reduce(promote_types, (x.dtype for x in found))  # but its dtype counts
+        found = tuple(cast(x, of) for x in found if not (x.ndim == 1 and x.shape[0] == 0)) or found[:1]
     return write_out(out, OPS["cat"](found, dimension(dim, found[0].ndim)), "cat")
 
 

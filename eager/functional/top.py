@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..dtypes import get_default_dtype
+from ..dtypes import as_dtype, float32, get_default_dtype
 from ..errors import error
+from ..layouts import strided
 from ..tensor import Tensor
 from . import activation, layers, linalg, normalization, windows
-from .arguments import accept_numpy_names, accepts_out
+from .arguments import accept_numpy_names, accepts_out, cast, fills_out
 from .creation import arange
 from .distances import pdist
 from .linalg.legacy import norm
@@ -26,7 +27,12 @@ __all__ = [
 def _of_signal(name: str, window_length: int, periodic: bool, options: dict[str, Any], **shape: Any) -> Tensor:
     if window_length < 0:
         raise error(RuntimeError, f"{name}_window requires non-negative window_length, got window_length={window_length}")
-    return getattr(windows, name)(window_length, sym=not periodic, **shape, **options)
+    of = as_dtype(options.pop("dtype", None) or get_default_dtype())
+    if not of.is_floating_point or options.get("layout") not in (None, strided):
+        raise error(RuntimeError, f"{name}_window expects a floating point dtype and the strided layout, got {of} and {options.get('layout')}")
+    requires_grad = options.pop("requires_grad", False)
+    wide = getattr(windows, name)(window_length, sym=not periodic, dtype=float32 if of.itemsize < 4 else of, **shape, **options)
+    return cast(wide, of).requires_grad_(requires_grad)
 
 
 def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
@@ -124,16 +130,17 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return powers if increasing else flip(powers, (1,))
 
 
+@fills_out
 def range(start: float = 0, end: float | None = None, step: float = 1, **options: Any) -> Tensor:  # noqa: A001
     """`arange` with the end included, in the default dtype: PyTorch's older form."""
     if end is None:
         start, end = 0, start
+    dtype = options.pop("dtype", None) or get_default_dtype()
+    if not (dtype.is_floating_point or dtype.is_complex):
+        start, end, step = int(start), int(end), int(step)
     if step == 0:
         raise error(RuntimeError, "step must be nonzero")
     count = int((end - start) / step + 1)
-    dtype = options.pop("dtype", None) or get_default_dtype()
-    if not (dtype.is_floating_point or dtype.is_complex):
-        start, step = int(start), int(step)
     return arange(count, dtype=dtype, **options) * step + start
 
 

@@ -13,13 +13,18 @@ from typing import Any
 from .. import dtypes
 from ..dtypes import as_dtype, get_default_dtype
 from ..errors import error
+from ..layouts import strided
 from ..ops.definition import OPS
 from ..tensor import Tensor
 from .creation import arange, full
 
 
-def _window(formula: Callable[..., Tensor], M: int, sym: bool, dtype: Any, device: Any, requires_grad: bool, *parameters: Any) -> Tensor:
+def _window(
+    formula: Callable[..., Tensor], M: int, sym: bool, *parameters: Any, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`formula(n, last, *parameters)`: n = 0 ... M - 1 in float64, `last` the number of the last sample of the symmetric window."""
+    if layout not in (None, strided):
+        raise error(ValueError, f"windows are implemented for strided tensors only, got: {layout}")
     of = as_dtype(dtype) if dtype is not None else get_default_dtype()
     if M < 0 or of not in (dtypes.float32, dtypes.float64):
         raise error(ValueError, f"a window needs M >= 0 and float32 or float64, got M={M} and {of}")
@@ -37,13 +42,12 @@ def _cosines(n: Tensor, last: int, a: Iterable[float]) -> Tensor:
     return total
 
 
-def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
-                   requires_grad: bool = False) -> Tensor:  # fmt: skip
+def general_cosine(M: int, *, a: Iterable[float], sym: bool = True, **options: Any) -> Tensor:
     """The sum of (-1)^i a[i] cos(2 pi i n / (M - 1))."""
     weights = tuple(a)
     if not weights:
         raise error(ValueError, "Coefficients cannot be empty")
-    return _window(_cosines, M, sym, dtype, device, requires_grad, weights)
+    return _window(_cosines, M, sym, weights, **options)
 
 
 def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options: Any) -> Tensor:
@@ -71,34 +75,31 @@ def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     return general_cosine(M, a=(0.3635819, 0.4891775, 0.1365995, 0.0106411), sym=sym, **options)
 
 
-def bartlett(M: int, *, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
+def bartlett(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """A triangle that begins and ends with 0."""
-    return _window(lambda n, last: 1.0 - OPS["abs"](n * (2.0 / last) - 1.0), M, sym, dtype, device, requires_grad)
+    return _window(lambda n, last: 1.0 - OPS["abs"](n * (2.0 / last) - 1.0), M, sym, **options)
 
 
-def cosine(M: int, *, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None, requires_grad: bool = False) -> Tensor:
+def cosine(M: int, *, sym: bool = True, **options: Any) -> Tensor:
     """sin(pi (n + 0.5) / M)."""
-    return _window(lambda n, last: OPS["sin"]((n + 0.5) * (math.pi / (last + 1))), M, sym, dtype, device, requires_grad)
+    return _window(lambda n, last: OPS["sin"]((n + 0.5) * (math.pi / (last + 1))), M, sym, **options)
 
 
-def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
-                requires_grad: bool = False) -> Tensor:  # fmt: skip
+def exponential(M: int, *, center: float | None = None, tau: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
     """exp(-|n - center| / tau)."""
     if tau <= 0 or (sym and center is not None):
         raise error(ValueError, f"Tau must be positive, and a symmetric window has no center of its own; got tau={tau}, center={center}")
-    return _window(lambda n, last: OPS["exp"](OPS["abs"](n - (last / 2 if center is None else center)) * (-1.0 / tau)), M, sym, dtype, device, requires_grad)
+    return _window(lambda n, last: OPS["exp"](OPS["abs"](n - (last / 2 if center is None else center)) * (-1.0 / tau)), M, sym, **options)
 
 
-def gaussian(M: int, *, std: float = 1.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
-             requires_grad: bool = False) -> Tensor:  # fmt: skip
+def gaussian(M: int, *, std: float = 1.0, sym: bool = True, **options: Any) -> Tensor:
     """exp(-(n - middle)^2 / (2 std^2))."""
     if std <= 0:
         raise error(ValueError, f"Standard deviation must be positive, got: {std} instead.")
-    return _window(lambda n, last: OPS["exp"](OPS["square"]((n - last / 2) * (1.0 / std)) * -0.5), M, sym, dtype, device, requires_grad)
+    return _window(lambda n, last: OPS["exp"](OPS["square"]((n - last / 2) * (1.0 / std)) * -0.5), M, sym, **options)
 
 
-def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, device: Any = None, layout: Any = None,
-           requires_grad: bool = False) -> Tensor:  # fmt: skip
+def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, **options: Any) -> Tensor:
     """i0(beta sqrt(1 - (2 n / (M - 1) - 1)^2)) / i0(beta)."""
     if beta < 0:
         raise error(ValueError, f"beta must be non-negative, got: {beta} instead.")
@@ -107,7 +108,7 @@ def kaiser(M: int, *, beta: float = 12.0, sym: bool = True, dtype: Any = None, d
         inside = OPS["clamp_min"](1.0 - OPS["square"](n * (2.0 / last) - 1.0), 0.0)
         return OPS["i0"](OPS["sqrt"](inside) * beta) / OPS["i0"](OPS["full"]((), beta, dtypes.float64))
 
-    return _window(formula, M, sym, dtype, device, requires_grad)
+    return _window(formula, M, sym, **options)
 
 
 __all__ = [

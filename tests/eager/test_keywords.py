@@ -41,6 +41,11 @@ M.repeat_interleave(repeats=M.tensor([1, 2])) | M.threshold(x, 2, 7, out=M.empty
 M.split_copy(input=x, split_size=1)[1] | M.tril_indices(2, 2, requires_grad=False) | x.polygamma(n=1) | (x + 1).polygamma_(n=1) | x.cpu(memory_format=M.preserve_format) | x.type(M.float64, True) | x.is_pinned(device="cpu")
 x.clone().copy_(other=s[0, 0]) | x.new(size=(2, 0)) | x.new(other=s) | x.clone().resize_(size=(3, 2)) | M.nn.functional.elu_(x - 2, 0.5, 2.0, 3.0) | M.nn.functional.elu_(x - 2, 0.5) | M.nn.functional.adaptive_max_pool1d(x, 0)
 M.nn.functional.adaptive_max_pool1d_with_indices(x, 2, False)[1] | M.nn.functional.embedding_bag(x, M.tensor([[0, 1], [1, 1]]))
+M.addcmul(x.long(), x[:1].byte(), x[:1] > 0, value=300) | M.addcdiv(x.max(), x.half(), x.byte() + 1) | M.addcmul(x.max(), x.half(), x.byte(), value=2) | M.addcmul(x, x.int() * 60000, x.int() * 60000)
+M.cat([x.long(), M.zeros(0)]) | M.cat([M.zeros(0, dtype=M.complex64), x]) | M.hstack([M.zeros(0, dtype=M.float64), x > 2]) | M.squeeze(x[:1], []) | M.squeeze(x[:1], ()) | M.range(-1.5, 0.5, out=M.empty(0)) | M.range(3, 0, -1.5, dtype=M.int32)
+M.nn.functional.elu_(x - 2, input_scale=-1.5) | M.logspace(0.5, 0, 1, dtype=M.int64) | M.cosine_similarity(x.double(), x[0] > 1) | M.trapezoid(x[None].expand(2, 2, 3), x, dim=-2) | M.cumulative_trapezoid(x[None].expand(2, 2, 3), x, dim=1)
+M.hamming_window(4, dtype=M.bfloat16).float() > 0.5 | M.bartlett_window(4, dtype=M.float16) | M.kaiser_window(1, dtype=M.float16) | M.hann_window(4, layout=M.strided, requires_grad=True)
+M.nn.functional.kl_div(x.double().max(), x.half(), log_target=True, reduction="none")
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -83,6 +88,7 @@ x.hsplit(1.5) | x.split(x) | M.linalg.det(2) | x.bernoulli(2.0) | x.random_(0) |
 M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | M.zeros(2, dtype=M.int64, out=M.ones(2)) | M.add(x, 1, out=M.ones(1).expand(2, 3)) | M.mul(w, w, out=M.ones(2)) | M.max(x, 1, out=(M.ones(2), M.ones(2)))
 M.nn.BatchNorm1d(3, eps=0.0)(x) | M.nn.BatchNorm1d(3, eps=-1.0).eval()(x) | M.nn.HuberLoss(delta=1j) | M.nn.RNN(3, 4, bias=1) | M.nn.GRU(3, 4, batch_first=0) | M.nn.LSTM(3.0, 4) | M.nn.RNN(3, 4)(x.double())
 M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])) | M.nn.CircularPad1d(1)(x[None, None]) | M.nn.CircularPad3d(1)(x) | M.nn.RNN(0, 4)
+M.arange(0, 5, 0.5, dtype=M.int64) | M.arange(0, 5, 0) | M.signal.windows.hann(3, layout=M.sparse_coo) | M.hann_window(3, layout=M.sparse_coo) | M.hann_window(3, dtype=M.int64) | M.range(0, 5, 0)
 M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
 M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
