@@ -63,6 +63,12 @@ class InplaceError(AutogradError):
     """An in-place operation that is not allowed here."""
 
 
+class WrittenByTrace(InplaceError):
+    """A traced or transformed value is to be written into a real `tensor`."""
+
+    tensor: Any = None
+
+
 class CaptureError(SegueError, RuntimeError):
     """`fullgraph=True` met something that capture cannot follow."""
 

@@ -21,7 +21,7 @@ from .autograd.mode import STATE, enable_grad
 from .autograd.tape import CallbackNode, HookHandle, Part, hooked
 from .cuda import ACCELERATED, beside, device_of, strides_of
 from .dtypes import CPU, from_numpy_dtype
-from .errors import AutogradError, DtypeError, InplaceError, error
+from .errors import AutogradError, DtypeError, InplaceError, WrittenByTrace, error
 from .layouts import layout, strided
 from .memory import Portable, Storage, need_writable, stored
 from .shapes import SIZES, Size
@@ -363,7 +363,9 @@ class Tensor(Attached, Portable):
             source = value._data
             if type(source) is not type(array):
                 if hasattr(source, "tracer"):
-                    raise error(InplaceError, f"{name}_(): a traced or transformed (vmap, jvp) value cannot be written into a real tensor")
+                    problem: Any = error(WrittenByTrace, f"{name}_(): a traced or transformed (vmap, jvp) value cannot be written into a real tensor")
+                    problem.tensor = self
+                    raise problem
                 source = beside(source, array)
             if value.dtype.is_complex and not self.dtype.is_complex:
                 source = source.real

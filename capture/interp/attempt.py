@@ -46,6 +46,7 @@ from .outcome import Anew, Break, Observed, PlainPython, Specialise, Unbuildable
 from .parameters import is_fresh
 from .printing import Printing
 from .telling import Telling
+from .twins import Twins
 from .values.base import Value
 from .values.callbacks import HookHandleValue
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
@@ -86,6 +87,7 @@ class Knowledge:
     turn_by_turn: bool = False  # a loop that was entered at a break breaks again: each turn ends the graph
     checkpoints: str = "marked"  # how those of functions that change something are captured, see transforms.py
     cached: list[Any] = field(default_factory=list)  # the calls of cached functions, each counted once: what was called, and what came of it
+    lifted: set[int] = field(default_factory=set)  # which of the real tensors that are made (counted from 1) the graph writes to
     asks_sharing: bool = False  # whether memory is shared matters: it is asked at once
     plain: dict[Any, bool] = field(default_factory=dict)  # families of functions that ran for very long without an operation on a tensor: from their beginning?
 
@@ -97,7 +99,7 @@ class ReachedBreak(Exception):  # noqa: N818
     """The root frame stands before the instruction at which the graph must end."""
 
 
-class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
+class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
     """See the module's opening."""
 
     module_class = Module
@@ -127,6 +129,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Printing):
         self.stand_ins: dict[int, Any] = {}  # id of a Value -> what stands for it in models
         self.kept: list[Any] = []  # Values and stand-ins, whose ids are looked up
         self.twins: dict[int, Value] = {}
+        self.made_real: list[Tensor] = []  # what eager code made of plain data, see twins.py
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()

@@ -49,7 +49,7 @@ from .values.tensors import TensorValue
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = (  # those whose functions are followed as users' code is; all others break the graph
     "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque", "library",
-    "associative", "fx", "onnx", "switches",
+    "associative", "fx", "onnx", "switches", "shapes",
 )  # fmt: skip
 PYTHON_MAKERS = (types.FunctionType, staticmethod, classmethod)  # how an `__init__` or `__new__` written in Python stands in its class
 NEW_PLAIN = tuple(base.__new__ for base in (*PLAIN, frozenset))
@@ -202,6 +202,8 @@ class Calls:
             except NotPython as error:
                 raise Break(str(error)) from None
             except Exception as error:
+                if isinstance(error, errors.WrittenByTrace):
+                    self.lift_written(error)
                 raise Break(f"{name} raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}") from error
         made = self.make(result)
         if made.source is None and isinstance(result, Tensor) and result._requires_grad and result._edge is None:

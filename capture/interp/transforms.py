@@ -15,6 +15,7 @@ from typing import Any
 from ...eager import control
 from ...eager.autograd.mode import STATE, no_grad
 from ...eager.checkpoint import EARLY_STOP, AllThere, checkpoint, run_twice
+from ...eager.fx import transforms_active
 from ...eager.nn import stateless
 from ...eager.nn.hooks import passed_through
 from ...eager.pytree import tree_leaves
@@ -146,6 +147,7 @@ def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
     return made
 
 
+FUNCTIONS[transforms_active] = lambda run: constant(transforms_active())  # those that the captured code began: a frame under others is another capture
 FUNCTIONS.update({checkpoint: _checkpoint, run_taken: _lifted, pull_taken: _pulled})
 FUNCTIONS[passed_through] = _passed_through
 FUNCTIONS[stateless._compiled_whole] = lambda run, module, tie_weights: constant(None)

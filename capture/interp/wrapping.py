@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import enum
 import functools
-import keyword
 import re
 import types
 import weakref
@@ -20,8 +19,6 @@ import numpy as np
 
 from ...eager._dispatch import Operator
 from ...eager.autograd import mode
-from ...eager.autograd.engine import AfterAccumulation
-from ...eager.errors import SegueError
 from ...eager.meta import MetaArray
 from ...eager.shapes import Size
 from ...eager.tensor import Tensor
@@ -35,11 +32,12 @@ from .calls import ModuleObject
 from .constructors import GETTERS, wrap_getter
 from .outcome import Break
 from .rebuild import float_tensor
+from .twins import input_name
 from .values.arrays import ArrayValue
 from .values.base import Value
 from .values.buffers import BytearrayValue, wrap_bytearray
 from .values.cached import CachedValue
-from .values.callbacks import STALE, Callback, HookHandleValue
+from .values.callbacks import STALE
 from .values.classes import ClassValue
 from .values.constants import (
     LIBRARY_CONSTANTS,
@@ -81,7 +79,6 @@ from .values.running import KINDS as ITERATORS
 from .values.running import wrap_iterator
 from .values.sets import set_like, wrap_set
 from .values.state import ModesValue
-from .values.tensors import TensorValue
 from .values.texts import InputText
 
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
@@ -209,53 +206,6 @@ class Wrapping:
             return self.wrap_known(obj)
         raise Break(f"a result of class {cls.__qualname__} is not captured")
 
-    def tensor_value(self: Any, twin: Any) -> Value:
-        known = self.twins.get(id(twin))
-        if known is None:
-            if type(twin._data) is MetaArray:
-                raise Break("a tensor of the meta device is made, which has no values to compute with")
-            known = self.twins[id(twin)] = TensorValue(twin)
-        return known
-
-    def tensor_input(self: Any, obj: Any, source: Any) -> Value:
-        dims = self.dynamic_dims(source, obj)
-        try:
-            layout = self.layout(source, obj, dims)
-            twin = self.tracer.input(obj, input_name(source), dims, layout)
-            self.guard(guards.TensorMatch.of(source, obj, dims, layout=layout))
-        except (SegueError, ValueError) as problem:  # memory that overlaps what was written, strides that are no multiple of the item size
-            raise Break(str(problem).splitlines()[0]) from None
-        self.graph_inputs.append(source)
-        for dim in dims:
-            self.bindings.setdefault(str(twin._data.shape[dim]), sources.Size(source, dim))
-        for dim in layout.own:
-            self.graph_inputs.append(sources.Stride(source, dim))
-            self.bindings[str(twin._data.element_strides[dim])] = sources.Stride(source, dim)
-        self.guard_names(source, twin)
-        value = self.twins[id(twin)] = TensorValue(twin, source, obj)
-        self.tensor_inputs.append(value)
-        if obj.requires_grad and (obj._hooks or not obj.is_leaf):
-            self.follow_hooks(obj, source, twin)
-        return value
-
-    def follow_hooks(self: Any, obj: Any, source: Any, twin: Any) -> None:
-        """What users hooked to the gradient of an input is followed when a backward in the graph reaches its twin. Each change makes another list."""
-        hooks = sources.Attribute(source, "_hooks")
-        self.guard(guards.Is(hooks, obj._hooks))
-        if obj._hooks:
-            twin._hooks = [self.followed_hook(hook, sources.Item(hooks, index)) for index, hook in enumerate(obj._hooks)]
-
-    def hook_gradient(self: Any, tensor: TensorValue, hook: Value) -> Value:
-        """A hook on a tensor made in the graph: followed by the backward that the graph holds. Where it holds none, the graph ends before the hook."""
-        tensor.twin.register_hook(Callback(hook).python(self))
-        self.hooked.append(handle := HookHandleValue(self, tensor.twin))
-        return handle
-
-    def followed_hook(self: Any, hook: Any, source: Any) -> Any:
-        if isinstance(hook, AfterAccumulation):
-            return AfterAccumulation(Callback(self.wrap(hook.function, sources.Attribute(source, "function"))).python(self))
-        return Callback(self.wrap(hook, source)).python(self)
-
     def cell(self: Any, real: Any, source: Any) -> CellValue:
         """The one Value of an existing cell."""
         known = self.wrapped.get(id(real))
@@ -267,13 +217,6 @@ class Wrapping:
                 self.guard(guards.CellIsEmpty(source))
             known = self.wrapped[id(real)] = CellValue(content, real, source)
         return known
-
-
-def input_name(source: Any) -> str | None:
-    """A readable name for a graph's input: `self.layers[0].weight` gives `self_layers_0_weight`."""
-    text = re.sub(r"\._(?:parameters|buffers|modules)\b", "", source.text())
-    name = re.sub(r"\W+", "_", text).strip("_")
-    return name if name.isidentifier() and not keyword.iskeyword(name) else None
 
 
 # -- wrappers, by kind of object -------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def _broadcast_size(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: i
         return a
     if is_one(a) or same_size(a, b):
         return b
-    if known(a, "==", b) is None and known(a, "==", 1) is known(b, "==", 1) is False:
+    if known(a, "==", b) is None and False in (known(a, "==", 1), known(b, "==", 1)):  # one of them is more than 1, so a size that only the run gives is as good as sure to be as large
         demand(a, "==", b, lambda: _mismatch(name, shapes, a, b, dim))
     if a == b:
         return b

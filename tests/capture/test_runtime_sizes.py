@@ -228,3 +228,13 @@ def test_a_softmax_over_a_runtime_size_stays_in_the_graph():
     compiled = segue.compile(program, fullgraph=True)
     for x in (segue.tensor([1.0, -1.0, 2.0]), -segue.ones(3)):
         segue.testing.assert_close(compiled(x), program(x))
+
+
+def test_a_runtime_size_beside_a_larger_one_is_checked_to_be_as_large():
+    def program(x, values):
+        return x[x > 0] + values
+
+    compiled = segue.compile(program, fullgraph=True)
+    for numbers in ([1.0, -1.0, 2.0], [3.0, 4.0, -2.0], [1.0, -1.0, -2.0]):
+        x, values = segue.tensor(numbers), segue.tensor([1.0, 2.0])
+        assert_same(outcome(compiled, x, values), outcome(program, x, values))

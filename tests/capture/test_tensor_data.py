@@ -8,6 +8,7 @@ from interp_support import compiled, same
 
 import segue
 from segue import nn, optim
+from segue.eager.pytree import tree_leaves
 from segue.eager.stats import stats
 
 X = segue.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.5]])
@@ -129,3 +130,36 @@ def test_what_tells_of_memory_outside_is_asked_of_the_tensor_itself(program):
         x.retain_grad()
         found.append(asked(x))
     assert found[0] == found[1]
+
+
+def viewed(x):
+    made = segue.tensor([[1.0, 2.0], [3.0, 4.0]])
+    row, total = made[0], made.sum()
+    row += x
+    made[1, 1] = x[0]
+    return made, row, total
+
+
+def counted(x):
+    sums, count, left = [segue.tensor(0.0), segue.zeros(2)], segue.tensor(0), segue.tensor([3, 5]).tolist()
+    if segue.tensor(left).sum() > 7 and not bool(count) and segue.equal(count, segue.tensor(0)):
+        left[0] -= int(segue.tensor(1.5))
+    for i in range(left[0]):
+        sums[0] += x.sum()
+        sums[1][i % 2] = x[1] * i
+        count += 1
+    return sums, count, segue.tensor([left[1], 2]), segue.Size(x.shape).numel()
+
+
+@pytest.mark.parametrize("program", [viewed, counted])
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_a_tensor_of_plain_data_is_written_in_the_graph(program, backend):
+    made = segue.compile(program, fullgraph=True, backend=backend)
+    for x in (segue.ones(2), segue.tensor([2.0, 3.0])):
+        assert same(made(x), program(x)) and same(made(x), program(x))  # each call makes its own
+    x = segue.ones(2, requires_grad=True)
+    gradients = []
+    for run in (made, program):
+        total = sum(y.sum() for y in tree_leaves(run(x)) if isinstance(y, segue.Tensor) and y.requires_grad)
+        gradients += segue.autograd.grad(total, x)
+    assert segue.equal(*gradients)

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ....eager import dtypes
+from ....eager.cuda import is_real
 from ....eager.tensor import LAZY, Tensor
 from ....eager.transforms.levels import under_levels
 from ....graph.functionalise import TracedArray
@@ -51,6 +52,7 @@ ASKED: dict[str, Any] = {  # methods that give a bool -> the tensor of one eleme
     "allclose": lambda x, *args, **named: x.isclose(*args, **named).all(),
     "is_nonzero": lambda x: x,
 }
+OF_DATA = frozenset({"tolist", "__repr__", "__str__", "__format__", *ASKED})  # what a tensor that was made of plain data tells at once
 TAKES_A_NUMBER = ("add", "add_", "sub", "sub_", "mul", "mul_", "div", "div_")  # methods whose only argument may be a float that varies
 CHANGES_THE_LEAF = ("detach_", "share_memory_", "set_", "resize_", "t_", "transpose_", "squeeze_", "unsqueeze_")
 OF_MEMORY = ("_base", "_version", "retains_grad")  # attributes that tell of memory and history outside of the graph
@@ -73,6 +75,10 @@ class TensorValue(Value):
 
     def python(self, run: Any) -> Any:
         return self.twin
+
+    def is_known(self) -> bool:
+        """Whether it was computed during capture, of plain data alone."""
+        return is_real(self.twin._data)
 
     def describe(self) -> str:
         return f"{self.type().__name__} of shape {list(self.twin.shape)}"
@@ -120,6 +126,8 @@ class TensorValue(Value):
             run.guard(guards.HasKey(sources.InstanceDict(self.source), name, present))
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        if name in OF_DATA and self.is_known():
+            return run.leaf(getattr(self.type(), name), [self, *args], kwargs, f"Tensor.{name}")
         if name in NUMBERS and not args and not kwargs:
             return self.number(run, NUMBERS[name])
         if name in ASKED:
@@ -196,6 +204,8 @@ class TensorValue(Value):
         """`item()`, `float(x)` or `int(x)` (`cls`; None: of the tensor's own kind): a number that the graph computes, as long as nothing more is asked of it."""
         of = self.twin.dtype
         name = "item" if cls is None else f"__{cls.__name__}__"
+        if self.is_known():
+            return run.leaf(getattr(self.type(), name), [self], {}, f"Tensor.{name}")
         if of is dtypes.bool and cls is None and (question := self.question(run)) is not None:
             return question
         cls = cls or (float if of.is_floating_point else int)
@@ -206,8 +216,8 @@ class TensorValue(Value):
         return self.result(run, dtypes.int64, int)
 
     def question(self, run: Any) -> TensorQuestion | None:
-        """Its truth as a bool that the graph computes; None for what has not one element, or stands for the examples of a batch."""
-        if math.prod(self.twin.shape) != 1 or under_levels(self.twin) is None:
+        """Its truth as a bool that the graph computes; None where it is known, for what has not one element, or stands for the examples of a batch."""
+        if self.is_known() or math.prod(self.twin.shape) != 1 or under_levels(self.twin) is None:
             return None
         return TensorQuestion(self.result(run, dtypes.bool, bool).twin)
 
@@ -221,6 +231,8 @@ class TensorValue(Value):
     # -- slots --------------------------------------------------------------------------------------------------------
 
     def truth(self, run: Any) -> bool:
+        if self.is_known():
+            return run.leaf(type(self.twin).__bool__, [self], {}, "Tensor.__bool__").value
         raise Break("a branch on a tensor's value cannot be decided while the graph is captured", NEEDS_DATA["__bool__"])
 
     def length(self, run: Any) -> Value:
