@@ -18,6 +18,11 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether a number is a size that varies while a graph is captured, or a float computed from such."""
+    return hasattr(value, "segue_symbol") or hasattr(value, "segue_float")
+
+
 def known(a: Any, kind: str, b: Any) -> bool | None:
     """The answer to `a kind b` (kind: == != < <= > >=), or None where only the run of a graph could tell.
 

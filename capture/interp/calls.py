@@ -49,7 +49,7 @@ from .values.tensors import TensorValue
 OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
 FOLLOWED = (  # those whose functions are followed as users' code is; all others break the graph
     "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque", "library",
-    "associative", "fx", "onnx", "switches", "shapes",
+    "associative", "fx", "onnx", "switches", "legacy", "shapes",
 )  # fmt: skip
 PYTHON_MAKERS = (types.FunctionType, staticmethod, classmethod)  # how an `__init__` or `__new__` written in Python stands in its class
 NEW_PLAIN = tuple(base.__new__ for base in (*PLAIN, frozenset))

@@ -20,7 +20,7 @@ from ..meta import meta_tensor
 from ..ops.definition import OPS
 from ..promotion import COMPLEX_OF, REAL_OF
 from ..random import Generator, next_call
-from ..sizes import BEYOND_SIZES, demand
+from ..sizes import BEYOND_SIZES, demand, is_symbolic
 from ..tensor import FACTORY, Storage, Tensor, wrap
 from ..transforms.levels import beside
 from .arguments import accepts_out, as_number, as_shape, cast, fills_out, known_true
@@ -221,15 +221,8 @@ def empty(
 
 
 def full_like(
-    input: Tensor,
-    fill_value: Any,
-    *,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-    layout: Any = None,
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None, layout: Any = None
+) -> Tensor:  # fmt: skip
     """A tensor of `input`'s shape and dtype, filled with `fill_value`."""
     need_strided(layout)
     where = input.device if device is None else device
@@ -262,7 +255,7 @@ def arange(
         first, last, step = values
     else:
         first, last = (0, values[0]) if len(values) == 1 else values
-    if any(isinstance(v, float) and not math.isfinite(v) for v in (first, last)):
+    if any(isinstance(v, float) and not is_symbolic(v) and not math.isfinite(v) for v in (first, last)):
         raise error(RuntimeError, f"arange(): unsupported range: {first} -> {last}")
     given = step
     if dtype is not None and as_dtype(dtype) is dtypes.int64:
@@ -273,7 +266,9 @@ def arange(
         RuntimeError, f"arange(): upper bound and lower bound inconsistent with step sign: {first}, {last}, {step}"))  # fmt: skip
     floating = any(isinstance(v, float) for v in (first, last, step))  # for int64 bounds and step were cut before they count
     of = as_dtype(dtype) if dtype is not None else get_default_dtype() if floating else dtypes.int64
-    count = math.ceil((last - first) / step) if floating else -((first - last) // step)
+    ends = [int(v) if type(v) is float and v.is_integer() else v for v in (first, last, step)]  # whole ones are counted exactly
+    fraction = any(isinstance(v, float) for v in ends)
+    count = math.ceil((last - first) / step) if fraction else -((ends[0] - ends[1]) // ends[2])
     if floating and of.category == dtypes.INTEGER:
         first, step = int(first), int(step)
     return _placed(make("arange", _place(device), first, step, count, of), device, requires_grad)
@@ -317,7 +312,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
     either = isinstance(start, complex) or isinstance(end, complex)
     of = as_dtype(dtype) if dtype is not None else COMPLEX_OF[get_default_dtype()] if either else get_default_dtype()
     start, end = in_kind(start, of), in_kind(end, of)
-    finite = isinstance(end - start, complex) or hasattr(end - start, "segue_symbol") or math.isfinite(end - start)
+    finite = isinstance(end - start, complex) or is_symbolic(end - start) or math.isfinite(end - start)
     if (type(steps) is int or not finite) and steps == 1:
         return _filled((1,), start, of, device, requires_grad)
     counted = dtypes.float32 if of is dtypes.complex64 else of if of.is_floating_point else dtypes.float64  # integers are cut from double precision
@@ -329,7 +324,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = None, device:
 
 def quotient(a: Any, b: Any) -> Any:
     """`a / b`, or `a` where b is 0: a number, or where one is a size that varies a 0-d tensor in double precision."""
-    if not hasattr(a, "segue_symbol") and not hasattr(b, "segue_symbol"):
+    if not is_symbolic(a) and not is_symbolic(b):
         return a / b if b else a
     above, below = (OPS["full"]((), v, dtypes.complex128 if isinstance(v, complex) else dtypes.float64) for v in (a, b))
     return OPS["div"](above, OPS["where"](OPS["eq"](below, 0.0), 1.0, below))

@@ -102,6 +102,9 @@ PROGRAMS = {
     "spectra": lambda x: segue.fft.irfft(segue.fft.rfft(x, dim=0), n=x.shape[0], dim=0) + segue.fft.irfft2(segue.fft.rfft2(x, norm="ortho"), s=x.shape, norm="ortho"),
     "a complex zero": lambda x: segue.fft.hfft(x + 0j, n=x.shape[0], dim=0),
     "frequencies": lambda x: (segue.fft.rfft(x, dim=0).abs().T * segue.fft.rfftfreq(x.shape[0], 0.5), segue.fft.fftfreq(x.shape[0])),
+    "ranges to floats": lambda x: (segue.linspace(0.5, x.shape[0] - 0.5, x.shape[0]) / x.shape[0] * x[:, 0], segue.arange(0.0, x.shape[0]), segue.arange(0, x.shape[0] / 2), segue.linspace(-x.shape[0] / 2, 1, 5)),
+    "looked up": lambda x: (x * {224: 1, 384: 2}.get(x.shape[0], 3), x.shape[0] in {100, 200}, x.shape[0] in {100: 1}, x.shape[0] in range(1000), x.shape[0] in KNOWN, KNOWN.get(x.shape[0])),
+    "older names": lambda x: (segue.LongTensor([x.shape[0], 3]), segue.FloatTensor(x.shape[0], 2).zero_(), segue.LongTensor([x.shape[0]] * 2) + x.shape.numel(), isinstance(x, segue.FloatTensor), segue.Size([x.shape[0], 2]).numel()),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
 }
 
@@ -113,6 +116,7 @@ def same(found, expected):
         assert segue.allclose(a, b) and a.dtype is b.dtype if isinstance(a, segue.Tensor) else a == b
 
 
+KNOWN = {512: "large", "n": 3}
 RECURRENT = {"lstm": segue.nn.LSTM(4, 3, 2, batch_first=True), "gru": segue.nn.GRU(4, 3, bidirectional=True)}
 BRANCHING = ("// and %", "a complex zero", "range", "shapes compared", "a quotient compared", "windows", "floats handed over", "transforms of a length")  # they treat a length of 1 in a way of its own
 
@@ -415,3 +419,14 @@ def test_floats_of_sizes_that_math_refuses(function, values):
             except (OverflowError, ValueError) as problem:
                 found.append(str(problem))
     assert found[: len(values)] == found[len(values) :]
+
+
+def test_a_size_that_is_a_key_has_a_graph_of_its_own():
+    names = {6: "six", 2: "two"}
+    compiled = segue.compile(lambda x: (x * 2, names.get(x.shape[0], "other"), x.shape[0] in {7, 9}, x.shape[0] in range(3, 9, 2)), backend="eager", fullgraph=True)
+    for n in (4, 5, 6, 10, 6, 7, 9, 12, 3):
+        assert compiled(segue.ones(n))[1:] == (names.get(n, "other"), n in {7, 9}, n in range(3, 9, 2))
+    names[10] = "ten"
+    assert compiled(segue.ones(10))[1] == "ten"
+    del names[6]
+    assert compiled(segue.ones(6))[1] == "other"

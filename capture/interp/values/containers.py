@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from ....eager.shapes import Size
 from ...sources import MISSING
 from .base import Value, method
-from .constants import Constant, constant, index_of
+from .constants import Constant, SymIntValue, constant, index_of
 
 
 class Unread:
@@ -395,7 +395,10 @@ class RangeValue(Value):
         return Constant(run.concrete(self.value.__getitem__, index_of(run, key)))
 
     def contains(self, run: Any, item: Value) -> bool:
-        return run.python(item) in self.value
+        if type(item) is not SymIntValue:
+            return run.python(item) in self.value
+        ends = sorted((self.value[0], self.value[-1])) if self.value else (1, 0)
+        return bool(item.symbol >= ends[0]) and bool(item.symbol <= ends[1]) and bool((item.symbol - ends[0]) % abs(self.value.step) == 0)
 
     def iterate(self, run: Any) -> Value:
         return run.sequence_iterator(self)

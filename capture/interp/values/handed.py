@@ -75,6 +75,10 @@ def _unary(symbol: str) -> Callable:
     return lambda self: self.run.handed_over(self.run.unary(symbol, self.value))
 
 
+def _rounded(function: Callable) -> Callable:
+    return lambda self, *more: self.run.call(self.run.wrap_known(function), [self.value, *map(self.run.make, more)], {}).python(self.run)
+
+
 def _number(function: Callable) -> Callable:
     return lambda self, *more: function(float(self), *more)
 
@@ -86,8 +90,9 @@ for _symbol, _name in COMPARISONS.items():
     setattr(HandedFloat, f"__{_name}__", _compared(_symbol))
 for _symbol, _name in UNARY.items():
     setattr(HandedFloat, f"__{_name}__", _unary(_symbol))
-NUMBERS: dict[str, Callable] = {
-    "hash": hash, "int": int, "trunc": math.trunc, "floor": math.floor, "ceil": math.ceil, "round": round, "format": format,
-}
+ROUNDINGS: dict[str, Callable] = {"trunc": math.trunc, "floor": math.floor, "ceil": math.ceil, "round": round}
+for _name, _function in ROUNDINGS.items():
+    setattr(HandedFloat, f"__{_name}__", _rounded(_function))
+NUMBERS: dict[str, Callable] = {"hash": hash, "int": int, "format": format}
 for _name, _function in NUMBERS.items():
     setattr(HandedFloat, f"__{_name}__", _number(_function))

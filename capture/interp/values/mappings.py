@@ -21,6 +21,8 @@ from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant,
 from .containers import SLOTS, STORING_SLOTS, TupleValue, Unread, is_same_place
 from .floats import FloatValue
 
+FEW_KEYS = 16
+
 
 class Identity:
     """A key that is compared by identity; it keeps its object alive."""
@@ -105,6 +107,11 @@ def key_of(run: Any, value: Any) -> Any:
     raise Break(f"a {value.describe()} as a key is not captured", "use strings, numbers or tuples of these as keys")
 
 
+def equals_none(run: Any, key: Any, keys: Any) -> bool:
+    """Whether a key is a size that varies and equals none of a few keys, which is guarded: then it may go on varying."""
+    return type(key) is SymIntValue and len(keys) <= FEW_KEYS and not any(run.equal(key, Constant(other)) for other in keys if type(other) in (int, bool, float))
+
+
 def key_of_real(run: Any, key: Any) -> Any:
     """The same for a key of an existing dict."""
     if is_constant_type(type(key)) or isinstance(key, OWN_CONSTANTS):
@@ -178,6 +185,8 @@ class DictValue(Value):
 
     def lookup(self, run: Any, key: Value) -> Value | None:
         """The value under a key, or None; the absence is guarded."""
+        if self.misses(run, key):
+            return None
         place = self.place_of(run, key)
         if place in self.entries:
             return self.get(run, place)
@@ -204,7 +213,14 @@ class DictValue(Value):
             return found
         raise run.raised_with(KeyError, key)
 
+    def misses(self, run: Any, key: Value) -> bool:
+        if type(key) is SymIntValue:
+            self.guard_keys(run)
+        return equals_none(run, key, self.entries)
+
     def contains(self, run: Any, item: Value) -> bool:
+        if self.misses(run, item):
+            return False
         place = self.place_of(run, item)
         if place not in self.entries:
             self.guard_absent(run, place)

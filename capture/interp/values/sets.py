@@ -17,7 +17,7 @@ from ..outcome import Break
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
 from .containers import ListValue, Unread
-from .mappings import key_of, key_of_real
+from .mappings import equals_none, key_of, key_of_real
 
 WHY = "use a list or a dict, which keep their order"
 
@@ -62,7 +62,7 @@ class SetValue(Value):
         return run.guarded_key(item) if self.guarded else key_of(run, item)
 
     def contains(self, run: Any, item: Value) -> bool:
-        return self.place_of(run, item) in self.entries
+        return (self.guarded or not equals_none(run, item, self.shadow)) and self.place_of(run, item) in self.entries
 
     def length(self, run: Any) -> Value:
         return Constant(len(self.entries))
