@@ -21,7 +21,7 @@ from .interpreter import run_node
 from .ir import FakeValue, Graph, Node, OutputSpec, Rewriter, contiguous_strides, map_nodes, nodes_in
 from .passes import dead_code
 from .sharing import IGNORE
-from .symbolic import SymInt, same_shape
+from .symbolic import SymInt, same_shape, same_size
 from .trace import COPY, Tracer
 
 
@@ -131,7 +131,9 @@ def without(graph: Graph, tangents: Sequence[Node], given: Sequence[bool]) -> Gr
         moving.add(node)
         left = [source for source in node.inputs if source not in gone]
         if node.target.name == "add" and len(left) == 1 and len(node.inputs) == 2 and _same_type(left[0].value, node.value):
-            rewriter.place[node] = rewriter.place[left[0]]  # which may be zeros that no tangent enters any more: the derivative of floor
+            found = rewriter.place[left[0]]  # which may be zeros that no tangent enters any more: the derivative of floor
+            alike = all(map(same_size, left[0].value.strides, node.value.strides))  # a view of it holds for the strides that the sum had
+            rewriter.place[node] = found if alike else rewriter.op(OPS["clone"], (found,), node.value.dense(), node)
         elif gone.issuperset(arriving):
             gone.add(node)
         else:

@@ -195,3 +195,18 @@ def test_a_hook_on_what_others_were_computed_from_sees_their_gradient(function):
         called(x, kept).sum().backward()
         found.append([x.grad.tolist(), [k if isinstance(k, list) else k.grad.tolist() for k in kept]])
     assert found[0] == found[1] and len(found[0][1]) == 1
+
+
+def test_a_gradient_that_arrives_at_one_result_alone_has_the_strides_of_the_sum():
+    """Two results shared a sum; where no gradient came to one of them, the sum was its other part, transposed, and a view of it failed in the graph interpreter."""
+    layer = nn.Linear(8, 8)
+
+    def program(x):
+        key = layer(x)
+        return nn.functional.scaled_dot_product_attention(x, key, x), key
+
+    found = []
+    for run in (program, segue.compile(program, backend="eager")):
+        x = segue.linspace(-1, 1, 80).reshape(2, 5, 8).requires_grad_()
+        found.append(segue.autograd.grad(run(x)[0].square().sum(), [x, layer.weight]))
+    segue.testing.assert_close(*found)
