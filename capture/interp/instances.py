@@ -56,9 +56,7 @@ class Instances:
     def is_subclass(self: Any, cls: type, classes: tuple) -> bool:
         """issubclass(cls, classes); what a class inherits from is guarded, and so is what an abstract base class answers."""
         self.guard_order(cls)
-        if not set(classes).isdisjoint(cls.__mro__):
-            return True
-        return any(self.abstract_subclass(cls, one) for one in classes if type(one).__subclasscheck__ is not type.__subclasscheck__)
+        return any(one in cls.__mro__ if type(one).__subclasscheck__ is type.__subclasscheck__ else self.abstract_subclass(cls, one) for one in classes)
 
     def abstract_subclass(self: Any, cls: type, of: type) -> bool:
         """What the metaclass of `of` answers. Those of the standard library (abc, typing) are asked for real; a user's own is not captured."""
@@ -66,6 +64,8 @@ class Instances:
             raise Break(f"the check for subclasses that {type(of).__qualname__} defines is not captured")
         if any(isinstance(hook := vars(one).get("__subclasshook__"), classmethod) and not is_standard(hook.__func__.__module__) for one in of.__mro__):
             raise Break(f"the __subclasshook__ of {of.__qualname__} is not captured")
+        if of in cls.__mro__:
+            return True
         found = self.concrete(issubclass, cls, of)
         if is_changeable(cls) or not is_standard(of.__module__):  # more classes may be registered
             paths = sources.Constant(cls, cls.__qualname__), sources.Constant(of, of.__qualname__)

@@ -308,3 +308,47 @@ def test_a_break_in_front_and_behind():
 
     logs = [], []
     assert same(compiled(program)(segue.ones(2), logs[0]), program(segue.ones(2), logs[1])) and logs[0] == logs[1] == [1, 2]
+
+
+class Picky(abc.ABC):  # noqa: B024
+    @classmethod
+    def __subclasshook__(cls, other):
+        return "accepted" in vars(other) if cls is Picky else NotImplemented
+
+
+class Stern(type):
+    def __subclasscheck__(cls, other):
+        return False
+
+
+class OfStern(metaclass=Stern): ...
+
+
+def a_subclass_that_a_hook_refuses(x):
+    class Made(Picky): ...
+
+    return x + 1, issubclass(Picky, Picky), issubclass(Made, Picky), isinstance(Made(), Picky)
+
+
+def a_subclass_that_a_metaclass_refuses(x):
+    return x + 1, issubclass(OfStern, OfStern)
+
+
+def subclasses_that_a_made_class_names(x):
+    class Refusal(Exception): ...
+
+    def refuse():
+        raise Refusal("no")
+
+    class Made(metaclass=abc.ABCMeta):
+        __subclasses__ = refuse
+
+    try:
+        return x + 1, issubclass(int, Made)
+    except Refusal as error:
+        return x * 2, str(error)
+
+
+@pytest.mark.parametrize("program", [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names], ids=lambda one: one.__name__)
+def test_what_c_code_asks_of_classes(program):
+    assert same(compiled(program)(segue.ones(2)), program(segue.ones(2)))

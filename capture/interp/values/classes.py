@@ -219,9 +219,15 @@ def stand_in(run: Any, value: Value) -> Any:
     return known
 
 
+def _not_followed(*args: Any, **kwargs: Any) -> Any:
+    """What the functions of a model do: code that is not followed calls one, C's `issubclass()` a `__subclasshook__`, say, and the user's code must not run during capture."""
+    raise Break("a method of a class made in the captured code, which C code calls, is not captured", "define the class outside of the compiled function")
+
+
 def _made(run: Any, value: Value) -> Any:
     if isinstance(value, MadeFunction):
-        made = types.FunctionType(value.code, value.globals, closure=tuple(types.CellType() for _ in value.code.co_freevars) or None)
+        code = _not_followed.__code__.replace(co_name=value.code.co_name, co_qualname=value.code.co_qualname)
+        made = types.FunctionType(code, {"Break": Break, "__name__": value.globals.get("__name__")})
         made.__dict__.update({name: item.value for name, (_, item) in value.state.entries.items() if isinstance(item, Constant)})  # `__isabstractmethod__`
         return made
     if isinstance(value, DescriptorValue):
