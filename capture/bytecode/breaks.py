@@ -11,8 +11,8 @@ A prologue that fails may go on with the frame's own code in place of all this (
 
 The one idea: nothing of the user's code is rewritten, so nothing can be rewritten wrongly. A resume function depends only on the original
 function, the place, and which slots are bound; it is made once, and a break within it leads to resume functions of the same original function.
-They do not call each other: one that breaks returns a Continuation to the first frame, which calls what it says, so a break in a loop costs no
-depth.
+They do not call each other: one that breaks returns a Continuation to the first frame, whose `go_on` (csrc/resume.c) calls what it says, so a break in
+a loop costs no depth; and nobody but the resume function holds what it is called with, so what the user's program drops is gone.
 
 Slots are passed as they are: a cell goes on as the cell (it is a parameter that already holds one), NULLs and the exception being handled are
 put back by the resume function. Free variables stay the free variables.
@@ -28,7 +28,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_OPTIMIZED
 from types import CodeType
 from typing import Any
 
-from .._capture import is_debugged
+from .._capture import go_on, is_debugged
 from .assembler import Assembler, Emit
 from .decode import CodeCache, decode
 from .encode import InconsistentCode, Signature, encode, labelled, relabelled
@@ -318,25 +318,30 @@ def _continue(out: Assembler, code: CodeType, place: int, shape: Shape, bound: B
         out.build_tuple(len(family.freevars))
     out.make_function(resume, ["closure"] if family.freevars else [])
     first = entry_of(code) is None
-    raised = Label("raised")
+    function = out.store_temporary()
+    out.load_const(go_on if first else Continuation)
+    out.prepare_call()
     if first:
-        out.prepare_call()
+        out.load_const(Continuation)
+        out.move_temporary(function)
     for name in entry.bound:
         out.emit("LOAD_FAST_CHECK", name)
         if name not in family.cellvars:
             out.emit("DELETE_FAST", name)
     for name in values:
         out.move_temporary(name)
-    count = len(entry.bound) + len(values)
+    out.build_tuple(len(entry.bound) + len(values))
     if not first:
-        out.build_tuple(count)
-        _make_continuation(out)
+        arguments = out.store_temporary()
+        out.move_temporary(function)
+        out.move_temporary(arguments)
+        out.build_tuple(2)
+        out.call(1)
         out.return_value()
         return
+    raised = Label("raised")
     outer, out.handler = out.handler, Handler(raised, 0, False)
-    out.emit("NOP")  # 3.13 looks for the handler of a Python function's exception one word before the CALL
-    out.call(count)
-    _call_continuations(out)
+    out.call(3)
     out.handler = outer
     out.return_value()
     out.place(raised)
@@ -375,16 +380,6 @@ def _collected(out: Assembler, shape: Shape) -> list[str]:
     return values[::-1]
 
 
-def _make_continuation(out: Assembler) -> None:
-    """[function, arguments] -> Continuation"""
-    out.build_tuple(2)
-    pair = out.store_temporary()
-    out.load_const(Continuation)
-    out.prepare_call()
-    out.move_temporary(pair)
-    out.call(1)
-
-
 def without_first(problem: BaseException) -> None:
     """A resume function raised: the frame that called it is the same function of the user, and is not to be seen twice in the traceback."""
     trace = problem.__traceback__
@@ -403,28 +398,6 @@ def _raise_as_one(out: Assembler) -> None:
     out.swap(2)
     out.emit("POP_EXCEPT")
     out.emit("RERAISE", 0)
-
-
-def _call_continuations(out: Assembler) -> None:
-    """[result] -> [result]: as long as it is a Continuation, call what it says."""
-    again, done = Label("again"), Label("done")
-    arguments = out.temporary()
-    out.place(again)
-    out.load_const(type)
-    out.prepare_call()
-    out.copy(3)
-    out.call(1)
-    out.load_const(Continuation)
-    out.emit("IS_OP", True)
-    out.jump_if(done)
-    out.unpack_sequence(2)
-    out.swap(2)
-    out.emit("STORE_FAST", arguments)
-    out.prepare_call()
-    out.move_temporary(arguments)
-    out.call_ex()
-    out.jump(again)
-    out.place(done)
 
 
 # -- resume functions ------------------------------------------------------------------------------------------------------------------

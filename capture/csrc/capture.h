@@ -97,6 +97,26 @@ extern PyObject *segue_oracle;          /* called (guards, view, result) after e
 
 extern PyTypeObject Compiled_Type, Disabled_Type;
 
+/* ---- resume functions ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    PyObject *function;  /* that is being called; NULL: none is */
+    PyObject *arguments; /* the tuple that holds what it is called with */
+} Handing;
+
+extern _Thread_local Handing segue_handing;
+
+void empty_arguments(void);
+int resume_ready(PyObject *module);
+
+/* The frame of a function begins. */
+static inline void note_begun(PyObject *function)
+{
+    if (function == segue_handing.function) {
+        empty_arguments();
+    }
+}
+
 /* ---- counters ---------------------------------------------------------------------------------------------------- */
 
 #define COUNTERS(X)                                                      \

@@ -302,6 +302,7 @@ static PyObject *run_leaf(PyThreadState *tstate, Frame *frame)
 
 static PyObject *evaluate(PyThreadState *tstate, Frame *frame, int throwing)
 {
+    note_begun((PyObject *)frame_function(frame));
     if (segue_thread.cache == NULL || segue_thread.off || tstate->tracing) { /* tracing: the frame is a tracer's own */
         return pass(tstate, frame, throwing);
     }

@@ -19,7 +19,8 @@ PyMODINIT_FUNC PyInit__capture(void)
         {"Cache", &Cache_Type},         {"Compiled", &Compiled_Type}, {"Disabled", &Disabled_Type},
     };
     PyObject *module = PyModule_Create(&definition);
-    if (module == NULL || engine_ready() < 0 || marks_ready(module) < 0 || tracers_ready(module) < 0 || iterators_ready(module) < 0 || hook_ready(module) < 0) {
+    if (module == NULL || engine_ready() < 0 || marks_ready(module) < 0 || tracers_ready(module) < 0 || iterators_ready(module) < 0 || hook_ready(module) < 0 ||
+        resume_ready(module) < 0) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -153,6 +153,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         self.failed_at: errors.Location | None = None
         self.only_here = ""  # why what is captured holds for this process only
         self.ran_for_real: list[tuple[int, Any, tuple]] = []  # how many guards there were, the function, and the paths of its arguments
+        self.drops = False  # a variable of the root frame let go of an object from outside
         self.turns = 0
         self.followed = self.step_began = 0  # instructions of all frames so far, and before the root frame's latest
         self.enough = config.follow_limit

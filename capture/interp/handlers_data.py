@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import sources
+from ..sources import MISSING
+from . import journal
 from .frame import HANDLERS, NULL, Frame
 from .lookup import is_own, is_standard
 from .outcome import Break, Observed
@@ -25,6 +27,7 @@ from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue, SuperValue
 from .values.sets import SetValue
 from .values.state import ModesValue
+from .values.tensors import TensorValue
 from .values.texts import SizeText
 
 
@@ -56,17 +59,26 @@ def load_fast_and_clear(frame: Frame, i: Any) -> None:
     frame.slots[i.argument] = None
 
 
+def let_go(frame: Frame, name: str) -> None:
+    """A variable of the root frame drops what it holds from outside. Raises Break where somebody is told when that is gone."""
+    held = frame.slots.get(name)
+    if held is None or not frame.is_root or held.real is MISSING or name.startswith("stack.") or name not in frame.code.co_varnames:
+        return
+    journal.let_go([held])
+    frame.run_state.drops = frame.run_state.drops or not isinstance(held, (Constant, TensorValue))
+
+
 @handles("STORE_FAST")
 def store_fast(frame: Frame, i: Any) -> None:
+    let_go(frame, i.argument)
     value = frame.stack.pop()
     frame.slots[i.argument] = None if value is NULL else value
 
 
 @handles("DELETE_FAST")
 def delete_fast(frame: Frame, i: Any) -> None:
-    held = frame.load(i.argument)
-    if frame.is_root and i.argument in frame.code.co_varnames and not i.argument.startswith("stack.") and hasattr(type(held.real), "__del__"):
-        raise Break(f"deleting a {type(held.real).__qualname__}, which has a __del__, is not captured")
+    frame.load(i.argument)
+    let_go(frame, i.argument)
     frame.slots[i.argument] = None
 
 

@@ -6,10 +6,13 @@ before and how it stands now, so the journal needs no entries of its own, and an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from ...eager.tensor import Tensor
 from ..sources import MISSING
+from .outcome import Break
 
 
 class Journal:
@@ -32,3 +35,13 @@ class Journal:
         """Those that hold what a deferred call changes come last, behind the call."""
         for value in sorted(self.entries.values(), key=is_late):
             value.replay(out)
+
+
+def let_go(held: Iterable[Any]) -> None:
+    """Variables, items or attributes drop what they held (Values, unread places, None). Raises Break where somebody is told when one of these from outside is gone."""
+    for one in held:
+        real = MISSING if one is None else one.real
+        if real is MISSING or isinstance(real, Tensor):
+            continue
+        if hasattr(type(real), "__del__") or any(reference.__callback__ is not None for reference in weakref.getweakrefs(real)):
+            raise Break(f"dropping a {type(real).__qualname__}, of whose end somebody is told, is not captured")

@@ -21,7 +21,6 @@ AT_LEAST = {"test_list": 8, "test_contextlib": 12, "test_patma": 20, "test_excep
 CONSTANTS = "equal strings that are computed during capture may be one object"
 LOCALS = "the frames of functions that were followed hold no locals to make suggestions from"
 OWN_LEN = "replaces builtins.len, which capture itself uses, by a function that fails"
-LIVES = "what a resume function is called with lives until it returns"
 LAST_LINE = "f_lineno of a followed function's frame is the line of its traceback entry, not of the last instruction before it left"
 REHASHED = "a dict or set of objects with a `__hash__` of their own asks them again when it is made behind the graph"
 CHANGES = "a `__eq__` that changes the dict or set in which it looks: capture gives up, with a warning"
@@ -34,37 +33,27 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "test_operator": dict.fromkeys([f"{kind}OperatorTestCase.test_{name}" for kind in ("C", "Py") for name in ("is", "is_not")], CONSTANTS),
     "test_exceptions": {
         "NameErrorTests.test_name_error_suggestions": LOCALS,
-        **dict.fromkeys(["ExceptionTests.test_3114", "ExceptionTests.test_unraisable"], LIVES),
         "PEP626Tests.test_lineno_after_other_except": LAST_LINE,
         "PEP626Tests.test_lineno_in_try": LAST_LINE,
     },
     "test_functools": {
         "TestLRUPy.test_lru_reentrancy_with_len": OWN_LEN,
-        **({} if sys.version_info >= (3, 13) else dict.fromkeys([f"TestLRU{kind}.test_lru_cache_weakrefable" for kind in ("C", "Py")], LIVES)),
         **({"TestCachedProperty.test_immutable_dict": SECOND_COPY} if sys.version_info >= (3, 12) else {}),
         **({"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {}),
-        **dict.fromkeys([f"TestPartial{kind}.test_weakref" for kind in ("C", "CSubclass", "Py", "PySubclass")], LIVES),
     },
     "test_dict": {
-        **dict.fromkeys(["DictTest.test_container_iterator", "DictTest.test_oob_indexing_dictiter_iternextitem"], LIVES),
         **dict.fromkeys(["DictTest.test_setdefault_atomic", "DictTest.test_setitem_atomic_at_resize"], REHASHED),
         **dict.fromkeys([f"DictTest.test_fromkeys_operator_modifying_{kind}_operand" for kind in ("dict", "set")], CHANGES),
     },
     "test_set": {
-        **dict.fromkeys(["TestSet.test_weakref", "TestSetSubclass.test_weakref"], LIVES),
-        **dict.fromkeys([f"Test{kind}.test_container_iterator" for kind in ("Set", "SetSubclass", "FrozenSet", "FrozenSetSubclass")], LIVES),
         **dict.fromkeys([f"Test{kind}.test_do_not_rehash_dict_keys" for kind in ("Set", "SetSubclass", "FrozenSet", "FrozenSetSubclass")], REHASHED),
         "TestWeirdBugs.test_merge_and_mutate": CHANGES,
     },
-    "test_deque": {"TestSubclass.test_weakref": LIVES, "TestBasic.test_container_iterator": LIVES, "TestBasic.test_reversed_new": ONE_KIND},
+    "test_deque": {"TestBasic.test_reversed_new": ONE_KIND},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
-    "test_slice": {"SliceTest.test_cycle": LIVES},
-    "test_scope": {"ScopeTests.testCellLeak": LIVES},
-    "test_copy": {f"TestCopy.test_{how}_weak{what}dict": LIVES for how in ("copy", "deepcopy") for what in ("key", "value")},
     "test_typing": {"AnnotatedTests.test_annotated_cached_with_types": FAKES},
     "test_descr": {
         "ClassPropertiesAndMethods.test_slots": "counts all objects of the process before and after a line that is compiled meanwhile",
-        **{f"ClassPropertiesAndMethods.test_{name}": LIVES for name in ("cycle_through_dict", "delete_hook", "subtype_resurrection", "weakrefs")},
         "SharedKeyTests.test_subclasses": "asks for the size in memory of the dicts of objects: those that are made behind the graph share no keys",
     },
     "test_itertools": dict.fromkeys([f"TestBasicOps.test_{name}_tuple_reuse" for name in ("combinations", "combinations_with_replacement", "permutations", "product")], REUSED),
@@ -72,9 +61,8 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "TestReversed.test_bug1229429": "counts references to an object that a guard holds meanwhile",
         **dict.fromkeys([f"{case}.test_tuple_reuse" for case in ("EnumerateStartTestCase", "EnumerateTestCase", "SubclassTestCase", "TestLongStart", "TestStart")], REUSED),
     },
-    "test_iter": {"TestCase.test_ref_counting_behavior": LIVES, "TestCase.test_reduce_mutating_builtins_iter": "takes iter() out of the builtins, which capture itself uses"},
+    "test_iter": {"TestCase.test_reduce_mutating_builtins_iter": "takes iter() out of the builtins, which capture itself uses"},
     "test_raise": {"TestTracebackType.test_attrs": "the frame of a traceback entry of a followed function is not the running frame"},
-    "test_generators": dict.fromkeys(["FinalizationTest.test_frame_resurrect", "FinalizationTest.test_refcycle"], LIVES),
 }
 
 

@@ -340,7 +340,7 @@ def subclasses_that_a_made_class_names(x):
     def refuse():
         raise Refusal("no")
 
-    class Made(metaclass=abc.ABCMeta):
+    class Made(metaclass=abc.ABCMeta):  # noqa: B024
         __subclasses__ = refuse
 
     try:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ....eager.shapes import Size
 from ...sources import MISSING
+from ..journal import let_go
 from .base import Value, method
 from .constants import Constant, SymIntValue, constant, index_of
 
@@ -222,15 +223,19 @@ class ListValue(Sequence):
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         if isinstance(key, SliceValue):
             items = run.unpack(value)
+            let_go(self.items[key.indices(run)])
             run.concrete(self.items.__setitem__, key.indices(run), items)
         else:
+            let_go([self.items[self.position(run, key)]])
             self.items[self.position(run, key)] = value
         self.changed(run)
 
     def delete_item(self, run: Any, key: Value) -> None:
         if isinstance(key, SliceValue):
+            let_go(self.items[key.indices(run)])
             del self.items[key.indices(run)]
         else:
+            let_go([self.items[self.position(run, key)]])
             del self.items[self.position(run, key)]
         self.changed(run)
 
@@ -312,6 +317,7 @@ def _remove(self: ListValue, run: Any, item: Value) -> Value:
 
 @method(LIST_METHODS, "clear")
 def _clear(self: ListValue, run: Any) -> Value:
+    let_go(self.items)
     self.items.clear()
     self.changed(run)
     return constant(None)

@@ -15,6 +15,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
+from ..journal import let_go
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
@@ -258,8 +259,8 @@ class DictValue(Value):
         if state is None or name in self.methods:
             return super().attribute(run, name)
         if name in state:
-            found = self.attributes[name] = run.wrap(state[name], sources.DictValue(sources.InstanceDict(self.source), name))
-            return found
+            self.attributes[name] = run.wrap(state[name], sources.DictValue(sources.InstanceDict(self.source), name))
+            return self.attributes[name]
         run.guard_absent_attribute(self, name)
         return super().attribute(run, name)
 
@@ -286,8 +287,9 @@ class DictValue(Value):
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         place = self.place_of(run, key)
-        known = self.entries.get(place)
-        self.entries[place] = (key if known is None else known[0], value)
+        key, *known = self.entries.get(place, (key,))
+        let_go(known)
+        self.entries[place] = (key, value)
         self.changed(run)
 
     def delete_item(self, run: Any, key: Value) -> None:
@@ -300,6 +302,7 @@ class DictValue(Value):
     def remove(self, run: Any, place: Any) -> None:
         """Take a key out. Whether the object had it before is guarded, also where it was stored meanwhile: there is something to delete, or there is not."""
         self.guard_place(run, place)
+        let_go(self.entries[place])
         self.deleted[place] = self.entries.pop(place)[0]
         self.removals += 1
         self.changed(run)
@@ -421,8 +424,7 @@ for _kind in ("keys", "values", "items"):
 
 @method(DICT_METHODS, "get")
 def _get(self: DictValue, run: Any, key: Value, default: Value = Constant(None)) -> Value:
-    found = self.lookup(run, key)
-    return default if found is None else found
+    return self.lookup(run, key) or default
 
 
 @method(DICT_METHODS, "setdefault")
@@ -430,16 +432,15 @@ def _setdefault(self: DictValue, run: Any, key: Value, default: Value = Constant
     found = self.lookup(run, key)
     if found is None:
         self.set_item(run, key, default)
-        return default
-    return found
+    return default if found is None else found
 
 
 @method(DICT_METHODS, "pop")
 def _pop(self: DictValue, run: Any, key: Value, *default: Value) -> Value:
     found = self.lookup(run, key)
+    if found is None and default:
+        return default[0]
     if found is None:
-        if default:
-            return default[0]
         raise run.raised_with(KeyError, key)
     self.remove(run, self.place_of(run, key))
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
+from ..journal import let_go
 from ..outcome import Break, Observed
 from .base import Existing, Value
 from .constants import Constant
@@ -71,6 +72,8 @@ class ObjectValue(Value):
         return self.attributes.get(place)
 
     def store_own(self, run: Any, name: str, value: Value | None) -> None:
+        if self.real is not MISSING and name not in self.stored:
+            let_go([Unread((dict_of(self.real) or {}).get(name, MISSING), None)])
         if value is None and name not in self.removed:
             self.guard_presence(run, name)
             self.removed.add(name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
+from ..outcome import Break
 from .base import Existing, Value
 from .mappings import DictValue
 from .objects import OpaqueValue
@@ -61,6 +62,8 @@ class ReferenceValue(Existing):
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if args or kwargs:
             raise self.unsupported("a call with arguments")
+        if run.drops or run.journal.entries:
+            raise Break("a weak reference, asked behind code that may have let go of what it leads to, is not captured")
         return run.wrap(self.real(), sources.Referent(self.source))
 
 

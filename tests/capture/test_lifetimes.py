@@ -1,0 +1,122 @@
+"""When objects die: behind a graph break, too, one that the program drops is gone, and who waits for that is told in the program's order."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+from interp_support import compiled
+
+import segue
+
+
+class Thing: ...
+
+
+class Told:
+    def __init__(self, log):
+        self.log = log
+
+    def __del__(self):
+        self.log.append("gone")
+
+
+def alive(reference):
+    print(end="")
+    return reference() is not None
+
+
+def deleted_behind_a_break(x, log):
+    first, second = Thing(), Thing()
+    of_first, of_second = weakref.ref(first), weakref.ref(second)
+    print(end="")
+    log += [alive(of_first), alive(of_second)]
+    del first
+    log += [alive(of_first), alive(of_second)]
+    print(end="")
+    second = None
+    log += [alive(of_first), alive(of_second)]
+    return x + 1
+
+
+def asked_in_captured_code(x, log):
+    thing = Thing()
+    reference = weakref.ref(thing)
+    print(end="")
+    log.append(reference() is thing)
+    del thing
+    log.append(reference() is None)
+    return x + 1
+
+
+def asked_behind_a_change(x, log):
+    held = {"thing": Thing()}
+    reference = weakref.ref(held["thing"])
+    print(end="")
+    log.append(reference() is None)
+    del held["thing"]
+    log.append(reference() is None)
+    return x + 1
+
+
+def replaced_in_a_loop(x, log):
+    for _ in range(3):
+        thing = Thing()
+        reference = weakref.ref(thing)
+        print(end="")
+        thing = None
+        log.append(alive(reference))
+    return x + 1
+
+
+def told_in_order(x, log):
+    thing, told = Thing(), Told(log)
+    reference = weakref.ref(thing, lambda _: log.append("called"))
+    print(end="")
+    log.append("before")
+    thing = None
+    log.append("between")
+    told = None
+    log.append("behind")
+    return x + 1, reference, thing, told
+
+
+def a_tensor_behind_a_break(x, log):
+    y = x * 2
+    reference = weakref.ref(y)
+    print(end="")
+    z = y.sum()
+    del y
+    log.append(alive(reference))
+    return z
+
+
+def told_by_containers(x, log):
+    held, rows = {"told": Told(log), 1: 2}, [Told(log), 3]
+    owner = Thing()
+    owner.told = Told(log)
+    print(end="")
+    log.append("before")
+    held["told"] = 1
+    log.append("of the dict")
+    rows[0] = 2
+    log.append("of the list")
+    owner.told = 3
+    log.append("of the object")
+    rows.append(Told(log))
+    print(end="")
+    del rows[-1]
+    log.append("of the list")
+    return x + 1
+
+
+PROGRAMS = [deleted_behind_a_break, asked_in_captured_code, asked_behind_a_change, replaced_in_a_loop, told_in_order, told_by_containers, a_tensor_behind_a_break]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_objects_die_when_they_are_dropped(program):
+    made, logs = compiled(program), ([], [])
+    for _ in range(2):
+        program(segue.ones(2), logs[0])
+        made(segue.ones(2), logs[1])
+        assert logs[0] == logs[1]
