@@ -297,8 +297,7 @@ def check_steps(name: str, start: Any, end: Any, steps: Any) -> None:
     """Raises TypeError for a number of steps that is no int, RuntimeError for a negative one and for bounds that are no 0-d tensors."""
     if isinstance(steps, (float, bool)):
         raise error(TypeError, f"{name}(): argument 'steps' must be int, not {type(steps).__name__}")
-    if steps < 0:
-        raise error(RuntimeError, f"{name}(): number of steps must be non-negative, not {steps}")
+    demand(steps, ">=", 0, lambda: error(RuntimeError, f"{name}(): number of steps must be non-negative, not {steps}"))
     for value, argument in ((start, "start"), (end, "end")):
         if isinstance(value, Tensor) and value.ndim:
             raise error(RuntimeError, f"{name}() only supports 0-dimensional start and end tensors, but got {argument} of shape {tuple(value.shape)}")

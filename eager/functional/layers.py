@@ -15,11 +15,12 @@ from ..autograd.mode import no_grad
 from ..cuda import is_real
 from ..errors import BoundsError, ShapeError, error, renamed
 from ..ops.definition import OPS
-from ..sizes import demand, known
+from ..sizes import BEYOND_SIZES, demand, known
 from ..tensor import Tensor
 from .arguments import accepts_out, cast, need_tensor, widened
 from .devices import make
 from .pointwise import where
+from .positions import runtime_size
 from .products import matmul
 from .reduction import argmax
 from .shape import reshape, transpose
@@ -76,9 +77,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if need_tensor(tensor, "one_hot").dtype is not dtypes.int64:
         raise error(RuntimeError, f"one_hot is only applicable to index tensor of type LongTensor, not {tensor.dtype}", "tensor.long()")
     if known(num_classes, "<", 0):
-        if not tensor.numel():
-            raise error(RuntimeError, "one_hot(): Can not infer total number of classes from empty tensor.")
-        num_classes = int(tensor.max().item()) + 1
+        demand(tensor.numel(), "!=", 0, lambda: error(RuntimeError, "one_hot(): Can not infer total number of classes from empty tensor."))
+        num_classes = runtime_size(tensor.max(), -BEYOND_SIZES, BEYOND_SIZES, "the greatest class") + 1
     demand(num_classes, ">", 0, lambda: error(RuntimeError, f"one_hot(): num_classes should be positive, got {num_classes}"))
     return OPS["one_hot"](tensor, num_classes)
 

@@ -184,8 +184,7 @@ def _quantiles(name: str, ignore: bool) -> Any:
             raise error(RuntimeError, f"{name}() q must be a scalar or 1D tensor of the input's dtype, got {levels.dtype}, {levels.ndim}D")
         if not known_true((levels >= 0) & (levels <= 1)) if isinstance(q, Tensor) else not 0 <= q <= 1:
             raise error(RuntimeError, f"{name}() q must be in the range [0, 1] but got {q}")
-        if input.numel() == 0:
-            raise error(RuntimeError, f"{name}() input tensor must be non-empty")
+        demand(input.numel(), "!=", 0, lambda: error(RuntimeError, f"{name}() input tensor must be non-empty"))
         place = 0 if dim is None else dimension(dim, input.ndim)
         x = ravel(input) if dim is None or not input.ndim else input
         kept = (1,) * input.ndim if dim is None else tuple(1 if d == place else s for d, s in enumerate(input.shape))

@@ -14,7 +14,7 @@ from . import batching
 from .definition import Extern, define
 from .native import native
 from .samples import Source, calls
-from .shapes import numel, require
+from .shapes import numel, require, require_size
 from .views import as_strided
 
 
@@ -32,9 +32,9 @@ def _shape(x: Any, weight: Any, stride: tuple, padding: tuple, dilation: tuple, 
         f"{b[1] * groups} channels, but got {a[1]} channels instead")
     require(b[0] % groups == 0, lambda: f"convolution(): the {b[0]} output channels of weight {list(b)} must be a multiple of groups={groups}")
     sizes = [window_count(*numbers) for numbers in zip(a[2:], b[2:], stride, padding, dilation)]
-    fits = not any(size < 1 for size in sizes)
-    require(fits, lambda: f"convolution(): Kernel size can't be greater than actual input size: the kernel of {list(b)} is larger than the padded "
-        f"input of {list(a)} (padding {padding}, dilation {dilation})")
+    for size in sizes:
+        require_size(size, ">=", 1, lambda: f"convolution(): Kernel size can't be greater than actual input size: the kernel of {list(b)} is larger than the padded "
+            f"input of {list(a)} (padding {padding}, dilation {dilation})")
     return (a[0], b[0], *sizes)
 
 

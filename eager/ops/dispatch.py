@@ -117,7 +117,7 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
                 parts.append(part)
             argument = tuple(parts)
         arrays.append(argument)
-    if traced is None and not tensors and STATE.tracers:
+    if traced is None and STATE.tracers and (not tensors or any(map(_varies, args))):
         traced = STATE.tracers[-1]
     if beside is None and (not tensors or op.kind == "random"):
         beside = making()
@@ -144,6 +144,11 @@ def _compute(op: OpDef, args: tuple, result: np.dtype, tensors: bool) -> Any:
     if not op.is_view and not array.flags.c_contiguous:
         array = _ascontiguous(array)
     return array
+
+
+def _varies(argument: Any) -> bool:
+    """Whether an argument is a size that varies while a graph is traced, or holds one."""
+    return hasattr(argument, "segue_symbol") or (type(argument) is tuple and any(map(_varies, argument)))
 
 
 def _explain(error: Exception, op: OpDef, args: tuple) -> Exception:

@@ -19,7 +19,7 @@ from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
 from .native import NATIVE
 from .samples import Sample, Source, calls
-from .shapes import broadcast_shapes, numel, replaced, require, same_shape
+from .shapes import broadcast_shapes, numel, replaced, require, require_shape, same_shape
 from .views import zeros
 
 _ALL = slice(None)
@@ -110,9 +110,8 @@ def _cat_shape(tensors: Sequence[Any], dim: int) -> tuple:
     total = first[dim]
     for x in tensors[1:]:
         shape = tuple(x.shape)
-        fits = len(shape) == len(first) and all(a is b or a == b for d, (a, b) in enumerate(zip(shape, first)) if d != dim)
-        if not fits:
-            raise error(ShapeError, f"cat(): Sizes of tensors must match except in dimension {dim}. Expected shape like {first} but got {shape}")
+        require_shape((*shape[:dim], *shape[dim + 1 :]), (*first[:dim], *first[dim + 1 :]),
+            lambda: f"cat(): Sizes of tensors must match except in dimension {dim}. Expected shape like {first} but got {shape}")  # noqa: B023
         total = total + shape[dim]
     return replaced(first, dim, total)
 

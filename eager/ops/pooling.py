@@ -17,7 +17,7 @@ from .convolution import window_count, windows
 from .definition import Extern, define
 from .native import native
 from .samples import Sample, Source, calls
-from .shapes import numel, require
+from .shapes import numel, require, require_size
 
 
 def pooled_size(size: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
@@ -35,9 +35,9 @@ def _shape(x: Any, kernel: tuple, stride: tuple, padding: tuple, dilation: tuple
     require(all(2 * p <= d * (k - 1) + 1 for p, k, d in zip(padding, kernel, dilation)),
         lambda: f"max_pool{rank}d(): pad should be at most half of effective kernel size: padding {padding}, kernel {kernel}, dilation {dilation}")
     sizes = [pooled_size(*numbers, ceil_mode) for numbers in zip(shape[2:], kernel, stride, padding, dilation)]
-    fits = not any(size < 1 for size in sizes)
-    require(fits, lambda: f"max_pool{rank}d(): Output size is too small: the window {kernel} is larger than the padded images {shape} "
-        f"(padding {padding}, dilation {dilation})")
+    for size in sizes:
+        require_size(size, ">=", 1, lambda: f"max_pool{rank}d(): Output size is too small: the window {kernel} is larger than the padded images {shape} "
+            f"(padding {padding}, dilation {dilation})")
     return (*shape[:2], *sizes)
 
 

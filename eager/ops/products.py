@@ -14,7 +14,7 @@ from .. import promotion
 from . import batching
 from .definition import Extern, define, direct
 from .samples import Source, calls
-from .shapes import broadcast_shapes, numel, require
+from .shapes import broadcast_shapes, numel, require, require_size
 
 # --------------------------------------------------------------------------------------------------------------------
 # matmul
@@ -23,7 +23,7 @@ from .shapes import broadcast_shapes, numel, require
 def _matmul_shape(x: Any, y: Any) -> tuple:
     a, b = tuple(x.shape), tuple(y.shape)
     require(len(a) >= 2 and len(b) >= 2, lambda: f"matmul(): the row takes tensors of at least 2 dimensions, not {a} and {b}")
-    require(a[-1] is b[-2] or a[-1] == b[-2], lambda: f"matmul(): mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
+    require_size(a[-1], "==", b[-2], lambda: f"matmul(): mat1 and mat2 shapes cannot be multiplied ({a} and {b})")
     return (*broadcast_shapes("matmul", a[:-2], b[:-2]), a[-2], b[-1])
 
 

@@ -94,7 +94,7 @@ def _not_empty(name: str) -> Callable[..., tuple]:
     def shape(x: Any, dim: tuple, keepdim: bool) -> tuple:
         result = _shape(x, dim, keepdim)
         empty = [d for d in dim if known(x.shape[d], "==", 0) is not False]
-        if empty and not any(size == 0 for size in _shape(x, dim, False)):
+        if empty and not any(known(size, "==", 0) for size in _shape(x, dim, False)):
             for d in empty:
                 demand(x.shape[d], "!=", 0, lambda: error(
                     DimensionError, f"{name}(): Expected reduction dim {tuple(dim)} to have non-zero size: the tensor has shape {tuple(x.shape)}"))  # fmt: skip

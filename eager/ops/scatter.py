@@ -17,7 +17,7 @@ from .definition import OPS, Indexed, Scatter, define
 from .indexing import along, check_along, check_bounds, check_integer, index_place, index_shape, key
 from .native import NATIVE
 from .samples import Sample, Source, calls
-from .shapes import broadcast_shapes, numel, replaced, require
+from .shapes import broadcast_shapes, numel, replaced, require, require_shape
 from .views import zeros
 
 _ALL = slice(None)
@@ -150,8 +150,7 @@ def _index_add_shape(x: Any, dim: int, index: Any, source: Any) -> tuple:
     check_integer("index_add", index)
     require(len(index.shape) == 1, lambda: f"index_add(): Index is supposed to be a vector, got {tuple(index.shape)}")
     wanted = replaced(x.shape, dim, index.shape[0])
-    fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits,
+    require_shape(tuple(source.shape), wanted,
         lambda: f"index_add(): source of shape {tuple(source.shape)} does not fit {wanted} (self {tuple(x.shape)}, index {tuple(index.shape)})")
     return tuple(x.shape)
 
@@ -271,8 +270,7 @@ define(
 
 def _slice_scatter_shape(x: Any, source: Any, dim: int, start: Any, stop: Any, step: Any) -> tuple:
     wanted = OPS["slice"].shape(x, dim, start, stop, step)
-    fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits, lambda: f"slice_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
+    require_shape(tuple(source.shape), wanted, lambda: f"slice_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
     return tuple(x.shape)
 
 
@@ -321,8 +319,7 @@ define(
 
 def _select_scatter_shape(x: Any, source: Any, dim: int, index: Any) -> tuple:
     wanted = OPS["select"].shape(x, dim, index)
-    fits = len(wanted) == len(source.shape) and all(a is b or a == b for a, b in zip(wanted, source.shape))
-    require(fits, lambda: f"select_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
+    require_shape(tuple(source.shape), wanted, lambda: f"select_scatter(): expected src to have a size equal to the slice of self: {wanted}, got {tuple(source.shape)}")
     return tuple(x.shape)
 
 

@@ -52,7 +52,7 @@ def _broadcast_size(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: i
         return a
     if is_one(a) or same_size(a, b):
         return b
-    if known(a, "==", b) is None and False in (known(a, "==", 1), known(b, "==", 1)):  # one of them is more than 1, so a size that only the run gives is as good as sure to be as large
+    if known(a, "==", b) is None:  # a size that only the run gives is as good as sure to be as large: where it is 1, the frame runs eagerly
         demand(a, "==", b, lambda: _mismatch(name, shapes, a, b, dim))
     if a == b:
         return b
@@ -188,6 +188,19 @@ def replaced(shape: Sequence[Any], dim: int, *sizes: Any) -> Shape:
     """
     shape = tuple(shape)
     return shape[:dim] + sizes + shape[dim + 1 :]
+
+
+def require_size(a: Any, kind: str, b: Any, problem: Callable[[], str]) -> None:
+    """Raise ShapeError unless `a kind b`; where only the run of a graph can tell, the run does."""
+    demand(a, kind, b, lambda: error(ShapeError, problem()))
+
+
+def require_shape(found: Shape, wanted: Shape, problem: Callable[[], str]) -> None:
+    """Raise ShapeError unless the shapes are equal."""
+    require(len(found) == len(wanted), problem)
+    for a, b in zip(found, wanted):
+        if a is not b:
+            require_size(a, "==", b, problem)
 
 
 def require(condition: Any, problem: Callable[[], str]) -> None:

@@ -83,6 +83,14 @@ PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row b
     "views": lambda x, w: (lambda y: (y, y.t(), y[1:], y.reshape(-1, 1)))(x[x[:, 0] > 0] @ w),
     "a mask of a mask": twice,
     "max with a number": lambda x, w: x[: max((x[:, 0] > 0).sum().item(), 2)] @ w,
+    "softmax of a product": lambda x, w: (x[x[:, 0] > 0] @ w @ w.T @ x[x[:, 0] > 0].T).softmax(-1),
+    "a convolution": lambda x, w: F.conv1d(F.pad(x[x[:, 0] > 0].T[None], (1, 1)), w.T[:, :, None].expand(2, 4, 2)),
+    "max pooling": lambda x, w: F.max_pool1d(segue.cat([x[x[:, 0] > 0] @ w, w]).T[None], 2),
+    "linspace": lambda x, w: segue.linspace(0, 1, (x[:, 0] > 0).sum().item()) * w.sum(),
+    "one_hot": lambda x, w: F.one_hot((x[:, 0] > 0).long().cumsum(0)) * w.sum(),
+    "quantile": lambda x, w: segue.cat([x[x[:, 0] > 0] @ w, w]).quantile(0.5, 0),
+    "rows of a table": lambda x, w: (x.tile(3, 1)[: len(x[x[:, 0] > 0])] + x[x[:, 0] > 0]) @ w,
+    "groups": lambda x, w: segue.zeros(2, 4).index_add(0, segue.repeat_interleave(segue.arange(2), segue.stack([(x[:, 0] > 0).sum(), (x[:, 0] <= 0).sum()])), x) @ w,
     "expand": lambda x, w: w.sum().expand((x[:, 0] > 0).sum().item(), 3) * 2,
 }
 

@@ -103,6 +103,7 @@ PROGRAMS = {
     "a complex zero": lambda x: segue.fft.hfft(x + 0j, n=x.shape[0], dim=0),
     "frequencies": lambda x: (segue.fft.rfft(x, dim=0).abs().T * segue.fft.rfftfreq(x.shape[0], 0.5), segue.fft.fftfreq(x.shape[0])),
     "ranges to floats": lambda x: (segue.linspace(0.5, x.shape[0] - 0.5, x.shape[0]) / x.shape[0] * x[:, 0], segue.arange(0.0, x.shape[0]), segue.arange(0, x.shape[0] / 2), segue.linspace(-x.shape[0] / 2, 1, 5)),
+    "tensors of numbers": lambda x: (segue.tensor([0.25, 0.5]) * x.shape[0], segue.tensor([1, 2]) - x.shape[0], x.quantile(segue.tensor([0.25, 0.75]), 0), segue.tensor([1.0, 2.0])[:, None].expand(2, x.shape[0])),
     "looked up": lambda x: (x * {224: 1, 384: 2}.get(x.shape[0], 3), x.shape[0] in {100, 200}, x.shape[0] in {100: 1}, x.shape[0] in range(1000), x.shape[0] in KNOWN, KNOWN.get(x.shape[0])),
     "older names": lambda x: (segue.LongTensor([x.shape[0], 3]), segue.FloatTensor(x.shape[0], 2).zero_(), segue.LongTensor([x.shape[0]] * 2) + x.shape.numel(), isinstance(x, segue.FloatTensor), segue.Size([x.shape[0], 2]).numel()),
     "a causal mask": lambda x: F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True),
