@@ -133,7 +133,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
-        self.hooked: list[HookHandleValue] = []  # hooks of the user's on tensors made in the graph
+        self.hooked: list[HookHandleValue] = []  # hooks of the user's on tensors
         self.begun: list[int] = []  # how many nodes the graph had before each step
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.dicts: dict[int, Any] = {}  # id of a `__dict__` from outside -> the object that has it
@@ -193,9 +193,11 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
             set_modes(self.modes_before)
 
     def check_hooks(self) -> None:
-        """Raise Unbuildable for a hook whose backward is not in the graph, which must end before anything is computed from what is hooked."""
+        """Raise Unbuildable for a hook that is to be there behind the graph: it must end before anything is computed from what is hooked."""
         for handle in self.hooked:
-            if not self.tracer.is_walked(handle.edge):
+            if handle.edge is None and not handle.removed:
+                raise Unbuildable(handle, handle.describe())
+            if not handle.removed and not self.tracer.is_walked(handle.edge):
                 used = next((place for place, node in enumerate(self.tracer.nodes) if handle.node in node.inputs), len(self.tracer.nodes))
                 handle.born = min(handle.born, bisect_right(self.begun, used))
                 raise Unbuildable(handle, handle.describe())

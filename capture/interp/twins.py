@@ -77,10 +77,10 @@ class Twins:
         if obj._hooks:
             twin._hooks = [self.followed_hook(hook, sources.Item(hooks, index)) for index, hook in enumerate(obj._hooks)]
 
-    def hook_gradient(self: Any, tensor: TensorValue, hook: Value) -> Value:
-        """A hook on a tensor made in the graph: followed by the backward that the graph holds. Where it holds none, the graph ends before the hook."""
-        tensor.twin.register_hook(Callback(hook).python(self))
-        self.hooked.append(handle := HookHandleValue(self, tensor.twin))
+    def hook_gradient(self: Any, tensor: TensorValue, register: str, hook: Value) -> Value:
+        """A hook on a tensor made in the graph, or on a leaf: followed by the backward that the graph holds. Where it holds none, or the leaf is to keep the hook, the graph ends before."""
+        made = getattr(tensor.twin, register)(Callback(hook).python(self))
+        self.hooked.append(handle := HookHandleValue(self, tensor.twin, made))
         return handle
 
     def followed_hook(self: Any, hook: Any, source: Any) -> Any:

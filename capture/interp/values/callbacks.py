@@ -6,8 +6,8 @@ on twins as it is, so a function that it calls only has to be one that follows t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from ....eager.autograd.tape import HookHandle
 from ...sources import MISSING
@@ -59,15 +59,27 @@ class StaleValue(Value):
 
 
 class HookHandleValue(Value):
-    """What registering a hook on a tensor made in the graph returns. `edge`: its place on the tape; `node`: what it is in the graph; `born`: the step before which the
-    graph must end, where it does not hold the backward that the hook is for."""
+    """What registering a hook on a tensor returns. `edge`: its place on the tape, None for a leaf; `node`: what it is in the graph; `born`: the step before which the
+    graph must end, where it does not hold the backward that the hook is for; `handle`: that of the twin."""
 
-    def __init__(self, run: Any, twin: Any) -> None:
+    methods: ClassVar[dict[str, Callable]] = {"remove": lambda self, run: self.remove()}
+
+    def __init__(self, run: Any, twin: Any, handle: HookHandle | None = None) -> None:
         self.edge, self.node = twin._edge, getattr(twin._data, "node", None)  # none within a function transform
         self.born: int = run.step
+        self.handle = handle
+        self.removed = False
 
     def type(self) -> type:
         return HookHandle
+
+    def remove(self) -> Value:
+        """A hook that is gone when the graph ends leaves no trace."""
+        if self.handle is None:
+            raise Break("remove() of this hook is not captured")
+        self.handle.remove()
+        self.removed = True
+        return Constant(None)
 
     def describe(self) -> str:
         return "hook on a tensor whose backward runs outside of the graph"

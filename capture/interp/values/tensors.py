@@ -44,7 +44,9 @@ NEEDS_DATA = {  # methods that leave the graph -> what to write instead
     "data_ptr": "call data_ptr() outside of the compiled function",
     "retain_grad": "call retain_grad() outside of the compiled function",
     "register_hook": "register the hook outside of the compiled function",
+    "register_post_accumulate_grad_hook": "register the hook outside of the compiled function",
 }
+HOOKS = ("register_hook", "register_post_accumulate_grad_hook")
 NUMBERS: dict[str, Any] = {"item": None, "__float__": float, "__int__": int}  # methods -> the class of number that they give
 RETURNED = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8})
 ASKED: dict[str, Any] = {  # methods that give a bool -> the tensor of one element whose truth it is; None: no
@@ -138,8 +140,8 @@ class TensorValue(Value):
             return found if isinstance(found, TensorQuestion) else constant(False)
         if name == "tolist" and not args and not kwargs and self.twin.dtype in RETURNED:
             return self.result(run, self.twin.dtype, list) if self.twin.shape else self.number(run, None)
-        if name == "register_hook" and self.source is None and self.twin.grad_fn is not None and len(args) == 1 and not kwargs:
-            return run.hook_gradient(self, args[0])
+        if name in HOOKS and self.twin._requires_grad and (self.twin._edge is None or (self.source is None and name == "register_hook")) and len(args) == 1 and not kwargs:
+            return run.hook_gradient(self, name, args[0])
         if name == "retain_grad" and self.source is None and self.twin.grad_fn is not None and not args and not kwargs:
             run.hooked.append(HookHandleValue(run, self.twin))
             return run.leaf(type(self.twin).retain_grad, [self], {}, "Tensor.retain_grad")
