@@ -10,7 +10,6 @@ import collections
 import functools
 import sys
 import types
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ from .instances import Instances
 from .journal import Journal
 from .lookup import Lookup, is_own
 from .operators import Operators
-from .outcome import Anew, Break, Observed, PlainPython, Specialise, Unbuildable, plain_python
+from .outcome import Anew, Break, Observed, PlainPython, Specialise, plain_python
 from .parameters import is_fresh
 from .printing import Printing
 from .telling import Telling
@@ -195,12 +194,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
     def check_hooks(self) -> None:
         """Raise Unbuildable for a hook that is to be there behind the graph: it must end before anything is computed from what is hooked."""
         for handle in self.hooked:
-            if handle.edge is None and not handle.removed:
-                raise Unbuildable(handle, handle.describe())
-            if not handle.removed and not self.tracer.is_walked(handle.edge):
-                used = next((place for place, node in enumerate(self.tracer.nodes) if handle.node in node.inputs), len(self.tracer.nodes))
-                handle.born = min(handle.born, bisect_right(self.begun, used))
-                raise Unbuildable(handle, handle.describe())
+            handle.check(self)
 
     def check_checkpoints(self) -> None:
         """Raise Anew where a function that is to run again in the backward has none in the graph."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copyreg
 import types
+from collections.abc import Callable
 from typing import Any
 
+from ...eager.nn.parameter import Parameter
 from ...eager.tensor import Tensor
 from ..sources import MISSING
 from .lookup import entry_of
@@ -25,11 +27,11 @@ from .values.floats import FloatValue
 from .values.functions import BuiltinValue, FunctionValue, MadeFunction
 from .values.instance import InstanceDictValue
 from .values.mappings import DictValue
-from .values.objects import ObjectValue
+from .values.objects import ObjectValue, slot_of
 from .values.sets import SetValue
 from .values.tensors import TensorValue
 
-REDUCERS = ("__reduce__", "__reduce_ex__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__")
+REDUCERS = ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
 
 UNCHANGING = (Constant, SymIntValue, FloatValue, RangeValue, FunctionValue, MadeFunction, ClassValue, BuiltinValue)  # each is its own copy
 
@@ -51,8 +53,7 @@ def shallow_copy(run: Any, value: Value) -> Value:
         if own is not MISSING:
             return run.call(run.bind_entry(own, value, value.cls), [], {})
         made = fresh_object(run, value, "copy.copy")
-        for name, attribute in state_of(run, value).items():
-            made.store_own(run, name, attribute)
+        hand_state(run, value, made, lambda part: part)
         if isinstance(value, ContainerObject):
             made.builtin_method(run, "__init__", [value.contents], {})
         return made
@@ -69,10 +70,29 @@ def fresh_object(run: Any, value: ObjectValue, what: str) -> Any:
         raise Break(f"{what} of a {value.describe()}, whose class stores items in its own way, is not captured")
     if isinstance(value, ExceptionValue) or copyreg.dispatch_table.get(value.cls) is not None:
         raise Break(f"{what} of a {value.describe()} is not captured")
-    made = run.new_object(value.cls)
-    if run.attribute_or_none(made, "__setstate__") is not None:  # by a `__getattr__`
-        raise Break(f"{what} of a {value.describe()}, which gives itself a __setstate__, is not captured")
-    return made
+    return run.new_object(value.cls)
+
+
+def hand_state(run: Any, value: ObjectValue, made: Any, copied: Callable[[Value], Value]) -> None:
+    """Give a new object the state of another one, by the methods that its class has for it."""
+    giver = run.class_entry(value.cls, "__getstate__")
+    taker = run.attribute_or_none(made, "__setstate__")  # also by a `__getattr__`
+    if giver is object.__getstate__:
+        state = {name: copied(attribute) for name, attribute in state_of(run, value).items()}
+        if taker is not None and state:
+            if any(slot_of(value.cls, name) for name in state):
+                raise Break(f"copying a {value.describe()}, which has slots and a __setstate__, is not captured")
+            run.call(taker, [DictValue([(name, Constant(name), attribute) for name, attribute in state.items()])], {})
+    else:
+        held: Any = copied(run.call(run.bind_entry(giver, value, value.cls), [], {}))
+        if taker is not None and not (isinstance(held, Constant) and held.value is None):
+            run.call(taker, [held], {})
+        if taker is None and not (type(held) is DictValue and all(type(key) is str for key in held.entries)):
+            raise Break(f"copying a {value.describe()}, whose state is no dict of attributes, is not captured")
+        state = {name: held.get(run, name) for name in held.entries} if taker is None else {}
+    if taker is None:
+        for name, attribute in state.items():
+            made.store_own(run, name, attribute)
 
 
 def state_of(run: Any, value: ObjectValue) -> dict[str, Value]:
@@ -147,8 +167,7 @@ def _copied_object(run: Any, value: ObjectValue, memo: dict[Any, Any]) -> Value:
         return memo.setdefault(id(value), run.call(own, [Memo(memo)], {}))
     run.class_entry(value.cls, "__deepcopy__")  # which has none
     made = memo[id(value)] = fresh_object(run, value, "copy.deepcopy")
-    for name, attribute in state_of(run, value).items():
-        made.store_own(run, name, _deeply_copied(run, attribute, memo))
+    hand_state(run, value, made, lambda part: _deeply_copied(run, part, memo))
     if isinstance(value, ContainerObject):
         made.builtin_method(run, "__init__", [_deeply_copied(run, value.contents, memo)], {})
     return made
@@ -157,6 +176,9 @@ def _copied_object(run: Any, value: ObjectValue, memo: dict[Any, Any]) -> Value:
 def _copied_tensor(run: Any, value: TensorValue, memo: dict[Any, Any]) -> Value:
     """A tensor that is no more than its values, in memory that no other part of the copy has."""
     twin = value.twin
+    if type(twin) is Parameter:
+        data = value.call_method(run, "detach", [], {}).call_method(run, "clone", [], {})
+        return run.call(run.wrap_known(Parameter), [data, Constant(twin._requires_grad)], {})
     storage = getattr(twin._data, "storage", None)
     if type(twin) is not Tensor or twin.requires_grad or twin.__dict__ or value.attributes or storage is None or storage in memo or not twin.is_contiguous():
         raise Break(f"copy.deepcopy of a {value.describe()} is not captured", "clone()")

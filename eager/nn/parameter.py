@@ -37,6 +37,12 @@ class Parameter(Tensor):
         made._requires_grad = requires_grad
         return made  # type: ignore[return-value]
 
+    def __deepcopy__(self, memo: dict) -> Parameter:
+        """A parameter of the same values, in memory of its own; neither its gradient nor what a user put on it goes along."""
+        if id(self) not in memo:
+            memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
+        return memo[id(self)]
+
 
 class Buffer(Tensor):
     """A tensor that `Module` registers as a buffer when it is assigned to an attribute; saved in `state_dict` unless not `persistent`.

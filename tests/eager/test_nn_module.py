@@ -307,3 +307,19 @@ def test_none_holds_its_place_in_a_list_of_modules():
 
     net, x = Net(), segue.ones(3, 2)
     segue.testing.assert_close(segue.compile(net, fullgraph=True)(x), net(x))
+
+
+def test_a_deep_copy_of_a_parameter_leaves_its_gradient_and_what_was_put_on_it():
+    found = []
+    for library in (segue, pytest.importorskip("torch")):
+        p = library.nn.Parameter(library.ones(3))
+        p.tag = "decay"
+        (p * 2).sum().backward()
+        layer = library.nn.Linear(2, 2)
+        layer.weight.grad = library.ones(2, 2)
+        other, plain = copy.deepcopy(p), library.ones(3, requires_grad=True)
+        plain.tag = "kept"
+        (plain * 2).sum().backward()
+        tensor = copy.deepcopy(plain)
+        found.append((other.grad, hasattr(other, "tag"), other.requires_grad, copy.deepcopy(layer).weight.grad, tensor.grad.tolist(), tensor.tag))
+    assert found[0] == found[1]

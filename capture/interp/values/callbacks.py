@@ -6,12 +6,13 @@ on twins as it is, so a function that it calls only has to be one that follows t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from ....eager.autograd.tape import HookHandle
 from ...sources import MISSING
-from ..outcome import Break, NotPython, Observed
+from ..outcome import Break, NotPython, Observed, Unbuildable
 from .base import Value
 from .constants import Constant
 from .containers import Sequence
@@ -72,6 +73,15 @@ class HookHandleValue(Value):
 
     def type(self) -> type:
         return HookHandle
+
+    def check(self, run: Any) -> None:
+        """Raise Unbuildable for a hook that is to be there behind the graph: of a tensor made in the graph, the graph must end before anything is computed from it."""
+        if self.removed or (self.edge is not None and run.tracer.is_walked(self.edge)):
+            return
+        if self.edge is not None:
+            used = next((place for place, node in enumerate(run.tracer.nodes) if self.node in node.inputs), len(run.tracer.nodes))
+            self.born = min(self.born, bisect_right(run.begun, used))
+        raise Unbuildable(self, self.describe())
 
     def remove(self) -> Value:
         """A hook that is gone when the graph ends leaves no trace."""
