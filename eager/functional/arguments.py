@@ -242,11 +242,11 @@ def _as_it_was(x: Tensor) -> Tensor:
 EXACT_OUT = frozenset(
     (
         "_native_batch_norm_legit abs addbmm addmm addmv amax amin aminmax argmax argmin avg_pool2d avg_pool3d baddbmm bitwise_not bmm "
-        "bucketize ceil cholesky_ex complex conj_physical cross cummax cummin det diag dot eigh eigvalsh floor frac frexp gather gelu hardshrink "
-        "heaviside histc histogram index_add index_copy index_reduce index_select inv inv_ex isin isneginf isposinf kthvalue lerp ldl_factor ldl_factor_ex "
-        "ldl_solve linalg.cholesky linear logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm max median min mm mode msort "
+        "bucketize ceil cholesky_ex complex conj_physical cross cummax cummin det diag dot eigh eigvalsh float_power floor frac frexp gather gelu hardshrink "
+        "heaviside histc histogram index_add index_copy index_reduce index_select inner inv inv_ex isin isneginf isposinf kthvalue legacy_svd lerp ldl_factor ldl_factor_ex "
+        "ldl_solve linalg.cholesky linear log_softmax logcumsumexp logsigmoid lu lu_factor lu_factor_ex lu_solve lu_unpack masked_select matmul matrix_norm matrix_power max median min mm mode msort "
         "multi_dot multinomial mv nan_to_num nanmedian nanquantile native_batch_norm neg nonzero norm ormqr polar qr quantile renorm round scatter scatter_add "
-        "scatter_reduce searchsorted sgn sign signbit slice_scatter slogdet softplus softshrink solve solve_ex solve_triangular sort svd svdvals take "
+        "scatter_reduce searchsorted sgn sign signbit slice_scatter slogdet softmax softplus softshrink solve solve_ex solve_triangular sort svd svdvals take "
         "take_along_dim tensordot topk triangular_solve tril triu trunc vdot vecdot vector_norm where"
     ).split()
 )
@@ -423,16 +423,21 @@ def array_of(value: Any) -> np.ndarray:
 _HALF = frozenset((float16, bfloat16))
 
 
+def _operands(args: tuple, named: dict[str, Any]) -> list[Tensor]:
+    """The tensors that are computed with: not where the result goes."""
+    return [a for a in args if isinstance(a, Tensor)] + [a for name, a in named.items() if isinstance(a, Tensor) and name != "out"]
+
+
 def widened(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A composition that is computed in float32 when its tensors are of half precision, and rounded once at the end if the first one is."""
 
     @functools.wraps(function)
     def wide(*args: Any, **kwargs: Any) -> Tensor:
-        kinds = [a.dtype for a in (*args, *kwargs.values()) if isinstance(a, Tensor) and a.dtype.category > INTEGER]
+        kinds = [a.dtype for a in _operands(args, kwargs) if a.dtype.category > INTEGER]
         if _HALF.isdisjoint(kinds):
             return function(*args, **kwargs)
         args = tuple(single(argument) for argument in args)
-        out = function(*args, **{name: single(value) for name, value in kwargs.items()})
+        out = function(*args, **{name: value if name == "out" else single(value) for name, value in kwargs.items()})
         return cast(out, kinds[0]) if kinds[0] in _HALF and out.dtype is float32 else out
 
     return wide
@@ -444,7 +449,7 @@ def rounded_once(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(function)
     def choose(*args: Any, **kwargs: Any) -> Tensor:
-        given = [a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)]
+        given = _operands(args, kwargs)
         if not any(a.dtype in _HALF for a in given) or (of := result_type(*given)) not in _HALF:
             return function(*args, **kwargs)
         out = wide(*args, **kwargs)

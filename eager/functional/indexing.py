@@ -363,6 +363,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     if not input.ndim:  # a 0-d tensor counts as one element
         return reshape(index_fill(reshape(input, (1,)), dim, reshape(index, (-1,)), value), ())
     place = dimension(dim, input.ndim)
+    if isinstance(value, float) and input.dtype is dtypes.uint8 and value < 0:
+        raise error(RuntimeError, f"index_fill(): value {value} cannot be converted to type uint8 without overflow")
     source = cast(value if isinstance(value, Tensor) else _number(value, input), input.dtype)
     none, one = make("full", input.device, (input.shape[place],), False, dtypes.bool), make("full", input.device, (), True, dtypes.bool)
     named = OPS["index_put"](none, (places(index, "index_fill"),), one, False)  # a place that is named twice is filled, and counts, once

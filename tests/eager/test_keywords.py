@@ -46,6 +46,7 @@ M.cat([x.long(), M.zeros(0)]) | M.cat([M.zeros(0, dtype=M.complex64), x]) | M.hs
 M.nn.functional.elu_(x - 2, input_scale=-1.5) | M.logspace(0.5, 0, 1, dtype=M.int64) | M.cosine_similarity(x.double(), x[0] > 1) | M.trapezoid(x[None].expand(2, 2, 3), x, dim=-2) | M.cumulative_trapezoid(x[None].expand(2, 2, 3), x, dim=1)
 M.hamming_window(4, dtype=M.bfloat16).float() > 0.5 | M.bartlett_window(4, dtype=M.float16) | M.kaiser_window(1, dtype=M.float16) | M.hann_window(4, layout=M.strided, requires_grad=True)
 M.nn.functional.kl_div(x.double().max(), x.half(), log_target=True, reduction="none")
+M.rsqrt(x.int() + 1, out=M.empty(2, 3, dtype=M.float16))
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -89,6 +90,7 @@ M.nn.functional.avg_pool2d(x[:0][None], 1) | x.clone().put_(M.tensor([1]), x) | 
 M.nn.BatchNorm1d(3, eps=0.0)(x) | M.nn.BatchNorm1d(3, eps=-1.0).eval()(x) | M.nn.HuberLoss(delta=1j) | M.nn.RNN(3, 4, bias=1) | M.nn.GRU(3, 4, batch_first=0) | M.nn.LSTM(3.0, 4) | M.nn.RNN(3, 4)(x.double())
 M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])) | M.nn.CircularPad1d(1)(x[None, None]) | M.nn.CircularPad3d(1)(x) | M.nn.RNN(0, 4)
 M.arange(0, 5, 0.5, dtype=M.int64) | M.arange(0, 5, 0) | M.signal.windows.hann(3, layout=M.sparse_coo) | M.hann_window(3, layout=M.sparse_coo) | M.hann_window(3, dtype=M.int64) | M.range(0, 5, 0)
+M.softmax(x, 1, out=x.double()) | M.log_softmax(x, 1, out=x.half()) | M.float_power(x, 2, out=x) | M.inner(x, x, out=s.double()) | M.linalg.matrix_power(s, 2, out=s.double()) | x.byte().index_fill(0, M.tensor([0]), -0.5)
 M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
 M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
