@@ -29,7 +29,7 @@ class KernelPrinter(ValuePrinter):
         super().__init__(kernel, env)
         self.pass_values, self.kept = kernel.plan_passes()
         self.scratch: dict[Value, str] = {value: f"s{n}" for n, value in enumerate(sorted(self.kept, key=lambda v: v.number))}
-        self.flat = not kernel.rows and not kernel.chunks and len(kernel.columns) == 1 and kernel.group.space is not None and not kernel.group.space.reduces
+        self.flat = not kernel.rows and not kernel.chunks and bool(kernel.columns) and kernel.group.space is not None and not kernel.group.space.reduces
         self._body()
         self.text = self._function()
 
@@ -40,7 +40,7 @@ class KernelPrinter(ValuePrinter):
         self._scratch_rows()
         if self.flat:
             self._rows_values(0)
-            self._pass(0, "begin", "end", _even(kernel.columns[0].size))
+            self._pass(0, "begin", "end", _even(kernel.columns[-1].size))
             return
         self._invariant()
         if not kernel.rows and not kernel.chunks:
@@ -286,7 +286,7 @@ class KernelPrinter(ValuePrinter):
         """How many steps its parallel loop has."""
         kernel = self.kernel
         if self.flat:
-            return kernel.columns[0].size
+            return kernel.columns[-1].size
         rows = product(run.size for run in kernel.rows)
         return rows * self._chunk_count() if kernel.chunks else rows
 
@@ -296,7 +296,7 @@ class KernelPrinter(ValuePrinter):
         kernel = self.kernel
         nanoseconds = kernel.cost_per_row()
         if self.flat:
-            per_element = max(nanoseconds - 5, 0.01) / max(hint(kernel.columns[0].size), 1)
+            per_element = max(nanoseconds - 5, 0.01) / max(hint(kernel.columns[-1].size), 1)
             return max(GRAIN, int(TASK / max(per_element, 0.001)) // GRAIN * GRAIN)
         if kernel.chunks:
             nanoseconds *= chunk_rows(kernel.group)

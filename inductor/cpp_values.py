@@ -205,8 +205,8 @@ class ValuePrinter:
         if step == 1:
             masked = "" if not mask else "_masked" if self.kernel.is_vector(value.args[0]) else "_if"
             return f"load{masked}(w, {pointer} + {self.place(form)}{extra})"
-        if step is not None and step != 0 and not mask:
-            return f"load_strided(w, {pointer} + {self.place(form)}, {self.size(step)})"
+        if step is not None and step != 0 and not (mask and self.kernel.is_vector(value.args[0])):
+            return f"load_strided{'_if' if mask else ''}(w, {pointer} + {self.place(form)}, {self.size(step)}{extra})"
         return f"lookup(w, {pointer}, {self.lanes(form)}{extra})"
 
     def _index(self, value: Value) -> str:

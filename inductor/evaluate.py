@@ -6,6 +6,7 @@ here; one table says how each kind of lowering is run, and `resolve` answers for
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,9 @@ from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Node, nodes_in
 from ..graph.symbolic import SymInt
-from .expressions import Index, flatten, index, same, size_of, variables_of
-from .loops import BOOL, Trace, Value
-from .units import is_contiguous, shape_of
+from .expressions import Index, flatten, index, product, same, size_of, unflatten, variables_of
+from .loops import BOOL, FLOAT32, INT32, INT64, SHORT, Trace, Value
+from .units import POSITIONS, is_contiguous, shape_of
 
 COPIES = frozenset({"clone", "contiguous"})
 
@@ -163,13 +164,63 @@ def _unread(evaluator: Evaluator, node: Node, place: tuple) -> Value:
     return evaluator.trace.make("unread", (), (node.name,), node.value.dtype)
 
 
-def _no_reduction(evaluator: Evaluator, node: Node, place: tuple) -> Value:
-    """A reduction over no dimensions."""
-    if reduced_dims(node):
+FEW = 8  # a fold of no more elements than this may be written out
+
+
+def folded_count(node: Node) -> Any:
+    """How many elements a reduction folds into one."""
+    sizes = shape_of(node.args[0])
+    return product(sizes[d] for d in reduced_dims(node))
+
+
+def is_written_out(node: Node) -> bool:
+    """Whether a reduction can be done element by element, each of them a short expression."""
+    count = folded_count(node)
+    return type(count) is int and 0 < count <= FEW
+
+
+def _few(evaluator: Evaluator, node: Node, place: tuple) -> Value:
+    """A reduction of a few elements, written out."""
+    if not is_written_out(node):
         return _unread(evaluator, node, place)
-    if node.target.lower.kind in ("argmax", "argmin"):
-        return evaluator.trace.typed(0, node.value.dtype)
-    return evaluator.trace.cast(evaluator.value(node.args[0], place), node.value.dtype)
+    trace, source, kind, dims = evaluator.trace, node.args[0], node.target.lower.kind, reduced_dims(node)
+    shape = shape_of(source)
+    kept = iter(place if len(place) != len(shape) or not dims else [i for d, i in enumerate(place) if d not in dims])
+    around = [None if d in dims else next(kept) for d in range(len(shape))]
+    elements = []
+    for number in range(folded_count(node)):
+        inside = iter(unflatten(index(number), tuple(shape[d] for d in dims)))
+        elements.append(fold_operand(trace, node, evaluator.value(source, tuple(next(inside) if i is None else i for i in around))))
+    if kind in POSITIONS:
+        return _place_of_extreme(trace, elements, "gt" if kind == "argmax" else "lt")
+    return trace.cast(functools.reduce(getattr(trace, _FOLDS[kind]), elements), node.value.dtype)
+
+
+_FOLDS = {"sum": "add", "prod": "mul", "amax": "maximum", "amin": "minimum", "any": "logical_or", "all": "logical_and"}
+
+
+def fold_operand(trace: Trace, node: Node, value: Value) -> Value:
+    """What a reduction folds, in the dtype in which it folds."""
+    kind = node.target.lower.kind
+    if kind in ("any", "all"):
+        return trace.as_bool(value)
+    if kind in ("sum", "prod"):
+        return trace.cast(value, accumulator(node.value.dtype))
+    return trace.cast(value, INT32) if kind in POSITIONS and value.dtype is BOOL else value
+
+
+def accumulator(dtype: Any) -> Any:
+    """The dtype in which sums and products of this result dtype run."""
+    return FLOAT32 if dtype in SHORT else dtype
+
+
+def _place_of_extreme(trace: Trace, elements: list[Value], beyond: str) -> Value:
+    """The number of the first element that none is beyond; the first NaN is beyond all."""
+    best, found = elements[0], trace.typed(0, INT64)
+    for number, element in enumerate(elements[1:], 1):
+        better = trace.logical_or(trace.primitive(beyond, element, best), trace.logical_and(trace.primitive("isnan", element), trace.logical_not(trace.primitive("isnan", best))))
+        best, found = trace.where(better, element, best), trace.where(better, trace.typed(number, INT64), found)
+    return found
 
 
 def walked_shape(node: Node) -> tuple:
@@ -214,7 +265,7 @@ def _selection(evaluator: Evaluator, node: Node, place: tuple) -> Value:
 
 
 _BODIES: dict[type, Callable[[Evaluator, Node, tuple], Any]] = {
-    Scalar: _scalar, IndexMap: _index_map, Indexed: _indexed, Reduction: _no_reduction, Scatter: _selection, Extern: _unread, Host: _unread,
+    Scalar: _scalar, IndexMap: _index_map, Indexed: _indexed, Reduction: _few, Scatter: _selection, Extern: _unread, Host: _unread,
 }  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ..graph.expressions import floordiv, sympy
 from ..graph.ir import Node
-from .evaluate import Evaluator
+from .evaluate import Evaluator, accumulator, fold_operand
 from .expressions import Index, Looked, Rounded, Variable, ceil_divided, flatten, hint, product, same, size_of
-from .loops import BOOL, COSTLY, FLOAT32, INT32, INT64, SHORT, Trace, Value
+from .loops import COSTLY, INT64, Trace, Value
 from .lower import Lowering
 from .schedule import CHUNK, COLUMN, Group, Space
 from .units import POSITIONS, Buffer, Unit, is_partial, reduction_form, shape_of
@@ -21,6 +21,7 @@ from .units import POSITIONS, Buffer, Unit, is_partial, reduction_form, shape_of
 CHUNK_ROWS = (32, 512)  # rows that one task folds: at least, at most
 CHUNKS = 256  # and no more chunks than this while that allows
 SHORT_VECTOR = 8  # do not cut a vector dimension into pieces shorter than this
+MANY = 64  # so many steps are worth a walk with strides, where the last dimension is shorter than a vector
 
 
 class Run:
@@ -191,12 +192,7 @@ class Kernel:
         """What a reduction folds, in the dtype in which it folds."""
         value = self.evaluator.value(unit.node.args[0], self.group.place[unit])
         self.evaluator.ran[unit.node] = None
-        kind = unit.node.target.lower.kind
-        if kind in ("any", "all"):
-            return self.trace.as_bool(value)
-        if kind in ("sum", "prod"):
-            return self.trace.cast(value, accumulator(unit.node.value.dtype))
-        return self.trace.cast(value, INT32) if kind in POSITIONS and value.dtype is BOOL else value
+        return fold_operand(self.trace, unit.node, value)
 
     def _reduced(self, unit: Unit) -> Value:
         """The value of a reduction over columns."""
@@ -226,10 +222,23 @@ class Kernel:
         self.chunks = _merged(chunk, CHUNK, forms)
         self.columns = _merged(column, COLUMN, forms)
         if not column and not chunk and self.rows:
-            self.columns = [self.rows.pop()]
+            at = self._vector_run()
+            self.columns = [*self.rows[at + 1 :], self.rows[at]]
+            del self.rows[at:]
         for number, run in enumerate((*self.rows, *self.chunks, *self.columns)):
             run.name = f"i{number}"
         self.run_of = {v: run for run in (*self.rows, *self.chunks, *self.columns) for v in run.variables}
+
+    def _vector_run(self) -> int:
+        """The number of the row run that vectors go along: the last, but where the last ones are short (coordinates of points, channels of a picture) a long one before them."""
+        inner: Any = 1
+        for number in range(len(self.rows) - 1, -1, -1):
+            if number < len(self.rows) - 1 and hint(self.rows[number].size) >= MANY:
+                return number
+            inner = inner * self.rows[number].size
+            if type(inner) is not int or inner >= 2 * SHORT_VECTOR or self.rows[-1].size >= SHORT_VECTOR:
+                break
+        return len(self.rows) - 1
 
     def _linear_forms(self) -> list[Index]:
         found: dict[Index, None] = {}
@@ -269,7 +278,7 @@ class Kernel:
                 if cut is None or cut[0] not in self.variables:
                     continue
                 variable, inner = cut
-                if variable in self.vector_set and variable is self.columns[-1].variables[-1] and inner < SHORT_VECTOR:
+                if variable in self.vector_set and variable is self.columns[-1].variables[-1] and inner < SHORT_VECTOR and (space.reduces or variable.size < MANY * inner):
                     continue
                 at = self.variables.index(variable)
                 sizes, roles = list(space.sizes), list(space.roles)
@@ -419,11 +428,6 @@ def partial_layout(group: Group, unit: Unit) -> tuple[Any, Any]:
 def partial_elements(group: Group, unit: Unit) -> Any:
     kept, inner = partial_layout(group, unit)
     return size_of(kept * inner * fold_count(group))
-
-
-def accumulator(dtype: Any) -> Any:
-    """The dtype in which sums and products of this result dtype run."""
-    return FLOAT32 if dtype in SHORT else dtype
 
 
 def place_of(value: Value) -> Index | None:

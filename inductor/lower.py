@@ -14,7 +14,7 @@ from typing import Any
 from ..eager import dtypes
 from ..eager.ops.definition import Extern, Host, Indexed, IndexMap, Reduction, Scalar, Scatter
 from ..graph.ir import FakeValue, Graph, Node, nodes_in
-from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, reduced_dims, scatter_values, viewed, walked_shape
+from .evaluate import Evaluator, behind, is_copy, is_selection, is_view, is_written_out, reduced_dims, scatter_values, viewed, walked_shape
 from .expressions import Index, Looked, Variable, hint, product, same, variables_of
 from .loops import COSTLY, SUPPORTED, Trace, Value
 from .units import Buffer, Operand, Unit, is_contiguous, is_partial, shape_of
@@ -44,12 +44,33 @@ def kind_of(node: Node) -> str:
         return "extern" if known else "host"
     if isinstance(lower, Scatter) and is_selection(node):
         return "pointwise"
-    if isinstance(lower, Reduction) and not reduced_dims(node):
+    if isinstance(lower, Reduction) and (not reduced_dims(node) or _stays_small(node)):
         return "pointwise"
     return _KINDS[type(lower)]
 
 
 _KINDS = {Scalar: "pointwise", Indexed: "pointwise", IndexMap: "view", Reduction: "reduction", Scatter: "scatter", Host: "host"}
+
+
+WIDE = 64  # results of which it pays to write a short fold out
+
+
+def _stays_small(node: Node) -> bool:
+    """Whether a reduction is one of a few elements (the coordinates of a point, four neighbours), and what comes of it never meets its operand's elements again: then
+    vectors go along its results. Otherwise a kernel that walks the operand's rows has both at hand."""
+    if not is_written_out(node) or hint(product(shape_of(node))) < WIDE:
+        return False
+    whole, seen, todo = shape_of(node.args[0]), {node}, [node]
+    while todo:
+        for user in todo.pop().users:
+            if user in seen or user.kind != "op":
+                continue
+            if not is_view(user) and isinstance(user.value, FakeValue) and user.value.ndim == len(whole) and all(map(same, shape_of(user), whole)):
+                return False
+            if is_view(user) or isinstance(user.target.lower, (Scalar, Indexed)):
+                seen.add(user)
+                todo.append(user)
+    return True
 
 
 class Lowering:

@@ -45,6 +45,9 @@ class ScatterKernel(Kernel):
         if last is not None and not self._by_vectors(last):
             self.rows, self.columns = [*self.rows, last], []
 
+    def _vector_run(self) -> int:
+        return len(self.rows) - 1  # in order
+
     def _by_vectors(self, run: Any) -> bool:
         """Whether the last dimension goes to neighbouring places, so that a vector of it is one store."""
         variable = run.variables[-1]

@@ -26,7 +26,9 @@ KERNELS = {  # what: (function, kernels it becomes)
     "layer norm with a residual": (lambda x: F.layer_norm(x + x.tanh(), (64,)), 1),
     "batch statistics": (lambda x: (x - x.mean((0, 2), keepdim=True)) / (x.var((0, 2), keepdim=True) + 1e-5).sqrt(), 1),
     "mean and deviation of rows": (lambda x: (x.mean(-1), x.var(-1)), 1),
-    "a fold over rows, and its use": (lambda x: x.sum(0) * 2, 2),
+    "a fold over rows, and its use": (lambda x: x.sum(1) * 2, 2),
+    "a fold of a few, and its use": (lambda x: x.sum(0) * 2, 1),
+    "folds of a few that meet their operand again": (lambda x: x.softmax(0), 3),
     "two folds over rows": (lambda x: (x.sum((0, 1)), (x * x).sum((0, 1))), 3),
     "attention weights": (lambda x: F.softmax(segue.where(segue.ones(48, 64, dtype=segue.bool).tril(), x * 0.1, -1e9), -1), 1),
     "fold of all": (lambda x: (x * x).sum().sqrt(), 2),
@@ -79,7 +81,7 @@ def test_no_fusion_without_the_knob():
 
 
 def test_refusals_have_names():
-    graph = traced(lambda x: (x.sum(0), x.sum(2)), floats(6, 5, 70))
+    graph = traced(lambda x: (x.sum(0), x.sum(2)), floats(9, 5, 70))
     notes = "\n".join(program_of(graph).notes)
     assert "reduced dimensions differ" in notes
     with listen("schedule") as seen:

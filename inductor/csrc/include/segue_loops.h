@@ -37,6 +37,10 @@ template <class W, class T> SEGUE_INLINE vector_of<T> load_if(W where, const T* 
     if (wanted) return load(where, p);
     return vector_of<T>(scalar_of<T>(0));
 }
+template <class W, class T> SEGUE_INLINE vector_of<T> load_strided_if(W where, const T* p, int64_t stride, bool wanted) {
+    if (wanted) return load_strided(where, p, stride);
+    return vector_of<T>(scalar_of<T>(0));
+}
 template <class T> SEGUE_INLINE scalar_of<T> load_one_masked(const T* p, bool mask) { return mask ? load_one(p) : scalar_of<T>(0); }
 template <class W, class F> SEGUE_INLINE int64_v lookup_index(W where, F place) {
     int64_v found(0);

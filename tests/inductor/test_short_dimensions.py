@@ -1,0 +1,70 @@
+"""Short dimensions: folds of a few elements are written out, and vectors go along a longer dimension than a last one of two or three. All beside eager kernels."""
+
+import numpy as np
+import pytest
+from graph_support import compare, traced
+
+import segue
+import segue.nn.functional as F
+from segue.inductor.backend import compile_graph
+
+FOLDS = ("sum", "prod", "amax", "amin", "argmax", "argmin", "any", "all")
+PLACES = (((100, 3), 1), ((3, 100), 0), ((70, 2, 2), (1, 2)), ((70, 4, 5), 1), ((2, 70, 3), (0, 2)), ((90, 1), 1), ((80, 3, 1), (1, 2)), ((64, 8), -1))
+
+
+def numbers(shape, dtype):
+    drawn = np.random.default_rng(0).integers(-3, 4, shape).astype("float64")  # many equal ones: the first of them counts
+    if dtype.is_floating_point:
+        drawn.flat[::7] = np.nan
+    return segue.tensor(abs(drawn) if dtype is segue.uint8 else drawn).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [segue.float32, segue.float64, segue.float16, segue.bfloat16, segue.int8, segue.uint8, segue.int64, segue.bool], ids=str)
+@pytest.mark.parametrize("name", FOLDS)
+def test_folds_of_a_few(name, dtype):
+    if name.startswith("arg") and dtype is segue.bool:
+        pytest.skip("argmax of bools is refused, as in PyTorch")
+    for shape, dim in PLACES:
+        if isinstance(dim, tuple) and name in ("prod", "argmax", "argmin"):
+            continue
+        x = numbers(shape, dtype)
+        for keepdim in (False, True):
+
+            def function(x, dim=dim, keepdim=keepdim):
+                return getattr(segue, name)(x, dim=dim, keepdim=keepdim)
+
+            found, expected = segue.compile(function, fullgraph=True)(x), function(x)
+            assert found.dtype is expected.dtype and found.shape == expected.shape
+            np.testing.assert_array_equal(found.float().numpy(), expected.float().numpy(), err_msg=f"{shape} {dim}")
+
+
+FUNCTIONS = {
+    "cross products": lambda x: segue.cross(x, x.flip(0), dim=-1),
+    "a scale for each coordinate": lambda x: x * segue.tensor([1.0, 2.0, 3.0]) + x[:, :1],
+    "outer products": lambda x: (x[:, :, None] * x[:, None, :]).sum(1),
+    "distances": lambda x: (x[:, None] - x[None, :20]).square().sum(-1).sqrt(),
+    "a matrix for each point": lambda x: segue.stack([x, x.roll(1, 1), x.roll(2, 1)], 1).transpose(1, 2) * 2,
+    "in place": lambda x: x.clone().mul_(2)[:, [2, 0, 1]],
+    "coordinates in rows": lambda x: x.t().flip(0) + x.t(),
+    "added rows": lambda x: segue.zeros(5, 3).index_add(0, segue.arange(x.shape[0]) % 5, x),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_points_beside_eager(name):
+    x = np.random.default_rng(1).standard_normal((200, 3)).astype("f")
+    graph = traced(FUNCTIONS[name], x)
+    compare(graph, compile_graph(graph), [x], tolerance=2e-6)
+
+
+def test_vectors_go_along_the_points():
+    graph = traced(FUNCTIONS["cross products"], np.ones((200, 3), "f"))
+    assert "load_strided" in compile_graph(graph).source and "lookup" not in compile_graph(graph).source
+
+
+def test_lines_between_pixels_need_no_kernel_for_each_neighbour():
+    x = np.random.default_rng(2).standard_normal((2, 3, 9, 16)).astype("f")
+    graph = traced(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False), x)
+    runner = compile_graph(graph)
+    compare(graph, runner, [x], tolerance=2e-6)
+    assert "fold_sum" not in runner.source
