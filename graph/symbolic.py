@@ -82,6 +82,7 @@ class ShapeEnv:
         self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
         self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
         self.checks: list[RuntimeCheck] = []
+        self.facts: list[Any] = []  # expressions of sizes that only the run gives which are assumed not to be negative
         self.equal: dict[Any, Any] = {}  # symbol that a node gives -> what a check found it equal to
         self._known: dict[Any, bool] = {}
         self._memo: dict[Any, Any] = {}
@@ -234,8 +235,11 @@ class ShapeEnv:
         return rule(*(self.interval(argument) for argument in expr.args))
 
     def _bounds(self, difference: Any) -> Interval:
-        """Bounds of a difference: those of its symbols, narrowed by what a minimum and a maximum in it do not exceed."""
+        """Bounds of a difference: those of its symbols, narrowed by what is assumed, and by what a minimum and a maximum in it do not exceed."""
         found = self.interval(difference)
+        for fact in self.facts if found.low <= 0 <= found.high else ():
+            above, below = sympy.expand(difference - fact), sympy.expand(difference + fact)
+            found = Interval(max(found.low, int(above)) if above.is_Integer else found.low, min(found.high, int(below)) if below.is_Integer else found.high)
         for extreme in difference.atoms(sympy.Max, sympy.Min) if found.low <= 0 <= found.high else ():
             factor = difference.coeff(extreme)
             if not factor.is_Integer or factor == 0 or (difference - factor * extreme).has(extreme):
@@ -359,6 +363,7 @@ class ShapeEnv:
             if kind in ("StrictGreaterThan", "GreaterThan"):
                 left, right, kind = right, left, MIRRORED[kind]
             strict = kind == "StrictLessThan"
+            self.facts.append(sympy.expand(right - left - int(strict)))
             self._known[left, right, True] = True
             self._known[right, left, False] = False
             if strict:

@@ -405,19 +405,22 @@ class Builder:
             if self.compiled is not None and draw.owner not in [earlier.owner for earlier in self.attempt.draws[: draw.place.number]]:
                 self.helper_call(assembler, "state_of", owner)
                 states[owner] = assembler.store_temporary()
-            self.helper_call(assembler, "draw", owner, Constant(draw.name), Constant(draw.args), Constant(draw.named))
+            places = [arg if isinstance(arg, sources.Source) else sources.Constant(arg, "") for arg in draw.args]
+            self.helper_call(assembler, "draw", owner, Constant(draw.name), Constant(draw.named), *places, loader=loader)
             loader.places[draw.place] = assembler.store_temporary()
             loader.kept += [owner, loader.places[draw.place]]
         loader.kept += states.values()
         return states
 
-    def helper_call(self, assembler: Assembler, name: str, *args: Any) -> None:
-        """Push what a helper makes of temporaries and constants."""
+    def helper_call(self, assembler: Assembler, name: str, *args: Any, loader: Loader | None = None) -> None:
+        """Push what a helper makes of temporaries, constants, and what stands at paths."""
         assembler.load_const(HELPERS[name])
         assembler.prepare_call()
         for arg in args:
             if isinstance(arg, Constant):
                 assembler.load_const(arg.value)
+            elif loader is not None and isinstance(arg, sources.Source):
+                loader.load(arg)
             else:
                 assembler.emit("LOAD_FAST", arg)
         assembler.call(len(args))

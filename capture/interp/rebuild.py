@@ -57,7 +57,7 @@ def new_parameter(shape: tuple, dtype: Any, requires_grad: bool) -> Parameter:
     return Parameter(empty(shape, dtype=dtype), requires_grad)
 
 
-def draw(generator: Any, name: str, args: tuple, named: tuple) -> Any:
+def draw(generator: Any, name: str, named: tuple, *args: Any) -> Any:
     """A call of a method of a generator of random numbers. What `shuffle` would leave in the list is its result."""
     if name == "shuffle":
         items = list(args[0])

@@ -129,3 +129,41 @@ def test_a_list_of_sizes_is_a_tensor():
     compiled = segue.compile(lambda x: segue.tensor([[x.shape[0], 2], [3, 4]]) * x, backend="eager", dynamic=True, fullgraph=True)
     for count in (2, 3):
         assert compiled(segue.ones(count, 2, 2)).tolist() == (segue.tensor([[count, 2], [3, 4]]) * segue.ones(count, 2, 2)).tolist()
+
+
+def crop(x):
+    top, left = random.randint(0, x.shape[0] - 4), random.randrange(x.shape[1] - 3)
+    part = x[top : top + 4, left : left + 4]
+    return part.reshape(16) * segue.arange(16), part, top, left
+
+
+def rows(x):
+    return x[random.randrange(len(x))], x[random.randint(0, len(x) - 1)], x[: random.randint(1, len(x))]
+
+
+@pytest.mark.parametrize("program", [crop, rows])
+def test_places_within_sizes_that_vary_are_drawn_in_front_of_one_graph(program):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 6, 8, 7, 12, 9, 4, 5):
+        x = segue.arange(float(n * (n + 2))).reshape(n, n + 2)
+        found = []
+        for run in (program, compiled):
+            random.seed(n)
+            found.append((*run(x), random.random()))
+        segue.testing.assert_close(*found)
+    assert len(compiled.cache.settings.captured) == 2
+
+
+def test_no_place_within_a_size_raises_what_python_raises():
+    def program(x):
+        try:
+            return x[random.randint(0, x.shape[0] - 4)]
+        except ValueError:
+            return x * 2
+
+    compiled = segue.compile(program, backend="eager")
+    for n in (5, 6, 3, 7, 2):
+        random.seed(n)
+        expected = program(segue.arange(n))
+        random.seed(n)
+        assert segue.equal(compiled(segue.arange(n)), expected)

@@ -66,18 +66,24 @@ class Computed(sources.Source):
         return self.formula.at(lambda size: size.of(values))
 
 
+def path_of(run: Any, formula: Formula) -> Computed:
+    """The path of the number in front of the graph. Raises KeyError for a size that is read nowhere."""
+    places: dict = {}
+    read = formula.over(places, run.bindings)
+    return Computed(read, tuple(places))
+
+
 def computed(run: Any, formula: Formula) -> tuple[Any, Computed] | None:
     """The number in this call and the path of it, guarded to be of one type and to fit in 64 bits; None where Python raises, and where a size is read nowhere."""
-    places: dict = {}
     try:
-        now, read = formula.at(lambda size: size.hint), formula.over(places, run.bindings)
+        now, place = formula.at(lambda size: size.hint), path_of(run, formula)
     except (ArithmeticError, ValueError, KeyError):
         return None
     if type(now) is bool:
         comes_out(run, formula if now else Formula(operator.not_, (formula,)), formula.function.__name__)
     elif not gives(type(now), now) or not comes_out(run, Formula(functools.partial(gives, type(now)), (formula,)), f"{type(now).__name__} computed from sizes"):
         return None
-    return now, Computed(read, tuple(places))
+    return now, place
 
 
 def gives(cls: type, value: Any) -> bool:

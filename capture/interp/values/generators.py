@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from ....graph.foreign import OPAQUE
+from ....graph.symbolic import hint_of
 from ... import sources
 from ..outcome import Break
 from ..rebuild import draw
 from .arrays import RunArray
 from .base import Value
-from .constants import constant
+from .constants import Constant, SymIntValue, constant
 from .containers import ListValue
 from .draws import LARGEST, NO_BOUNDS, Draw, DrawnFloat, DrawnInt
+from .formulas import Formula, path_of
 from .objects import OpaqueValue
 
 
@@ -50,13 +52,17 @@ class GeneratorValue(OpaqueValue):
             raise Break(f"{name}() in code that may run never or often is not captured", "draw in front of it")
         if run.deferred or any(node.op is OPAQUE for node in run.tracer.nodes):
             raise Break(f"{name}() behind code that may draw, too, is not captured")
-        plain = [plain_argument(run, arg) for arg in args]
+        sizes = within_sizes(run, name, args) if not kwargs else None
+        plain = [plain_argument(run, arg) for arg in args] if sizes is None else [hint_of(size) for size in sizes]
         named = tuple((key, plain_argument(run, value)) for key, value in kwargs.items())
         try:
-            example = draw(anew(self.real), name, tuple(plain), named)
+            example = draw(anew(self.real), name, named, *plain)
         except Exception as problem:
             raise Break(f"{name}() raises {type(problem).__name__}") from None
-        made = Draw(run, self, name, tuple(plain), named, example, bounds_of(name, plain) if type(self.real) is random.Random and not named else NO_BOUNDS)
+        bounds = NO_BOUNDS if type(self.real) is not random.Random or named else bounds_of(name, plain) if sizes is None else (BOUNDS[name](*sizes))
+        if sizes is not None:
+            plain = [path_of(run, Formula(int, (size,))) if hasattr(size, "segue_symbol") else size for size in sizes]
+        made = Draw(run, self, name, tuple(plain), named, example, bounds)
         if name == "shuffle" and isinstance(args[0], ListValue):
             args[0].items[:] = numbers(made)
             args[0].changed(run)
@@ -66,6 +72,17 @@ class GeneratorValue(OpaqueValue):
         if type(example) is np.ndarray:
             return DrawnArray(made)
         return constant(None) if example is None else number_class(name, {type(example), *population_types(name, plain)})(made, made.place)
+
+
+def within_sizes(run: Any, name: str, args: list[Value]) -> list[Any] | None:
+    """The bounds of a whole number that is drawn, where sizes are among them that vary: that there is a number between them is guarded. None for others."""
+    if name not in BOUNDS or len(args) > 2 or not any(type(arg) is SymIntValue for arg in args):
+        return None
+    if not all(type(arg) is SymIntValue or (type(arg) is Constant and type(arg.value) is int) for arg in args):
+        return None
+    sizes = [run.python(arg) for arg in args]
+    low, high = BOUNDS[name](*sizes)
+    return sizes if not any(getattr(size, "env", None) and size.env.depends_on_run(size.expr) for size in sizes) and low <= high else None
 
 
 def plain_argument(run: Any, value: Value) -> Any:
@@ -112,6 +129,11 @@ def anew(generator: Any) -> Any:
     return np.random.default_rng(0) if type(generator) is np.random.Generator else type(generator)(0)
 
 
+def between(low: Any, stop: Any = None) -> tuple[Any, Any]:
+    return (0, low - 1) if stop is None else (low, stop - 1)
+
+
+BOUNDS = {"randint": lambda low, high: (low, high), "randrange": between}  # the least and the greatest whole number
 FLOATS = ("random", "uniform", "gauss", "normalvariate", "triangular", "betavariate", "expovariate", "gammavariate", "lognormvariate", "vonmisesvariate", "paretovariate",
           "weibullvariate")  # fmt: skip
 CHOOSING = frozenset({"choice", "choices", "sample", "shuffle"})
