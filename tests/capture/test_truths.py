@@ -139,3 +139,57 @@ def test_within_a_branch_of_cond_nothing_is_checked_that_may_not_run():
     program = lambda x: segue.cond(x.sum() > 0, checked, lambda x: x * 0, (x,))
     made = compiled(program)
     assert made(segue.tensor([4.0])).tolist() == [2.0] and made(segue.tensor([-4.0])).tolist() == [0.0]
+
+
+class Initialised(segue.nn.Module):
+    """As ActNorm and vector quantisers do it: a flag in a buffer says whether the first batch has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("done", segue.tensor(False))
+        self.register_buffer("count", segue.tensor([0]))
+        self.scale = segue.nn.Parameter(segue.ones(2))
+
+    def forward(self, x):
+        if not self.done.item():
+            with segue.no_grad():
+                self.scale.copy_(x.mean(0))
+                self.done.fill_(True)
+        if not self.count.item():
+            x = x + 1
+        return x * self.scale if not self.count else x
+
+
+def test_a_flag_that_an_object_keeps_is_guarded():
+    ours, theirs = Initialised(), Initialised()
+    made, x, before = segue.compile(ours, fullgraph=True), segue.arange(4.0).reshape(2, 2), stats.read()
+    for step in range(8):
+        assert made(x).tolist() == theirs(x).tolist() and ours.done.item() is theirs.done.item()
+        for model in (ours, theirs):
+            if step == 2:
+                model.count += 1
+            if step == 4:
+                model.done.zero_()
+                model.count = segue.tensor([0])
+    assert stats.since(before)["captures"] == 3
+
+
+def test_a_flag_that_the_graph_writes_or_that_is_an_argument_is_no_constant():
+    class Counter:
+        left = None
+
+    counter = Counter()
+
+    def program(x, flag):
+        counter.left -= 1
+        if counter.left:
+            x = x * 2
+        return x + 1 if flag else x
+
+    made = compiled(program)
+    for left, flag in ((2, True), (1, False), (1, True), (3, True)):
+        found = []
+        for run in (program, made):
+            counter.left = segue.tensor(left)
+            found.append(run(segue.ones(1), segue.tensor(flag)).item())
+        assert found[0] == found[1]

@@ -143,6 +143,8 @@ class ResultValue(Value):
     """What the run of the graph gives as a plain Python object: an int of `item()`, a list of `tolist()`. Kept and returned, it is a result of the graph; as soon as an
     int is computed with it is a size of the graph, and a list is a list of such."""
 
+    flag: Any = None  # the Value of a tensor that somebody keeps, whose number it is
+
     def __init__(self, twin: Any, cls: type) -> None:
         self.twin = twin
         self.cls = cls
@@ -161,7 +163,7 @@ class ResultValue(Value):
         return self.whole(run).python(run)
 
     def truth(self, run: Any) -> bool:
-        return self.whole(run).truth(run)
+        return self.whole(run).truth(run) if self.flag is None else self.flag.flag(run)
 
     def length(self, run: Any) -> Value:
         return self.whole(run).length(run)

@@ -66,19 +66,24 @@ class SizeQuestion(QuestionValue):
 
 
 class TensorQuestion(QuestionValue):
-    """Whether the one element of a tensor is true. `twin` is a traced 0-d tensor of bools that nobody else has."""
+    """Whether the one element of a tensor is true. `twin` is a traced 0-d tensor of bools that nobody else has.
 
-    def __init__(self, twin: Any) -> None:
+    `flag` is the Value of a tensor that somebody keeps, whose truth, or (`inverted`) whose opposite, this is.
+    """
+
+    def __init__(self, twin: Any, flag: Any = None, inverted: bool = False) -> None:
         self.twin = twin
+        self.flag = flag
+        self.inverted = inverted
 
     def python(self, run: Any) -> Any:
         raise Break("a branch on a tensor's value cannot be decided while the graph is captured", "segue.where, or cond")
 
     def truth(self, run: Any) -> bool:
-        return self.python(run)
+        return self.python(run) if self.flag is None else self.flag.flag(run) != self.inverted
 
     def negated(self, run: Any) -> TensorQuestion:
-        return TensorQuestion(run.leaf(OPS["logical_not"], [run.tensor_value(self.twin)], {}, "not").twin)
+        return TensorQuestion(run.leaf(OPS["logical_not"], [run.tensor_value(self.twin)], {}, "not").twin, self.flag, not self.inverted)
 
     def may_check(self, run: Any) -> bool:
         return run.tracer.inner is None  # what is traced apart may not run at all

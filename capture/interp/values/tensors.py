@@ -215,13 +215,15 @@ class TensorValue(Value):
             raise self.needs_data(name)
         if cls is float:
             return FloatValue(self.result(run, dtypes.float64, float).twin, frozenset({RUNTIME}))
-        return self.result(run, dtypes.int64, int)
+        found = self.result(run, dtypes.int64, int)
+        found.flag = self if self.is_flag() else None
+        return found
 
     def question(self, run: Any) -> TensorQuestion | None:
         """Its truth as a bool that the graph computes; None where it is known, for what has not one element, or stands for the examples of a batch."""
         if self.is_known() or math.prod(self.twin.shape) != 1 or under_levels(self.twin) is None:
             return None
-        return TensorQuestion(self.result(run, dtypes.bool, bool).twin)
+        return TensorQuestion(self.result(run, dtypes.bool, bool).twin, self if self.is_flag() else None)
 
     def result(self, run: Any, of: Any, cls: Any) -> Any:
         """A copy of the values as they are now, which leaves the graph as a Python object. Inside of transforms it is what lies below them all, and a batch has no one value."""
@@ -232,9 +234,26 @@ class TensorValue(Value):
 
     # -- slots --------------------------------------------------------------------------------------------------------
 
+    def is_flag(self) -> bool:
+        """Whether it is one element that an object, a module or a closure keeps, and that the graph has not written: what is true of it now will mostly be true at the next call."""
+        array, place = self.twin._data, self.source
+        if place is None or self.stands_on is not None or not isinstance(array, TracedArray) or not is_real(self.real._data) or self.real._data.size != 1:
+            return False
+        while place.parent is not None and not isinstance(place, sources.InstanceDict):
+            place = place.parent
+        return not isinstance(place, sources.Local) and array.storage.input is array.storage.node and not array.chain
+
+    def flag(self, run: Any) -> bool:
+        """Its truth as it is now, guarded."""
+        found = is_true(self.real)
+        run.guard(guards.Predicate((self.source,), is_true if found else is_false))
+        return found
+
     def truth(self, run: Any) -> bool:
         if self.is_known():
             return run.leaf(type(self.twin).__bool__, [self], {}, "Tensor.__bool__").value
+        if self.is_flag():
+            return self.flag(run)
         raise Break("a branch on a tensor's value cannot be decided while the graph is captured", NEEDS_DATA["__bool__"])
 
     def length(self, run: Any) -> Value:
@@ -285,3 +304,12 @@ def is_same_memory(a: Tensor, b: Tensor) -> bool:
     if not (isinstance(x, TracedArray) and isinstance(y, TracedArray)) or x.storage is not y.storage:
         return False
     return [step for step in x.chain if step.op.name != "detach"] == [step for step in y.chain if step.op.name != "detach"]
+
+
+def is_true(tensor: Tensor) -> bool:
+    """Whether the one element of a tensor is true."""
+    return bool(tensor._data)
+
+
+def is_false(tensor: Tensor) -> bool:
+    return not tensor._data
