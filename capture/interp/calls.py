@@ -95,7 +95,7 @@ class Calls:
             if real.__code__ is DISPATCH and len(args) == 1 and not kwargs:
                 return dispatch(self, function, args[0])
             marks = real.__dict__
-            if marks.get("__segue_capture_time__"):
+            if marks.get("__segue_capture_time__") and not (args and isinstance(args[0], ObjectValue) and args[0].real is MISSING):  # of an object that is made here it is followed
                 return self.call_for_real(real, args, kwargs)
             if marks.get("__segue_deferred__") and args[0].source is not None and args[0].real is not MISSING and is_plain(args[0].real):
                 return self.defer(real, args, kwargs)
