@@ -53,6 +53,7 @@ class Tracer:
         self.names = Names()
         self.random_calls = 0
         self.random_twin: Tensor | None = None
+        self.random_anew: tuple[Tensor, int] | None = None  # where the program went on in another stream: seed and offset (int64[2]), and how many draws it made since
         self.on_grad_read: Callable[[Tensor], Tensor | None] | None = None
         self.carries_gradient: set[Node] = set()
         self.line: str | None = None
@@ -153,6 +154,10 @@ class Tracer:
 
     def random_call(self) -> tuple[Tensor, int]:
         """State and call number for one draw of random numbers."""
+        if self.random_anew is not None:
+            state, call = self.random_anew
+            self.random_anew = state, call + 1
+            return state, call
         state = self.random_state()
         self.random_calls += 1
         return state, self.random_calls - 1
