@@ -76,6 +76,7 @@ class dtype:
 
 
 _bool = bool
+_type = type
 bool = dtype("bool", np.bool_, BOOL)  # noqa: A001  (PyTorch's name)
 uint8 = dtype("uint8", np.uint8, INTEGER)
 int8 = dtype("int8", np.int8, INTEGER)
@@ -146,6 +147,8 @@ def as_dtype(value: Any) -> dtype:
         return _FROM_PYTHON[value]
     if hasattr(value, "segue_dtype") or isinstance(value, str) and value.endswith("Tensor"):
         return dtype.of_legacy(value)
+    if not isinstance(value, (type, str, np.dtype)):
+        raise TypeError(f"argument 'dtype' must be a dtype, not {type(value).__name__}")
     return from_numpy_dtype(value)
 
 
@@ -239,6 +242,8 @@ class device:
         if isinstance(type, device):
             index = type.index if index is None else index
             type = type.type  # noqa: A001
+        if not isinstance(type, (str, int)) or isinstance(type, _bool):
+            raise TypeError(f"a device is named by a text or the number of a GPU, not by {_type(type).__name__}")
         name = f"cuda:{type}" if isinstance(type, int) else type
         kind, _, number = name.partition(":") if isinstance(name, str) else ("", "", "")
         if kind not in ("cpu", "cuda", "meta") or (number and not number.isdigit()):

@@ -34,4 +34,6 @@ contiguous_format, channels_last, channels_last_3d, preserve_format = map(
 def need_strided(asked: Any) -> None:
     """Raise NotImplementedError for a tensor that is to be stored in another way."""
     if asked is not None and asked is not strided:
+        if not isinstance(asked, layout):
+            raise error(TypeError, f"argument 'layout' must be a layout, not {type(asked).__name__}")
         raise error(NotImplementedError, f"a tensor of layout {asked}: segue has no sparse tensors", "a dense tensor: layout=strided")

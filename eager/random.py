@@ -106,6 +106,8 @@ default_generator = Generator()
 
 def next_call(generator: Generator | None = None) -> tuple[Tensor, int]:
     """The state and call number of the next draw. Under a tracer the state is an input of the graph and calls are counted from its start."""
+    if generator is not None and not isinstance(generator, Generator):
+        raise TypeError(f"argument 'generator' must be a Generator, not {type(generator).__name__}")
     if STATE.tracers and generator in (None, default_generator):
         state, call = STATE.tracers[-1].random_call()
     else:

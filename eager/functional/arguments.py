@@ -26,7 +26,7 @@ from ..promotion import result_type
 from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
 from .devices import make
-from .kinds import FAILURES, STRICT, is_open, is_whole, refuse_misfit
+from .kinds import FAILURES, STRICT, is_whole, open_places, refuse_misfit
 from .positions import runtime_size
 from .words import table_of
 
@@ -207,6 +207,8 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     reads_itself = name not in OPS or any(OPS[name].schema.parameters[0].name in words for words in OPS[name].reads.values())
 
     def method(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if not isinstance(input, Tensor):
+            need_tensor(input, name + "_")
         taped = reads_itself and STATE.enabled and (input.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
         given = _as_it_was(input) if taped else input
         value = function(given, *args, **kwargs)
@@ -383,9 +385,12 @@ def _renaming(function: FunctionType) -> Callable:
     if function.__code__ is _numpy_named_code[0]:
         table = {}
     strict = function.__name__ in STRICT
-    if not table and not strict and not is_open(function):
+    places = open_places(function)
+    if not table and not strict and not places:
         return function
     _renamed[function] = renaming = fitting(function, table, strict)
+    if not table and not strict and places == [0]:
+        renaming.method = function  # type: ignore[attr-defined]  # as a method it has a tensor there
     _renamed[renaming] = renaming
     return renaming
 

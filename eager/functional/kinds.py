@@ -85,9 +85,10 @@ def refuse_misfit(function: Callable, args: tuple, named: dict[str, Any]) -> Non
         raise wrong from None
 
 
-def is_open(function: Any) -> bool:
-    """Whether a function that no decorator serves yet takes a tensor beside its first argument and `out`."""
+def open_places(function: Any) -> list[int]:
+    """At which places a function that no decorator serves yet takes tensors, `out` left aside."""
     if "__wrapped__" in function.__dict__:
-        return False
+        return []
     code = function.__code__
-    return any("Tensor" in _words(function.__annotations__.get(name)) for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount] if name != "out")
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return [place for place, name in enumerate(names) if name != "out" and "Tensor" in _words(function.__annotations__.get(name))]

@@ -409,7 +409,7 @@ def _new_full(self: Tensor, size: Any, fill_value: Any, **options: Any) -> Tenso
 
 def attach(namespace: dict[str, Any]) -> None:
     """Give `Tensor` its methods: those of the public functions in `namespace` that METHODS names. Called once, when the package is imported."""
-    methods = {name: namespace[name] for name in _named(METHODS)} | {"polygamma": polygamma}
+    methods = {name: getattr(namespace[name], "method", namespace[name]) for name in _named(METHODS)} | {"polygamma": polygamma}
     for name, function in methods.items():
         setattr(Tensor, name, function)
     for name in _named(INPLACE):

@@ -91,6 +91,7 @@ M.nn.BatchNorm1d(3, eps=0.0)(x) | M.nn.BatchNorm1d(3, eps=-1.0).eval()(x) | M.nn
 M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])) | M.nn.CircularPad1d(1)(x[None, None]) | M.nn.CircularPad3d(1)(x) | M.nn.RNN(0, 4)
 M.arange(0, 5, 0.5, dtype=M.int64) | M.arange(0, 5, 0) | M.signal.windows.hann(3, layout=M.sparse_coo) | M.hann_window(3, layout=M.sparse_coo) | M.hann_window(3, dtype=M.int64) | M.range(0, 5, 0)
 M.softmax(x, 1, out=x.double()) | M.log_softmax(x, 1, out=x.half()) | M.float_power(x, 2, out=x) | M.inner(x, x, out=s.double()) | M.linalg.matrix_power(s, 2, out=s.double()) | x.byte().index_fill(0, M.tensor([0]), -0.5)
+M.round(-1.5) | M.clone([1.0]) | M.relu_(2.0) | M.zeros(2, layout=2) | M.zeros(2, dtype=x.max()) | M.zeros(2, device=1.5) | M.rand(2, generator=2.0) | M.broadcast_to(1.0, (2,)) | M.detach(3) | M.device([1])
 M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
 M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
