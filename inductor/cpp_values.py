@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..eager import dtypes
 from ..graph.symbolic import ShapeEnv, print_c
 from .expressions import Index, Looked, Rounded
@@ -38,8 +40,7 @@ def size_text(size: Any, env: ShapeEnv | None) -> str:
 
 
 def identity(kind: str, dtype: Any) -> str:
-    """The neutral element of a fold, as C++ text."""
-    wide = WIDE[dtype]
+    """The neutral element of a fold, as C++ text: a number of the dtype itself, since it may stand in a result's memory."""
     if kind in ("sum", "prod"):
         return number_text(("int", "0" if kind == "sum" else "1"), dtype)
     if kind in ("any", "all"):
@@ -49,8 +50,8 @@ def identity(kind: str, dtype: Any) -> str:
         return "false" if lowest else "true"
     if dtype.is_floating_point:
         return number_text(("float", "-inf" if lowest else "inf"), dtype)
-    bits = 63 if wide is INT64 else 31
-    return number_text(("int", str(-(2**bits) if lowest else 2**bits - 1)), wide)
+    limits = np.iinfo(dtype.numpy)
+    return number_text(("int", str(limits.min if lowest else limits.max)), WIDE[dtype])
 
 
 class ValuePrinter:

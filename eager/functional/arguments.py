@@ -19,7 +19,7 @@ import numpy as np
 from ..autograd.mode import STATE, no_grad
 from ..cuda import is_real
 from ..dtypes import BOOL, INTEGER, bfloat16, dtype, finfo, float16, float32, float64, from_numpy_dtype, iinfo, int8, int16, int32, int64, uint8
-from ..errors import DimensionError, DtypeError, ShapeError, error
+from ..errors import CaptureError, DimensionError, DtypeError, ShapeError, error
 from ..layouts import need_strided
 from ..ops.definition import OPS
 from ..promotion import result_type
@@ -282,6 +282,8 @@ def _check_out(out: Any, value: Tensor, name: str) -> None:
 
 
 def _resize_out(out: Tensor, shape: tuple, name: str) -> None:
+    if getattr(getattr(out._data, "storage", None), "input", None) is not None:  # of a graph that is traced, which gives no other memory to a tensor from outside
+        raise error(CaptureError, f"{name}(): an out from outside of the graph does not have the result's shape {shape}", "pass it in that shape")
     if 0 not in out.shape:
         warnings.warn(f"{name}(): an out of shape {tuple(out.shape)} was resized to the result's shape {shape}, which is deprecated: pass it empty", stacklevel=4)
     out._data = make("full", out.device, shape, 0, out.dtype)._data

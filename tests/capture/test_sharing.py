@@ -4,6 +4,8 @@ In come programs that write, or give out, what `contiguous()`, `reshape` or a br
 in every tensor that it wrote, whichever size it was compiled for; and where nobody can tell, a size of 1 needs no graph of its own.
 """
 
+import warnings
+
 import pytest
 
 import segue
@@ -183,3 +185,13 @@ def test_recording_that_a_branch_switches_on():
     for sign in (1.0, -1.0):
         x = segue.full((2,), sign, requires_grad=True)
         assert [y.requires_grad for y in compiled(x)] == [y.requires_grad for y in program(x)]
+
+
+@pytest.mark.parametrize("shape", [(0,), (1, 2), (2,)])
+def test_an_out_from_outside_is_resized_as_eagerly(shape):
+    compiled = segue.compile(lambda x, out: segue.add(x, 1, out=out), backend="eager")
+    out = segue.zeros(shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = compiled(segue.ones(2), out)
+    assert result is out and out.tolist() == [2.0, 2.0]

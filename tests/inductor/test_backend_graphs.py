@@ -298,3 +298,17 @@ def test_stretches_hand_on_little_and_let_it_go():
     expected = lookup_backend("eager").compile(graph)(sent[0])
     for a, b in zip([*runner(sent[1]), *sent[1]], [*expected, *sent[0]]):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [segue.int8, segue.uint8, segue.int16, segue.int32, segue.int64])
+def test_extremes_of_numbers_that_all_lie_at_one_end_of_their_dtype(dtype):
+    """Where a fold over rows keeps its result in memory, it begins there with a number of that dtype."""
+    limits = np.iinfo(dtype.numpy)
+    for values in ([limits.min, limits.min + 1], [limits.max, limits.max - 1]):
+        x = segue.tensor(values * 6, dtype=dtype).reshape(4, 3)
+
+        def extremes(x):
+            return [getattr(x + 0, name)(dim) for name in ("amin", "amax") for dim in (0, 1, (0, 1))]
+
+        for found, expected in zip(segue.compile(extremes)(x), extremes(x)):
+            assert found.tolist() == expected.tolist()
