@@ -5,14 +5,16 @@ In come Values, out go arrays whose content is known (values/arrays.py), scalars
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...eager.dtypes import get_default_dtype
-from ...eager.functional.creation import as_tensor, from_numpy, tensor
+from ...eager.dtypes import float64, from_numpy_dtype, get_default_dtype, int64
+from ...eager.functional.creation import arange, as_tensor, eye, from_numpy, full, tensor
+from ...eager.functional.shape import tril, triu
 from ...eager.ops.definition import OPS
 from .builtins import BUILTINS, FUNCTIONS
 from .outcome import Break
@@ -20,6 +22,7 @@ from .size_functions import NUMPY_OF_SIZES
 from .sizes import is_whole, now
 from .values.arrays import ArrayValue, RunArray, carried_out
 from .values.base import Value
+from .values.classes import ClassValue
 from .values.constants import Constant, SymIntValue
 from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat
@@ -51,7 +54,71 @@ def empty_as(twin: Any) -> np.ndarray:
     return np.empty(tuple(twin.shape), twin.dtype.numpy)
 
 
-def holds_sizes(run: Any, value: Value) -> bool:
+def _dtype(of: Any, default: Any) -> Any:
+    return default if of is None else from_numpy_dtype(np.dtype(of))
+
+
+def _arange(*bounds: Any, dtype: Any = None) -> Any:
+    return arange(*bounds, dtype=_dtype(dtype, int64))
+
+
+def _filled(value: Any) -> Callable:
+    return lambda shape, dtype=None: full(shape if isinstance(shape, tuple) else (shape,), value, dtype=_dtype(dtype, float64))
+
+
+def _full(shape: Any, value: Any, dtype: Any = None) -> Any:
+    kinds = {bool: np.bool_, int: np.int64, float: np.float64}
+    return _filled(value)(shape, kinds.get(type(value), np.int64) if dtype is None else dtype)
+
+
+def _linspace(start: Any, stop: Any, num: Any = 50) -> Any:
+    """NumPy's formula: so many steps from the start, and the end as it is given."""
+    place = arange(num, dtype=float64)
+    first, last, steps = (full((), number, dtype=float64) for number in (start, stop, num - 1))
+    return OPS["where"](OPS["eq"](place, steps) & OPS["gt"](place, 0), last, place * ((last - first) / OPS["clamp_min"](steps, 1.0)) + first)
+
+
+def _eye(rows: Any, columns: Any = None, *, dtype: Any = None) -> Any:
+    return eye(rows, columns, dtype=_dtype(dtype, float64))
+
+
+ARRAYS_OF_SIZES: dict[Any, Callable] = {
+    np.arange: _arange, np.zeros: _filled(0), np.ones: _filled(1), np.full: _full, np.linspace: _linspace, np.eye: _eye, np.identity: _eye,
+    np.array: lambda items: tensor(list(items), dtype=int64), np.asarray: lambda items: tensor(list(items), dtype=int64),
+}  # fmt: skip
+OF_RUN_ARRAYS: dict[Any, Callable] = {np.triu: lambda m, k=0: triu(m, k), np.tril: lambda m, k=0: tril(m, k)}  # whose results have the dtype of the array
+
+
+def takes(function: Callable | None, args: tuple, kwargs: dict[str, Value]) -> bool:
+    """Whether a function of ours has these parameters of NumPy's."""
+    try:
+        return function is not None and bool(inspect.signature(function).bind(*args, **kwargs))
+    except TypeError:
+        return False
+
+
+def array_of_sizes(run: Any, function: Any, args: tuple, kwargs: dict[str, Value]) -> Value | None:
+    """An array that holds or counts sizes that vary, as one that the run of the graph gives; None where it is no such."""
+    if not takes(ARRAYS_OF_SIZES.get(function) or OF_RUN_ARRAYS.get(function), args, kwargs):
+        return None
+    if function in OF_RUN_ARRAYS:
+        return RunArray(run.leaf(OF_RUN_ARRAYS[function], [args[0].tensor(run), *args[1:]], kwargs, function.__name__).twin) if isinstance(args[0], RunArray) else None
+    given = (*args, *kwargs.values())
+    if not any(type(arg) is SymIntValue or varies(run, arg) for arg in given):
+        return None
+    if not all(type(arg) in (Constant, SymIntValue) or holds_sizes(run, arg) or isinstance(arg, ClassValue) for arg in given):
+        return None
+    whole = {np.array: holds_sizes(run, args[0]), np.arange: all(map(is_whole, args))}
+    if not whole.get(np.array if function is np.asarray else function, True):
+        return None
+    return RunArray(run.leaf(ARRAYS_OF_SIZES[function], list(args), kwargs, function.__name__).twin)
+
+
+def varies(run: Any, value: Value) -> bool:
+    return holds_sizes(run, value) and any(type(item) is SymIntValue for item in value.items_of(run) or ())
+
+
+def holds_sizes(run: Any, value: Any) -> bool:
     return isinstance(value, Sequence) and all(map(is_whole, value.items_of(run) or (value,)))
 
 
@@ -71,7 +138,11 @@ def read_only(function: Callable) -> Callable:
             found = NUMPY_OF_SIZES[function](run, *args)
             if found is not None:
                 return found
+        if (made := array_of_sizes(run, function, args, kwargs)) is not None:
+            return made
         if isinstance(function, np.ufunc):
+            if function in ROWS and len(args) == 1 and isinstance(args[0], RunArray) and args[0].twin.is_floating_point() and not kwargs:
+                return RunArray(run.leaf(OPS[ROWS[function]], [args[0].tensor(run)], {}, function.__name__).twin)
             if function in ROWS and tensors_only(args) and not kwargs:
                 return run.leaf(OPS[ROWS[function]], list(args), {}, function.__name__)
             args = tuple(now(arg) if isinstance(arg, (SymIntValue, SizeFloat)) else arg for arg in args)

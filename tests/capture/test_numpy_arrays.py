@@ -74,3 +74,35 @@ def test_an_array_that_is_changed_here_is_seen_there():
     found = segue.compile(two_views, backend="eager")(X)
     found[2][0] = 5
     assert found[1][0] == 5
+
+
+OF_SIZES = {
+    "counts": lambda x: (np.arange(len(x)), np.arange(1, len(x), 2), np.arange(len(x), dtype=np.float32), np.arange(len(x))[1:-1] * 2 + 1, np.arange(len(x)) // 2, np.arange(len(x)) < 3),
+    "filled": lambda x: (np.ones(len(x)), np.zeros((len(x), 2), dtype=np.int32), np.zeros(x.shape), np.full((len(x), 2), 0.5), np.full(3, len(x)), np.ones(len(x), bool), np.eye(len(x)), np.identity(len(x))),
+    "linspace": lambda x: (np.linspace(0, 1, len(x)), np.linspace(-1, len(x), num=len(x)), np.linspace(0.5, 2, len(x))), "shapes": lambda x: (np.array(x.shape), np.array([len(x), 3]), np.zeros((len(x), 3)).shape, len(np.arange(len(x)))),
+    "a mask": lambda x: segue.zeros(len(x), len(x)).masked_fill(segue.from_numpy(np.triu(np.ones((len(x), len(x))), k=1).astype(bool)), 1.0), "tril": lambda x: np.tril(np.ones((len(x), len(x)))).astype("uint8"),
+    "positions": lambda x: segue.from_numpy((np.arange(len(x))[:, None] / 10 ** (2 * np.arange(4) / 8)).astype(np.float32)) + np.sin(np.arange(len(x)) / len(x))[:, None],
+    "an index": lambda x: x[np.arange(len(x))] * segue.tensor(np.ones(len(x), dtype=np.float32))[:, None] + segue.as_tensor(np.linspace(0, 1, len(x)), dtype=segue.float32)[:, None],
+}
+
+
+@pytest.mark.parametrize("name", OF_SIZES)
+def test_arrays_of_sizes_that_vary_need_two_graphs(name):
+    program = OF_SIZES[name]
+    compiled = segue.compile(lambda x: (x * 2, program(x)), backend="eager", fullgraph=True)
+    for n in (5, 6, 8, 7, 3, 1, 12):
+        found, expected = compiled(segue.ones(n, 4))[1], program(segue.ones(n, 4))
+        for a, b in zip(*((v if isinstance(v, tuple) else (v,)) for v in (found, expected)), strict=True):
+            if isinstance(b, segue.Tensor):
+                segue.testing.assert_close(a, b)
+            else:
+                assert type(a) is type(b) and np.array_equal(a, b) and (not isinstance(b, np.ndarray) or a.dtype == b.dtype)
+    assert len(compiled.cache.settings.captured) <= 3
+
+
+def test_what_is_asked_of_numpy_in_other_words_ends_the_graph():
+    program = lambda x: (x * 2, np.linspace(0, 1, len(x), endpoint=False), np.arange(0.0, len(x)), np.eye(len(x), k=1))  # noqa: E731
+    compiled = segue.compile(program, backend="eager")
+    for n in (5, 6, 8):
+        for a, b in zip(compiled(segue.ones(n))[1:], program(segue.ones(n))[1:]):
+            assert np.array_equal(a, b) and a.dtype == b.dtype

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ....eager.dtypes import from_numpy_dtype
+from ....eager.shapes import Size
 from ..outcome import Break, Unbuildable
 from .base import Value
 from .buffers import BufferValue
@@ -31,6 +32,7 @@ METHODS = frozenset({
 FACTS = frozenset({"shape", "ndim", "size", "itemsize", "nbytes", "T", "real", "imag"})
 SHARED = "a NumPy array is used that shares its memory with a tensor made of it"
 SAME = frozenset({operator.add, operator.sub, operator.mul, operator.truediv, operator.neg, *(getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne"))})
+WHOLE = (operator.floordiv, operator.mod)  # which are the same for whole numbers and one that is above 0
 LARGEST = 1 << 16  # bytes of an array that the new code holds
 
 
@@ -138,12 +140,13 @@ class RunArray(Value):
         return RunArray(run.leaf(function, [self.tensor(run), *args], {}, "a NumPy function").twin)
 
     def item(self, run: Any, key: Value) -> Value:
-        if not isinstance(key, SliceValue):
-            raise self.unsupported("indexing by other than a slice")
+        parts = key.items_of(run) if isinstance(key, TupleValue) else [key]
+        if not all(isinstance(part, SliceValue) or (type(part) is Constant and part.value in (None, Ellipsis)) for part in parts):
+            raise self.unsupported("indexing by other than slices")
         return self.result(run, operator.getitem, key)
 
     def length(self, run: Any) -> Value:
-        return Constant(len(self.twin))
+        return run.make(self.twin.shape[0])
 
     def build(self, out: Any) -> None:
         out.helper("array_of", TensorValue(self.twin))
@@ -159,7 +162,7 @@ def argument(run: Any, value: Value) -> Any:
         return value.content()
     if type(value) is Constant:
         return value.value
-    if isinstance(value, Sequence) and value.cls in (list, tuple):
+    if isinstance(value, Sequence) and value.cls in (list, tuple, Size):
         return value.cls(argument(run, item) for item in value.items_of(run))
     if isinstance(value, SliceValue):
         return slice(*(argument(run, part) for part in value.parts))
@@ -195,11 +198,14 @@ def with_tensors(run: Any, function: Callable, args: Any, kwargs: dict[str, Valu
 
 def run_operation(run: Any, function: Callable, operands: Any) -> Value:
     """An operator on arrays that only the run gives: where the tensors' result has the dtype that NumPy's has."""
-    examples = [np.ones((1,), value.twin.dtype.numpy) if isinstance(value, RunArray) else argument(run, value) for value in operands]
+    examples = [np.ones((1,), value.twin.dtype.numpy) if isinstance(value, RunArray) else 1 if type(value) is SymIntValue else argument(run, value) for value in operands]
     with np.errstate(all="ignore"):
         wanted = run.concrete(function, *examples).dtype
+    if wanted == np.float64:  # NumPy's integers meet floats in double precision
+        operands = [value.result(run, lambda x: x.to(from_numpy_dtype(wanted))) if isinstance(value, RunArray) else value for value in operands]
     found = run.leaf(function, [as_operand(run, value) for value in operands], {}, function.__name__)
-    if function not in SAME or found.twin.dtype.numpy != wanted:
+    whole = function in WHOLE and type(operands[1]) is Constant and type(operands[1].value) is int and operands[1].value > 0 and wanted.kind == "i"
+    if not (function in SAME or whole) or found.twin.dtype.numpy != wanted:
         raise Break(f"{function.__name__} of a NumPy array that only the run gives is not captured", "make it a tensor first")
     return RunArray(found.twin)
 
