@@ -123,7 +123,7 @@ class Equals(Guard):
         return self.value
 
     def text(self) -> str:
-        return f"{self.source.text()} == {self.value!r}"
+        return f"{self.source.text()} == {show(self.value)}"
 
     def holds(self, *values: Any) -> bool:
         return same_constant(values[0], self.value)

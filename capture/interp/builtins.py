@@ -239,8 +239,8 @@ def _sorted(run: Any, items: Value, *, key: Value = Constant(None), reverse: Val
     return ListValue(run.sorted(found, key, reverse))
 
 
-BUILTINS[repr] = lambda run, value: run.formatted(value, "repr", "")
-BUILTINS[ascii] = lambda run, value: run.formatted(value, "ascii", "")
+BUILTINS[repr] = lambda run, value: run.said(value, "repr")
+BUILTINS[ascii] = lambda run, value: run.said(value, "ascii")
 
 
 @builtin(format)
@@ -356,24 +356,45 @@ def _exception_init(run: Any, owner: Value, *args: Value) -> Value:
     return constant(None)
 
 
+def _object_init(run: Any, owner: Value, *args: Value, **kwargs: Value) -> Value:
+    cls: Any = owner.type()
+    if (args or kwargs) and (cls.__init__ is not object.__init__ or cls.__new__ is object.__new__):
+        name = "object" if cls.__init__ is not object.__init__ else cls.__name__
+        raise run.raised(TypeError, f"{name}.__init__() takes exactly one argument (the instance to initialize)")
+    return constant(None)
+
+
+def _object_ne(run: Any, a: Value, b: Value) -> Value:
+    """The opposite of what `__eq__` says."""
+    said = run.call(run.attribute(run.wrap_known(a.type()), "__eq__"), [a, b], {})
+    return said if isinstance(said, Constant) and said.value is NotImplemented else constant(not run.truth(said))
+
+
 METHODS.update({
     (object, "__setattr__"): _object_setattr,
     (object, "__delattr__"): _object_delattr,
     (object, "__getattribute__"): _object_getattribute,
-    (object, "__init__"): lambda run, owner, *args, **kwargs: constant(None),
+    (object, "__init__"): _object_init,
     (object, "__eq__"): lambda run, a, b: constant(True) if run.same(a, b) else constant(NotImplemented),
-    (object, "__ne__"): lambda run, a, b: constant(False) if run.same(a, b) else constant(NotImplemented),
+    (object, "__ne__"): _object_ne,
     (BaseException, "__init__"): _exception_init,
     (BaseException, "__str__"): lambda run, owner: owner.text(run),
     (type, "__call__"): lambda run, cls, *args, **kwargs: run.make_instance(cls.real, list(args), kwargs),
 })  # fmt: skip
 
 
-@builtin(object.__new__, dict.__new__, list.__new__, set.__new__, collections.OrderedDict.__new__)
+@builtin(object.__new__)
 def _object_new(run: Any, cls: Value, *args: Value, **kwargs: Value) -> Value:
-    if (args or kwargs) and object.__new__ is cls.real.__new__ and cls.real.__init__ is object.__init__:
-        raise run.raised(TypeError, f"{cls.real.__name__}() takes no arguments")
-    return run.new_object(cls.real)
+    made: Any = cls.real
+    if (args or kwargs) and made.__new__ is not object.__new__:
+        raise run.raised(TypeError, "object.__new__() takes exactly one argument (the type to instantiate)")
+    if (args or kwargs) and made.__init__ is object.__init__:
+        raise run.raised(TypeError, f"{made.__name__}() takes no arguments")
+    return run.new_object(made)
+
+
+for _new in (dict.__new__, list.__new__, set.__new__, collections.OrderedDict.__new__):
+    BUILTINS[_new] = lambda run, cls, *args, **kwargs: run.new_object(cls.real)
 
 
 @builtin(*(base.__new__ for base in (*PLAIN, frozenset)))

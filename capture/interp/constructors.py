@@ -94,7 +94,7 @@ for _cls in (int, float, complex):
 
 @constructor(str)
 def _str(run: Any, value: Value = Constant("")) -> Value:
-    return run.formatted(value, "str", "")
+    return run.said(value, "str")
 
 
 @constructor(list)

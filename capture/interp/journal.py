@@ -12,7 +12,7 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ..sources import MISSING
-from .outcome import Break
+from .outcome import Break, Unbuildable
 
 
 class Journal:
@@ -45,3 +45,10 @@ def let_go(held: Iterable[Any]) -> None:
             continue
         if hasattr(type(real), "__del__") or any(reference.__callback__ is not None for reference in weakref.getweakrefs(real)):
             raise Break(f"dropping a {type(real).__qualname__}, of whose end somebody is told, is not captured")
+
+
+def check_keys(owner: Any) -> None:
+    """Raise Unbuildable for a dict or set whose keys have one hash and are told apart by their own `__eq__`, which would be asked again, at another time."""
+    numbers = [place.number for place in owner.entries if hasattr(place, "number")]
+    if len(set(numbers)) < len(numbers):
+        raise Unbuildable(owner, f"a {owner.describe()} whose keys have one hash and an __eq__ of their own cannot be made again")

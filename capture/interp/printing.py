@@ -34,6 +34,11 @@ EXCEPTION_TEXTS = [  # the slots of the exception classes in C that do, some of 
 ]  # fmt: skip
 
 
+def escaped(text: str) -> str:
+    """What `ascii()` makes of what `repr()` gives."""
+    return text.encode("ascii", "backslashreplace").decode()
+
+
 class Shown:
     """A user's object on its way through str.format or `%`, which may ask for no more than its text."""
 
@@ -92,6 +97,20 @@ class Printing:
         found = self.python(value)
         return int(found) if isinstance(value, SymIntValue) else found
 
+    def said(self: Any, value: Value, conversion: str) -> Value:
+        """`str(value)`, `repr(value)`, `ascii(value)`: the very text that a method of the user gives, of whatever class."""
+        found, name = None, ""
+        for name in ASKED[conversion] if isinstance(value, ObjectValue) else ():
+            found = self.class_entry(value.type(), name)
+            if found is not getattr(object, name):
+                break
+        if isinstance(found, types.FunctionType):
+            result = self.call(self.bind_entry(found, value, value.type()), [], {})
+            if not issubclass(result.type(), str):
+                raise self.raised(TypeError, f"{name} returned non-string (type {result.type().__name__})")
+            return result if conversion != "ascii" or self.text(result).isascii() else self.make(escaped(self.text(result)))
+        return self.formatted(value, conversion, "")
+
     def formatted(self: Any, value: Value, conversion: str | None, spec: str) -> Value:
         """`format(conversion(value), spec)`."""
         value = self.whole(value)
@@ -130,14 +149,13 @@ class Printing:
                 continue  # as str() has it
             text = self.own_text(value, name, found)
             if text is not None:
-                return self.make(self.concrete(format, ascii(text) if conversion == "ascii" else text, spec))
+                return self.make(self.concrete(format, escaped(text) if conversion == "ascii" else text, spec))
             if found is not getattr(object, name):
                 break
         raise Break(f"printing a {value.describe()} by its address is not captured", "give the class a __repr__")
 
     def converted(self: Any, result: Value, conversion: str | None) -> str:
-        text = self.text(result)
-        return ascii(text)[1:-1] if conversion == "ascii" and not text.isascii() else text
+        return escaped(self.text(result)) if conversion == "ascii" else self.text(result)
 
     def own_text(self: Any, value: ObjectValue, name: str, found: Any) -> str | None:
         """What a builtin class writes of itself, as far as it is known."""

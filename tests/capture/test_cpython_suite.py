@@ -25,7 +25,6 @@ LAST_LINE = "f_lineno of a followed function's frame is the line of its tracebac
 REHASHED = "a dict or set of objects with a `__hash__` of their own asks them again when it is made behind the graph"
 CHANGES = "a `__eq__` that changes the dict or set in which it looks: capture gives up, with a warning"
 FAKES = "a made class that derives from str stands in a typing alias as plain text"
-ONE_KIND = "iterators of tuples stand for those of deques and bytearrays that are reversed or read"
 SECOND_COPY = "asks a cached_property of a second copy of functools, which learns its name on the stand-in of the class"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
@@ -49,7 +48,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         **dict.fromkeys([f"Test{kind}.test_do_not_rehash_dict_keys" for kind in ("Set", "SetSubclass", "FrozenSet", "FrozenSetSubclass")], REHASHED),
         "TestWeirdBugs.test_merge_and_mutate": CHANGES,
     },
-    "test_deque": {"TestBasic.test_reversed_new": ONE_KIND},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
     "test_typing": {"AnnotatedTests.test_annotated_cached_with_types": FAKES},
     "test_descr": {

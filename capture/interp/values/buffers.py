@@ -18,6 +18,7 @@ from ..outcome import Break, Observed
 from .base import Value
 from .constants import Constant, index_of
 from .containers import TupleValue
+from .iterators import SequenceIterator
 
 
 class BufferValue(Value):
@@ -89,7 +90,10 @@ class BufferValue(Value):
         return self.carried_out(run, operator.getitem, self.look(run), run.python(key), step=lambda out: out.call(operator.getitem, self, key))
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
-        plain = index_of(run, value) if type(key) is Constant else run.plain(value) if isinstance(value, (Constant, BufferValue)) else bytes(run.plain(TupleValue(run.unpack(value))))
+        if isinstance(value, (Constant, BufferValue)):
+            plain = run.plain(value)
+        else:
+            plain = index_of(run, value) if type(key) is Constant else run.plain(TupleValue(run.unpack(value)))
         self.carried_out(run, operator.setitem, self.look(run), run.python(key), plain)
 
     def delete_item(self, run: Any, key: Value) -> None:
@@ -130,6 +134,9 @@ class BytearrayValue(BufferValue):
     def memory(self) -> BytearrayValue:
         return self
 
+    def iterate(self, run: Any) -> Value:
+        return BytearrayIterator(self)
+
     def build(self, out: Any) -> None:
         out.call(bytearray, Constant(bytes(self.model)))
 
@@ -138,6 +145,23 @@ class BytearrayValue(BufferValue):
 
     def replay(self, out: Any) -> None:
         out.statement("fill_bytearray", self, Constant(bytes(self.model)))
+
+
+class BytearrayIterator(SequenceIterator):
+    """Over a bytearray, seen live."""
+
+    python_type = type(iter(bytearray()))
+
+    def type(self) -> type:
+        return self.python_type
+
+    def next(self, run: Any) -> Value | None:
+        bytes_now: Any = self.sequence.look(run)  # type: ignore[attr-defined]
+        if self.index >= len(bytes_now):
+            self.sequence, self.index = BytearrayValue(bytearray()), 0
+            return None
+        self.index += 1
+        return Constant(bytes_now[self.index - 1])
 
 
 class MemoryviewValue(BufferValue):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
-from ..outcome import NotPython
+from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import Constant, constant, index_of
 from .containers import LIST_METHODS, SEQUENCE_METHODS, ListValue, Sequence, SliceValue, Unread
@@ -101,6 +101,7 @@ class DequeIterator(IteratorValue):
     """Over a deque; one that changes meanwhile ends it with an error."""
 
     python_type: type = type(iter(collections.deque()))
+    step = 1  # -1: from the end
 
     def __init__(self, owner: DequeValue) -> None:
         self.owner = owner
@@ -113,7 +114,7 @@ class DequeIterator(IteratorValue):
         if self.index >= len(self.owner.items):
             return None
         self.index += 1
-        return self.owner.get(run, self.index - 1)
+        return self.owner.get(run, (self.index - 1) * self.step if self.step > 0 else len(self.owner.items) - self.index)
 
 
 def wrap_deque(run: Any, obj: collections.deque, source: Any) -> Value:
@@ -216,12 +217,16 @@ def _copy(self: DequeValue, run: Any) -> Value:
 
 @method(DEQUE_METHODS, "__reversed__")
 def _reversed(self: DequeValue, run: Any) -> Value:
-    return DequeValue(self.items[::-1]).iterate(run)
+    made = self.iterate(run)
+    made.python_type, made.step = type(reversed(collections.deque())), -1  # type: ignore[attr-defined]
+    return made
 
 
 def make_deque(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:
     """collections.deque(iterable, maxlen)."""
     given = dict(zip(("iterable", "maxlen"), args), **kwargs)
+    if len(given) != len(args) + len(kwargs) or not given.keys() <= {"iterable", "maxlen"}:
+        raise Break("a deque of these arguments is not captured")
     limit = run.python(given["maxlen"]) if "maxlen" in given else None
     if limit is not None:
         limit = index_of(run, given["maxlen"])

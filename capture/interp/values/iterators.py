@@ -383,6 +383,8 @@ def make_reversed(run: Any, value: Value) -> Value:
         return run.call(own, [], {})
     if not any(hasattr(value.type(), name) for name in ("__reversed__", "__getitem__")):
         raise run.raised(TypeError, f"'{value.type().__name__}' object is not reversible")
+    if "__reversed__" in value.methods:
+        return value.call_method(run, "__reversed__", [], {})
     items = value.items_of(run)
     if items is None and hasattr(value, "dunder") and run.special_method(value, "__len__") is not None and run.special_method(value, "__getitem__") is not None:
         return ReversedItems(value, index_of(run, value.length(run)))

@@ -8,6 +8,7 @@ as a whole only where somebody iterates or asks for the length.
 from __future__ import annotations
 
 import collections
+import itertools
 import sys
 import types
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
-from ..journal import let_go
+from ..journal import check_keys, let_go
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
@@ -310,13 +311,13 @@ class DictValue(Value):
     # -- output -------------------------------------------------------------------------------------------------------
 
     def build(self, out: Any) -> None:
+        check_keys(self)
         if self.holder is not None:
             out.value(self.holder)
             return
         if self.cls is dict and not out.is_cyclic(self):
-            for key_value, value in self.entries.values():
-                out.value(key_value)
-                out.value(value)
+            for one in itertools.chain(*self.entries.values()):
+                out.value(one)
             out.emit("BUILD_MAP", len(self.entries))
             return
         if self.cls is collections.defaultdict:
@@ -486,8 +487,7 @@ def _copy(self: DictValue, run: Any) -> Value:
 @method(DICT_METHODS, "move_to_end")
 def _move_to_end(self: DictValue, run: Any, key: Value, last: Value = Constant(True)) -> Value:
     place = self.place_of(run, key)
-    found = self.lookup(run, key)
-    if found is None:
+    if (found := self.lookup(run, key)) is None:
         raise run.raised_with(KeyError, key)
     if not last.truth(run):
         if self.real is not MISSING:

@@ -13,6 +13,7 @@ from typing import Any
 from ....eager.tensor import Tensor
 from ... import guards, sources
 from ...sources import MISSING
+from ..journal import check_keys
 from ..outcome import Break
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
@@ -114,6 +115,7 @@ class SetValue(Value):
         return made
 
     def build(self, out: Any) -> None:
+        check_keys(self)
         if self.holder is not None:
             out.value(self.holder)
             return

@@ -1,0 +1,172 @@
+"""Corners of Python that CPython's own tests found: compiled code answers what eager code answers, and raises what it raises."""
+
+from __future__ import annotations
+
+import collections
+import sys
+
+import pytest
+from interp_support import compiled, same
+
+import segue
+
+X = segue.tensor([1.0, -2.0, 3.0])
+
+
+def told(*functions):
+    """What each gives, or says when it raises."""
+    found = []
+    for function in functions:
+        try:
+            found.append(function())
+        except Exception as error:
+            found.append((type(error).__name__, str(error)))
+    return found
+
+
+class Held:
+    def __init__(self, held):
+        self.held = held
+
+    def __eq__(self, other):
+        return self.held == other.held
+
+    def __str__(self):
+        return self.held
+
+    __repr__ = __str__
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Spoken(str):
+    __slots__ = ()
+
+    def __repr__(self):
+        return "spoken"
+
+
+class Accented:
+    def __repr__(self):
+        return "'\u00e9\\n'"
+
+
+class Plain: ...
+
+
+class Both:
+    def __new__(cls, *args, **kwargs):
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class Initialised:
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class Made:
+    def __new__(cls, *args):
+        return super().__new__(cls)
+
+
+def the_opposite_of_eq(x):
+    one, other = Held(1), Held(2)
+    return x + 1, one.__ne__(other), one.__ne__(one), object.__ne__(one, other), object().__ne__(3)
+
+
+def texts_of_a_class_of_their_own(x):
+    of, plain = Held(Text("a")), type(f"{Held(Text('a'))!s}")
+    return x + 1, type(str(of)), type(repr(of)), type(ascii(of)), plain, str(Spoken("x")), repr(Spoken("x")), ascii(Text("abc")), ascii(Accented()), f"{Accented()!a}"
+
+
+def what_is_no_text(x):
+    return x + 1, told(lambda: str(Held(3)), lambda: repr(Held(None)))
+
+
+def iterators_of_bytearrays(x):
+    first = bytearray(b"abc")
+    one = iter(first)
+    next(one)
+    first[1:] = b"xyz"
+    rest = list(one)
+    first.extend(b"12")
+    other = iter(first)
+    next(other)
+    first.clear()
+    return x + 1, rest, list(one), type(one), list(other)
+
+
+def an_iterator_of_a_bytearray_over_a_break(x):
+    first = bytearray(b"abc")
+    one = iter(first)
+    next(one)
+    print(end="")
+    first.append(7)
+    return x + 1, list(one)
+
+
+def stored(of, key, value):
+    of[key] = value
+
+
+def errors_of_bytearrays(x):
+    of = bytearray(b"abc")
+    places = ("a", 1), (0, "a"), (slice(0, 1), "abc"), (slice(0, 1), ["a"]), (slice(0, 1), (1, 2))
+    return x + 1, [told(lambda place=place, value=value: stored(of, place, value)) for place, value in places], of
+
+
+def iterators_of_deques(x):
+    of = collections.deque([1, 2, 3])
+    back = reversed(of)
+    first = next(back)
+    of.append(4)
+    return x + 1, type(back), first, told(lambda: next(back)), list(reversed(of)), type(iter(of)), told(lambda: collections.deque(of=[]))
+
+
+def arguments_that_object_refuses(x):
+    return x + 1, told(
+        lambda: Plain(42), lambda: Plain.__new__(Plain, 42), lambda: Plain().__init__(42), lambda: object.__new__(Plain, 42), lambda: object.__init__(Plain(), 42),
+        lambda: Both(42), lambda: object.__new__(Both, 42), lambda: Initialised(a=1), lambda: Initialised().__init__(42), lambda: object.__init__(Made(1), 3),
+        lambda: type(Made(1, 2)), lambda: type(object.__new__(Initialised, 3)),
+    )  # fmt: skip
+
+
+def keys_of_one_hash(x):
+    alike = False
+
+    class Key:
+        def __hash__(self):
+            return 1
+
+        def __eq__(self, other):
+            return alike
+
+    of, among = {Key(): 1, Key(): 2}, {Key(), Key()}
+    alike = True
+    print(end="")
+    return x + 1, len(of), len(among)
+
+
+PROGRAMS = [
+    the_opposite_of_eq, texts_of_a_class_of_their_own, what_is_no_text, iterators_of_bytearrays, an_iterator_of_a_bytearray_over_a_break, errors_of_bytearrays,
+    iterators_of_deques, arguments_that_object_refuses, keys_of_one_hash,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_answer_is_eagers(program):
+    made = compiled(program)
+    for _ in range(2):
+        assert same(made(X), program(X))
+
+
+def test_numbers_that_python_does_not_write():
+    limit = sys.get_int_max_str_digits()
+    made = compiled(lambda x, n: (x + 1, n > 0))
+    for n in (10 ** (limit + 1), 10 ** (limit + 2)):
+        assert same(made(X, n), (X + 1, True))
