@@ -13,6 +13,7 @@ import dataclasses
 import enum
 import sys
 import types
+import typing
 from typing import Any
 
 from .builtins import BUILTINS, FUNCTIONS, METHODS
@@ -377,14 +378,26 @@ def is_plain(default: Any) -> bool:
     return default is dataclasses.MISSING or is_constant_type(type(default)) or (isinstance(default, type) and is_standard(default.__module__))
 
 
-def _namedtuple(run: Any, *args: Value, **kwargs: Value) -> Value:
-    plain, named = [run.python(arg) for arg in args], {name: run.python(value) for name, value in kwargs.items()}
-    module = run.frames[-1].globals.get("__name__")
-    model = run.concrete(collections.namedtuple, *plain, **{"module": module, **named})
-    options = DictValue([(name, Constant(name), value) for name, value in {"module": Constant(module), **kwargs}.items()])
-    made = enter(run, model, lambda out: out.helper("new_namedtuple", TupleValue(list(args)), options))
-    enter_parts(run, made)
-    return made
+def _tuple_maker(function: Any) -> Any:
+    """collections.namedtuple, and what typing.NamedTuple calls: run for real, on the model and again at each call."""
+
+    def make(run: Any, *args: Value, **kwargs: Value) -> Value:
+        given = {"module": _module(run), **kwargs}
+        model = run.concrete(function, *map(run.python, args), **{name: run.python(value) for name, value in given.items()})
+        options = DictValue([(name, Constant(name), value) for name, value in given.items()])
+        made = enter(run, model, lambda out: out.helper("new_named_tuple", Constant(function), TupleValue(list(args)), options))
+        enter_parts(run, made)
+        return made
+
+    return make
+
+
+def _module(run: Any, depth: Value = Constant(0), default: Value = Constant(None)) -> Value:
+    """The name of the module of a frame, counted from the innermost."""
+    place = run.python(depth)
+    if place >= len(run.frames):
+        raise Break("looking at the frames around the compiled function is not captured")
+    return constant(run.frames[-1 - place].globals.get("__name__") or run.python(default))
 
 
 BUILTINS[builtins.__build_class__] = build_class
@@ -396,4 +409,9 @@ CONSTRUCTORS[type] = _type
 for _cls in PARTS:
     CONSTRUCTORS[_cls] = _descriptor
 FUNCTIONS[dataclasses._process_class] = _process_class  # type: ignore[attr-defined]
-FUNCTIONS[collections.namedtuple] = _namedtuple
+BUILTINS[type.__prepare__] = lambda run, *args, **kwargs: DictValue()
+for _maker in (collections.namedtuple, typing._make_nmtuple):  # type: ignore[attr-defined]
+    FUNCTIONS[_maker] = _tuple_maker(_maker)
+FUNCTIONS[typing._caller] = lambda run, depth=Constant(1), default=Constant("__main__"): _module(run, depth, default)  # type: ignore[attr-defined]
+if sys.version_info >= (3, 12):
+    BUILTINS[sys._getframemodulename] = _module

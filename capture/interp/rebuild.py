@@ -204,8 +204,8 @@ def new_alias(origin: Any, *parts: Any) -> Any:
     return origin[parts]
 
 
-def new_namedtuple(args: tuple, options: dict) -> type:
-    return collections.namedtuple(*args, **options)  # noqa: PYI024
+def new_named_tuple(maker: Any, args: tuple, options: dict) -> type:
+    return maker(*args, **options)
 
 
 def new_object(cls: type) -> Any:

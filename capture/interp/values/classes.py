@@ -93,6 +93,9 @@ class ClassValue(CallableValue, Existing):
             out.statement("store_attribute", self, Constant(name), value)
 
 
+FACTS = ("__module__", "__qualname__", "__doc__", "__orig_bases__")  # what a class tells of itself, and does not go by
+
+
 class MadeClass(ClassValue):
     """A class made during capture. `real` is its model."""
 
@@ -108,7 +111,7 @@ class MadeClass(ClassValue):
         raise NotPython(f"class {self.real.__qualname__} made in the captured code")
 
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
-        if type(self.real).__setattr__ is not type.__setattr__ or name.startswith("__") or hasattr(value.type(), "__set_name__"):
+        if type(self.real).__setattr__ is not type.__setattr__ or (name.startswith("__") and name not in FACTS) or hasattr(value.type(), "__set_name__"):
             raise self.unsupported(f"setting attribute '{name}'")
         setattr(self.real, name, stand_in(run, value))
         self.later.append(("store_attribute", [Constant(name), value]))
