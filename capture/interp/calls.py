@@ -214,8 +214,15 @@ class Calls:
         """See `ResultValue.whole`. It is the caller's word that the int is not below `low`."""
         twin = TensorValue(value.twin)
         if value.cls is list:
+            self.as_many_as_least(value.twin.shape[0])
             return ListValue([part.call_method(self, "tolist", [], {}) for part in twin.items_of(self)])
         return self.leaf(lambda x: runtime_size(x, low, BEYOND_SIZES, "the value of item()"), [twin], {}, "Tensor.item")
+
+    def as_many_as_least(self: Any, size: Any) -> None:
+        """The length of a list must be known. One that only the run gives and that is so much at least, as `bincount(x, minlength=8)`, is as good as sure to be no more; the run checks it."""
+        env = self.tracer.shape_env
+        if hasattr(size, "segue_symbol") and env.depends_on_run(size.expr) and 2 <= (least := env.interval(size.expr).low) < BEYOND_SIZES:
+            env.require(size, "==", int(least), lambda: RuntimeError(f"a list is longer than {int(least)}"))
 
     def python(self: Any, value: Value) -> Any:
         """The object that real code gets for a Value."""

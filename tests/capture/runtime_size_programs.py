@@ -90,6 +90,7 @@ PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row b
     "one_hot": lambda x, w: F.one_hot((x[:, 0] > 0).long().cumsum(0)) * w.sum(),
     "quantile": lambda x, w: segue.cat([x[x[:, 0] > 0] @ w, w]).quantile(0.5, 0),
     "rows of a table": lambda x, w: (x.tile(3, 1)[: len(x[x[:, 0] > 0])] + x[x[:, 0] > 0]) @ w,
+    "bins as a list": lambda x, w: [(part @ w) * (i + 1) for i, part in enumerate(x.split(segue.bincount((x[:, 0] > 0).long(), minlength=2).tolist()))],
     "groups": lambda x, w: segue.zeros(2, 4).index_add(0, segue.repeat_interleave(segue.arange(2), segue.stack([(x[:, 0] > 0).sum(), (x[:, 0] <= 0).sum()])), x) @ w,
     "expand": lambda x, w: w.sum().expand((x[:, 0] > 0).sum().item(), 3) * 2,
 }
