@@ -16,12 +16,10 @@ from .expressions import Index, Looked, Rounded, Variable, ceil_divided, flatten
 from .loops import COSTLY, INT64, Trace, Value
 from .lower import Lowering
 from .schedule import CHUNK, COLUMN, Group, Space
-from .units import POSITIONS, Buffer, Unit, is_partial, reduction_form, shape_of
+from .units import MANY, POSITIONS, SHORT_VECTOR, Buffer, Unit, is_partial, reduction_form, shape_of
 
 CHUNK_ROWS = (32, 512)  # rows that one task folds: at least, at most
 CHUNKS = 256  # and no more chunks than this while that allows
-SHORT_VECTOR = 8  # do not cut a vector dimension into pieces shorter than this
-MANY = 64  # so many steps are worth a walk with strides, where the last dimension is shorter than a vector
 
 
 class Run:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..graph.ir import Node
-from .expressions import Index, dot, same, size_of, strides_of, variables_of
+from .expressions import Index, dot, hint, product, same, size_of, strides_of, variables_of
 
 POSITIONS = ("argmax", "argmin")
 
@@ -103,14 +103,22 @@ class Unit:
         return f"<{self.kind} {self.node.name}>"
 
 
+SHORT_VECTOR = 8  # what is shorter than this is no dimension to walk by vectors
+MANY = 64  # so many steps are worth a walk with strides in its place
+
+
 def reduction_form(unit: Unit) -> str:
-    """row: folds the innermost dimension; column: folds outer ones only; full: folds all."""
+    """row: folds the innermost dimension, or leaves so short a one that vectors must go along the folded ones; column: folds outer ones only; full: folds all."""
     live = [d for d, size in enumerate(unit.domain) if size != 1]
     if not live or unit.node.target.lower.kind in POSITIONS:
         return "row"
     if all(d in unit.dims for d in live):
         return "full"
-    return "row" if live[-1] in unit.dims else "column"
+    if live[-1] in unit.dims:
+        return "row"
+    inner = product(unit.domain[d] for d in live[max((n for n, d in enumerate(live) if d in unit.dims), default=-1) + 1 :])
+    folded = hint(product(unit.domain[d] for d in unit.dims))
+    return "row" if type(inner) is int and inner < SHORT_VECTOR and folded >= MANY else "column"
 
 
 def is_partial(unit: Unit) -> bool:

@@ -44,6 +44,8 @@ FUNCTIONS = {
     "outer products": lambda x: (x[:, :, None] * x[:, None, :]).sum(1),
     "distances": lambda x: (x[:, None] - x[None, :20]).square().sum(-1).sqrt(),
     "a matrix for each point": lambda x: segue.stack([x, x.roll(1, 1), x.roll(2, 1)], 1).transpose(1, 2) * 2,
+    "a mean of the points": lambda x: (x - x.mean(0), x.var(0), x.amax(0), (x * x).sum()),
+    "a mean of groups": lambda x: x.view(2, 100, 3).mean((0, 1)) + x.view(100, 2, 3).prod(0)[1],
     "in place": lambda x: x.clone().mul_(2)[:, [2, 0, 1]],
     "coordinates in rows": lambda x: x.t().flip(0) + x.t(),
     "added rows": lambda x: segue.zeros(5, 3).index_add(0, segue.arange(x.shape[0]) % 5, x),
