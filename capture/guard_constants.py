@@ -8,6 +8,7 @@ In come two values, out goes whether they have the same type and value (`same_co
 from __future__ import annotations
 
 import math
+import types
 from collections.abc import Callable
 from typing import Any
 from weakref import ref
@@ -16,6 +17,9 @@ from .sources import MISSING
 
 _NUMBERS_AND_TEXT = (bool, int, str, bytes)
 CONSTANTS = frozenset({type(None), type(Ellipsis), float, complex, range, slice, tuple, *_NUMBERS_AND_TEXT})
+
+WRITERS = tuple(cls.__repr__ for cls in (object, type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType, types.CodeType))
+OWN = __name__.partition(".")[0] + "."
 
 
 def same_constant(a: Any, b: Any) -> bool:
@@ -78,10 +82,21 @@ def frozen(value: Any) -> Any:
     return (type(value), id(value))
 
 
+def speaks_for_itself(value: Any, depth: int = 3) -> bool:
+    """Whether `repr(value)` runs no code of the user."""
+    if type(value) in (list, tuple, set, frozenset, dict, slice):
+        items = [value.start, value.stop, value.step] if type(value) is slice else [*value, *(value.values() if type(value) is dict else ())]
+        return depth > 0 and len(items) <= 100 and all(speaks_for_itself(item, depth - 1) for item in items)
+    written_by: Any = type(value).__repr__
+    return type(value) in CONSTANTS or written_by in WRITERS or (getattr(written_by, "__module__", None) or "").startswith((OWN, "enum"))
+
+
 def show(value: Any) -> str:
-    """A short form of a value for messages; never raises."""
+    """A short form of a value for messages; never raises, and runs no code of the user: what that does is for the program to decide."""
     if value is MISSING:
         return "nothing"
+    if not speaks_for_itself(value):
+        return f"<{type(value).__qualname__} object>"
     try:
         text = repr(value)
     except Exception as error:

@@ -170,3 +170,38 @@ def test_numbers_that_python_does_not_write():
     made = compiled(lambda x, n: (x + 1, n > 0))
     for n in (10 ** (limit + 1), 10 ** (limit + 2)):
         assert same(made(X, n), (X + 1, True))
+
+
+class Counting:
+    """One that notices when it is printed."""
+
+    printed = 0
+
+    def __init__(self, rate):
+        self.rate = rate
+
+    def __repr__(self):
+        Counting.printed += 1
+        return "counting"
+
+
+def test_compiling_again_prints_nothing_of_the_users():
+    made = compiled(lambda x, held, rows: (x * held.rate, len(rows)))
+    for n in range(4):
+        held = Counting(n + 1.0) if n % 2 else n and Held(2)
+        if held:
+            held.rate = n + 1.0
+            made(X, held, [Counting(1.0)] * n)
+    assert made.cache.settings.recompiles and Counting.printed == 0
+
+
+def a_memoryview_that_is_released(x):
+    of = memoryview(b"abc")
+    view = of[1:]
+    view.release()
+    print(end="")
+    return x + 1, told(lambda: len(view)), bytes(of)
+
+
+def test_a_memoryview_that_is_released():
+    assert same(compiled(a_memoryview_that_is_released)(X), a_memoryview_that_is_released(X))

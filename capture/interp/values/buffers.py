@@ -14,7 +14,7 @@ from typing import Any
 
 from ... import guards
 from ...sources import MISSING
-from ..outcome import Break, Observed
+from ..outcome import Break, Observed, Unbuildable
 from .base import Value
 from .constants import Constant, index_of
 from .containers import TupleValue
@@ -183,11 +183,11 @@ class MemoryviewValue(BufferValue):
     def build(self, out: Any) -> None:
         owner = self.owner
         if owner is not None and owner.original is not None and len(owner.original) != len(owner.model):
-            raise Break("a memoryview of a bytearray from outside that has another length now is not captured")
+            raise Unbuildable(self, "a memoryview of a bytearray from outside that has another length now is not captured")
         try:
             len(self.model)
         except ValueError:
-            raise Break("a memoryview that was released is not captured") from None
+            raise Unbuildable(self, "a memoryview that was released is not captured") from None
         self.make(out)
 
 
