@@ -29,7 +29,7 @@ from math import e, inf, nan, pi
 
 from segue.capture.explain import explain
 from segue.eager.absent import (
-    SymBool, SymFloat, SymInt, sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
+    SymBool, SymFloat, SymInt, TensorType, sparse_bsc_tensor, sparse_bsr_tensor, sparse_compressed_tensor, sparse_coo_tensor, sparse_csc_tensor, sparse_csr_tensor,
 )  # fmt: skip
 from segue.eager.checks import _assert, _assert_async, _check, _check_index, _check_is_size, _check_not_implemented, _check_type, _check_value
 from segue.eager.accelerators import Event, Stream

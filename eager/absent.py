@@ -54,6 +54,7 @@ Graph, Node, Proxy, Tracer, Interpreter, Transformer = (
 SymInt, SymFloat, SymBool = (
     absent_class(name, "numbers that vary are plain ones to whoever asks", instead) for name, instead in (("SymInt", "int"), ("SymFloat", "float"), ("SymBool", "bool"))
 )
+TensorType = absent_class("TensorType", "there is no TorchScript here", "segue.Tensor")
 ScriptModule = absent_class("ScriptModule", "there is no TorchScript here", "segue.compile", Module)
 replace_pattern = absent_function("replace_pattern", *TRACES)
 sparse_coo_tensor, sparse_csr_tensor, sparse_csc_tensor, sparse_bsr_tensor, sparse_bsc_tensor, sparse_compressed_tensor = (

@@ -355,6 +355,13 @@ def test_what_programs_ask_before_they_import(tmp_path):
     assert done.stdout.splitlines() == ["torch 2.13.0+segue torch True", "[1, 3] [None, None] [] [0, 2]"], done.stderr
 
 
+def test_a_device_is_no_text():
+    cpu = segue.device("cpu")
+    assert cpu != "cpu" and cpu != "auto" and cpu not in ("cpu", "cuda") and cpu == segue.device("cpu") and {cpu: 1}.get("cpu") is None
+    assert segue.compile(lambda x: x * (2 if x.device == "cpu" else 3))(segue.ones(1)).item() == 3
+    assert not isinstance(segue.ones(1), segue.TensorType)
+
+
 @pytest.mark.parametrize("name", ["float8_e4m3fn", "float8_e5m2", "uint16", "uint64", "complex32"])
 def test_a_dtype_that_no_tensor_holds_is_a_name(name):
     kind = getattr(segue, name)
