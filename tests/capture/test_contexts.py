@@ -1,0 +1,108 @@
+"""Context variables: what they hold is guarded, what captured code sets is set behind the graph.
+
+In comes a program that asks and sets them, out go eager's answers, in each context.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+
+import pytest
+from interp_support import compiled, same
+
+import segue
+from segue.eager.stats import stats
+
+X = segue.tensor([1.0, -2.0])
+
+
+def variables():
+    return contextvars.ContextVar("scale", default=2.0), contextvars.ContextVar("empty")
+
+
+def asked(scale, empty, x):
+    return x * scale.get(), scale.get(7), empty.get(7), scale.name
+
+
+def set_and_put_back(scale, empty, x):
+    token, other = scale.set(scale.get() + 1), empty.set("a")
+    y = x * scale.get(), empty.get()
+    scale.reset(token)
+    empty.reset(other)
+    return y, scale.get(), empty.get(None)
+
+
+def scoped(scale, empty, x):
+    @contextlib.contextmanager
+    def scaled(value):
+        token = scale.set(value)
+        try:
+            yield
+        finally:
+            scale.reset(token)
+
+    with scaled(3.0):
+        y = x * scale.get()
+        with scaled(x.sum()):
+            y = y * scale.get()
+        print(end="")
+        y = y + scale.get()
+    return y, scale.get()
+
+
+def left_set(scale, empty, x):
+    empty.set(x * 2)
+    scale.set(4.0)
+    return x * scale.get() + empty.get()
+
+
+def refused(scale, empty, x):
+    try:
+        return empty.get()
+    except LookupError:
+        return x * 3
+
+
+@pytest.mark.parametrize("program", [asked, set_and_put_back, scoped, left_set, refused], ids=lambda program: program.__name__)
+def test_what_a_program_sees_and_leaves(program):
+    found = []
+    for wrapper in (lambda run: run, compiled):
+        scale, empty = variables()
+        run = wrapper(lambda x, s=scale, e=empty: program(s, e, x))
+        found.append([run(X) for _ in range(3)] + [scale.get(), empty.get(None)])
+    assert same(*found)
+
+
+def test_each_context_has_its_own():
+    scale, _ = variables()
+    made = compiled(lambda x: x * scale.get(), fullgraph=True)
+    found = [made(X).tolist()]
+
+    def other():
+        scale.set(4.0)
+        found.append(made(X).tolist())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    contextvars.copy_context().run(other)
+    found.append(made(X).tolist())
+    assert found == [[2, -4], [4, -8], [4, -8], [2, -4]]
+
+
+def test_one_that_differs_at_each_call_is_not_compiled_for():
+    counter = contextvars.ContextVar("counter", default=0)
+
+    def run(x):
+        counter.set(counter.get() + 1)
+        return x * counter.get()
+
+    made = compiled(run)
+    for _ in range(8):
+        made(X)
+    before = stats.read()
+    for turn in range(9, 24):
+        assert made(X).tolist() == [turn, -2 * turn]
+    assert stats.since(before)["captures"] <= 3
