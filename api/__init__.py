@@ -82,6 +82,7 @@ from segue.eager.func import vmap
 from segue.eager.functional.networks import *  # noqa: F403
 from segue.eager.functional.storage import get_device, is_same_size, is_signed, is_storage, numel
 from segue.eager.functional.top import *  # noqa: F403
+from segue.eager.functional.beneath import *  # noqa: F403
 from segue.eager.functional.methods import in_place_functions as _in_place_functions
 from segue.eager.layouts import (
     channels_last, channels_last_3d, contiguous_format, layout, memory_format, preserve_format, sparse_bsc, sparse_bsr, sparse_coo, sparse_csc, sparse_csr,

@@ -395,7 +395,7 @@ PROPERTIES: dict[str, Callable] = {
 def in_place_functions() -> dict[str, Callable]:
     """The in-place methods that are functions of the top level too: `segue.relu_(x)`."""
     names = (
-        "abs acos acosh addmv arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip conj_physical cos cosh "
+        "abs acos acosh addmv as_strided arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip conj_physical cos cosh "
         "deg2rad detach erf erfc exp exp2 expm1 fill fix floor frac gcd i0 index_put lcm ldexp log log10 log1p log2 logit nan_to_num neg negative rad2deg "
         "reciprocal resize_as round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy zero"
     )

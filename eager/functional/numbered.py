@@ -20,6 +20,13 @@ __all__ = [
 _REDUCTIONS = {1: "mean", 2: "sum"}  # all others: none, as in PyTorch
 
 
+def by_number(name: str, reduction: int) -> str:
+    """The name of a reduction. Raises TypeError for what is no number."""
+    if type(reduction) is not int:
+        raise error(TypeError, f"{name}(): argument 'reduction' must be int, not {type(reduction).__name__}", f"nn.functional.{name}(..., reduction={reduction!r})")
+    return _REDUCTIONS.get(reduction, "none")
+
+
 def _numbered(name: str, *, default: int | None = 0, **order: Any) -> Callable[..., Tensor]:
     """A loss that takes `order` (names and defaults; `...`: there is none) and then a reduction."""
     empty = inspect.Parameter.empty
@@ -37,9 +44,7 @@ def _numbered(name: str, *, default: int | None = 0, **order: Any) -> Callable[.
         bound.apply_defaults()
         given = dict(bound.arguments)
         reduction = given.pop("reduction")
-        if type(reduction) is not int:
-            raise error(TypeError, f"{name}(): argument 'reduction' must be int, not {type(reduction).__name__}", f"nn.functional.{name}(..., reduction={reduction!r})")
-        return whole(**given, reduction=_REDUCTIONS.get(reduction, "none"))
+        return whole(**given, reduction=by_number(name, reduction))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"`nn.functional.{name}` with a number for the reduction: 0 none, 1 the mean, 2 the sum."
