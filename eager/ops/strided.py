@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import ShapeError, error
 from . import batching
 from .samples import Source, calls
@@ -27,7 +29,10 @@ def _shape(x: Any, size: tuple, stride: tuple, offset: Any) -> tuple:
 
 
 def _kernel(xp: Any, x: Any, size: tuple, stride: tuple, offset: int) -> Any:
-    return as_strided(xp, x.reshape(-1)[offset:], size, stride)
+    out = as_strided(xp, x.reshape(-1)[offset:], size, stride)
+    if xp is np and any(step == 0 and extent > 1 for extent, step in zip(size, stride)):
+        out.flags.writeable = False  # as what is expanded
+    return out
 
 
 def _map(index: tuple, out_shape: tuple, x_shape: tuple, size: tuple, stride: tuple, offset: Any) -> tuple:

@@ -50,7 +50,7 @@ M.rsqrt(x.int() + 1, out=M.empty(2, 3, dtype=M.float16))
 M.lstm_cell(x, (x, x), M.ones(12, 3) / 9, M.ones(12, 3) / 7)[1] | M.gru_cell(x, x, M.ones(9, 3) / 9, M.ones(9, 3) / 7, M.ones(9), M.ones(9)) | M.rnn_tanh_cell(x, x, M.eye(3), M.eye(3) / 2) | M.rnn_relu_cell(x, x, M.eye(3), M.eye(3) - 1)
 M.convolution(x[None], M.ones(2, 2, 2), None, [1], [0], [1], False, [0], 1) | M.convolution(x[None], M.ones(2, 2, 2), M.ones(2), [2], [0], [1], True, [1], 1) | M.conv_tbc(x[None].permute(2, 0, 1), M.ones(2, 2, 4), M.ones(4), 1)
 M.ctc_loss(x[:, None].log_softmax(2), M.tensor([[1, 2]]), M.tensor([2]), M.tensor([1]), 0, 2) | M.affine_grid_generator(x[None], (1, 1, 2, 2), False) | M.frobenius_norm(x, ()) | M.frobenius_norm(x, 1) | M.nuclear_norm(x) | M.nuclear_norm(x, True)
-M.dropout_(x.clone(), 0.5, False) | M.alpha_dropout_(input=x.clone(), p=0.5, train=False) | M.feature_dropout_(x.clone(), 1.0, True) | M.as_strided_(x.clone(), (2,), (1,)) | M.is_distributed(x)
+M.nn.functional.linear_cross_entropy(x, x, M.tensor([0, 1]), options=M.nn.LinearCrossEntropyOptions(batch_chunk_size=1, chunking_method=None)) | M.dropout_(x.clone(), 0.5, False) | M.alpha_dropout_(input=x.clone(), p=0.5, train=False) | M.feature_dropout_(x.clone(), 1.0, True) | M.as_strided_(x.clone(), (2,), (1,)) | M.is_distributed(x)
 """
 EXPRESSIONS = [case.strip() for case in CASES.replace("\n", " | ").split(" | ") if case.strip()]
 
@@ -96,7 +96,7 @@ M.nn.RNNCell(3, 4)(x, x[None, None]) | M.nn.LSTMCell(3, 4)(x, (x[None], x[None])
 M.arange(0, 5, 0.5, dtype=M.int64) | M.arange(0, 5, 0) | M.signal.windows.hann(3, layout=M.sparse_coo) | M.hann_window(3, layout=M.sparse_coo) | M.hann_window(3, dtype=M.int64) | M.range(0, 5, 0)
 M.softmax(x, 1, out=x.double()) | M.log_softmax(x, 1, out=x.half()) | M.float_power(x, 2, out=x) | M.inner(x, x, out=s.double()) | M.linalg.matrix_power(s, 2, out=s.double()) | x.byte().index_fill(0, M.tensor([0]), -0.5)
 M.round(-1.5) | M.clone([1.0]) | M.relu_(2.0) | M.zeros(2, layout=2) | M.zeros(2, dtype=x.max()) | M.zeros(2, device=1.5) | M.rand(2, generator=2.0) | M.broadcast_to(1.0, (2,)) | M.detach(3) | M.device([1])
-M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
+M.zeros(3).as_strided((3,), (0,)).add_(1) | M.add(x[0], 1, out=M.zeros(3).as_strided((3,), (0,))) | M.nn.LinearCrossEntropyOptions(chunking_method="rows") | M.nn.LinearCrossEntropyOptions(batch_chunk_size=0) | M.nn.LinearCrossEntropyOptions(acc_policy="x") | M.polygamma(x, 1) | M.rand(2, layout=M.strided, bogus=1) | M.vander(x[0], -1) | M.nn.functional.embedding_bag(x, x) | M.randint(3, (2,), requires_grad=True) | M.tensor_split(x, sections=2, indices=(1,))
 M.nn.functional.cross_entropy(x, x, ignore_index=1) | M.nn.FractionalMaxPool3d(1, 1, _random_samples=x[None])(x[None, None])
 """
 
