@@ -11,6 +11,7 @@ import contextvars
 import enum
 import functools
 import re
+import threading
 import types
 import weakref
 from collections.abc import Callable
@@ -55,7 +56,7 @@ from .values.constants import (
 )
 from .values.contained import BARE, PLAIN, OwnDictObject, TupleObject, container, held_class, overrides
 from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
-from .values.contexts import wrap_context
+from .values.contexts import wrap_context, wrap_local
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
 from .values.floats import ConvertedInput, FloatValue
@@ -426,7 +427,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, types.MappingProxyType: wrap_proxy,
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, types.MappingProxyType: wrap_proxy,
     bytearray: wrap_bytearray, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

@@ -106,3 +106,34 @@ def test_one_that_differs_at_each_call_is_not_compiled_for():
     for turn in range(9, 24):
         assert made(X).tolist() == [turn, -2 * turn]
     assert stats.since(before)["captures"] <= 3
+
+
+def test_what_a_thread_keeps_for_itself():
+    kept = threading.local()
+    kept.scale = 2.0
+
+    def run(x):
+        kept.count = getattr(kept, "count", 0) + 1
+        if hasattr(kept, "offset"):
+            x = x + kept.offset
+        return x * kept.scale * kept.count, kept.count
+
+    made, found = compiled(run, fullgraph=True), []
+
+    def work(scale):
+        kept.scale, kept.count = scale, 0
+        found.append([made(X)[0].tolist() for _ in range(12)])
+        kept.offset = 1.0
+        found.append(made(X)[0].tolist())
+
+    work(2.0)
+    threads = [threading.Thread(target=work, args=(scale,)) for scale in (3.0, 5.0)]
+    for thread in threads:
+        thread.start()
+        thread.join()
+    for turn, scale in enumerate((2.0, 3.0, 5.0)):
+        assert found[2 * turn] == [[scale * n, -2 * scale * n] for n in range(1, 13)]
+        assert found[2 * turn + 1] == [2 * scale * 13, -scale * 13]
+    del kept.scale
+    with pytest.raises(AttributeError, match="object has no attribute 'scale'"):
+        compiled(run)(X)

@@ -1,4 +1,4 @@
-"""Values of context variables (contextvars.ContextVar) and the tokens of their changes.
+"""Values of context variables (contextvars.ContextVar), the tokens of their changes, and what threads keep for themselves (threading.local).
 
 In come `get`, `set` and `reset`, out go the values that the variable has. The one idea: what it holds is guarded, and a constant of the captured code; what it holds at the end is set behind the
 graph. One that is found to differ often is asked for real.
@@ -15,7 +15,7 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Existing, Value, method
-from .constants import LITERALS, NONE
+from .constants import LITERALS, NONE, Constant
 
 METHODS: dict[str, Callable] = {}
 differing: collections.Counter[contextvars.ContextVar] = collections.Counter()  # how often a guard found another value
@@ -118,4 +118,38 @@ def wrap_context(run: Any, obj: Any, source: Any) -> Value:
     return ContextValue(obj, source)
 
 
-__all__ = ["wrap_context"]
+
+class LocalValue(Existing):
+    """What a thread keeps for itself (threading.local): its attributes are read by their paths, which lead each thread to its own. `stored` are those of the captured code."""
+
+    def __init__(self, real: Any, source: Any) -> None:
+        super().__init__(real, source)
+        self.stored: dict[str, Value] = {}
+
+    def attribute(self, run: Any, name: str) -> Value:
+        if name in self.stored:
+            return self.stored[name]
+        if name.startswith("__"):
+            return super().attribute(run, name)
+        if hasattr(self.real, name):
+            return run.wrap(getattr(self.real, name), sources.Attribute(self.source, name))
+        run.guard(guards.HasAttribute(self.source, name, False))
+        raise run.raised(AttributeError, f"'{self.type().__module__}.{self.type().__qualname__}' object has no attribute '{name}'")
+
+    def set_attribute(self, run: Any, name: str, value: Value) -> None:
+        if name.startswith("__"):
+            raise self.unsupported(f"setting attribute '{name}'")
+        self.stored[name] = value
+        run.journal.note(self)
+
+    def replay(self, out: Any) -> None:
+        for name, value in self.stored.items():
+            out.statement("store_attribute", self, Constant(name), value)
+
+
+def wrap_local(run: Any, obj: Any, source: Any) -> Value:
+    run.guard_is(source, obj)
+    return LocalValue(obj, source)
+
+
+__all__ = ["wrap_context", "wrap_local"]
