@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from .flow import UNLIMITED, Network
 from .ir import Graph, Node, nodes_in
-from .recompute import chosen, is_cheap, is_inner, is_repeatable
+from .recompute import chosen, compared, is_cheap, is_inner, is_repeatable
 from .symbolic import SymInt
 
 _LATER = 2.0**-20  # of a byte: among equals what the forward made is kept, not what a backward makes of it, since the derivative of the backward needs the former
@@ -22,6 +22,8 @@ def kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], 
     owned = set(nodes_in(graph.output_node.args))
     nodes = [node for node in graph.nodes if node.kind == "op" and node in needed and node in forward and node not in after and node not in copies]
     given = {node for node in nodes if not is_cheap(node) if not is_inner(node, owned)}
+    same = compared(graph)
+    given |= {node for node in nodes if node in same}
     given |= {node for node in nodes if node.region > 0 and "alias" not in node.target.tags and not is_inner(node, owned)}  # what checkpoints hand on
 
     def cut(again: set[Node]) -> set[Node]:
@@ -32,7 +34,7 @@ def kept(graph: Graph, needed: set[Node], after: set[Node], forward: set[Node], 
 
     if budget >= 1:
         return cut(set())
-    return cut(chosen([node for node in nodes if node in given and is_repeatable(node) and not isinstance(node.value, (tuple, SymInt))], bytes_kept, budget * bytes_kept(set())))
+    return cut(chosen([node for node in nodes if node in given and node not in same and is_repeatable(node) and not isinstance(node.value, (tuple, SymInt))], bytes_kept, budget * bytes_kept(set())))
 
 
 def minimum_cut(graph: Graph, needed: set[Node], after: set[Node], fixed: set[Node], whole: bool) -> set[Node]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .ir import Node
+from .ir import Graph, Node
 from .symbolic import hint_of
+
+COMPARISONS = ("eq", "ne", "ge", "le")
 
 
 def is_cheap(node: Node) -> bool:
@@ -21,6 +23,21 @@ def is_cheap(node: Node) -> bool:
 def is_repeatable(node: Node) -> bool:
     """Whether computing an op's value again gives what it gave: not of random draws, nor of what is compared for equality."""
     return node.kind == "op" and not {"random", "compared"} & node.target.tags
+
+
+def compared(graph: Graph) -> set[Node]:
+    """The reductions from which something is computed that is compared with another value: folded in another order they are not the very same bits. A maximum over sums was found
+    nowhere among them, and its gradient was NaN."""
+    stack = [source for node in graph.nodes if node.kind == "op" and node.target.name in COMPARISONS and len(node.inputs) == 2 for source in node.inputs]
+    seen: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node in seen or node.kind != "op" or not is_cheap(node):
+            continue
+        seen.add(node)
+        if node.target.kind != "reduction":
+            stack.extend(node.inputs)
+    return {node for node in seen if node.target.kind == "reduction"}
 
 
 def is_inner(node: Node, owned: set[Node]) -> bool:

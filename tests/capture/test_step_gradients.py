@@ -210,3 +210,15 @@ def test_a_gradient_that_arrives_at_one_result_alone_has_the_strides_of_the_sum(
         x = segue.linspace(-1, 1, 80).reshape(2, 5, 8).requires_grad_()
         found.append(segue.autograd.grad(run(x)[0].square().sum(), [x, layer.weight]))
     segue.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("program", [
+    lambda x: (x[:, None] - x).square().sum(-1).amax(1), lambda x: ((x[:, None] - x).square().sum(-1) * 2).masked_fill(segue.eye(len(x), dtype=segue.bool), 1e9).amin(1),
+    lambda x: (lambda d: (d * (d == d.amax(1, keepdim=True))).sum(1))((x[:, None] - x).square().sum(-1)),
+])  # fmt: skip
+def test_the_gradient_of_a_maximum_over_sums(program):
+    """The backward summed again, in another order, and found the maximum nowhere among the sums: NaN."""
+    compiled = segue.compile(program)
+    for n in (5, 8, 6, 9):
+        x, y = (segue.linspace(-1, 1.37, n * 8).reshape(n, 8).square().mul(9).sin().requires_grad_() for _ in range(2))
+        segue.testing.assert_close(*(segue.autograd.grad(run(z).square().sum(), z) for run, z in ((compiled, x), (program, y))), rtol=1e-4, atol=1e-4)
