@@ -128,6 +128,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         self.stand_ins: dict[int, Any] = {}  # id of a Value -> what stands for it in models
         self.kept: list[Any] = []  # Values and stand-ins, whose ids are looked up
         self.twins: dict[int, Value] = {}
+        self.held_arrays: list[Any] = []  # NumPy arrays from outside that the graph reads
         self.made_real: list[Tensor] = []  # what eager code made of plain data, see twins.py
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}

@@ -50,6 +50,7 @@ from .records import BreakRecord, Captured, Recompile, Skipped
 from .telling import tracer
 from .values.constants import Constant
 from .values.containers import ListValue
+from .values.held_arrays import meets
 from .values.instance import guard_owners
 from .values.mappings import DictValue
 from .values.objects import ObjectValue
@@ -475,8 +476,10 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         attempt.guard(guards.SizeRelation.from_sympy(size_guard.relation, bindings, size_guard.line or ""))
     tensors = [value for value in attempt.tensor_inputs if value.source not in attempt.fresh]
     changed = bool(graph.writes) or bool(attempt.changed_gradients()) or any(value.born is not None for value in tensors)
-    if changed and len(tensors) > 1:
-        attempt.guard(guards.Aliasing.of([value.source for value in tensors], [value.real for value in tensors]))
+    if meets(attempt.held_arrays, tensors):
+        raise Skip("a NumPy array from outside shares its memory with a tensor from outside")
+    if changed and len(both := [*tensors, *attempt.held_arrays]) > 1:
+        attempt.guard(guards.Aliasing.of([value.source for value in both], [value.real for value in both]))
     for pair in attempt.tracer.memory.meeting():
         attempt.guard(guards.Predicate(tuple(value.source for value in tensors if any(value.real is one for one in pair)), guards.apart))
     guard_passing_by(attempt)

@@ -26,6 +26,7 @@ from .values.classes import ClassValue
 from .values.constants import Constant, SymIntValue
 from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat
+from .values.held_arrays import HeldArray
 from .values.tensors import TensorValue
 
 NAMES = (
@@ -157,6 +158,8 @@ def sharing(function: Callable) -> Callable:
     """A function of segue whose result shares the memory of an array (but for `tensor`)."""
 
     def handler(run: Any, array: Value, *args: Value, **kwargs: Value) -> Value:
+        if isinstance(array, HeldArray) and function is not tensor:
+            raise Break(f"{function.__name__}() of a NumPy array from outside, which shares its memory, is not captured", "segue.tensor(array)")
         if isinstance(array, RunArray):
             return run.leaf(tensor if function is tensor else as_tensor, [array.tensor(run), *args], kwargs, function.__name__)
         if function is tensor:

@@ -72,6 +72,7 @@ from .values.functions import (
 )
 from .values.generators import METHODS as GENERATORS
 from .values.generators import GeneratorValue
+from .values.held_arrays import wrap_array
 from .values.instance import wrap_dict
 from .values.mappings import DictValue, dict_entries, key_of_real
 from .values.modules import ModuleValue
@@ -428,7 +429,7 @@ WRAPPERS: dict[type, Callable] = {
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, types.MappingProxyType: wrap_proxy,
-    bytearray: wrap_bytearray, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
+    bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (property, wrap_identical(BuiltinValue)),

@@ -239,9 +239,7 @@ class TensorValue(Value):
         array, place = self.twin._data, self.source
         if place is None or self.stands_on is not None or not isinstance(array, TracedArray) or not is_real(self.real._data) or self.real._data.size != 1:
             return False
-        while place.parent is not None and not isinstance(place, sources.InstanceDict):
-            place = place.parent
-        return not isinstance(place, sources.Local) and array.storage.input is array.storage.node and not array.chain
+        return is_kept(place) and array.storage.input is array.storage.node and not array.chain
 
     def flag(self, run: Any) -> bool:
         """Its truth as it is now, guarded."""
@@ -304,6 +302,13 @@ def is_same_memory(a: Tensor, b: Tensor) -> bool:
     if not (isinstance(x, TracedArray) and isinstance(y, TracedArray)) or x.storage is not y.storage:
         return False
     return [step for step in x.chain if step.op.name != "detach"] == [step for step in y.chain if step.op.name != "detach"]
+
+
+def is_kept(place: Any) -> bool:
+    """Whether an object, a global or a closure keeps what stands at a path: it is no argument."""
+    while place.parent is not None and not isinstance(place, sources.InstanceDict):
+        place = place.parent
+    return not isinstance(place, sources.Local)
 
 
 def is_true(tensor: Tensor) -> bool:
