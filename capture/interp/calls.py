@@ -46,7 +46,9 @@ from .values.objects import ObjectValue
 from .values.steps import ITERTOOLS
 from .values.tensors import TensorValue
 
-OPERATIONS = ("functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes")  # modules of eager/ whose functions run on twins
+OPERATIONS = (  # modules of eager/ whose functions run on twins
+    "functional.", "transforms.", "ops.", "tensor", "attached", "nn.functional", "autograd.engine", "dtypes", "promotion",
+)  # fmt: skip
 FOLLOWED = (  # those whose functions are followed as users' code is; all others break the graph
     "nn.", "func", "optim.", "amp.", "autograd.mode", "autograd.autocast", "autograd.functional", "distributions.", "pytree", "checkpoint", "opaque", "library",
     "associative", "fx", "onnx", "switches", "legacy", "shapes",

@@ -28,12 +28,12 @@ from .shape import reshape
 
 
 def _check_classes(name: str, input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    if input.ndim > 1 and target.ndim and input.shape[0] != target.shape[0]:
+        raise error(ValueError, f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}).")
     if target.dtype.category != dtypes.INTEGER:
         raise error(RuntimeError, f"{name}(): expected scalar type Long for the class numbers but found {target.dtype}", "target.long()")
     if input.ndim < 1 or target.ndim != max(input.ndim - 1, 0):
         raise error(ShapeError, f"{name}(): input of shape {list(input.shape)} needs a target of {input.ndim - 1} dimensions, got {list(target.shape)}")
-    if input.ndim > 1 and input.shape[0] != target.shape[0]:
-        raise error(ValueError, f"Expected input batch_size ({input.shape[0]}) to match target batch_size ({target.shape[0]}).")
     if input.ndim > 1 and tuple(target.shape) != (input.shape[0], *input.shape[2:]):
         raise error(
             ShapeError, f"{name}(): input of shape {list(input.shape)} needs a target of {[input.shape[0], *input.shape[2:]]}, got {list(target.shape)}"

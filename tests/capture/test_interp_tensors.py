@@ -435,6 +435,17 @@ def test_dtypes_are_keys_and_finfo_is_known():
     assert segue.equal(compiled(segue.ones(3)), f(segue.ones(3)))
 
 
+def test_what_dtypes_promote_to_is_known():
+    def f(x, y):
+        of = segue.result_type(x, y)
+        return (x + y).to(of) * (2 if segue.can_cast(of, segue.float16) else 3), segue.promote_types(x.dtype, y.dtype)
+
+    compiled = segue.compile(f, backend="eager", fullgraph=True)
+    for y in (segue.ones(2, dtype=segue.int32), segue.ones(2, dtype=segue.complex64), 2.5 * segue.ones(())):
+        found, expected = compiled(segue.ones(2), y), f(segue.ones(2), y)
+        assert segue.equal(found[0], expected[0]) and found[1] is expected[1]
+
+
 def test_a_leaf_made_inside_keeps_its_history():
     def made_inside(x):
         w = x.detach().clone().requires_grad_()
