@@ -32,6 +32,9 @@ _from_numpy_dtype = dtypes._FROM_NUMPY
 _ndarray = np.ndarray
 
 
+_COPIES = frozenset({"copy", "setitem"})  # writes of what may be another tensor
+
+
 class Tensor(Attached, Portable):
     """An n-dimensional array with gradients, in PyTorch's manner.
 
@@ -276,6 +279,7 @@ class Tensor(Attached, Portable):
                 return hooked(hook, value)
             return value if value[index] is None else [*value[:index], hooked(hook, value[index]), *value[index + 1 :]]
 
+        on_node.result = index  # type: ignore[attr-defined]
         return HookHandle(node, "hooks", on_node)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:
@@ -375,7 +379,7 @@ class Tensor(Attached, Portable):
             array.tracer.write(array, value._data)
         self._storage.version += 1
         if STATE.enabled and (value._requires_grad or self._requires_grad):
-            self._rebase(value)
+            self._rebase(engine.F[0].alias(value) if name in _COPIES and self._base is None and value._edge is not None else value)
         return self
 
     def _rebase(self, value: Tensor) -> None:

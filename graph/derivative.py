@@ -40,6 +40,17 @@ class Joint:
     roots: tuple[tuple[str, int], ...]
     targets: tuple[int, ...]
 
+    def root_nodes(self) -> list[Node]:
+        """What each tangent is the gradient of."""
+        written = dict(self.graph.writes)
+        return [self.graph.outputs[i] if kind == "output" else written[i] for kind, i in self.roots]
+
+    def forward(self) -> Graph:
+        """The roots alone, as a graph without writes. It takes the tangents too, and reads none."""
+        specs = tuple(OutputSpec("fresh", i, requires_grad=True) for i in range(len(self.roots)))
+        made = self.graph.rewrite(outputs=tuple(self.root_nodes()), writes=(), output_specs=specs, differentiable_writes=frozenset(), name="forward")
+        return dead_code(made)
+
     def gradients(self) -> Graph:
         """The part that computes the gradients only, as a graph of inputs and tangents that is differentiable itself."""
         graph = self.graph
@@ -66,16 +77,28 @@ def roots_of(graph: Graph) -> list[tuple[str, int]]:
 
 def dependencies(joint: Joint) -> tuple[frozenset[int], ...]:
     """For each root, the indices of the targets on which it depends differentiably."""
-    graph = joint.graph
-    found: dict[Node, frozenset[int]] = {graph.inputs[position]: frozenset((index,)) for index, position in enumerate(joint.targets)}
+    found = _followed(joint.graph, {joint.graph.inputs[position]: frozenset((index,)) for index, position in enumerate(joint.targets)})
+    return tuple(found.get(node, frozenset()) for node in joint.root_nodes())
+
+
+def stood_on(joint: Joint) -> frozenset[int]:
+    """The roots from which another was computed."""
+    nodes = joint.root_nodes()
+    found = _followed(joint.graph, {node: frozenset((index,)) for index, node in enumerate(nodes)})
+    return frozenset(under for node in nodes for under in found[node] if nodes[under] is not node)
+
+
+def _followed(graph: Graph, seeds: dict[Node, frozenset[int]]) -> dict[Node, frozenset[int]]:
+    """For each node, the numbers of the seeds on which it depends differentiably."""
+    found = dict(seeds)
     for node in graph.operations:
         if node.differentiable and node.target.vjp is not None:
             sources = nodes_in(tuple(a for p, a in zip(node.target.schema.parameters, node.args) if p.name in node.target.vjp))
-            reached = {id(targets): targets for source in sources if (targets := found.get(source))}
+            reached = {id(numbers): numbers for source in sources if (numbers := found.get(source))}
             if reached:
-                found[node] = frozenset().union(*reached.values()) if len(reached) > 1 else next(iter(reached.values()))
-    written = dict(graph.writes)
-    return tuple(found.get(graph.outputs[i] if kind == "output" else written[i], frozenset()) for kind, i in joint.roots)
+                reached[0] = seeds.get(node, frozenset())
+                found[node] = frozenset().union(*reached.values()) if len(reached) > 2 or reached[0] else next(iter(reached.values()))
+    return found
 
 
 def spent_together(graph: Graph, roots: Sequence[tuple[str, int]]) -> tuple[frozenset[int], ...]:

@@ -195,6 +195,17 @@ def write(tracer: Any, array: TracedArray, new: Any) -> None:
     storage.views = {}
 
 
+def forget_history(x: Tensor) -> Tensor:
+    """`x.detach_()` of a tensor that the graph made: its memory goes on without the derivative. Raises CaptureError for a view, and for memory from outside."""
+    array = x._data
+    if array.chain or array.storage.input is not None:
+        raise error(CaptureError, "detach_() of a view, or of a tensor from outside", "x = x.detach()")
+    node = array.node
+    array.storage.node = array.tracer.add(OPS["detach"], (node,), node.value, differentiable=False)
+    array.storage.views = {}
+    return x.detach_()
+
+
 def _is_part_of_repeated(array: TracedArray) -> bool:
     """Whether an array is a view of an expanded one, which cannot be written to in eager mode either."""
     current_node(array)

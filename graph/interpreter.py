@@ -57,10 +57,11 @@ class Interpreter:
         tensors = any(isinstance(value, Tensor) for value in inputs)
         sizes = Sizes(graph.shape_env, graph.bindings(inputs))
         values: dict[Node, Any] = {node: _as_tensor(value) for node, value in zip(graph.inputs, inputs)}
-        enabled, STATE.enabled = STATE.enabled, differentiable
+        enabled = STATE.enabled
         try:
             for node in graph.nodes:
                 if node.kind == "op":
+                    STATE.enabled = differentiable and node.differentiable
                     values[node] = run_node(node, values, sizes)
                     for used in self.dead.get(node, ()):
                         del values[used]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
+from ..eager.autograd import engine
 from ..eager.autograd.mode import STATE
 from ..eager.autograd.saved import Packed
 from ..eager.autograd.tape import MultipleNode, Part
@@ -24,7 +25,7 @@ from ..eager.ops.definition import OPS
 from ..eager.stats import stats
 from ..eager.tensor import Storage, Tensor
 from .backends import Backend, Runner
-from .derivative import Joint, dependencies, spent_together, without
+from .derivative import Joint, dependencies, spent_together, stood_on, without
 from .higher import Higher, on_the_tape
 from .interpreter import Interpreter
 from .ir import Graph, SymbolSource
@@ -55,6 +56,11 @@ class Derived:
         return self.joint.gradients()
 
     @cached_property
+    def again(self) -> Interpreter:
+        """The roots from the inputs, on the tape."""
+        return Interpreter(self.joint.forward())
+
+    @cached_property
     def higher(self) -> Higher | None:
         return Higher.of(self.joint, self.partition)
 
@@ -69,6 +75,7 @@ class Known:
     saved, saved_bytes          what the backward gets besides the tangents
     dependencies                for each root, the targets on which it depends
     spent                       for each root, the roots that its backward uses up
+    stood_on                    the roots from which another was computed
     copied_first                inputs that a second derivative reads and the forward overwrites
     read                        inputs of the whole backward that it reads
     """
@@ -83,6 +90,7 @@ class Known:
     saved_bytes: int
     dependencies: tuple[frozenset[int], ...]
     spent: tuple[frozenset[int], ...]
+    stood_on: frozenset[int]
     copied_first: tuple[int, ...]
     read: frozenset[int]
 
@@ -94,7 +102,7 @@ class Known:
         read_twice = tuple(sorted(written & reads(derived.gradients))) if written else ()
         return cls(
             joint.results, joint.roots, joint.targets, tuple(node.name for node in graph.inputs), graph.symbols, tuple(node.value for node in tangents),
-            split.saved, split.saved_bytes, dependencies(joint), spent_together(captured, joint.roots), read_twice, reads(split.backward),
+            split.saved, split.saved_bytes, dependencies(joint), spent_together(captured, joint.roots), stood_on(joint), read_twice, reads(split.backward),
         )  # fmt: skip
 
 
@@ -166,7 +174,7 @@ class Training:
     def attach(self, edges: list, inputs: tuple, snapshots: dict, state: Any, arrays: list, raw: list, fresh: list) -> None:
         """Put the call on the tape: one node, and a `Part` of it for each differentiable result and write."""
         call = Call(self, inputs, snapshots, state, arrays, raw, fresh, edges)
-        node = CallNode(edges, call.pull, f"Compiled[{self.title}]Backward", self.known.spent)
+        node = CallNode(edges, call, f"Compiled[{self.title}]Backward")
         for index, (kind, position) in enumerate(self.roots):
             if not self.depends(index, edges):
                 continue
@@ -218,23 +226,47 @@ class Training:
 class CallNode(MultipleNode):
     """The tape's node of one call. A backward from a result uses up the history of those (`spent`) that eagerly have a step with saved values in common with it."""
 
-    __slots__ = ("spent", "left", "pulled")
+    __slots__ = ("spent", "stood_on", "left", "pulled", "apart", "gradients")
 
-    def __init__(self, edges: Sequence[Any], function: Callable[[Any], Sequence[Any]], label: str, spent: Sequence[frozenset[int]]) -> None:
-        super().__init__(edges, function, label, len(spent))
-        self.spent = spent
-        self.left = set(range(len(spent)))
+    def __init__(self, edges: Sequence[Any], call: Call, label: str) -> None:
+        known = call.training.known
+        super().__init__(edges, call.pull, label, len(known.spent))
+        self.spent, self.stood_on = known.spent, known.stood_on
+        self.left = set(range(len(known.spent)))
         self.pulled: set[int] = set()
+        self.apart: Callable[[list, Sequence[Callable]], tuple[list, list]] | None = call.apart
+        self.gradients: list | None = None
 
-    def pull(self, g: list) -> Sequence[Any]:
-        self.pulled = {index for index, gradient in enumerate(g) if gradient is not None}
+    def hides(self, targets: Sequence[Any]) -> bool:
+        edges = [target._edge for target in targets]
+        return any(isinstance(edge, Part) and edge.node is self and edge.index in self.stood_on for edge in edges)
+
+    def arrive(self, values: list, watched: Any) -> list:
+        looked_at = {*watched, *(getattr(hook, "result", None) for hook in self.hooks or ())}
+        if looked_at.isdisjoint(self.stood_on):
+            return super().arrive(values, watched)
+        self.use([index for index, gradient in enumerate(values) if gradient is not None])
+        assert self.apart is not None
+        arrived, self.gradients = self.apart(values, self.hooks or ())
+        return arrived
+
+    def use(self, given: Sequence[int]) -> None:
+        """Note from which results a backward comes. Raises RuntimeError where the history of one is used up."""
+        self.pulled = set(given)
         if not self.pulled <= self.left:
             raise self.used_up()
+
+    def pull(self, g: list) -> Sequence[Any]:
+        if self.gradients is not None:
+            gradients, self.gradients = self.gradients, None
+            return gradients
+        self.use([index for index, gradient in enumerate(g) if gradient is not None])
         return super().pull(g)
 
     def release(self) -> None:
         self.left.difference_update(*(self.spent[index] for index in self.pulled))
         if not self.left:
+            self.apart = None
             super().release()
 
 
@@ -283,6 +315,32 @@ class Call:
         tangents = [self._tangent(i, None if g is None else g._data) for i, g in enumerate(gradients)]
         raw = runner([*map(_unpacked, self.saved), *tangents])
         return [wrapped(value) if on else None for value, on in zip(raw, self._given(gradients))]
+
+    def apart(self, gradients: list, hooks: Sequence[Callable]) -> tuple[list, list]:
+        """What arrives at each result, and the gradients of the inputs, where results are looked at from which others were computed: the graph holds no step between them,
+        so it is run again on the tape, from the inputs."""
+        again = self.training.derived.again
+        self._check(again.graph)
+        wanted = [position for position, on in zip(self.training.targets, self.wanted) if on]
+        inputs = list(self.inputs)
+        if not STATE.enabled:
+            inputs = [x.detach().requires_grad_(place in wanted) if isinstance(x, Tensor) else x for place, x in enumerate(inputs)]
+        results = again([*inputs, *[None] * len(gradients)], differentiable=True)
+        arrived: list[Any] = [None] * len(gradients)
+
+        def look(index: int, gradient: Any) -> Any:
+            values = [gradient if place == index else None for place in range(len(gradients))]
+            for hook in hooks:
+                values = hook(values)
+            arrived[index] = values[index]
+            return values[index]
+
+        for index, result in enumerate(results):
+            if result.requires_grad:
+                result.register_hook(partial(look, index))
+        pairs = [(result, g) for result, g in zip(results, gradients) if g is not None]
+        found = iter(engine.grad([r for r, _ in pairs], [inputs[p] for p in wanted], [g for _, g in pairs], create_graph=STATE.enabled, allow_unused=True))
+        return arrived, [next(found) if on else None for on in self.wanted]
 
     def _pull_differentiably(self, gradients: list) -> list:
         given = tuple([g is not None for g in gradients])

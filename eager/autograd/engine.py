@@ -227,7 +227,7 @@ def _walk(
         while sums.heap:
             _, _, node = heapq.heappop(sums.heap)
             entry = sums.of_node.pop(node)
-            arrived = _arrived(node, entry)
+            arrived = _arrived(node, entry, watched)
             if watched:
                 _collect(node, arrived, watched, sums)
             if allowed is None or node in allowed:
@@ -246,13 +246,10 @@ def _walk(
     return sums.of_leaf
 
 
-def _arrived(node: Node, entry: Any) -> Any:
+def _arrived(node: Node, entry: Any, watched: dict[Any, list[Any]]) -> Any:
     """The gradient of a node's result (a list for several), after the tensor hooks and retained gradients registered on it."""
     if isinstance(node, MultipleNode):
-        values = [None if slot is None else slot[0] for slot in entry]
-        for hook in node.hooks or ():
-            values = hook(values)
-        return values
+        return node.arrive([None if slot is None else slot[0] for slot in entry], [index for key, index in watched if key == id(node)])
     value = entry[0]
     for hook in node.hooks or ():
         value = hook(value)

@@ -417,6 +417,12 @@ class MultipleNode(CallbackNode):
         super().__init__(edges, function, label)
         self.results = results
 
+    def arrive(self, values: list, watched: Any) -> list:
+        """The gradients of the results as the hooks make them. `watched`: the numbers of the results whose gradient is asked for."""
+        for hook in self.hooks or ():
+            values = hook(values)
+        return values
+
 
 def _conjugate(gradient: Any) -> Any:
     """The conjugate of a complex gradient (of each in a sequence); a real one and None are left alone."""

@@ -222,3 +222,60 @@ def test_the_gradient_of_a_maximum_over_sums(program):
     for n in (5, 8, 6, 9):
         x, y = (segue.linspace(-1, 1.37, n * 8).reshape(n, 8).square().mul(9).sin().requires_grad_() for _ in range(2))
         segue.testing.assert_close(*(segue.autograd.grad(run(z).square().sum(), z) for run, z in ((compiled, x), (program, y))), rtol=1e-4, atol=1e-4)
+
+
+def layers(x):
+    a = x * 2
+    b = a.sin()
+    return b * a, b, a
+
+
+def test_results_computed_from_one_another_are_told_apart_when_they_are_looked_at():
+    """Gradients by results, kept ones and hooks, of first and second order: the graph has no step between its results, so it is run again on the tape."""
+    def look(function):
+        found = []
+        for watch in (lambda r, kept: None, lambda r, kept: [t.retain_grad() for t in r], lambda r, kept: [t.register_hook(lambda g: [kept.append(g), g * 2][1]) for t in r]):
+            x = segue.tensor([0.5, 1.0], requires_grad=True)
+            results, kept = function(x), []
+            watch(results, kept)
+            (results[0].sum() + results[2].square().sum()).backward()
+            found += [x.grad, *kept, *(t.grad for t in results if t._retains)]
+        x = segue.tensor([0.5, 1.0], requires_grad=True)
+        c, b, a = function(x)
+        first = segue.autograd.grad(c.sum(), [b, a], create_graph=True)
+        found += [*first, *segue.autograd.grad(sum(g.square().sum() for g in first), x)]
+        return [g.tolist() for g in found]
+
+    expected, got = look(layers), look(segue.compile(layers, backend="eager"))
+    assert len(got) == len(expected)
+    for one, other in zip(got, expected):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_a_hook_on_a_result_from_which_nothing_was_computed_runs_nothing_again():
+    x = segue.ones(2, requires_grad=True)
+    seen = []
+    c, _, _ = segue.compile(layers, backend="eager")(x)
+    c.register_hook(lambda g: seen.append(type(c.grad_fn).__name__))
+    call = c.grad_fn
+    call.apart = None  # what would run the graph again
+    c.sum().backward()
+    assert seen == ["CallNode"] and x.grad is not None
+
+
+def detaches_on_the_way(x, w):
+    for step in range(4):
+        x = (x * w).sin() + w
+        if step == 2:
+            x.detach_()
+    return x * w
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_detach_in_place_ends_the_history_in_the_graph(backend):
+    found = []
+    for function in (detaches_on_the_way, segue.compile(detaches_on_the_way, backend=backend, fullgraph=True)):
+        w = segue.tensor([0.5, 1.0], requires_grad=True)
+        function(segue.tensor([1.0, 2.0]), w).sum().backward()
+        found.append(w.grad)
+    assert segue.allclose(*found)

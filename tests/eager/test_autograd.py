@@ -308,3 +308,13 @@ def test_gradients_of_parts_do_not_write_into_what_others_hold():
     x.grad = None
     segue.autograd.backward([x[1:].sum(), x[:2].sum(), x.sum()])
     assert x.grad.tolist() == [2, 3, 2, 2]
+
+
+@pytest.mark.parametrize("write", [lambda y, v: y.copy_(v), lambda y, v: y.__setitem__(..., v), lambda y, v: y.view(3).copy_(v), lambda y, v: y.zero_().add_(v)])
+def test_a_copy_has_a_place_of_its_own_on_the_tape(write):
+    """What comes to the copy's source by other ways is not the copy's gradient."""
+    w = segue.ones(3, requires_grad=True)
+    v, y = w * 2, segue.zeros(3)
+    write(y, v)
+    found = segue.autograd.grad((3 * y + 5 * v).sum(), [y, v, w])
+    assert [g[0].item() for g in found] == [3.0, 8.0, 16.0]

@@ -13,7 +13,7 @@ from ....eager import dtypes
 from ....eager.cuda import is_real
 from ....eager.tensor import LAZY, Tensor
 from ....eager.transforms.levels import under_levels
-from ....graph.functionalise import TracedArray
+from ....graph.functionalise import TracedArray, forget_history
 from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import RUNTIME, Break
@@ -149,6 +149,8 @@ class TensorValue(Value):
             raise self.needs_data(name)
         if name == "detach_" and self.twin._edge is None and not self.twin.requires_grad:  # as `zero_grad()` was written once, of gradients
             return self
+        if name == "detach_" and self.source is None and not args and not kwargs:
+            return run.leaf(forget_history, [self], {}, "Tensor.detach_")
         if name in CHANGES_THE_LEAF and self.source is not None:
             raise Break(f"{name}() of a tensor from outside is not captured", "call it outside of the compiled function")
         if name == "requires_grad_" and self.source is not None and len(args) < 2 and not kwargs:
