@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import AutogradError, InplaceError, error
+from ..errors import AutogradError, error
 from ..tensor import Tensor
 from .mode import STATE, no_grad
 from .saved import Packed
@@ -225,9 +225,8 @@ def on_tape(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
     if not (STATE.enabled and any(ctx.needs_input_grad)):
         ctx.release()
         return found
-    leaves = [t for t in ctx.dirty_tensors if t._requires_grad and t._edge is None]
-    if leaves:
-        raise error(InplaceError, f"{rule.name}: a leaf Variable that requires grad is being used in an in-place operation.", "x.clone() first")
+    for tensor in ctx.dirty_tensors:
+        tensor._check_write(rule.name, tensor.shape, tensor.dtype)
     edges = tuple((a if a._edge is None else a._edge) if wanted else None for a, wanted in zip(args, ctx.needs_input_grad))
     ctx.name = f"{rule.name}Backward"
     node = _FunctionNode(edges, pull_of(rule, ctx, args, results), ctx.name, len(results))

@@ -440,3 +440,20 @@ def test_a_function_that_assigns_through_data_keeps_what_was_saved_before():
         scratch = Assign.apply(scratch, (scratch[: i + 1] * scratch[: i + 1] * p).sum() + p, i)
     scratch.sum().backward()
     assert p.grad.item() == 1 + 13 + 633  # of p, p + p^3, p + p (p^2 + (p + p^3)^2)
+
+
+@pytest.mark.parametrize("part", [lambda x: x, lambda x: x[:2]])
+def test_a_leaf_and_a_view_of_one_are_not_written_by_a_function(part):
+    class Triple(Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            return x.mul_(3)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 3
+
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        Triple.apply(part(leaf()))
+    assert Triple.apply(part(leaf() * 1)).requires_grad
