@@ -6,6 +6,7 @@ Each takes a frame and a canonical instruction; one that ends the frame's run re
 from __future__ import annotations
 
 import functools
+import sys
 from typing import Any
 
 from .. import guards, sources
@@ -155,7 +156,10 @@ def _cause(run: Any, value: Value) -> Value:
     if isinstance(value, Constant) and value.value is None or isinstance(value, ExceptionValue):
         return value
     if isinstance(value.real, type) and issubclass(value.real, BaseException):
-        return run.call(value, [], {})
+        made = run.call(value, [], {})
+        if CAUSES_ARE_CHECKED and not issubclass(made.type(), BaseException):
+            raise run.raised(TypeError, f"calling {value.real!r} should have returned an instance of BaseException, not {made.type()!r}")
+        return made
     if isinstance(value, OpaqueValue):
         raise Break("an exception object from outside as a cause is not captured")
     raise run.raised(TypeError, "exception causes must derive from BaseException")
@@ -233,6 +237,7 @@ def with_except_start(frame: Frame, i: Any) -> None:
     frame.push(run.call(leave, [run.wrap_known(error.type()), error, error.attribute(run, "__traceback__")], {}))
 
 
+CAUSES_ARE_CHECKED = sys.version_info >= (3, 13)
 SEQUENCE, MAPPING = 1 << 5, 1 << 6  # flags of the types that match a sequence, or a mapping
 
 

@@ -32,7 +32,7 @@ from segue.eager.config import config
 MODULES = (
     "list", "dict", "set", "generators", "exceptions", "contextlib", "functools", "itertools", "dataclasses", "patma", "descr", "operator", "listcomps",
     "dictviews", "enumerate", "slice", "tuple", "unpack", "unpack_ex", "with", "raise", "scope", "super", "property", "keywordonlyarg", "extcall", "fstring",
-    "augassign", "compare", "contains", "iter", "range", "deque", "defaultdict", "bool", "int", "decorators", "exception_group", "except_star", "enum", "copy",
+    "augassign", "compare", "weakref", "bytes", "class", "contains", "iter", "range", "deque", "defaultdict", "bool", "int", "decorators", "exception_group", "except_star", "enum", "copy",
     "userdict", "userlist", "collections", "typing", "yield_from", "binop", "positional_only_arg", "re", "heapq", "bisect", "closure", "genexps", "opcodes", "lambda", "named_expressions", "richcmp", "funcattrs", "math",
 )  # fmt: skip
 SECONDS = 30  # for one method

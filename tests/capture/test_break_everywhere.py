@@ -1,7 +1,7 @@
 """A graph break forced before each instruction of a program in turn: result, side effects, exceptions and tracebacks are eager's.
 
 The hook is `Settings.break_before` (capture/interp/capture.py). Each program runs once to learn which instructions its frame comes past, and then once for each
-of them; graphs are interpreted (backend "eager"). The programs without tensors are those of resume_programs.py, here through the symbolic interpreter.
+of them; graphs are interpreted (backend "eager"). The programs without tensors are those of resume_programs.py and hard_programs.py, here through the symbolic interpreter.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 import traceback
 
 import pytest
+from hard_programs import HARD
 from interp_support import compiled, same
 from resume_programs import PROGRAMS, Log
 
@@ -202,10 +203,10 @@ def test_tensors(function):
     assert compare(function, (segue.tensor([1.0, -2.0, 3.0, 0.5]),)) > 5
 
 
-@pytest.mark.parametrize("program", CHOSEN, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", [*CHOSEN, *HARD], ids=lambda program: program.name.partition("(")[0])
 def test_python(program):
     assert compare(program.function, program.values) >= 3
 
 
 def test_there_are_forty():
-    assert len(TENSORS) + len(CHOSEN) >= 40
+    assert len(TENSORS) + len(CHOSEN) + len(HARD) >= 60

@@ -152,7 +152,22 @@ def keys_of_one_hash(x):
     return x + 1, len(of), len(among)
 
 
+class NoError(Exception):
+    def __new__(cls):
+        return None
+
+
+def a_cause_that_is_no_exception(x):
+    def refused():
+        raise IndexError from NoError
+
+    if sys.version_info < (3, 13):  # where None is taken for a cause
+        return x + 1
+    return x + 1, told(refused)
+
+
 PROGRAMS = [
+    a_cause_that_is_no_exception,
     the_opposite_of_eq, texts_of_a_class_of_their_own, what_is_no_text, iterators_of_bytearrays, an_iterator_of_a_bytearray_over_a_break, errors_of_bytearrays,
     iterators_of_deques, arguments_that_object_refuses, keys_of_one_hash,
 ]  # fmt: skip
