@@ -159,6 +159,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         self.enough = config.follow_limit
         self.looked = (0, 0)  # see look_back
         self.cached_calls = 0
+        self.made_anew = False  # a function is known by its parts
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
         for name in ("enabled", "autocast"):

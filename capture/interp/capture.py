@@ -37,11 +37,11 @@ from ..bytecode.breaks import CannotBreak, can_break, entry_of, family_of, origi
 from ..bytecode.decode import UnknownOpcode
 from ..marks import check_marks, why_fixed
 from ..shapes import Declared
-from ..sources import MISSING, Item
 from ..stance import STANCE
 from . import stored
 from .attempt import Attempt, Knowledge
 from .builder import Builder
+from .generalising import generalise
 from .library import fill_registries
 from .lookup import is_own
 from .observe import Unwatched
@@ -50,6 +50,7 @@ from .records import BreakRecord, Captured, Recompile, Skipped
 from .telling import tracer
 from .values.constants import Constant
 from .values.containers import ListValue
+from .values.functions import guard_cells
 from .values.held_arrays import meets
 from .values.instance import guard_owners
 from .values.mappings import DictValue
@@ -221,52 +222,6 @@ def over_the_limit(settings: Settings, state: CodeState, code: types.CodeType, v
         )  # fmt: skip
     stats.count("skipped_frames")
     return None
-
-
-# -- recompiling ------------------------------------------------------------------------------------------------------------
-
-
-def generalise(settings: Settings, state: CodeState, code: types.CodeType, view: Any, entries: tuple) -> None:
-    """What differs from the frames that were compiled before becomes symbolic: sizes and strides of tensors, numbers and texts."""
-    failed = [entry.guards.first_failed(view) for entry in entries]
-    again = Recompile(code.co_qualname, f"{code.co_filename}:{code.co_firstlineno}", tuple((guard.text(), guard.now(view)) for guard in failed if guard is not None))
-    settings.recompiles.append(again)
-    log("recompiles", again.__str__)
-    if settings.dynamic is False:
-        return
-    state.seen.clear()
-    for entry in entries:
-        for guard in entry.guards:
-            if isinstance(guard, guards.TensorMatch):
-                generalise_tensor(state, guard, view)
-            elif isinstance(guard, guards.Equals):
-                generalise_number(state, guard.source, guard.value, view, guard.source.fetch(view))
-
-
-def generalise_number(state: CodeState, source: Any, before: Any, view: Any, now: Any) -> None:
-    """A number or text that differs varies from now on, and with it the others of its list (lengths, say); of a tuple, those of its items that differ."""
-    if type(now) is not type(before) or now == before or source in state.constants:
-        return
-    if type(now) in (int, float, str):
-        of = source.base.fetch(view) if isinstance(source, Item) else ()
-        together = {Item(source.base, place) for place, other in enumerate(of) if type(other) is type(now)} if type(of) is list else {source}
-        state.varying.update(together - state.constants)
-    elif type(now) is tuple and len(now) == len(before):
-        state.split.add(source)
-        for index, (old, new) in enumerate(zip(before, now)):
-            generalise_number(state, Item(source, index), old, view, new)
-
-
-def generalise_tensor(state: CodeState, guard: guards.TensorMatch, view: Any) -> None:
-    now = guard.source.fetch(view)
-    if now is MISSING or type(now) is not guard.type:
-        return
-    state.seen.setdefault(guard.source, []).append(guard)
-    shape = guards.array_of(now).shape
-    if len(shape) == len(guard.shape):
-        changed = {dim for dim, (before, after) in enumerate(zip(guard.shape, shape)) if before is not None and before != after}
-        if changed:
-            state.dynamic.setdefault(guard.source, set()).update(changed)
 
 
 # -- captures from the disk -------------------------------------------------------------------------------------------------
@@ -484,6 +439,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
         attempt.guard(guards.Predicate(tuple(value.source for value in tensors if any(value.real is one for one in pair)), guards.apart))
     guard_passing_by(attempt)
     guard_owners(attempt)
+    guard_cells(attempt)
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]

@@ -28,7 +28,7 @@ from .values.containers import ListValue, Sequence, SliceValue, sorted_items
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
-from .values.functions import BuiltinMethod, CallableValue, MethodValue
+from .values.functions import AnewFunction, BuiltinMethod, CallableValue, MethodValue
 from .values.instance import as_dict
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.mappings import DictValue, DictView, has_items, same_items
@@ -396,6 +396,8 @@ class Operators:
         for value, other in ((left, right), (right, left)):
             if isinstance(value, VARYING) and other.type() is value.type() and not isinstance(other, TensorValue):
                 raise Break(f"'is' of a {value.describe()} is not captured", "compare with ==")
+            if isinstance(value, AnewFunction) and other.type() is value.type() and other is not value:
+                raise value.unsupported("'is'")
             if is_made_anew(value) and is_made_anew(other):
                 raise Break(f"'is' between {value.type().__name__} objects is not captured", "compare with ==")
         if left is right:

@@ -61,6 +61,7 @@ from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
 from .values.floats import ConvertedInput, FloatValue
 from .values.functions import (
+    AnewFunction,
     BuiltinValue,
     CellValue,
     CompiledValue,
@@ -110,7 +111,7 @@ class Wrapping:
         if known is not None:
             if known.source is None:  # it stands for something that is made here, see values/classes.py
                 return known
-            if issubclass(cls, IDENTITY_TYPES):
+            if issubclass(cls, IDENTITY_TYPES) and known.source not in self.knowledge.varying:
                 self.guard_is(source, obj)
             elif isinstance(source, sources.Constant):
                 self.guard_is(known.source, obj)
@@ -220,6 +221,8 @@ class Wrapping:
                 content = None
                 self.guard(guards.CellIsEmpty(source))
             known = self.wrapped[id(real)] = CellValue(content, real, source)
+        elif source != known.source and self.made_anew:
+            self.guard_same(known.source, source)
         return known
 
 
@@ -279,6 +282,23 @@ def wrap_identical(cls: Callable) -> Callable:
         return cls(obj, source)
 
     return wrapper
+
+
+def wrap_function(run: Any, obj: types.FunctionType, source: Any) -> Value:
+    """Known by identity, or, of one that is made anew at each call, by its parts."""
+    if source not in run.knowledge.varying or obj.__kwdefaults__ or obj.__dict__:
+        run.guard_is(source, obj)
+        return FunctionValue(obj, source)
+    run.made_anew = True
+    run.guard(guards.TypeIs(source, types.FunctionType))
+    for part, now in ((sources.FunctionCode, obj.__code__), (sources.FunctionGlobals, obj.__globals__), (sources.FunctionKwDefaults, None)):
+        run.guard(guards.Is(part(source), now))
+    run.guard(guards.LengthIs(sources.InstanceDict(source), 0))
+    if obj.__defaults__ is None:
+        run.guard(guards.Is(sources.FunctionDefaults(source), None))
+    else:
+        run.guard(guards.LengthIs(sources.FunctionDefaults(source), len(obj.__defaults__)))
+    return AnewFunction(obj, source)
 
 
 def wrap_python_module(run: Any, obj: Any, source: Any) -> Value:
@@ -423,7 +443,7 @@ METHOD_TYPES = (types.MethodDescriptorType, types.WrapperDescriptorType, types.C
                 types.MemberDescriptorType, types.GetSetDescriptorType)  # fmt: skip
 WRAPPERS: dict[type, Callable] = {
     list: wrap_list, tuple: wrap_tuple, dict: wrap_dict, collections.OrderedDict: wrap_dict, collections.defaultdict: wrap_dict, set: wrap_set,
-    frozenset: wrap_set, range: wrap_range, slice: wrap_slice, collections.deque: wrap_deque, types.FunctionType: wrap_identical(FunctionValue), type(functools.lru_cache(len)): wrap_identical(CachedValue), types.MethodType: wrap_method,
+    frozenset: wrap_set, range: wrap_range, slice: wrap_slice, collections.deque: wrap_deque, types.FunctionType: wrap_function, type(functools.lru_cache(len)): wrap_identical(CachedValue), types.MethodType: wrap_method,
     types.BuiltinFunctionType: wrap_builtin, type(re.compile("").match): wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),

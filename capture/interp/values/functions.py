@@ -10,9 +10,9 @@ import functools
 import types
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
 from ...sources import MISSING
-from ..outcome import Break, Unbuildable
+from ..outcome import Break, Specialise, Unbuildable
 from .base import Existing, Value
 from .constants import Constant, constant
 from .containers import TupleValue, Unread
@@ -135,6 +135,26 @@ class FunctionValue(CallableValue, Existing):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_function(self, args, kwargs)
+
+
+class AnewFunction(FunctionValue):
+    """A function that is another one at each call, made of the same code."""
+
+    def python(self, run: Any) -> Any:
+        raise Specialise(frozenset((self.source,)))
+
+    def unsupported(self, what: str, suggestion: str = "") -> Any:
+        return Specialise(frozenset((self.source,)))
+
+    def namespace(self, run: Any) -> Any:
+        raise Specialise(frozenset((self.source,)))
+
+
+def guard_cells(run: Any) -> None:
+    """Where functions are known by their parts, the cells that they share, and those that they do not, stay such."""
+    cells = [value for value in run.wrapped.values() if isinstance(value, CellValue) and value.source is not None] if run.made_anew else []
+    if len(cells) > 1:
+        run.guard(guards.SameObjects.of([value.source for value in cells], [value.real for value in cells]))
 
 
 def bound_to(function: Value, owner: Value, cls: Value | None = None) -> Value:
