@@ -212,7 +212,7 @@ GROUPS: dict[str, Group] = {
         "{x}[segue.tensor({places}), ...] += 1", "{x}[..., None, 0] = 3", "{x}[{x} > 100] = {y}.sum() * 0", "{x}[segue.tensor({places})[:, None], 0] = 1.5", "{x}.index_copy_(0, segue.tensor({forward}[:1]), {x}[:1] * 2)",
         "{x}.index_fill_(0, segue.tensor({forward}), 0.5)", "{x}.scatter_add_(0, segue.zeros({x}[:1].shape, dtype=segue.int64), {x}[:1].clone())", "{x}.transpose(0, -1)[..., 1:].mul_(0.5)", "{x}[0].view(-1)[:1].copy_({y}[0].reshape(-1)[:1])",
         "{x}.unsqueeze(0).squeeze(0)[0] = 2", "{x}[:1], {x}[-1:] = {x}[-1:] * 2, {x}[:1] * 0.5", "{x}.narrow(0, 0, 1).fill_(4)", "{x}.masked_scatter_({x} > 100, {x}.clone())", "{x}.flip(0)[0] = 1", "{x}[...] = 0.75", "{x}.put_(segue.tensor([0]), {x}[:1].flatten()[:1].clone())",
-        "{x}[::2, None] *= 0.5", "{x}.unfold(0, 1, 1).add_(1)", "{x}.diagonal(0, 0, -1).mul_(2)", "{x}[[0]] = {y}[0]",
+        "{x}[::2, None] *= 0.5", "{x}.unfold(0, 1, 1).add_(1)", "{x}.unfold(0, 2, 1)[-1].mul_(2)", "{x}.contiguous().as_strided((1, 1), (1, 1)).add_(1)", "{x}.diagonal(0, 0, -1).mul_(2)", "{x}[[0]] = {y}[0]",
     )),
     "views in place": Group(2, "float first", "same", (
         "{v} = {x}.unsqueeze(0)[..., :1]\n{v}.mul_(2)", "{v} = {x}.view(-1)[1:]\n{v}[::2] = 0.5", "{v} = {x}.detach()\n{v}.add_(1)", "{v} = {x}.transpose(0, -1)\n{x}.mul_(2)\n{v}[..., :1] += 1",
@@ -258,6 +258,8 @@ GROUPS: dict[str, Group] = {
         "segue.autograd.grad(({x} * {x}).sum(), {x}, allow_unused=True)[0] if {x}.requires_grad else {x}", "segue.func.grad(lambda t: (t * t).sum())({x}.detach())", "segue.func.vmap(lambda t: t * 2 + 1)({x}[None])[0]",
         "w = {x}.detach().requires_grad_()\n(w * w * 0.5).sum().backward()\n{v} = w.grad + {x}", "with segue.enable_grad():\n    {v} = {x} * 2", "segue.func.jvp(lambda t: t.sin(), ({x}.detach(),), ({x}.detach(),))[1]",
         "w = ({x} * 2).detach().requires_grad_()\n{v} = segue.autograd.grad((w ** 3).sum(), w, create_graph=True)[0]", "{x}.detach().requires_grad_() * 2",
+        "w = {x} * 2\n{v} = w.sin()\nif w.requires_grad:\n    w.register_hook(lambda g: g * 2)", "w = {x} * 2\n{v} = w.sin() + {x}\nw.detach_()\nw.mul_({v})\n{v} = {v} + w",
+        "segue.autograd.grad(({x} * {y}.sum()).sum(), {y}, retain_graph=True)[0].sum() + {x} if {x}.requires_grad and {y}.requires_grad else {x}",
     )),
     "autocast": Group(1, "float32 rank2", "close", ("with segue.autocast('cpu', dtype=segue.bfloat16):\n    {v} = segue.tanh({x} @ {x}.mT)", "with segue.autocast('cpu', dtype=segue.bfloat16):\n    {v} = {x} * 2 + {y}")),
     "containers": Group(3, "number", "same", (
