@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import promotion
 from ..errors import DtypeError, error
+from ..sizes import is_symbolic
 from . import batching, samples
 from .definition import Scalar, define, direct
 from .native import NATIVE, native
@@ -254,6 +255,9 @@ def _power_base(F: Any, g: Any, x: Any, y: Any) -> Any:
 def _power_exponent(F: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
     """g x**y log x, and 0 where 0 ** y is constant (y, or its real part, >= 0)."""
     grows = F.ge(F.real(y) if y.dtype.is_complex else y, 0)
+    if is_symbolic(x):
+        base = F.zeros_like(y) + x
+        return F.where(F.logical_and(F.eq(base, 0), grows), 0.0, g * (out * F.log(base)))
     if not hasattr(x, "dtype"):
         return F.where(grows, 0.0, g * (out * -math.inf)) if x == 0 else g * (out * (cmath if isinstance(x, complex) else math).log(x))
     flat = F.logical_and(F.eq(x, 0), grows)

@@ -5,6 +5,7 @@ In come programs that call such functions on sizes, out must come what eager mod
 
 import math
 
+import numpy as np
 import pytest
 
 import segue
@@ -47,3 +48,25 @@ def test_what_python_refuses_is_refused():
         else:
             with pytest.raises(OverflowError, match="math range error"):
                 compiled(segue.ones(n))
+
+
+def test_a_size_to_the_power_of_a_tensor_has_a_gradient_for_all_sizes():
+    def program(x):
+        return (x.shape[0] ** x).sum()
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 6, 8, 9, 1, 3):
+        x, y = (segue.linspace(-1, 2, n).requires_grad_() for _ in range(2))
+        segue.testing.assert_close(*(segue.autograd.grad(run(z), z) for run, z in ((compiled, x), (program, y))))
+    assert len(compiled.cache.settings.captured) == 2
+
+
+def test_numpy_floats_of_sizes_become_whole_numbers():
+    def program(x):
+        return x[: np.floor(len(x) / 3).astype(int)] * 2, np.ceil(len(x) / 4).astype(np.int64), np.round(len(x) / 2).astype(int) + 1, np.sqrt(len(x)).astype(int)
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 6, 8, 9, 3, 12):
+        found, expected = compiled(segue.ones(n)), program(segue.ones(n))
+        assert segue.equal(found[0], expected[0]) and found[1:] == expected[1:] and all(type(v) is np.int64 for v in found[1:])
+    assert len(compiled.cache.settings.captured) == 2

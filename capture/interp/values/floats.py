@@ -13,6 +13,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ... import guards
 from ..outcome import RUNTIME, Specialise
 from .base import Value
@@ -114,11 +116,13 @@ class SizeFloat(FloatValue):
         return "float computed from sizes"
 
     def attribute(self, run: Any, name: str) -> Value:
-        return run.builtin_method(self, name) if name == "item" and self.cls is not float else Constant(self.now()).attribute(run, name)
+        return run.builtin_method(self, name) if name in ("item", "astype") and self.cls is not float else Constant(self.now()).attribute(run, name)
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name == "item" and not args and not kwargs and self.cls is not float:
             return self.of(float)
+        if name == "astype" and len(args) == 1 and not kwargs and getattr(args[0], "real", None) in (int, np.int64):
+            return run.call(run.wrap_known(np.int64), [run.call(run.wrap_known(int), [self.of(float)], {})], {})
         return Constant(self.now()).call_method(run, name, args, kwargs)
 
     def truth(self, run: Any) -> bool:
