@@ -63,7 +63,7 @@ class ValuePrinter:
         self.lines: list[str] = []
         self.indent = 1
         self.buffers: list[Buffer] = []
-        self.names: dict[Value, str] = {}
+        self.names: dict[Any, str] = {}
         self.symbols: dict[str, None] = {}
         self.needs: dict[str, None] = {}
         self.counter = 0
@@ -115,14 +115,21 @@ class ValuePrinter:
         if isinstance(atom, Run):
             return f"({atom.name} + j)" if lane and self.is_vector_run(atom) else atom.name
         if isinstance(atom, Looked):
-            name = self.name(atom.value)
-            return f"lane({name}, j)" if lane and self.kernel.is_vector(atom.value) else name
+            return f"{self.lanes_of(atom.value)}[j]" if lane and self.kernel.is_vector(atom.value) else self.name(atom.value)
         assert isinstance(atom, Rounded)
         inner, size = self.place(atom.index, lane), self.size(atom.size)
         low = atom.index.bounds()[0]
         if type(low) is int and low >= 0:
             return f"(({inner}) {'/' if atom.kind == '//' else '%'} {size})"
         return f"{'floor_quotient' if atom.kind == '//' else 'floor_rest'}({inner}, {size})"
+
+    def lanes_of(self, value: Value) -> str:
+        """What a vector of places is called in memory. The statement that puts it there is printed where it is first asked for."""
+        key = ("lanes", value)
+        if key not in self.names:
+            self.names[key] = f"l{self.names[value][1:]}"
+            self.line(f"const in_memory {self.names[key]}({self.names[value]});")
+        return self.names[key]
 
     def is_vector_run(self, run: Any) -> bool:
         return bool(self.kernel.columns) and run is self.kernel.columns[-1]

@@ -16,6 +16,12 @@ SEGUE_INLINE int64_t floor_quotient(int64_t x, int64_t y) { return x / y - ((x %
 SEGUE_INLINE int64_t floor_rest(int64_t x, int64_t y) { int64_t r = x % y; return r != 0 && (r < 0) != (y < 0) ? r + y : r; }
 
 /* ---- Loads at computed places: `place(j)` is the position for lane j. */
+/* The lanes of a vector of places, for loops over them: one lane after the other out of a register would be stored whole each time. */
+struct in_memory {
+    alignas(64) int64_t at[LANES];
+    SEGUE_MEMBER explicit in_memory(int64_v places) { value<int64_t>::store(at, places); }
+    SEGUE_MEMBER int64_t operator[](int64_t j) const { return at[j]; }
+};
 template <class W, class T, class F> SEGUE_INLINE vector_of<T> lookup(W where, const T* p, F place) {
     alignas(64) T buffer[LANES] = {};
     for (int64_t j = 0; j < lanes_of(where); ++j) buffer[j] = p[place(j)];

@@ -35,10 +35,33 @@ template <class T> static uint64_t key(const T* p) { return static_cast<uint64_t
 
 static int64_t lines(int64_t length) { return greatest<int64_t>(1, GRAIN / greatest<int64_t>(length, 1)); }
 
+/* Running sums of some lines side by side: each addition waits for the one before it, but not for those of other lines. */
+constexpr int64_t SIDE_BY_SIDE = 8;
+template <class T> SEGUE_ALWAYS void running_sums(const T* input, T* output, int64_t count, int64_t size) {
+    typedef typename Sum<T>::type S;
+    S totals[SIDE_BY_SIDE];
+    for (int64_t i = 0; i < size; ++i)
+        for (int64_t l = 0; l < count; ++l) {
+            const S value = static_cast<S>(segue::load_one(input + l * size + i));
+            totals[l] = i ? static_cast<S>(totals[l] + value) : value;
+            segue::store_one(output + l * size + i, static_cast<segue::scalar_of<T>>(totals[l]));
+        }
+}
+
 template <class T> static int64_t cumsum_of(const segue_along& call) {
     typedef typename Sum<T>::type S;
     const T* input = static_cast<const T*>(call.input);
     T* output = static_cast<T*>(call.output);
+    if (call.inner == 1) {
+        parallel(divide_up(call.outer, SIDE_BY_SIDE), lines(call.size * SIDE_BY_SIDE), [&](int64_t begin, int64_t end) {
+            for (int64_t line = begin * SIDE_BY_SIDE; line < least(call.outer, end * SIDE_BY_SIDE); line += SIDE_BY_SIDE) {
+                const int64_t count = least(SIDE_BY_SIDE, call.outer - line), at = line * call.size;
+                if (count == SIDE_BY_SIDE) running_sums(input + at, output + at, SIDE_BY_SIDE, call.size);
+                else running_sums(input + at, output + at, count, call.size);
+            }
+        });
+        return SEGUE_OK;
+    }
     Failure failure;
     parallel(call.outer, lines(call.size * call.inner), [&](int64_t begin, int64_t end) {
         Scratch<S> totals(call.inner);
