@@ -152,6 +152,16 @@ def keys_of_one_hash(x):
     return x + 1, len(of), len(among)
 
 
+class Members(set): ...
+
+
+def sets_of_a_class_of_their_own(x):
+    made, of = Members([1]), Members(key for key in "a")
+    made.add(2)
+    print(end="")
+    return x + 1, made, of, Members(made), len(of), Members(iter([3])) | made
+
+
 class NoError(Exception):
     def __new__(cls):
         return None
@@ -167,7 +177,7 @@ def a_cause_that_is_no_exception(x):
 
 
 PROGRAMS = [
-    a_cause_that_is_no_exception,
+    a_cause_that_is_no_exception, sets_of_a_class_of_their_own,
     the_opposite_of_eq, texts_of_a_class_of_their_own, what_is_no_text, iterators_of_bytearrays, an_iterator_of_a_bytearray_over_a_break, errors_of_bytearrays,
     iterators_of_deques, arguments_that_object_refuses, keys_of_one_hash,
 ]  # fmt: skip

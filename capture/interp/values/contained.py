@@ -81,7 +81,7 @@ class ContainerObject(ObjectValue):
         if isinstance(self.contents, ListValue):
             out.statement("extend_list", self, ListValue(self.contents.items))
         elif isinstance(self.contents, SetValue):
-            self.contents.replay(out)
+            out.statement("change_set", self, Constant("update"), ListValue([self.contents.entries[place] for place in self.contents.shadow]))
         else:
             for key, value in self.contents.entries.values():
                 out.statement("store_item", self, key, value)
