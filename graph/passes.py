@@ -20,7 +20,7 @@ from ..eager.dtypes import BOOL, FLOAT, INTEGER, dtype
 from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import Storage, Tensor
 from .functionalise import view_strides
-from .ir import FakeValue, Graph, Node, Rewriter
+from .ir import FakeValue, Graph, Node, Rewriter, nodes_in
 from .repeat import repeat_forward
 from .symbolic import SymInt, same_shape, same_size, structural_key
 from .verifier import verify
@@ -56,8 +56,8 @@ def keep_checks(graph: Graph) -> Graph:
         if node not in needed and node.kind == "op" and "checked" in node.target.tags:
             unneeded.append(node)
             needed.add(node)
-        if node in needed:
-            needed.update(node.inputs)
+        if node in needed:  # the history of what was overwritten is a derivative's, which reads no values of it
+            needed.update(nodes_in(node.args[1:]) if node.kind == "op" and node.target.name in ("overwrite", "assign") else node.inputs)
     return graph.rewrite(outputs=[*graph.outputs, *unneeded]) if unneeded else graph
 
 

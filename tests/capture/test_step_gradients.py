@@ -279,3 +279,15 @@ def test_detach_in_place_ends_the_history_in_the_graph(backend):
         function(segue.tensor([1.0, 2.0]), w).sum().backward()
         found.append(w.grad)
     assert segue.allclose(*found)
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_an_index_is_checked_though_what_it_names_is_overwritten(backend):
+    """The gathered values are but the history of what stands there."""
+    def f(x):
+        v = x[segue.tensor([2, 0])]
+        v.fill_(1.0)
+        return v, x * 2
+
+    with pytest.raises(IndexError):
+        segue.compile(f, backend=backend)(segue.ones(1, 2, requires_grad=True))
