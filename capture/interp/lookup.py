@@ -37,14 +37,14 @@ CLASSMETHODS_CHAIN = sys.version_info < (3, 13)  # a classmethod asks the descri
 REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
-def is_own(module: str | None) -> bool:
-    """Whether a module of this name is part of segue itself."""
-    return module is not None and (module == OWN_PACKAGE or module.startswith(OWN_MODULES))
+def is_own(module: Any) -> bool:
+    """Whether what a class or function has as its `__module__`, which may be anything, names a part of segue itself."""
+    return isinstance(module, str) and (module == OWN_PACKAGE or module.startswith(OWN_MODULES))
 
 
-def is_standard(module: str) -> bool:
-    """Whether a module of this name belongs to the standard library."""
-    return module.partition(".")[0] in sys.stdlib_module_names
+def is_standard(module: Any) -> bool:
+    """Whether it names a module of the standard library."""
+    return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
 
 
 def entry_of(cls: type, name: str) -> tuple[Any, type | None]:

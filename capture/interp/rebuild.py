@@ -246,12 +246,17 @@ def chain_to_caller(error: BaseException) -> None:
 
 
 def give_traceback(error: BaseException, places: tuple) -> None:
-    """The traceback of an exception that was raised and caught during capture: the user's functions and lines, from the innermost outwards."""
+    """The traceback of an exception that was raised and caught during capture: the user's functions, lines and columns, from the innermost outwards."""
     own, traceback = sys._getframe(1), error.__traceback__
     for is_own, code, namespace, positions in places:
-        frame = own if is_own else frame_of(code, namespace, positions[0])
-        traceback = types.TracebackType(traceback, frame, -1, positions[0] or code.co_firstlineno)
+        frame, unit = (own, unit_at(own.f_code, positions)) if is_own else (frame_of(code, namespace, positions), 0)
+        traceback = types.TracebackType(traceback, frame, 2 * unit, positions[0] or code.co_firstlineno)
     error.__traceback__ = traceback
+
+
+def unit_at(code: types.CodeType, positions: tuple) -> int:
+    """The first code unit that stands for a place of the user's file: the build of an exception leaves a NOP for each place of its own frame."""
+    return next((unit for unit, known in enumerate(code.co_positions()) if known == positions), 0)
 
 
 def traceback_of(error: BaseException, later: int) -> Any:
@@ -262,12 +267,12 @@ def traceback_of(error: BaseException, later: int) -> Any:
     return found
 
 
-def frame_of(code: types.CodeType, namespace: dict, line: int | None) -> types.FrameType:
-    """A frame that bears the name, the file and the line of a function that capture followed."""
+def frame_of(code: types.CodeType, namespace: dict, positions: tuple) -> types.FrameType:
+    """A frame that bears the name, the file and the place of a function that capture followed."""
     made = _divide.__code__
     named = made.replace(
         co_name=code.co_name, co_qualname=code.co_qualname, co_filename=code.co_filename, co_firstlineno=code.co_firstlineno,
-        co_linetable=one_line(len(made.co_code) // 2, None if line is None else line - code.co_firstlineno),
+        co_linetable=one_place(len(made.co_code) // 2, code.co_firstlineno, *positions),
     )  # fmt: skip
     try:
         types.FunctionType(named, namespace)()
@@ -280,14 +285,18 @@ def _divide() -> None:
     1 / 0  # noqa: B018
 
 
-def one_line(units: int, delta: int | None) -> bytes:
-    """A location table that gives all code units one line, or none (CPython's Objects/locations.md)."""
+def one_place(units: int, first: int, line: int | None, end: int | None, column: int | None, end_column: int | None) -> bytes:
+    """A location table that gives all code units one place, a line without columns, or none (CPython's Objects/locations.md)."""
     table = bytearray()
     for start in range(0, units, 8):
-        length = min(8, units - start)
-        table.append(0x80 | ((15 if delta is None else 13) << 3) | (length - 1))
-        if delta is not None:
-            number = 0 if start else (delta << 1 if delta >= 0 else (-delta << 1) | 1)
+        delta = 0 if start or line is None else line - first
+        kind, numbers = 13, [abs(delta) << 1 | (delta < 0)]
+        if line is None:
+            kind, numbers = 15, []
+        elif end is not None and column is not None and end_column is not None:
+            kind, numbers = 14, [*numbers, end - line, column + 1, end_column + 1]
+        table.append(0x80 | kind << 3 | (min(8, units - start) - 1))
+        for number in numbers:
             while number >= 64:
                 table.append(0x40 | (number & 63))
                 number >>= 6

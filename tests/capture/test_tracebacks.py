@@ -1,6 +1,6 @@
-"""Tracebacks of what compiled code raises: the user's frames and lines, as eagerly, also behind graph breaks.
+"""Tracebacks of what compiled code raises: the user's frames, lines and columns, as eagerly, also behind graph breaks.
 
-In comes a program that raises, out goes the list of functions and lines of its traceback, once eagerly and once compiled.
+In comes a program that raises, out goes the list of functions, lines and columns of its traceback, once eagerly and once compiled.
 """
 
 from __future__ import annotations
@@ -82,10 +82,25 @@ def in_a_with_block(x):
     return x
 
 
+def quotient(x, n):
+    return x + (1 / n if n < 3 else 2)
+
+
+@program
+def caught_in_a_graph(x):
+    error = None
+    for n in (5, 0):
+        try:
+            x = quotient(x, n) * 2
+        except ZeroDivisionError as found:
+            error = found
+    raise error
+
+
 def frames(error):
     shown = []
     while error is not None:
-        shown += [(type(error), frame.name, frame.line) for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__ and frame.name != "raised"]
+        shown += [(type(error), frame.name, frame.line, frame.colno, frame.end_colno) for frame in traceback.extract_tb(error.__traceback__) if frame.filename == __file__ and frame.name != "raised"]
         error = error.__cause__ or error.__context__
     return shown
 
@@ -100,3 +115,11 @@ def raised(function):
 def test_each_frame_is_shown_once(program):
     expected, made = raised(program), compiled(program)
     assert [raised(made) for _ in range(2)] == [expected] * 2
+
+
+def test_classes_whose_module_is_no_text():
+    class Odd:
+        pass
+
+    Odd.__module__ = 5
+    assert compiled(lambda x: (x + 1, isinstance(Odd(), (int, Odd)), issubclass(Odd, int)))(segue.ones(2))[1:] == (True, False)

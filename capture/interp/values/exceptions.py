@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ... import sources
+from ...bytecode.instruction import Instruction
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Value, method
@@ -182,6 +183,8 @@ class ExceptionValue(ObjectValue):
         if self.traced_before is not None:
             out.statement("store_attribute", self, Constant("__traceback__"), self.traced_before)
         if self.raised_at:
+            handler = out.assembler.handler
+            out.assembler.append(*[Instruction("NOP", handler=handler, positions=positions) for is_own, _, _, positions in self.raised_at if is_own])
             out.statement("give_traceback", self, Constant(tuple(self.raised_at)))
         if self.in_caller and "__context__" not in self.relinked:
             out.statement("chain_to_caller", self)
