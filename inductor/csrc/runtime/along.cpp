@@ -39,7 +39,7 @@ static int64_t lines(int64_t length) { return greatest<int64_t>(1, GRAIN / great
 constexpr int64_t SIDE_BY_SIDE = 8;
 template <class T> SEGUE_ALWAYS void running_sums(const T* input, T* output, int64_t count, int64_t size) {
     typedef typename Sum<T>::type S;
-    S totals[SIDE_BY_SIDE];
+    S totals[SIDE_BY_SIDE] = {};
     for (int64_t i = 0; i < size; ++i)
         for (int64_t l = 0; l < count; ++l) {
             const S value = static_cast<S>(segue::load_one(input + l * size + i));
