@@ -143,9 +143,17 @@ def _along(function: str) -> Callable[[Call], list[str]]:
         }  # fmt: skip
         if function == "argsort":
             fields["descending"] = int(call.attributes[1])
+            fields["wanted"] = _wanted(call.unit.node, at)
         return call.fill("segue_along", function, fields)
 
     return printer
+
+
+def _wanted(node: Any, dim: int) -> int:
+    """How many places of an order are looked at (topk): those that a slice from the first on takes, if that is all that reads it. 0: all."""
+    ends = {user.args[3] if user.target is not None and user.target.name == "slice" and user.args[1:3] == (dim, 0) and user.args[4] == 1 else 0 for user in node.users}
+    end = ends.pop() if len(ends) == 1 else 0
+    return end if type(end) is int else 0
 
 
 PRINTERS: dict[str, Callable[[Call], list[str]]] = {

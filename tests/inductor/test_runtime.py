@@ -48,7 +48,7 @@ def space(values, neutral=1):
 
 
 class Along(ctypes.Structure):
-    _fields_ = [*((name, I64) for name in ("dtype", "outer", "size", "inner")), ("input", POINTER), ("output", POINTER), ("descending", I64)]
+    _fields_ = [*((name, I64) for name in ("dtype", "outer", "size", "inner")), ("input", POINTER), ("output", POINTER), ("descending", I64), ("wanted", I64)]
 
 
 def function(structure, result=I64):
@@ -309,12 +309,12 @@ def test_convolution_refuses_wrong_sizes():
 # -------------------------------------------------------------------------------------------- along a dimension, pooling
 
 
-def along(name, x, outer, size, inner, out, descending=False):
-    return getattr(TABLE, name)(Along(CODES[x.dtype], outer, size, inner, x.ctypes.data, out.ctypes.data, descending))
+def along(name, x, outer, size, inner, out, descending=False, wanted=0):
+    return getattr(TABLE, name)(Along(CODES[x.dtype], outer, size, inner, x.ctypes.data, out.ctypes.data, descending, wanted))
 
 
 @pytest.mark.parametrize("dtype", list(CODES), ids=str)
-@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 5, 4), (1, 300, 1), (4, 1, 3), (0, 3, 2), (2, 0, 3)])
+@pytest.mark.parametrize("shape", [(3, 7, 1), (2, 5, 4), (1, 300, 1), (19, 40, 1), (4, 1, 3), (0, 3, 2), (2, 0, 3)])
 def test_cumsum(dtype, shape, threads):
     x = numbers(shape, dtype)
     out = np.zeros_like(x)
@@ -347,6 +347,16 @@ def test_argsort_is_stable_and_puts_nan_at_the_great_end(dtype, descending, thre
     else:
         want = np.argsort(values, 1, kind="stable")
     np.testing.assert_array_equal(out, want)
+
+
+@pytest.mark.parametrize("wanted", [1, 7, 200, 900])
+def test_the_first_places_of_an_order(wanted):
+    x = numbers((3, 200, 2), "float32").round(1)  # with equal ones
+    x[0, ::7] = np.nan
+    whole, first = np.zeros(x.shape, np.int64), np.full(x.shape, -1, np.int64)
+    assert along("argsort", x, *x.shape, whole, True) == along("argsort", x, *x.shape, first, True, wanted) == OK
+    np.testing.assert_array_equal(first[:, :wanted], whole[:, :wanted])
+    assert (first[:, wanted:] == -1).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32"])

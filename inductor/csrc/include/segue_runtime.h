@@ -110,6 +110,7 @@ typedef struct segue_along {
     const void* input;
     void* output;                /* cumsum: the same dtype (float16, bfloat16 summed in float32); argsort: int64 */
     int64_t descending;          /* argsort: 0 ascending, 1 descending. Stable both ways; NaN counts as greatest */
+    int64_t wanted;              /* argsort: so many places from the first on are looked at, what follows them is left as it was. 0: all */
 } segue_along;
 
 /* One function of `count` float32 elements: a place among SEGUE_ELEMENTARY (those that are within two ulps). */

@@ -86,6 +86,7 @@ template <class T> static int64_t argsort_of(const segue_along& call) {
     struct Item { uint64_t key; int64_t place; };
     const T* input = static_cast<const T*>(call.input);
     int64_t* output = static_cast<int64_t*>(call.output);
+    const int64_t wanted = call.wanted > 0 ? least(call.wanted, call.size) : call.size;
     Failure failure;
     parallel(call.outer * call.inner, lines(call.size * 8), [&](int64_t begin, int64_t end) {
         Scratch<Item> items(2 * call.size);
@@ -97,9 +98,10 @@ template <class T> static int64_t argsort_of(const segue_along& call) {
                 items.get()[i] = {call.descending ? ~k : k, i};
             }
             /* the place breaks ties, so the order is total and any sort is stable */
-            std::sort(items.get(), items.get() + call.size,
-                      [](const Item& x, const Item& y) { return x.key != y.key ? x.key < y.key : x.place < y.place; });
-            for (int64_t i = 0; i < call.size; ++i) output[at + i * call.inner] = items.get()[i].place;
+            const auto before = [](const Item& x, const Item& y) { return x.key != y.key ? x.key < y.key : x.place < y.place; };
+            if (wanted < call.size) std::partial_sort(items.get(), items.get() + wanted, items.get() + call.size, before);
+            else std::sort(items.get(), items.get() + call.size, before);
+            for (int64_t i = 0; i < wanted; ++i) output[at + i * call.inner] = items.get()[i].place;
         }
     });
     return failure.get();
