@@ -254,7 +254,7 @@ class Tensor(Attached, Portable):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        version = self._storage.version + 1
+        version = self._storage.version
         self._data, self._storage = value._data, value._storage.unheard()
         self._storage.version = version
 

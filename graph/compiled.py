@@ -66,7 +66,7 @@ class Record:
     """What a compiled graph is without its graph, as data that another process can go on from.
 
     draws, random_calls, is_tensor   its inputs: whether it draws random numbers and how often, and which of the others are tensors
-    specs, plain, written            its results, whether they are the graph's outputs as they are, and the positions of the inputs that it writes
+    specs, plain, written            its results, whether they are the graph's outputs as they are, and the positions of the inputs whose version a call raises
     program                          the key under which the backend finds the runner (of the forward, where there is a derivative)
     derivative, backward             what a call knows of its derivative, and the key of its backward
     numerics, memory_budget          the knobs under which it was made
@@ -101,7 +101,7 @@ class CompiledGraph:
         passed, specs = graph.inputs[:-1] if draws else graph.inputs, tuple(graph.output_specs or ())
         self._prepare(
             graph, backend, title, own_tape, draws, graph.random_calls, tuple(isinstance(node.value, FakeValue) for node in passed),
-            specs, specs == tuple(OutputSpec("fresh", index) for index in range(len(graph.outputs))), tuple(position for position, _ in graph.writes),
+            specs, specs == tuple(OutputSpec("fresh", index) for index in range(len(graph.outputs))), tuple(position for position, _ in graph.writes if position not in graph.unheard),
         )  # fmt: skip
         if graph.differentiable_inputs and roots_of(graph):
             with autocast_off():

@@ -39,6 +39,11 @@ class InputRecord:
         """Whether the twin's place on the tape changed: it was written with a value that has a history."""
         return self.twin is not None and self.twin._edge is not self.edge
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether it was written otherwise than through `x.data`."""
+        return self.twin is not None and self.twin._version > 0
+
     def meets(self, other: InputRecord) -> bool:
         """Whether the stretches of memory of two tensors meet, so that they may share some."""
         known = self.tensor is not None and other.tensor is not None and self.tensor is not other.tensor

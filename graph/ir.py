@@ -220,6 +220,7 @@ class Graph:
     random_calls   how many draws from the generator the graph makes
     output_specs   how the user's results come from `outputs` and the inputs; one each
     differentiable_inputs   positions of inputs that require grad
+    unheard        positions of written inputs whose version stays: they were written through `x.data` alone
     runtime        symbol -> the node that gives its value, for the sizes that only the run gives
     """
 
@@ -233,6 +234,7 @@ class Graph:
     differentiable_inputs: frozenset[int] = frozenset()
     differentiable_writes: frozenset[int] = frozenset()
     name: str = "forward"
+    unheard: frozenset[int] = frozenset()
     symbols: tuple[SymbolSource, ...] = field(init=False)
     runtime: dict[Any, Node] = field(init=False)
 

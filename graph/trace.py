@@ -349,6 +349,7 @@ class Tracer:
             frozenset(p for p, record in enumerate(self.records) if record.node in self.carries_gradient),
             differentiable_writes,
             name,
+            frozenset(position for position, _ in writes if not self.records[position].is_heard),
         )
 
     def _settle_sizes(self, raw: list, specs: tuple[OutputSpec, ...]) -> tuple[OutputSpec, ...]:

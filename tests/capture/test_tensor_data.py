@@ -163,3 +163,47 @@ def test_a_tensor_of_plain_data_is_written_in_the_graph(program, backend):
         total = sum(y.sum() for y in tree_leaves(run(x)) if isinstance(y, segue.Tensor) and y.requires_grad)
         gradients += segue.autograd.grad(total, x)
     assert segue.equal(*gradients)
+
+
+def by_item(k):
+    k.data[0] = 7.0
+
+
+def by_part(k):
+    k.data.view(-1)[1:].mul_(3)
+
+
+def in_place(k):
+    k.data -= 2
+
+
+@pytest.mark.parametrize("write", [by_item, by_part, in_place])
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_what_a_graph_writes_through_data_is_not_heard_of_by_an_earlier_one(write, backend):
+    """The derivative of the first graph reads what stands in its input then, as eagerly."""
+
+    def product(k, w):
+        return (k * w).sum()
+
+    found = []
+    for run in (lambda f: f, lambda f: segue.compile(f, fullgraph=True, backend=backend)):
+        k, w = segue.ones(3), segue.tensor([1.0, 2.0, 3.0], requires_grad=True)
+        loss = run(product)(k, w)
+        run(write)(k)
+        loss.backward()
+        found.append((k.tolist(), w.grad.tolist(), k._version))
+    assert found[0] == found[1] and found[0][2] == 0
+
+
+def test_what_a_graph_writes_also_otherwise_is_heard_of():
+    @segue.compile(fullgraph=True)
+    def both(k):
+        k.data[0] = 7.0
+        k.add_(1)
+
+    k, w = segue.ones(3), segue.ones(3, requires_grad=True)
+    loss = (k * w).sum()
+    both(k)
+    assert k._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
