@@ -19,6 +19,7 @@ LONG = 4096  # a float sum over more columns than this runs in blocks
 SCRATCH_BYTES = 32768  # scratch rows up to this size lie on the stack
 TASK = 3000.0  # nanoseconds of work that are worth a thread
 WIDEST = 16  # lanes of the widest vectors; LONG, BLOCK and GRAIN are multiples of it
+TURNED = 16  # rows that are walked side by side where memory lies along them: the elements of a cache line
 GRAIN = 64  # columns of a kernel without rows are cut between threads at multiples of it
 
 
@@ -48,6 +49,9 @@ class KernelPrinter(ValuePrinter):
                 self.line("const int64_t p = 0;")
             self._only_chunk()
             return
+        if self._is_turned():
+            self._in_blocks()
+            return
         self.open("for (int64_t p = begin; p < end; ++p)")
         chunks = self.size(self._chunk_count()) if kernel.chunks else ""
         self._decode(kernel.rows, f"p / {chunks}" if chunks else "p")
@@ -55,6 +59,28 @@ class KernelPrinter(ValuePrinter):
             self._chunk(chunks)
         else:
             self._only_chunk()
+        self.close()
+
+    def _is_turned(self) -> bool:
+        """Whether something lies in memory along the rows, and vectors walk it across (a transposed copy)."""
+        kernel = self.kernel
+        if kernel.chunks or kernel.passes != 1 or len(kernel.columns) != 1 or self.kept or kernel.pinned or kernel.folds(0) or not all(map(kernel.by_column, kernel.sinks)):
+            return False
+        row, forms = kernel.rows[-1], [value.attribute[-1] for value in self.pass_values[0] if value.op == "load"] + [store.place for store in kernel.stores]
+        return hint(row.size) >= TURNED and any(kernel.collapsed(form).get(row) == 1 and self.along_vector(form) not in (None, 0, 1) for form in forms)
+
+    def _in_blocks(self) -> None:
+        """A vector's place in some rows, then the next place: what was fetched for the first of them holds what the others need."""
+        kernel = self.kernel
+        self.open(f"for (int64_t b = begin; b < end; b += {TURNED})")
+        even = _even(kernel.columns[0].size)
+        self._open_lanes(kernel.columns[0].name, "0", self.size(kernel.columns[0].size), even)
+        self.open(f"for (int64_t p = b; p < least(b + {TURNED}, end); ++p)")
+        self._decode(kernel.rows, "p")
+        self._rows_values(0)
+        self._columns(0, {}, kernel.column_sinks(0), [])
+        self.close()
+        self._close_lanes(even)
         self.close()
 
     def _only_chunk(self) -> None:

@@ -72,6 +72,27 @@ def test_lines_between_pixels_need_no_kernel_for_each_neighbour():
     assert "fold_sum" not in runner.source
 
 
+TURNED = {
+    "a copy": lambda x: x.transpose(1, 2).contiguous(),
+    "a sum with what lies straight": lambda x: x.transpose(1, 2) * 2 + segue.ones(33, 1),
+    "folded afterwards": lambda x: (x.transpose(1, 2) + 1).contiguous().view(2, -1).sum(1),
+    "of another dtype": lambda x: x.double().permute(2, 0, 1).contiguous(),
+    "of bools": lambda x: (x > 0).permute(1, 2, 0).contiguous(),
+    "written in place": lambda x: x.clone().transpose(1, 2).mul_(3),
+    "by rows from data": lambda x: x.transpose(1, 2)[:, segue.arange(33).flip(0)],
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_what_lies_across_is_walked_in_blocks(name):
+    x = np.random.default_rng(4).standard_normal((2, 50, 33)).astype("f")
+    graph = traced(TURNED[name], x)
+    runner = compile_graph(graph)
+    compare(graph, runner, [x], tolerance=2e-6)
+    if name == "a copy":
+        assert "b += 16" in runner.source
+
+
 def test_only_the_places_that_are_looked_at_are_sorted():
     x = np.random.default_rng(3).integers(0, 9, (20, 50)).astype("f")
     def two_ways(x):
