@@ -23,7 +23,7 @@ static int ready(void)
         Py_XDECREF(names);
         return -1;
     }
-    copying = types_of("frozenset(type(iter(x)) for x in (set(), {}, {}.values(), {}.items()))", names);
+    copying = types_of("frozenset(type(iter(x)) for x in (set(), {}, {}.values(), {}.items(), __import__('collections').OrderedDict()))", names);
     PyObject *all = copying == NULL ? NULL : types_of("frozenset([type(iter(x)) for x in ([], (), range(0), range(2**70), 'a', '\\xe9', b'')] + [type(reversed([])), reversed, enumerate, zip])", names);
     Py_DECREF(names);
     kinds = all == NULL ? NULL : PyNumber_Or(all, copying);

@@ -1,6 +1,7 @@
 """Loops in the midst of which a graph broke: the next graph goes on with the iterator as it stands, without taking from it before its time."""
 
 import itertools
+from collections import OrderedDict
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ PLAIN = st.one_of(
     LISTS.map(lambda items: lambda: iter(items)), LISTS.map(lambda items: lambda: iter(tuple(items))), LISTS.map(lambda items: lambda: reversed(items)),
     LISTS.map(lambda items: lambda: reversed(tuple(items))), LISTS.map(lambda items: lambda: iter(set(items))), LISTS.map(lambda items: lambda: iter(dict.fromkeys(items, 1))),
     LISTS.map(lambda items: lambda: iter(dict.fromkeys(items, 1).items())), LISTS.map(lambda items: lambda: iter(dict.fromkeys(items, 1).values())),
+    LISTS.map(lambda items: lambda: iter(OrderedDict.fromkeys(items, 1).items())), LISTS.map(lambda items: lambda: reversed(OrderedDict.fromkeys(items, 1))),
     st.builds(lambda start, stop, step: lambda: iter(range(start, stop, step)), st.integers(-3, 3), st.integers(-3, 3), st.sampled_from([-2, -1, 1, 2])),
     st.sampled_from([lambda: iter("ab"), lambda: iter("a\xe9"), lambda: iter(b"ab"), lambda: iter(range(10**20, 10**20 + 3)), lambda: zip()]),
 )  # fmt: skip
@@ -318,3 +320,18 @@ def test_a_graph_that_raises_takes_nothing():
     with pytest.raises(IndexError):
         segue.compile(f)(segue.ones(3), it, segue.tensor(7))
     assert list(it) == [2]  # eager code has taken one before it raised
+
+
+def test_a_loop_over_an_ordered_dict_goes_on_behind_a_break():
+    factors = OrderedDict(a=2.0, b=3.0, c=4.0)
+
+    def f(x, seen):
+        for name, factor in factors.items():
+            if name == "a":
+                note(seen, name)
+            x = x * factor
+        return x
+
+    x, seen, compiled = segue.ones(3), [], segue.compile(f)
+    found, graphs, breaks = counted(compiled, x, seen)
+    assert found.tolist() == f(x, []).tolist() and seen == ["a"] and graphs == 1 and breaks == 1

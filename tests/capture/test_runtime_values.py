@@ -24,7 +24,9 @@ PROGRAMS = {  # name -> (program, its breaks)
     "a branch": (lambda x, n: (x * 2 if x.sum().item() > 7 else x * 3) + 1, 1),
     "a branch on a bool": (lambda x, n: x * 2 if (x > 0).all() else x * 3, 1),
     "text": (lambda x, n: f"{x.sum().item():.2f}", 0),
-    "int() of a float": (lambda x, n: int(x.sum()), 1),
+    "int() of a float": (lambda x, n: int(x.sum()), 0),
+    "int() of a float that was a number": (lambda x, n: x * int(x.sum().item() / 3), 0),
+    "a size from a float": (lambda x, n: segue.ones(int(abs(x).sum().item())) + x.sum(), 0),
     "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
     "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),
     "a quotient of ints": (lambda x, n: (n.sum().item() / 4, (x > 1).sum().item() / len(x)), 0),
@@ -41,6 +43,24 @@ def test_numbers(name):
         found, expected = compiled(x, N), program(x, N)
         assert repr(found) == repr(expected) and type(found) is type(expected)
     assert segue.compiler.stats()["breaks"] - before == breaks
+
+
+@pytest.mark.parametrize("number", [1e30, -1e19, float("nan"), float("inf")])
+def test_a_float_that_no_int_of_a_graph_can_be_is_for_python(number):
+    def program(x, seen):
+        seen.append(1)
+        return int((x * 1).sum()), x + 1
+
+    compiled = segue.compile(program, fullgraph=True)
+    assert compiled(segue.tensor(2.5), [])[0] == 2
+    found = []
+    for run in (program, compiled):
+        seen = []
+        try:
+            found.append((run(segue.tensor(number), seen)[0], seen))
+        except (ValueError, OverflowError) as error:
+            found.append((type(error), str(error), seen))
+    assert found[0] == found[1]
 
 
 def test_a_tensor_of_several_elements_has_no_item():

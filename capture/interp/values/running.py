@@ -6,6 +6,7 @@ guards like anything else; the real iterator is moved on behind the graph, in on
 
 from __future__ import annotations
 
+import collections
 import gc
 from typing import Any
 
@@ -93,5 +94,5 @@ def stands_in_a_loop(stack: list[Any]) -> bool:
     return any(isinstance(value, RunningIterator) and value.taken > 1 for value in stack)
 
 
-SAMPLES: tuple[Any, ...] = ([], (), range(0), range(2**70), "a", "\xe9", b"", set(), {}, {}.values(), {}.items())
+SAMPLES: tuple[Any, ...] = ([], (), range(0), range(2**70), "a", "\xe9", b"", set(), {}, {}.values(), {}.items(), collections.OrderedDict())
 KINDS: set[Any] = {type(iter(sample)) for sample in SAMPLES} | {type(reversed([])), reversed, enumerate, zip}

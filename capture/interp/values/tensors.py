@@ -11,6 +11,7 @@ from typing import Any
 
 from ....eager import dtypes
 from ....eager.cuda import is_real
+from ....eager.sizes import BEYOND_SIZES
 from ....eager.tensor import LAZY, Tensor
 from ....eager.transforms.levels import under_levels
 from ....graph.functionalise import TracedArray, forget_history
@@ -213,13 +214,24 @@ class TensorValue(Value):
         if of is dtypes.bool and cls is None and (question := self.question(run)) is not None:
             return question
         cls = cls or (float if of.is_floating_point else int)
-        if of not in RETURNED or (cls is int and of.is_floating_point) or math.prod(self.twin.shape) != 1:
+        if of not in RETURNED or math.prod(self.twin.shape) != 1:
             raise self.needs_data(name)
+        if cls is int and of.is_floating_point:
+            return self.truncated(run, name)
         if cls is float:
             return FloatValue(self.result(run, dtypes.float64, float).twin, frozenset({RUNTIME}))
         found = self.result(run, dtypes.int64, int)
         found.flag = self if self.is_flag() else None
         return found
+
+    def truncated(self, run: Any, name: str = "__int__") -> Value:
+        """`int(x)` of a float. The run checks that it is one that an int of the graph can be; where it is not, the frame runs again eagerly, and Python says what is to be."""
+        copied = run.tensor_value(self.result(run, dtypes.float64, float).twin)
+        fits = TensorQuestion(run.leaf(lambda twin: abs(twin) < BEYOND_SIZES, [copied], {}, f"Tensor.{name}").twin)
+        if not fits.may_check(run):
+            raise self.needs_data(name)
+        fits.check(run, ValueError("cannot convert a float to an int"))
+        return self.result(run, dtypes.int64, int)
 
     def question(self, run: Any) -> TensorQuestion | None:
         """Its truth as a bool that the graph computes; None where it is known, for what has not one element, or stands for the examples of a batch."""
