@@ -70,6 +70,12 @@ class Tracer:
         self._runtime_sizes: dict[int, SymInt] = {}  # what a size is computed from, by number -> the size
         self.memory = Memory()
 
+    def let_go(self) -> None:
+        """Forget the real tensors, which twins and records, that refer to one another, would keep until the garbage collector comes. Nothing is recorded afterwards."""
+        for record in self.records:
+            record.tensor = None
+        self._constants.clear()
+
     # ------------------------------------------------------------------------------------------------ inputs
 
     def input(self, tensor: Tensor, name: str | None = None, dynamic: Iterable[int] | Mapping[int, Any] = (), layout: Layout | None = None) -> Tensor:

@@ -209,6 +209,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
     def close(self) -> None:
         """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage
         collector: one with a `__del__` dies when the user's program drops it."""
+        self.tracer.let_go()
         vars(self).clear()
 
     def begin_step(self, frame: Frame) -> None:
