@@ -20,7 +20,7 @@ PyMODINIT_FUNC PyInit__capture(void)
     };
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL || engine_ready() < 0 || marks_ready(module) < 0 || tracers_ready(module) < 0 || iterators_ready(module) < 0 || hook_ready(module) < 0 ||
-        resume_ready(module) < 0) {
+        resume_ready(module) < 0 || hashes_ready(module) < 0) {
         Py_XDECREF(module);
         return NULL;
     }

@@ -47,8 +47,13 @@ def let_go(held: Iterable[Any]) -> None:
             raise Break(f"dropping a {type(real).__qualname__}, of whose end somebody is told, is not captured")
 
 
+def followed_hash(place: Any) -> int | None:
+    """What the `__hash__` of a key gave that was followed, which does not run again where the dict or set is made."""
+    return getattr(place, "followed_hash", None)
+
+
 def check_keys(owner: Any) -> None:
     """Raise Unbuildable for a dict or set whose keys have one hash and are told apart by their own `__eq__`, which would be asked again, at another time."""
-    numbers = [place.number for place in owner.entries if hasattr(place, "number")]
-    if len(set(numbers)) < len(numbers):
+    hashes = [number for number in map(followed_hash, owner.entries) if number is not None]
+    if len(set(hashes)) < len(hashes):
         raise Unbuildable(owner, f"a {owner.describe()} whose keys have one hash and an __eq__ of their own cannot be made again")

@@ -25,7 +25,7 @@ from ...eager.log import log
 from ...eager.nn.parameter import Parameter
 from ...eager.stats import stats
 from ...eager.tensor import Tensor, wrap
-from .._capture import run_eagerly
+from .._capture import run_eagerly, store_hashed
 
 
 def run_again(problem: BaseException, function: str) -> None:
@@ -349,8 +349,22 @@ def kind_of(target: dict) -> Any:
     return next(base for base in type(target).__mro__ if base in (dict, collections.OrderedDict, collections.defaultdict))
 
 
-def store_item(target: dict, key: Any, value: Any) -> None:
-    kind_of(target).__setitem__(target, key, value)
+def store_item(target: dict, key: Any, value: Any, number: int | None = None) -> None:
+    """Store under a key, whose `__hash__` gave the number where it was followed."""
+    if number is None or isinstance(target, collections.OrderedDict):
+        kind_of(target).__setitem__(target, key, value)
+    else:
+        store_hashed(target, key, value, number)
+
+
+def set_of_known(cls: type, items: list, numbers: tuple) -> Any:
+    """A set of items some of whose hashes are known. A symmetric difference takes over a dict's, and adds one by one, from which the set's order follows."""
+    known: dict = {}
+    for item, number in zip(items, numbers, strict=True):
+        store_item(known, item, None, number)
+    made = cls()
+    set.symmetric_difference_update(made, known)
+    return made
 
 
 def format_of(value: Any, conversion: str | None, spec: str) -> str:

@@ -349,6 +349,25 @@ def subclasses_that_a_made_class_names(x):
         return x * 2, str(error)
 
 
-@pytest.mark.parametrize("program", [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names], ids=lambda one: one.__name__)
+def a_method_whose_being_abstract_is_asked(x):
+    class Unsure:
+        def __bool__(self):
+            raise ValueError("unsure")
+
+    try:
+
+        class Made(abc.ABC):  # noqa: B024
+            def method(self): ...
+
+            method.__isabstractmethod__ = Unsure()
+
+    except ValueError as error:
+        return x * 2, str(error)
+
+
+REFUSING = [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names, a_method_whose_being_abstract_is_asked]
+
+
+@pytest.mark.parametrize("program", REFUSING, ids=lambda one: one.__name__)
 def test_what_c_code_asks_of_classes(program):
     assert same(compiled(program)(segue.ones(2)), program(segue.ones(2)))

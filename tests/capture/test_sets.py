@@ -5,6 +5,7 @@ In comes a program of a set, out goes eager's answer, in eager's order, call aft
 
 from __future__ import annotations
 
+import collections
 import functools
 
 import pytest
@@ -127,3 +128,33 @@ def test_what_a_cached_function_gave_is_not_what_stands_elsewhere_later():
     assert same(made(x), run(x))
     holder.table = segue.tensor([3.0, 4.0])
     assert same(made(x), run(x))
+
+
+class Asked:
+    """A key that counts how often it is asked for its hash."""
+
+    def __init__(self, number):
+        self.number, self.asked = number, 0
+
+    def __hash__(self):
+        self.asked += 1
+        return self.number
+
+    def __eq__(self, other):
+        return self.number == other.number
+
+
+def test_hashes_that_capture_followed_are_not_asked_again():
+    def run(x):
+        keys = [Asked(17 * n) for n in range(9)]
+        table, counts = {key: x * n for n, key in enumerate(keys)}, collections.defaultdict(list)
+        counts[keys[1]].append(2)
+        return keys, table, counts, set(keys), {*keys[:6], 3}
+
+    made, x = compiled(run, fullgraph=True), segue.ones(2)
+    for _ in range(2):
+        keys, table, counts, many, few = made(x)
+        eager = run(x)
+        assert [key.asked for key in keys] == [key.asked for key in eager[0]]
+        assert [[getattr(key, "number", key) for key in one] for one in (table, counts, many, few)] == [[getattr(key, "number", key) for key in one] for one in eager[1:]]
+        assert same(table[Asked(34)], x * 2) and counts[Asked(17)] == [2] and Asked(51) in many and Asked(52) not in few

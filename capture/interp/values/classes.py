@@ -93,6 +93,7 @@ class ClassValue(CallableValue, Existing):
             out.statement("store_attribute", self, Constant(name), value)
 
 
+ABSTRACT = "__isabstractmethod__"
 FACTS = ("__module__", "__qualname__", "__doc__", "__orig_bases__")  # what a class tells of itself, and does not go by
 
 
@@ -231,7 +232,10 @@ def _made(run: Any, value: Value) -> Any:
     if isinstance(value, MadeFunction):
         code = _not_followed.__code__.replace(co_name=value.code.co_name, co_qualname=value.code.co_qualname)
         made = types.FunctionType(code, {"Break": Break, "__name__": value.globals.get("__name__")})
-        made.__dict__.update({name: item.value for name, (_, item) in value.state.entries.items() if isinstance(item, Constant)})  # `__isabstractmethod__`
+        own = {name: item for name, (_, item) in value.state.entries.items()}
+        made.__dict__.update({name: item.value for name, item in own.items() if isinstance(item, Constant)})
+        if not isinstance(own.get(ABSTRACT, constant(False)), Constant):
+            raise Break("an __isabstractmethod__ that must be asked whether it is true is not captured", "set it to True or False")
         return made
     if isinstance(value, DescriptorValue):
         return value.stand_in(run)

@@ -16,7 +16,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
-from ..journal import check_keys, let_go
+from ..journal import check_keys, followed_hash, let_go
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import LITERALS, OWN_CONSTANTS, Constant, SymIntValue, constant, hash_of, is_constant_type
@@ -60,15 +60,15 @@ class MethodKey:
 class ObjectKey:
     """A key whose class has a `__hash__` and an `__eq__` of its own, which are followed."""
 
-    __slots__ = ("run", "value", "number")
+    __slots__ = ("run", "value", "followed_hash")
 
     def __init__(self, run: Any, value: Any) -> None:
         self.run = run
         self.value = value
-        self.number = hash_of(run, value.dunder(run, "__hash__"))
+        self.followed_hash = hash_of(run, value.dunder(run, "__hash__"))
 
     def __hash__(self) -> int:
-        return self.number
+        return self.followed_hash
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ObjectKey):
@@ -315,18 +315,15 @@ class DictValue(Value):
         if self.holder is not None:
             out.value(self.holder)
             return
-        if self.cls is dict and not out.is_cyclic(self):
+        if self.cls is dict and not out.is_cyclic(self) and all(followed_hash(place) is None for place in self.entries):
             for one in itertools.chain(*self.entries.values()):
                 out.value(one)
             out.emit("BUILD_MAP", len(self.entries))
             return
-        if self.cls is collections.defaultdict:
-            out.call(collections.defaultdict, self.factory or constant(None))
-        else:
-            out.call(self.cls)
+        out.call(self.cls, *([self.factory or constant(None)] if self.cls is collections.defaultdict else []))
         out.remember(self)
-        for key_value, value in self.entries.values():
-            out.statement("store_item", self, key_value, value)
+        for place, (key_value, value) in self.entries.items():
+            out.statement("store_item", self, key_value, value, Constant(followed_hash(place)))
         for name, value in self.attributes.items():
             out.statement("store_attribute", self, Constant(name), value)
 
@@ -342,7 +339,7 @@ class DictValue(Value):
                 out.statement("delete_item", self, key_value)
         for place, (key_value, value) in self.entries.items():
             if place in self.deleted or place not in before or not is_same_place(before[place][1], value):
-                out.statement("store_item", self, key_value, value)
+                out.statement("store_item", self, key_value, value, Constant(followed_hash(place)))
 
 
 def dict_entries(run: Any, obj: dict, source: Any, cls: type, path: type = sources.DictValue) -> DictValue:

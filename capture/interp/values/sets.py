@@ -13,7 +13,7 @@ from typing import Any
 from ....eager.tensor import Tensor
 from ... import guards, sources
 from ...sources import MISSING
-from ..journal import check_keys
+from ..journal import check_keys, followed_hash
 from ..outcome import Break
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
@@ -118,6 +118,10 @@ class SetValue(Value):
         check_keys(self)
         if self.holder is not None:
             out.value(self.holder)
+            return
+        numbers = tuple(map(followed_hash, self.shadow))
+        if numbers.count(None) < len(numbers) and issubclass(self.cls, set):
+            out.helper("set_of_known", Constant(self.cls), ListValue([self.entries[place] for place in self.shadow]), Constant(numbers))
             return
         if self.cls is not set:
             out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
