@@ -27,7 +27,7 @@ from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, m
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
 from .values.proxies import ProxyValue
-from .values.sets import SetValue
+from .values.sets import SetValue, taken
 from .values.tensors import TensorValue
 
 CONSTRUCTORS: dict[type, Callable] = {}
@@ -113,14 +113,14 @@ def _tuple(run: Any, items: Value | None = None) -> Value:
 
 @constructor(set)
 def _set(run: Any, items: Value | None = None) -> Value:
-    return items.bare(set) if isinstance(items, SetValue) else SetValue(run, [] if items is None else run.unpack(items))
+    return items.bare(set) if isinstance(items, SetValue) else SetValue(run) if items is None else taken(run, items)[0]
 
 
 @constructor(frozenset)
 def _frozenset(run: Any, items: Value | None = None) -> Value:
     if isinstance(items, SetValue) and items.cls is frozenset:
         return items
-    return items.bare(frozenset) if isinstance(items, SetValue) else SetValue(run, [] if items is None else run.unpack(items), frozenset)
+    return items.bare(frozenset) if isinstance(items, SetValue) else SetValue(run, (), frozenset) if items is None else taken(run, items, frozenset)[0]
 
 
 def _make_dict(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value]) -> Value:

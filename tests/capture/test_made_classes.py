@@ -357,7 +357,7 @@ def a_method_whose_being_abstract_is_asked(x):
     try:
 
         class Made(abc.ABC):  # noqa: B024
-            def method(self): ...
+            def method(self): ...  # noqa: B027
 
             method.__isabstractmethod__ = Unsure()
 

@@ -158,3 +158,22 @@ def test_hashes_that_capture_followed_are_not_asked_again():
         assert [key.asked for key in keys] == [key.asked for key in eager[0]]
         assert [[getattr(key, "number", key) for key in one] for one in (table, counts, many, few)] == [[getattr(key, "number", key) for key in one] for one in eager[1:]]
         assert same(table[Asked(34)], x * 2) and counts[Asked(17)] == [2] and Asked(51) in many and Asked(52) not in few
+
+
+def sets_of_a_dict(x, seen):
+    table = {17 * n: n for n in range(5)}
+    more, odd = {100}, {3}
+    more.update(table)
+    odd.symmetric_difference_update(table)
+    seen.update(table)
+    made = [set(table), frozenset(table), {1, 2}.union(table), {0, 17, 34, 51, 68, 85}.difference(table), {0, 17, 34, 51, 68, 85}.intersection(table), more, odd]
+    return x + 1, [list(one) for one in made], list(set(list(table))), table.keys() <= more, set(table), frozenset(table), set(made[0]), more  # noqa: C414
+
+
+def test_sets_of_a_dict_have_the_order_that_its_size_gives_them():
+    made, x = compiled(sets_of_a_dict), segue.ones(2)
+    for _ in range(2):
+        seen, others = {5}, {5}
+        found, expected = made(x, seen), sets_of_a_dict(x, others)
+        assert same(found, expected) and list(map(list, found[-4:])) == list(map(list, expected[-4:]))
+        assert list(seen) == list(others)

@@ -18,7 +18,7 @@ from ..outcome import Break
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
 from .containers import ListValue, Unread
-from .mappings import equals_none, key_of, key_of_real
+from .mappings import DictValue, equals_none, key_of, key_of_real
 
 WHY = "use a list or a dict, which keep their order"
 
@@ -119,16 +119,19 @@ class SetValue(Value):
         if self.holder is not None:
             out.value(self.holder)
             return
-        numbers = tuple(map(followed_hash, self.shadow))
+        order = list(self.shadow)
+        items = [self.entries[place] for place in order]
+        numbers = tuple(map(followed_hash, order))
         if numbers.count(None) < len(numbers) and issubclass(self.cls, set):
-            out.helper("set_of_known", Constant(self.cls), ListValue([self.entries[place] for place in self.shadow]), Constant(numbers))
-            return
-        if self.cls is not set:
-            out.helper("convert", ListValue([self.entries[place] for place in self.shadow]), Constant(self.cls))
-            return
-        for place in self.shadow:
-            out.value(self.entries[place])
-        out.emit("BUILD_SET", len(self.entries))
+            out.helper("set_of_known", Constant(self.cls), ListValue(items), Constant(numbers))
+        elif list(map(id, order)) != list(map(id, set(order))):  # it would not lie in this order if its items came one by one
+            out.helper("convert", DictValue(zip(order, items, map(constant, [None] * len(items)), strict=True)), Constant(self.cls))
+        elif self.cls is not set:
+            out.helper("convert", ListValue(items), Constant(self.cls))
+        else:
+            for item in items:
+                out.value(item)
+            out.emit("BUILD_SET", len(items))
 
     def replay(self, out: Any) -> None:
         for name, argument in self.steps:
@@ -186,19 +189,40 @@ def _remove(self: SetValue, run: Any, item: Value) -> Value:
 @method(SET_METHODS, "update")
 def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
     for other in others:
-        if isinstance(other, SetValue):  # whose table is taken over as it is
-            meet(run, self, other)
-            self.entries = {**other.entries, **self.entries}
-            self.shadow.update(other.shadow)
-            self.changed(run, ("update", argument(other, other)))
+        if isinstance(other, SetValue) or is_plain_dict(other):
+            one, table = taken(run, other)
+            meet(run, self, one)
+            self.entries = {**one.entries, **self.entries}
+            self.shadow.update(table)
+            self.changed(run, ("update", argument(other, one)))
         else:
             for item in run.unpack(other):
                 _add(self, run, item)
     return constant(None)
 
 
+def is_plain_dict(given: Any) -> bool:
+    return isinstance(given, DictValue) and given.cls is dict
+
+
+def taken(run: Any, given: Value, cls: type = set) -> tuple[SetValue, Any]:
+    """A set of what a set is made of or meets, and this as C takes it, from which the order follows: a set's table as it is, a dict, whose size and hashes are known, or one by one."""
+    if isinstance(given, SetValue):
+        return given, given.shadow
+    items = run.unpack(given)
+    if not is_plain_dict(given):
+        one = SetValue(run, items, cls)
+        return one, list(one.entries)
+    one = SetValue(run, (), cls)
+    one.entries = dict(zip(given.entries if given.source is None else [key_of(run, item) for item in items], items, strict=True))  # type: ignore[attr-defined]
+    one.shadow.update(one.entries)
+    return one, one.entries
+
+
 def argument(given: Value, items: SetValue) -> Value:
     """What a method of a set from outside was given, as it was then: in the same order, which says how its items come to lie."""
+    if is_plain_dict(given):
+        return DictValue([(place, item, constant(None)) for place, item in items.entries.items()])
     if given is not items:
         return ListValue(list(items.entries.values()))
     return Constant(set(items.shadow)) if all(isinstance(item, Constant) for item in items.entries.values()) else items.bare(set)
@@ -220,10 +244,10 @@ def _combined(name: str) -> Callable:
     def combine(self: SetValue, run: Any, *others: Value) -> Value:
         result = self if name.endswith("_update") else self.bare()
         for other in others:
-            one = other if isinstance(other, SetValue) else SetValue(run, run.unpack(other))
+            one, table = taken(run, other)
             meet(run, result, one)
             known = {**one.entries, **result.entries}
-            found = getattr(result.shadow, name)(one.shadow if one is other else list(one.entries))
+            found = getattr(result.shadow, name)(table)
             result.shadow = result.shadow if found is None else found
             result.entries = {place: known[place] for place in result.shadow}
             if result is self:
@@ -235,7 +259,7 @@ def _combined(name: str) -> Callable:
 
 def _asked(name: str) -> Callable:
     def ask(self: SetValue, run: Any, other: Value) -> Value:
-        one = other if isinstance(other, SetValue) else SetValue(run, run.unpack(other))
+        one, _ = taken(run, other)
         meet(run, self.bare(), one)
         return constant(getattr(self.shadow, name)(one.shadow))
 
