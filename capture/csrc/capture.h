@@ -73,7 +73,6 @@ int code_mark_skip(PyCodeObject *code); /* never look at frames of this code */
 int code_mark_keep(PyCodeObject *code); /* look at them although their file is skipped */
 int marks_ready(PyObject *module);
 int tracers_ready(PyObject *module);
-int hashes_ready(PyObject *module);
 int iterators_ready(PyObject *module);
 
 /* ---- the hook ---------------------------------------------------------------------------------------------------- */

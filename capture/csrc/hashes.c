@@ -3,6 +3,8 @@
    The interpreter exports the function for its own extension modules; since 3.13 it is declared in internal headers only. */
 #include "capture.h"
 
+int hashes_ready(PyObject *module);
+
 #if PY_VERSION_HEX >= 0x030D0000
 PyAPI_FUNC(int) _PyDict_SetItem_KnownHash(PyObject *dict, PyObject *key, PyObject *value, Py_hash_t hash);
 #endif

@@ -1,6 +1,8 @@
 /* The extension module segue.capture._capture: its types and functions under their names. */
 #include "capture.h"
 
+int hashes_ready(PyObject *module); /* hashes.c: nobody else needs it */
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "segue.capture._capture",

@@ -230,3 +230,12 @@ def a_memoryview_that_is_released(x):
 
 def test_a_memoryview_that_is_released():
     assert same(compiled(a_memoryview_that_is_released)(X), a_memoryview_that_is_released(X))
+
+
+def slices_of_step_zero(x):
+    items = [1, 2, 3]
+    return x + 1, told(lambda: items.__setitem__(slice(0, 2, 0), [])), told(lambda: items.__delitem__(slice(None, None, 0))), items
+
+
+def test_slices_of_step_zero_are_refused_in_pythons_words():
+    assert same(compiled(slices_of_step_zero)(X), slices_of_step_zero(X))

@@ -223,7 +223,7 @@ class ListValue(Sequence):
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         if isinstance(key, SliceValue):
             items = run.unpack(value)
-            let_go(self.items[key.indices(run)])
+            let_go(run.concrete(self.items.__getitem__, key.indices(run)))
             run.concrete(self.items.__setitem__, key.indices(run), items)
         else:
             let_go([self.items[self.position(run, key)]])
@@ -232,7 +232,7 @@ class ListValue(Sequence):
 
     def delete_item(self, run: Any, key: Value) -> None:
         if isinstance(key, SliceValue):
-            let_go(self.items[key.indices(run)])
+            let_go(run.concrete(self.items.__getitem__, key.indices(run)))
             del self.items[key.indices(run)]
         else:
             let_go([self.items[self.position(run, key)]])
