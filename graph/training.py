@@ -325,7 +325,12 @@ class Call:
         inputs = list(self.inputs)
         if not STATE.enabled:
             inputs = [x.detach().requires_grad_(place in wanted) if isinstance(x, Tensor) else x for place, x in enumerate(inputs)]
+        switched = self._switched() if STATE.enabled else []
+        inputs = [x.detach() if place in switched else x for place, x in enumerate(inputs)]
         results = again([*inputs, *[None] * len(gradients)], differentiable=True)
+        for place in switched:  # the history that it has now is behind it for what reads it from here on
+            now = self.inputs[place].view_as(self.inputs[place])
+            inputs[place]._edge, inputs[place]._requires_grad = now._edge, True
         arrived: list[Any] = [None] * len(gradients)
 
         def look(index: int, gradient: Any) -> Any:
@@ -343,6 +348,8 @@ class Call:
         return arrived, [next(found) if on else None for on in self.wanted]
 
     def _pull_differentiably(self, gradients: list) -> list:
+        if self._switched():
+            return self.apart(gradients, ())[1]
         given = tuple([g is not None for g in gradients])
         tangents = [Tensor._wrap(self._tangent(i, None), Storage()) if g is None else dense(g) for i, g in enumerate(gradients)]
         if self._lost(self.training.gradients(given).graph) is not None and self.training.derived.higher is not None:
@@ -369,6 +376,12 @@ class Call:
 
         kept = [self.inputs[saved.index] if saved.kind == "input" else _unpacked(value) for saved, value in zip(training.saved, self.saved)]
         return _run_guarded(compiled, [*on_the_tape(higher, kept, self.edges, f"Compiled[{training.title}]Backward", pull), *tangents])
+
+    def _switched(self) -> list[int]:
+        """The inputs that have come to require a gradient since the call: a derivative of its gradients goes to them, but not through its own steps."""
+        wanted = {position for position, on in zip(self.training.targets, self.wanted) if on}
+        kept = [place for place, (x, version) in enumerate(zip(self.inputs, self.versions)) if isinstance(x, Tensor) and x._storage.version == version]
+        return [place for place in kept if place not in wanted and self.inputs[place].requires_grad]
 
     def _lost(self, graph: Graph) -> tuple[str, int, int] | None:
         """The first input that a graph of the inputs reads and that has been overwritten: its name, and its versions then and now."""

@@ -372,3 +372,23 @@ def test_generated_methods_of_our_own_classes_are_not_captured():
     found = segue.explain(program, dynamic=True)(segue.tensor([1.0, -1.0, 2.0]))
     names = [record.function for record in (*found.captured, *found.skipped)]
     assert "Module.__call__" in names and not [name for name in names if "__init__" in name]
+
+
+def test_an_input_that_requires_a_gradient_after_its_use_has_second_derivatives():
+    """The gradient of what was computed from it reads it, as it stands when the gradient is asked for; what was computed from it before stays without history."""
+
+    def f(x, w):
+        y = x * w + x.sin() * w
+        x.requires_grad_()
+        return y, x * w
+
+    def second(f):
+        x, w = x3(), x3().requires_grad_()
+        y, z = f(x, w)
+        (first,) = segue.autograd.grad((y.sin() + z).sum(), [w], create_graph=True)
+        return first, *segue.autograd.grad(first.square().sum(), [w, x])
+
+    made = compiled(f)
+    for _ in range(2):
+        for found, wanted in zip(second(made), second(f)):
+            segue.testing.assert_close(found, wanted)
