@@ -361,6 +361,7 @@ class Tensor(Attached, Portable):
         self._check_write(name, value._data.shape, value.dtype)
         if STATE.enabled and self._requires_grad and self._base is None and not value._requires_grad:
             value = engine.F[0].overwrite(self, value)  # it goes on requiring a gradient: none comes to what was there
+        apart = name in _COPIES and self._base is None and value._edge is not None  # a place on the tape of its own, and in a graph a node
         array = self._data
         if type(array) is np.ndarray or type(array) in ACCELERATED:
             need_writable(array, name)
@@ -371,15 +372,13 @@ class Tensor(Attached, Portable):
                     problem.tensor = self
                     raise problem
                 source = beside(source, array)
-            if value.dtype.is_complex and not self.dtype.is_complex:
-                source = source.real
-            array[...] = source
+            array[...] = source.real if value.dtype.is_complex and not self.dtype.is_complex else source
         else:
-            value = array.tracer.lift(value)
+            value = engine.F[0].clone(array.tracer.lift(value)) if apart else array.tracer.lift(value)
             array.tracer.write(array, value._data)
         self._storage.version += 1
         if STATE.enabled and (value._requires_grad or self._requires_grad):
-            self._rebase(engine.F[0].alias(value) if name in _COPIES and self._base is None and value._edge is not None else value)
+            self._rebase(engine.F[0].alias(value) if apart else value)
         return self
 
     def _rebase(self, value: Tensor) -> None:

@@ -361,12 +361,13 @@ class Sharing(Rewriter):
 def simplify(graph: Graph) -> Graph:
     """Apply the rules at each node, and compute once what is computed twice from the same values. Results and written values keep memory of their own."""
     owners = Owners(graph)
+    told_apart = bool(graph.differentiable_inputs)  # a copy that is a result has a gradient of its own, without that of what else was made of the copied
 
     def visit(node: Node, args: tuple, rewriter: Sharing) -> Node | None:
         if node.kind == "input":
             return None
         owned, found = node in owners.old, None
-        if node.kind == "op" and node.differentiable and (not owned or node.target.name in _COPIES):
+        if node.kind == "op" and node.differentiable and (not owned or (node.target.name in _COPIES and not told_apart)):
             found = _by_rules(node, args, rewriter)
         if owned or isinstance(node.value, SymInt):
             return owners.settle(node, args, found, rewriter)

@@ -291,3 +291,23 @@ def test_an_index_is_checked_though_what_it_names_is_overwritten(backend):
 
     with pytest.raises(IndexError):
         segue.compile(f, backend=backend)(segue.ones(1, 2, requires_grad=True))
+
+@pytest.mark.parametrize("program", [
+    lambda v, x, y: (x.copy_(v), v), lambda v, x, y: (v, x.copy_(v)), lambda v, x, y: (x.copy_(v), y.copy_(v)), lambda v, x, y: (y.copy_(x.copy_(v)), x, v),
+    lambda v, x, y: (v, x.zero_().clone().copy_(v)), lambda v, x, y: (v, x.zero_().clone().__setitem__(..., v) or x * 1),
+    lambda v, x, y: (v.clone(), v.sin()), lambda v, x, y: (v.clone(), v.clone(), v.clone().cos()), lambda v, x, y: ((v * 2).clone(), (v * 2).sin()),
+])  # fmt: skip
+def test_a_copy_has_a_gradient_of_its_own(program):
+    """What `copy_` fills stands behind what it copies, one after the other or side by side, as an input or as a result."""
+
+    def f(w, x, y):
+        return program(w * 2, x, y)
+
+    found = []
+    for run in (f, segue.compile(f, backend="eager"), segue.compile(f)):
+        w = segue.ones(3, requires_grad=True)
+        results = run(w, segue.zeros(3), segue.zeros(3))
+        asked = [r for r in results if r.requires_grad]
+        found.append(segue.autograd.grad(sum((r * (i + 3)).sum() for i, r in enumerate(asked)), [*asked, w]))
+    segue.testing.assert_close(found[1], found[0])
+    segue.testing.assert_close(found[2], found[0])
