@@ -110,7 +110,7 @@ PyTypeObject Entry_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "segue.capture._capture.CacheEntry",
     .tp_doc = "CacheEntry(guards, code, keep=None, failed=None): run `code` in place of a frame in which `guards` (a GuardSet) hold. Its parameters and free\n"
-              "variables are those of the code that it replaces, in number, names and order; other locals may be added behind the parameters. `failed()` is\n"
+              "variables are those of the code that it replaces, in number, names and order; other locals may be added behind the parameters. `failed(problem)` is\n"
               "called when the code raises.",
     .tp_basicsize = sizeof(Entry),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

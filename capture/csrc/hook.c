@@ -231,14 +231,14 @@ static void entry_failed(Entry *entry)
     }
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
     segue_thread.off++;
-    PyObject *failed = Py_NewRef(entry->failed), *done = PyObject_CallNoArgs(failed);
+    PyObject *failed = Py_NewRef(entry->failed), *done = PyObject_CallOneArg(failed, value);
     segue_thread.off--;
     if (done == NULL) {
         PyErr_WriteUnraisable(failed);
     }
-    Py_XDECREF(done);
-    Py_DECREF(failed);
+    Py_XDECREF(done), Py_DECREF(failed);
     PyErr_Restore(type, value, traceback);
 }
 

@@ -57,7 +57,7 @@ from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.running import RunningIterator, guard_passing_by, stands_in_a_loop
 from .values.sets import SetValue
-from .values.state import mode_guard, set_modes
+from .values.state import mode_guard, put_modes_back
 
 TOO_DEEP = "the recursion of the user's program is too deep for capture"
 MAX_ATTEMPTS = 64
@@ -408,8 +408,8 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     settings.captured.append(captured)
     settings.observer.captured(checks, attempt.view)
     report(captured, built.code)
-    # A graph that raises between two breaks does so outside of the `with` blocks that it was captured in: what they set is put back when the frame ends.
-    failed = functools.partial(set_modes, attempt.modes_before) if ended is not None and entry_of(code) is None else None
+    # What is raised between two breaks, and not by the frame's own code, is outside of the `with` blocks: what they set is put back when the frame ends.
+    failed = functools.partial(put_modes_back, attempt.modes_before) if ended is not None and entry_of(code) is None else None
     return CacheEntry(checks, built.code, captured, failed)
 
 

@@ -33,7 +33,7 @@ from .._capture import CacheEntry, Program
 from ..bytecode.breaks import entry_of
 from ..portable import Gone, Reader, Writer, code_text
 from .observe import Unwatched
-from .values.state import modes, set_modes
+from .values.state import modes, put_modes_back
 
 KIND = "capture"
 ROOMS = ("eager", "graph", "capture", "inductor")  # whose code decides what a capture is
@@ -185,7 +185,7 @@ def find(key: str, backend: Any, code: types.CodeType, view: Any, captured: Call
                 reader.let_go()
                 stats.count("captures_loaded")
                 log("cache", f"capture of {code.co_qualname}: {key}: hit; nothing was traced")
-                failed = functools.partial(set_modes, modes()) if entry_of(code) is None else None  # the guards hold: the modes stand as they were
+                failed = functools.partial(put_modes_back, modes()) if entry_of(code) is None else None  # the guards hold: the modes stand as they were
                 made = marshal.loads(code_bytes).replace(co_consts=constants)
                 return CacheEntry(checks, made, captured(reader.compiled, checks, *facts), failed)
         except Gone as reason:

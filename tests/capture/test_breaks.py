@@ -392,3 +392,28 @@ def test_an_input_that_requires_a_gradient_after_its_use_has_second_derivatives(
     for _ in range(2):
         for found, wanted in zip(second(made), second(f)):
             segue.testing.assert_close(found, wanted)
+
+
+def test_a_mode_set_outside_of_a_block_stays_where_an_exception_goes_through():
+    def raises(x):
+        segue.set_grad_enabled(False)
+        y = x * 2
+        raise ValueError(y)
+
+    def mistaken(x):
+        segue.set_grad_enabled(False)
+        return (x * 2) @ segue.ones(7, 7)
+
+    def within(x):
+        with segue.no_grad():
+            segue.set_grad_enabled(True)
+            graph_break()
+            return (x * 2) @ segue.ones(7, 7)
+
+    for f in (raises, mistaken, within):
+        for _ in range(2):
+            with pytest.raises((ValueError, RuntimeError)):
+                compiled(f)(segue.ones(3))
+            stands = segue.is_grad_enabled()
+            segue.set_grad_enabled(True)
+            assert stands is (f is within)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ....eager.autograd.mode import STATE
+from ....eager.errors import BackendError, CaptureError
 from ... import guards, sources
 from .base import Existing, Value
 from .constants import Constant, constant
@@ -26,6 +27,12 @@ def set_modes(wanted: dict[str, Any]) -> None:
     """Set the modes."""
     for name, value in wanted.items():
         setattr(STATE, name, value)
+
+
+def put_modes_back(wanted: dict[str, Any], problem: BaseException) -> None:
+    """Set the modes where what was raised came from between two breaks, outside of the `with` blocks that it was captured in. Whatever else is raised goes through them."""
+    if not isinstance(problem, Exception) or isinstance(problem, (MemoryError, BackendError, CaptureError)):
+        set_modes(wanted)
 
 
 def mode_guard(name: str, value: Any) -> guards.Guard:
