@@ -28,6 +28,7 @@ FAKES = "a made class that derives from str stands in a typing alias as plain te
 SECOND_COPY = "asks a cached_property of a second copy of functools, which learns its name on the stand-in of the class"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
+UNTOLD = "an object that is made in captured code and dropped out of a dict made there dies behind the graph: its `__del__` changes the dict too late"
 DIFFERENCES: dict[str, dict[str, str]] = {
     "test_operator": dict.fromkeys([f"{kind}OperatorTestCase.test_{name}" for kind in ("C", "Py") for name in ("is", "is_not")], CONSTANTS),
     "test_exceptions": {
@@ -42,6 +43,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     },
     "test_dict": {
         **dict.fromkeys(["DictTest.test_fromkeys_operator_modifying_dict_operand"], CHANGES),
+        **({"DictTest.test_oob_indexing_dictiter_iternextitem": UNTOLD} if sys.version_info >= (3, 12) else {}),
     },
     "test_set": {
         **dict.fromkeys([f"Test{kind}.test_do_not_rehash_dict_keys" for kind in ("FrozenSet", "FrozenSetSubclass")], REHASHED),
