@@ -75,7 +75,8 @@ def patterns(x):
     names = [re.sub(r"\.(\d+)", lambda m: "_" + m.group(1), name) for name in ("a.1", "b.22")]
     total = sum(int(m.group()) for m in re.finditer(r"\d+", "1 2 3"))
     found = re.match(r"(?P<kind>[a-z]+)(\d+)", "layer12")
-    return x * total * int(DIGITS.search("ab12").group(1)), names, found["kind"], re.match("a", "b"), string.Template("$a b").substitute(a=found.group(2))
+    parts = [[m.group() for m in DIGITS.finditer("1a22b333", pos=1, endpos=7)], DIGITS.sub(lambda m: m.group() * 2, string="a1b2", count=1)]
+    return x * total * int(DIGITS.search("ab12").group(1)), names, parts, found["kind"], re.match("a", "b"), string.Template("$a b").substitute(a=found.group(2))
 
 
 def proxies(x):

@@ -24,17 +24,18 @@ class PatternValue(Constant):
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         if name == "finditer":
-            found = run.concrete(lambda *texts: list(self.value.finditer(*texts)), *map(run.python, args))
+            named = {word: run.python(value) for word, value in kwargs.items()}
+            found = run.concrete(lambda *texts, **named: list(self.value.finditer(*texts, **named)), *map(run.python, args), **named)
             return run.sequence_iterator(ListValue([run.make(match) for match in found]))
         if name in ("sub", "subn") and args and not isinstance(args[0], Constant):
             return self.replaced(run, name, *args, **kwargs)
         return super().call_method(run, name, args, kwargs)
 
-    def replaced(self, run: Any, name: str, function: Value, text: Value, count: Value = Constant(0)) -> Value:
+    def replaced(self, run: Any, name: str, function: Value, string: Value, count: Value = Constant(0)) -> Value:
         """`sub` with a function, which is called with each match."""
         if name == "subn":
             raise Break("subn() with a function is not captured")
-        whole = run.text(text)
+        whole = run.text(string)
         parts, end, wanted = [], 0, run.python(count)
         matches = list(self.value.finditer(whole))
         for match in matches[:wanted] if wanted else matches:
