@@ -177,3 +177,13 @@ def test_sets_of_a_dict_have_the_order_that_its_size_gives_them():
         found, expected = made(x, seen), sets_of_a_dict(x, others)
         assert same(found, expected) and list(map(list, found[-4:])) == list(map(list, expected[-4:]))
         assert list(seen) == list(others)
+
+
+TEXTS = ", ".join(repr(f"w{number}") for number in range(20))
+
+
+@pytest.mark.parametrize("source", [f"lambda x: (x + 1, list({{{TEXTS}}}))", f"lambda x: (x + 1, tuple(word for word in {{{TEXTS}}}), 'w7' in {{{TEXTS}}})"])
+def test_a_set_that_is_written_out_has_the_order_of_its_constant(source):
+    program = eval(source)  # so that the compiler makes the constant
+    found, wanted = segue.compile(program, fullgraph=True)(segue.ones(2)), program(segue.ones(2))
+    assert found[1:] == wanted[1:]

@@ -34,7 +34,7 @@ class SetValue(Value):
         self.source = source
         self.real = real
         self.entries: dict[Any, Any] = {}
-        self.shadow: set = set()
+        self.shadow: Any = set()
         self.ordered = True
         self.guarded = real is not MISSING
         self.steps: list[tuple[str, Any]] = []
@@ -142,7 +142,7 @@ def set_like(run: Any, obj: Any, items: list[Value]) -> SetValue:
     """A set that is known, of Values of its items."""
     made = SetValue(run, items, type(obj))
     if all(isinstance(item, Constant) for item in items):
-        made.shadow = set(obj)
+        made.shadow = obj if type(obj) is frozenset else set(obj)  # a copy could lie in a smaller table, in another order
     return made
 
 
