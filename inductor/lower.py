@@ -53,6 +53,7 @@ _KINDS = {Scalar: "pointwise", Indexed: "pointwise", IndexMap: "view", Reduction
 
 
 WIDE = 64  # results of which it pays to write a short fold out
+REACH = 100  # nodes that are looked at behind it: what comes later is in another kernel, and a deep graph is not walked anew for each of its folds
 
 
 def _stays_small(node: Node) -> bool:
@@ -61,8 +62,8 @@ def _stays_small(node: Node) -> bool:
     if not is_written_out(node) or hint(product(shape_of(node))) < WIDE:
         return False
     whole, seen, todo = shape_of(node.args[0]), {node}, [node]
-    while todo:
-        for user in todo.pop().users:
+    while todo and len(seen) < REACH:
+        for user in todo.pop(0).users:  # the nearest first
             if user in seen or user.kind != "op":
                 continue
             if not is_view(user) and isinstance(user.value, FakeValue) and user.value.ndim == len(whole) and all(map(same, shape_of(user), whole)):
