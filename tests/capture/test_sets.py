@@ -187,3 +187,49 @@ def test_a_set_that_is_written_out_has_the_order_of_its_constant(source):
     program = eval(source)  # so that the compiler makes the constant
     found, wanted = segue.compile(program, fullgraph=True)(segue.ones(2)), program(segue.ones(2))
     assert found[1:] == wanted[1:]
+
+
+def made_of_sets(x, words):
+    half = len(words) // 2
+    one, other = frozenset(words[:half]), {word + "s" for word in words[half // 2 :]}
+    both, apart, left = one | other, other ^ set(one), set(words).union(one, other) - other
+    met = one.intersection(words, other)
+    stop()
+    return x + 1, one, other, both, apart, left, met
+
+
+def grown_and_thinned(x, words):
+    some = set()
+    some.update(dict.fromkeys(words))
+    some.update(some)
+    for word in words[::2]:
+        some.discard(word)
+    taken = some.pop()
+    copies = [some.copy(), set(some), frozenset(some)]
+    for word in words[::3]:
+        some.add(word + "'")
+    stop()
+    return x + 1, some, taken, *copies
+
+
+def written_out(x, words):
+    some = {"anchor", "bell", "cask", "deck", "ensign", "funnel", "galley", "hull", "island", "jib", "keel", "lanyard", "mast", "nock", "oar", "pier", "quay", "rudder", "sail"}
+    kept = some - {"mast", "jib"}
+    some.update(words)
+    stop()
+    return x + 1, some, kept
+
+
+def stop():
+    print(end="")
+
+
+@pytest.mark.parametrize("program", [made_of_sets, grown_and_thinned, written_out], ids=lambda function: function.__name__)
+def test_a_set_that_lives_across_a_break_lies_as_it_does_eagerly(program):
+    """The order follows from the steps that made the set: texts of many hashes, as whoever meets no others in their places lie well whatever the steps."""
+    x = segue.ones(2)
+    for start in range(0, 600, 20):
+        words = [f"word{number * number}" for number in range(start, start + 5 + start // 20)]
+        expected, found = program(x, words)[1:], compiled(program)(x, words)[1:]
+        assert [type(one) for one in found] == [type(one) for one in expected]
+        assert [list(one) for one in found] == [list(one) for one in expected]

@@ -7,6 +7,7 @@ that its order is Python's, and the steps are taken again by the set from outsid
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,17 +16,20 @@ from ... import guards, sources
 from ...sources import MISSING
 from ..journal import check_keys, followed_hash
 from ..outcome import Break
+from ..tables import NEW, UNKNOWN, holds_table, recipe_of, set_of_steps
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
 from .containers import ListValue, Unread
 from .mappings import DictValue, equals_none, key_of, key_of_real
 
+PROCESS = "the order of a set differs from process to process"
 WHY = "use a list or a dict, which keep their order"
 
 
 class SetValue(Value):
-    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's; `ordered` says whether it lies in memory as the set does. `steps` are what
-    was done to a set from outside: the name of the method and its argument. `guarded`: it holds objects from outside, so what is told apart from them is guarded."""
+    """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's, and `history` are these steps, see tables.py; `ordered` says whether it lies
+    in memory as the set does. `steps` are what was done to a set from outside: the name of the method and its argument. `guarded`: it holds objects from outside, so what is told apart
+    from them is guarded."""
 
     holder: Any = None  # the object whose builtin part this is, see contained.py
 
@@ -35,6 +39,7 @@ class SetValue(Value):
         self.real = real
         self.entries: dict[Any, Any] = {}
         self.shadow: Any = set()
+        self.history: Any = (None, cls, "list", ()) if cls in (set, frozenset) else UNKNOWN
         self.ordered = True
         self.guarded = real is not MISSING
         self.steps: list[tuple[str, Any]] = []
@@ -44,7 +49,13 @@ class SetValue(Value):
     def put(self, run: Any, item: Value) -> None:
         place = run.guarded_key(item) if self.guarded else key_of(run, item)
         self.entries.setdefault(place, item)
-        self.shadow.add(place)
+        self.step("add", "item", place, place)
+
+    def step(self, name: str, kind: str | None, argument: Any, *given: Any) -> None:
+        """The shadow takes a step, `given` what it asks for, and it is written down with what kind of argument this was."""
+        found = getattr(self.shadow, name)(*given)
+        self.shadow = found if name in NEW else self.shadow
+        self.history = (self.history, name, kind, argument)
 
     def type(self) -> type:
         return self.cls
@@ -53,7 +64,13 @@ class SetValue(Value):
         return f"{self.cls.__name__} of {len(self.entries)}"
 
     def python(self, run: Any) -> Any:
-        return self.cls(item.python(run) for item in self.items_of(run))
+        items = self.items_of(run)
+        recipe = self.recipe()
+        return self.cls(item.python(run) for item in items) if recipe is None else set_of_steps(recipe)
+
+    def recipe(self) -> tuple | None:
+        """The steps that make such a set, of constants."""
+        return recipe_of(self.history, LITERALS) if all(isinstance(item, Constant) for item in self.entries.values()) else None
 
     def place_of(self, run: Any, item: Value) -> Any:
         """The key of an item that is looked for: a set stands for the frozenset of its items."""
@@ -86,7 +103,7 @@ class SetValue(Value):
             for item in members:
                 guard_hash(run, item)
             if not all(type(place) in (int, bool) for place in self.shadow):
-                run.only_here = "the order of a set differs from process to process"
+                run.only_here = PROCESS
         return [self.entries[place] for place in (self.shadow if self.real is MISSING else self.entries)]
 
     def iterate(self, run: Any) -> Value:
@@ -111,6 +128,7 @@ class SetValue(Value):
         """A set of the same items."""
         made = SetValue(None, (), cls or self.cls)
         made.entries, made.shadow = dict(self.entries), set(self.shadow)
+        made.history = (self.history, made.cls, None, None) if made.cls in (set, frozenset) else UNKNOWN
         made.ordered, made.guarded = self.ordered, self.guarded
         return made
 
@@ -119,6 +137,12 @@ class SetValue(Value):
         if self.holder is not None:
             out.value(self.holder)
             return
+        recipe = self.recipe()
+        if recipe is not None:
+            if holds_table(recipe):
+                out.attempt.only_here = PROCESS
+            out.helper("set_of_steps", Constant(recipe))
+            return
         order = list(self.shadow)
         items = [self.entries[place] for place in order]
         numbers = tuple(map(followed_hash, order))
@@ -126,12 +150,8 @@ class SetValue(Value):
             out.helper("set_of_known", Constant(self.cls), ListValue(items), Constant(numbers))
         elif list(map(id, order)) != list(map(id, set(order))):  # it would not lie in this order if its items came one by one
             out.helper("convert", DictValue(zip(order, items, map(constant, [None] * len(items)), strict=True)), Constant(self.cls))
-        elif self.cls is not set:
-            out.helper("convert", ListValue(items), Constant(self.cls))
         else:
-            for item in items:
-                out.value(item)
-            out.emit("BUILD_SET", len(items))
+            out.helper("convert", ListValue(items), Constant(self.cls))
 
     def replay(self, out: Any) -> None:
         for name, argument in self.steps:
@@ -143,6 +163,7 @@ def set_like(run: Any, obj: Any, items: list[Value]) -> SetValue:
     made = SetValue(run, items, type(obj))
     if all(isinstance(item, Constant) for item in items):
         made.shadow = obj if type(obj) is frozenset else set(obj)  # a copy could lie in a smaller table, in another order
+        made.history = (None, type(obj), "table", obj if type(obj) is frozenset else frozenset(obj))
     return made
 
 
@@ -174,7 +195,7 @@ def _discard(self: SetValue, run: Any, item: Value) -> Value:
     place = self.place_of(run, item)
     if place in self.entries:
         found = self.entries.pop(place)
-        self.shadow.discard(place)
+        self.step("discard", "item", place, place)
         self.changed(run, ("discard", found))
     return constant(None)
 
@@ -193,7 +214,7 @@ def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
             one, table = taken(run, other)
             meet(run, self, one)
             self.entries = {**one.entries, **self.entries}
-            self.shadow.update(table)
+            self.step("update", *kept(self, one, table), table)
             self.changed(run, ("update", argument(other, one)))
         else:
             for item in run.unpack(other):
@@ -215,8 +236,15 @@ def taken(run: Any, given: Value, cls: type = set) -> tuple[SetValue, Any]:
         return one, list(one.entries)
     one = SetValue(run, (), cls)
     one.entries = dict(zip(given.entries if given.source is None else [key_of(run, item) for item in items], items, strict=True))  # type: ignore[attr-defined]
-    one.shadow.update(one.entries)
+    one.shadow, one.history = set(one.entries), (None, cls, "dict", tuple(one.entries))
     return one, one.entries
+
+
+def kept(made: SetValue, one: SetValue, table: Any) -> tuple[str, Any]:
+    """How what a method of the set `made` was given is written down."""
+    if one is made or table is made.shadow:
+        return "self", ()
+    return ("set", one.history) if isinstance(table, (set, frozenset)) else ("dict" if isinstance(table, dict) else "list", tuple(table))
 
 
 def argument(given: Value, items: SetValue) -> Value:
@@ -243,18 +271,22 @@ def _combined(name: str) -> Callable:
 
     def combine(self: SetValue, run: Any, *others: Value) -> Value:
         result = self if name.endswith("_update") else self.bare()
-        for other in others:
+        if others and result is not self:
+            result.shadow, result.history = self.shadow, self.history  # the method itself takes a copy, or one of its argument
+        for step, other in zip(itertools.chain([name], itertools.repeat(BEHIND.get(name, name))), others):
             one, table = taken(run, other)
             meet(run, result, one)
             known = {**one.entries, **result.entries}
-            found = getattr(result.shadow, name)(table)
-            result.shadow = result.shadow if found is None else found
+            result.step(step, *kept(result, one, table), table)
             result.entries = {place: known[place] for place in result.shadow}
             if result is self:
                 self.changed(run, (name, argument(other, one)))
         return constant(None) if result is self else result
 
     return combine
+
+
+BEHIND = {"union": "update", "difference": "difference_update"}  # what the second argument of a method does to what the first one made
 
 
 def _asked(name: str) -> Callable:
@@ -275,7 +307,8 @@ SET_METHODS["copy"] = lambda self, run: self if self.cls is frozenset and self.h
 
 @method(SET_METHODS, "clear")
 def _clear(self: SetValue, run: Any) -> Value:
-    self.entries, self.shadow = {}, set()
+    self.entries = {}
+    self.step("clear", None, None)
     self.changed(run, ("clear", None))
     return constant(None)
 
@@ -288,6 +321,7 @@ def _pop(self: SetValue, run: Any) -> Value:
         raise Break("pop() of a set from outside is not captured: it begins where the last one ended", WHY)
     self.items_of(run)  # the order must be known
     found = self.entries.pop(self.shadow.pop())
+    self.history = (self.history, "pop", None, None)
     self.changed(run, ("discard", found))
     return found
 
@@ -310,6 +344,7 @@ def wrap_set(run: Any, obj: Any, source: Any, cls: Any = None) -> Value:
     made = SetValue(run, [], cls or type(obj), source, obj)
     made.entries = {item: constant(item) for item in obj}
     made.shadow = set(obj) if list(set(obj)) == list(obj) else (cls or type(obj)).copy(obj)
+    made.history = UNKNOWN
     return made
 
 
@@ -321,7 +356,7 @@ def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
     run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
     made = SetValue(run, [], cls, source, obj)
     made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Unread(item, sources.Constant(item, f"an object in {source.text()}")) for item in obj}
-    made.shadow = set(made.entries)
+    made.shadow, made.history = set(made.entries), UNKNOWN
     return made
 
 
