@@ -34,7 +34,7 @@ from ..layouts import choose
 from ..marks import apply_marks
 from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
-from . import checks, classes, handlers_data, handlers_flow, numpy_functions, rules, seeds, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import checks, classes, effects, handlers_data, handlers_flow, numpy_functions, rules, seeds, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .instances import Instances

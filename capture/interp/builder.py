@@ -304,6 +304,7 @@ class Builder:
         out = Output(attempt, assembler, cyclic, self.outcome is None)
         attempt.journal.replay(out, lambda value: attempt.deferred > 0 and holds_stale(value, attempt.stale))
         self.store_gradients(out)
+        attempt.journal.end(out)
         places: dict[Any, Callable] = {}
         if self.outcome is not None:
             out.value(self.outcome[1])

@@ -41,6 +41,7 @@ from ..stance import STANCE
 from . import stored
 from .attempt import Attempt, Knowledge
 from .builder import Builder
+from .effects import guard_record
 from .generalising import generalise
 from .library import fill_registries
 from .lookup import is_own
@@ -440,6 +441,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     guard_passing_by(attempt)
     guard_owners(attempt)
     guard_cells(attempt)
+    guard_record(attempt)
     written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]

@@ -220,7 +220,7 @@ def check_eg_match(frame: Frame, i: Any) -> None:
 @handles("BEFORE_WITH")
 def before_with(frame: Frame, i: Any) -> None:
     run, manager = frame.run_state, frame.pop()
-    if not isinstance(manager, (ObjectValue, BufferValue)):
+    if not isinstance(manager, (ObjectValue, BufferValue)) and "__exit__" not in manager.methods:
         raise Break(f"'with' over a {manager.describe()} is not captured")
     leave, enter = run.special_method(manager, "__exit__"), run.special_method(manager, "__enter__")
     if leave is None or enter is None:

@@ -21,12 +21,18 @@ class Journal:
     def __init__(self) -> None:
         self.entries: dict[int, Any] = {}
         self.notes: list[Any] = []  # every Value that was written to, as often as it was
+        self.effects: list[Any] = []  # calls that the new code makes when all is written, see effects.py
 
     def note(self, value: Any) -> None:
         """A Value was written to. What was made during capture needs no entry: it is built in its last state."""
         self.notes.append(value)
         if value.real is not MISSING:
             self.entries.setdefault(id(value), value)
+
+    def act(self, effect: Any) -> None:
+        """The new code is to make a call behind all else."""
+        self.notes.append(effect)
+        self.effects.append(effect)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -35,6 +41,11 @@ class Journal:
         """Those that hold what a deferred call changes come last, behind the call."""
         for value in sorted(self.entries.values(), key=is_late):
             value.replay(out)
+
+    def end(self, out: Any) -> None:
+        """The calls that come behind everything, in the program's order."""
+        for effect in self.effects:
+            effect.replay(out)
 
 
 def let_go(held: Iterable[Any]) -> None:

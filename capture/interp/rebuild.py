@@ -12,6 +12,7 @@ import functools
 import operator
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,14 @@ def run_again(problem: BaseException, function: str) -> None:
     stats.count("reruns")
     log("breaks", f"the graph of {function} raised, and the frame runs again eagerly: {type(problem).__name__}: {problem}")
     run_eagerly(answers)
+
+
+def warn(message: Any, category: type, source: Any, place: Any, line: int = 0, namespace: dict | None = None) -> None:
+    """A warning of the program's: at a line of a file, or so many frames above the one that was captured."""
+    if namespace is None:
+        warnings.warn(message, category, stacklevel=place + 2, source=source)
+    else:
+        warnings.warn_explicit(message, category, place, line, namespace.get("__name__") or "<string>", namespace.setdefault("__warningregistry__", {}), None, source)
 
 
 def float_tensor(value: float) -> Tensor:

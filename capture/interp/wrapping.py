@@ -6,6 +6,7 @@ tensors, identity for functions, classes and modules. The one idea: a table by t
 
 from __future__ import annotations
 
+import _thread
 import collections
 import contextvars
 import enum
@@ -75,6 +76,7 @@ from .values.generators import METHODS as GENERATORS
 from .values.generators import GeneratorValue
 from .values.held_arrays import wrap_array
 from .values.instance import wrap_dict
+from .values.locks import wrap_lock
 from .values.mappings import DictValue, dict_entries, key_of_real
 from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
@@ -107,7 +109,7 @@ class Wrapping:
             return self.wrap_constant(obj, source)
         known = self.wrapped.get(id(obj))
         if id(obj) in self.stale and known is None:
-            raise Break(STALE)
+            raise Break("a list of warnings that are kept, some of which come behind the graph, is read" if cls is list else STALE)
         if known is not None:
             if known.source is None:  # it stands for something that is made here, see values/classes.py
                 return known
@@ -448,7 +450,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, types.MappingProxyType: wrap_proxy,
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
     bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

@@ -26,6 +26,9 @@ class DeferredCall(Value):
         self.real = function
         self.args = args
 
+    def describe(self) -> str:
+        return f"state that {getattr(self.real, '__qualname__', 'a call')}() changes"
+
     def replay(self, out: Any) -> None:
         out.statement_of(self.real, self.args)
 
