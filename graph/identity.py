@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..eager.dtypes import dtype
-from ..eager.ops.definition import OPS, OpDef
+from ..eager.ops.definition import OpDef
 from .ir import FakeValue, Graph, Node
+from .rows import row_of
 from .symbolic import ShapeEnv, SymInt, print_python
 
 _PLAIN = (int, float, complex, bool, str, type(None))
@@ -62,11 +63,17 @@ def _sizes(env: ShapeEnv) -> Iterator[str]:
         yield f"{symbol.name} = {hint} in {env.intervals[symbol]}"
     for guard in env.guards:
         yield print_python(guard.relation)
+    for symbol, what in env.runtime.items():
+        yield f"{symbol.name} is {what} in {env.given[symbol]}"
+    for relation in env.assumed:
+        yield f"assumed {print_python(relation)}"
+    for check in env.checks:
+        yield f"checked {check} {type(check.problem).__qualname__} {check.problem}"
 
 
 def _row(row: OpDef | None) -> str:
     """The name of an operator of this package; its code is part of the package's own digest."""
-    if row is None or OPS.get(row.name) is not row or row.kernel.__module__.partition(".")[0] != _PACKAGE:
+    if row is None or row_of(row.name) is not row or row.kernel.__module__.partition(".")[0] != _PACKAGE:
         raise Unknown(str(row))
     return row.name
 

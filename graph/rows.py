@@ -12,7 +12,10 @@ from typing import Any
 from ..eager.ops.definition import OPS, OpDef
 from .expressions import expression_of_rows, expression_rows
 from .ir import Graph, Node, map_nodes
-from .symbolic import Guard, Interval, ShapeEnv
+from .runtime_sizes import ITEM
+from .symbolic import Guard, Interval, RuntimeCheck, ShapeEnv
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 class Unportable(Exception):  # noqa: N818  (an answer, not an error)
@@ -27,28 +30,47 @@ class Place(int):
 
 def row_name(row: OpDef) -> str:
     """The name under which another process finds an operator. Raises Unportable for one that is not registered."""
-    if OPS.get(row.name) is not row:
+    if row_of(row.name) is not row:
         raise Unportable(f"the operator {row.name} is not registered")
     return row.name
 
 
+def row_of(name: str) -> OpDef | None:
+    """The operator of that name in a graph that can be written."""
+    return ITEM if name == ITEM.name else OPS.get(name)
+
+
 def rows_of_sizes(env: ShapeEnv | None) -> tuple:
-    """What is known of sizes as data. Raises Unportable where some are known only when the graph runs."""
+    """What is known of sizes as data. Raises Unportable for a check whose error is of a class from outside."""
     if env is None:
-        return (), (), 0
-    if env.runtime or env.checks:
-        raise Unportable("a size is known only when it runs")
+        return (), (), 0, (), (), ()
     symbols = tuple((symbol.name, hint, env.intervals[symbol].low, env.intervals[symbol].high) for symbol, hint in env.hints.items())
-    return symbols, tuple((expression_rows(guard.relation), guard.line) for guard in env.guards), env.frozen
+    given = tuple((symbol.name, what, *env.given[symbol]) for symbol, what in env.runtime.items())
+    checks = tuple((expression_rows(check.relation), _error_rows(check.problem)) for check in env.checks)
+    asked = tuple((expression_rows(guard.relation), guard.line) for guard in env.guards)
+    return symbols, asked, env.frozen, given, tuple(map(expression_rows, env.assumed)), checks
+
+
+def _error_rows(problem: Exception) -> tuple[type, tuple]:
+    """An error as its class, which every process has, and what it says."""
+    if type(problem).__module__.partition(".")[0] not in ("builtins", _PACKAGE) or not all(type(arg) is str for arg in problem.args):
+        raise Unportable(f"the run raises {type(problem).__qualname__}")
+    return type(problem), problem.args
 
 
 def sizes_of(rows: tuple) -> ShapeEnv:
     """The environment that rows tell of: later questions about its sizes are answered, or guarded, as they would have been there."""
     env = ShapeEnv()
-    symbols, asked, env.frozen = rows
+    symbols, asked, env.frozen, given, assumed, checks = rows
     for name, hint, low, high in symbols:
         symbol = expression_of_rows(name)
         env.hints[symbol], env.intervals[symbol] = hint, Interval(low, high)
+    for name, what, low, high in given:
+        symbol = expression_of_rows(name)
+        env.runtime[symbol], env.given[symbol] = what, (low, high)
+    for relation in assumed:
+        env.assume(expression_of_rows(relation))
+    env.checks = [RuntimeCheck(expression_of_rows(relation), kind(*args)) for relation, (kind, args) in checks]
     for relation, line in asked:
         env.restore(Guard(expression_of_rows(relation), line))
     return env
@@ -90,7 +112,7 @@ def graph_of(rows: tuple, env: ShapeEnv) -> Graph:
 
     described, inputs, outputs, writes, random_calls, specs, differentiable, differentiable_writes, name = rows
     for kind, target, args, value, title, line, module, recorded, region, late in described:
-        nodes.append(Node(kind, None if target is None else OPS[target], at(args), value, title, line, module, recorded, region, late))
+        nodes.append(Node(kind, None if target is None else row_of(target), at(args), value, title, line, module, recorded, region, late))
     return Graph(
         nodes, [nodes[place] for place in inputs], at(outputs), [(position, nodes[place]) for position, place in writes], env, random_calls, specs,
         differentiable, differentiable_writes, name,

@@ -82,6 +82,7 @@ class ShapeEnv:
         self.runtime: dict[Any, str] = {}  # symbols that a node of the graph gives -> what they are, for messages
         self.given: dict[Any, tuple[float, float]] = {}  # within which bounds each is
         self.checks: list[RuntimeCheck] = []
+        self.assumed: list[Any] = []  # relations that are known to hold without a guard
         self.facts: list[Any] = []  # expressions of sizes that only the run gives which are assumed not to be negative
         self.equal: dict[Any, Any] = {}  # symbol that a node gives -> what a check found it equal to
         self._known: dict[Any, bool] = {}
@@ -354,6 +355,7 @@ class ShapeEnv:
     def assume(self, relation: Any) -> None:
         """From here on a relation is known to hold, since it is checked, or by how its sizes are made."""
         left, right, kind = relation.lhs, relation.rhs, class_of(relation)
+        self.assumed.append(relation)
         self._known[relation] = True
         if kind == "Equality":
             self._equate(left, right)

@@ -21,9 +21,10 @@ from ..graph.ir import FakeValue, Graph
 from ..graph.passes import FOR_BACKEND, run_passes
 from .build import build, make_launcher
 from .expressions import sizes_known_by
+from .plans import Plan, described, revived
 from .program import Builder
 from .programs import find, find_or_make, key_of
-from .stretches import has_host_nodes, plan_stretches
+from .stretches import PlanRunner, has_host_nodes, plan_stretches
 from .toolchain import BuildError, toolchain
 from .translation import Program, ProgramPrinter
 
@@ -79,9 +80,25 @@ def runner_of(program: Program, key: str | None = None) -> Runner:
 
 def compile_stretch(graph: Graph) -> Runner:
     """A runner for a graph in which every node has a native form."""
-    program, _ = find_or_make(graph, lambda: program_of(graph))
-    assert program is not None
-    return runner_of(program)
+    program, key = find_or_make(graph, lambda: program_of(graph))
+    assert isinstance(program, Program)
+    return runner_of(program, key)
+
+
+def planned(graph: Graph) -> PlanRunner:
+    """A runner for a graph with nodes that have no native form."""
+    with sizes_known_by(graph.shape_env):
+        return plan_stretches(graph, compile_stretch, compile_graph)
+
+
+def loaded(made: Program | Plan, key: str | None) -> Any:
+    """The runner of what was kept; None where a stretch of a plan is gone. Raises BuildError where there is no compiler."""
+    if isinstance(made, Program):
+        return runner_of(made, key)
+    runner = revived(made, PROGRAMS.load)
+    if runner is not None:
+        runner.key = key
+    return runner
 
 
 def compile_graph(graph: Graph) -> Any:
@@ -95,11 +112,20 @@ def compile_graph(graph: Graph) -> Any:
         stats.count("fallbacks")
         return InterpreterRunner(ready())
     try:
-        program, key = find_or_make(graph, lambda: None if has_host_nodes(ready()) else program_of(ready()))
-        if program is not None:
-            return runner_of(program, key)
-        with sizes_known_by(graph.shape_env):
-            return plan_stretches(ready(), compile_stretch, compile_graph)
+        made: list[PlanRunner] = []
+
+        def make() -> Program | Plan | None:
+            if not has_host_nodes(ready()):
+                return program_of(ready())
+            made.append(planned(ready()))
+            return described(made[0])
+
+        found, key = find_or_make(graph, make)
+        if made:
+            made[0].key = key
+            return made[0]
+        assert found is not None
+        return loaded(found, key) or planned(ready())
     except BuildError as error:
         stats.count("fallbacks")
         cause = str(error).partition("; the log is ")[0]
@@ -138,12 +164,13 @@ class Programs:
 
     def load(self, key: str) -> Runner | None:
         """The runner of the program under a key; None where it is gone or cannot be built."""
-        program = find(key)
+        found = find(key)
         try:
-            return None if program is None else runner_of(program, key)
+            return None if found is None else loaded(found, key)
         except BuildError as error:
             log("cache", f"program {key}: {error}")
             return None
 
 
-register_backend("inductor", compile_graph, passes=(), kept=Programs())
+PROGRAMS = Programs()
+register_backend("inductor", compile_graph, passes=(), kept=PROGRAMS)

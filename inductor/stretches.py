@@ -41,7 +41,12 @@ class PlanRunner:
         self.arena_bytes = max([stretch.arena_bytes for stretch in stretches], default=0)
         self.cache_hit = all(stretch.cache_hit for stretch in stretches)
         self.host_nodes = len(hosts)
+        self.key: str | None = None  # under which the plan is kept
         self.dead = _dead_behind(graph, steps, self.writes)
+        for node in hosts:
+            if node.target.kind != "control":
+                stats.count("host_nodes")
+                log("schedule", f"{node.target.name} runs as an eager kernel: {getattr(node.target.lower, 'reason', 'its dtypes have no native form')}  {node.line or ''}")
 
     def __call__(self, inputs: list) -> list:
         values: dict[Any, Any] = dict(zip(self.graph.inputs, inputs))
@@ -90,13 +95,8 @@ def plan_stretches(graph: Graph, compile_stretch: Callable[[Graph], Any], compil
             stretch, inputs = _stretch(graph, level, number, wanted, again, writes)
             runner = compile_stretch(stretch)
             stretches.append(runner)
-            steps.append(_StretchStep(runner, inputs, wanted))
+            steps.append(StretchStep(runner, inputs, wanted))
         steps += [step_of(node, graph.shape_env, compile_held, stretches) for node in hosts if level[node] == number]
-    for node in hosts:
-        if node.target.kind == "control":
-            continue
-        stats.count("host_nodes")
-        log("schedule", f"{node.target.name} runs as an eager kernel: {getattr(node.target.lower, 'reason', 'its dtypes have no native form')}  {node.line or ''}")
     return PlanRunner(graph, steps, stretches, hosts, direct)
 
 
@@ -201,7 +201,9 @@ def _as_input(node: Node) -> Any:
     return FakeValue(value.shape, value.dtype, contiguous_strides(value.shape), value.device)
 
 
-class _StretchStep:
+class StretchStep:
+    """Runs a compiled stretch."""
+
     def __init__(self, runner: Any, inputs: list[Node], outputs: list[Node]) -> None:
         self.runner = runner
         self.inputs = inputs
@@ -317,4 +319,4 @@ STEPS: dict[str, type[HostStep]] = {
     "item": _Item, "part": _Part, "final": _OnTensors, "opaque": _OnTensors, "cond": _Branch, "scan": _Scan, "while_loop": _While,
 }  # fmt: skip
 
-__all__ = ["PlanRunner", "has_host_nodes", "plan_stretches"]
+__all__ = ["HostStep", "PlanRunner", "StretchStep", "has_host_nodes", "plan_stretches", "step_of"]

@@ -40,7 +40,7 @@ PROGRAMS = {
     "patched": lambda x: segue.nn.functional.relu(x),
     "break": broken,
 }
-SAME = {"effects": effects, "random": lambda x: segue.dropout(x, 0.5, True), "set": lambda x: x * (2 if "a" in {"a", "b"} else 3)}
+SAME = {"effects": effects, "random": lambda x: segue.dropout(x, 0.5, True), "mask": lambda x: x[x > 2] * x.sum(), "set": lambda x: x * (2 if "a" in {"a", "b"} else 3)}
 
 
 def numbers(value):

@@ -223,11 +223,67 @@ def test_a_stored_capture_of_sizes_that_vary_is_differentiated_again(stored):
     assert captured.note is None and list(map(str, captured.graph.shape_env.hints)) and captured.compiled.graph is captured.graph
 
 
-def test_sizes_that_only_the_run_gives_are_not_stored(stored):
-    before = segue.compiler.stats()["captures_not_stored"]
-    traced, loaded, answers = twice(lambda x: x[x > 0] * 2, segue.arange(4.0))
-    assert (traced, loaded) == (2, 0) and segue.compiler.stats()["captures_not_stored"] - before == 2
-    assert answers[0].tolist() == answers[1].tolist() == [2.0, 4.0, 6.0]
+def kept_mean(x):
+    kept = x[x > 1]
+    return kept.square().sum() / kept.shape[0], kept * kept.shape[0]
+
+
+RUNTIME_SIZES = {
+    "mask": kept_mean,
+    "nonzero": lambda x: x.nonzero().float() @ segue.ones(1, 3) * x.sum(),
+    "item": lambda x: segue.zeros(int(x.sum())) + x[1],
+    "unique": lambda x: x.unique() * x.sum(),
+    "a check": lambda x: x[: (x > 2).sum().item()] * x[x > 2],
+    "an operator without native form": lambda x: segue.linalg.eigvalsh(x[:, None] * x + 3 * segue.eye(len(x))),
+}
+
+
+@pytest.mark.parametrize("what", RUNTIME_SIZES)
+def test_captures_with_sizes_that_only_the_run_gives(stored, what):
+    """The plan of such a graph is kept, with the programs of its stretches: nothing is traced, differentiated or lowered again."""
+    function, counted = RUNTIME_SIZES[what], []
+    for _ in range(2):
+        before, compiled = segue.compiler.stats(), segue.compile(function)
+        for n in (4, 5, 7, 9):
+            x, y = (segue.arange(float(n)).requires_grad_() for _ in range(2))
+            got, expected = (found if isinstance(found, tuple) else (found,) for found in (compiled(x), function(y)))
+            assert all(map(segue.allclose, got, expected))
+            for results in (got, expected):
+                sum(result.sum() for result in results).backward()
+            assert segue.allclose(x.grad, y.grad)
+        after = segue.compiler.stats()
+        counted.append({name: after[name] - before[name] for name in ("captures", "captures_loaded", "captures_not_stored", "lowerings", "host_nodes", "breaks")})
+    assert counted[0]["captures"] == 2 and counted[0]["captures_not_stored"] == counted[0]["breaks"] == 0
+    assert counted[1] == {**counted[0], "captures": 0, "captures_loaded": 2, "lowerings": 0}
+
+
+def test_a_stored_check_of_the_run_raises_as_eager_code_does(stored):
+    def function(x):
+        return x[x > 1] + x[:3]
+
+    for _ in range(2):
+        compiled = segue.compile(function)
+        for n in (5, 6, 5, 8):
+            x = segue.arange(float(n))
+            if n == 5:
+                assert compiled(x).tolist() == [2, 4, 6]
+            else:
+                with pytest.raises(RuntimeError, match=r"shapes \(%d,\) and \(3,\) do not broadcast" % (n - 2)):
+                    compiled(x)
+
+
+def test_a_plan_whose_stretch_is_gone_is_made_anew(stored):
+    def function(x):
+        return (x[x > 1] * 2).cumsum(0)
+
+    x = segue.arange(5.0)
+    expected = segue.compile(function)(x)
+    for gone in current().folder.rglob("program/**/*.bin"):
+        if b"Plan" not in gone.read_bytes()[:300]:
+            gone.unlink()
+    before = segue.compiler.stats()
+    assert segue.compile(function)(x).equal(expected)
+    assert segue.compiler.stats()["captures"] - before["captures"] == 1
 
 
 def test_the_knob(stored):
