@@ -42,6 +42,7 @@ from .values.functions import PartialValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue
+from .values.ranges import RangeValue
 from .values.sets import SetValue
 from .values.steps import chain_from_iterable, tee
 from .values.tensors import TensorValue
@@ -190,6 +191,8 @@ def _next(run: Any, iterator: Value, *default: Value) -> Value:
 
 @builtin(sum)
 def _sum(run: Any, items: Value, start: Value = Constant(0)) -> Value:
+    if isinstance(items, RangeValue) and not items.is_known() and start.type() is int:
+        return run.binary("+", start, run.make(items.total()))
     total = start
     for item in run.unpack(items):
         total = run.binary("+", total, item)

@@ -15,11 +15,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...eager.tensor import Tensor
+from ...graph.symbolic import SymInt, hint_of
 from .outcome import RUNTIME, Break
 from .values.base import Value
 from .values.buffers import BufferValue, new_bytearray, new_memoryview
 from .values.constants import LIBRARY_CONSTANTS, NONE, Constant, SymIntValue, constant, index_of
-from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
+from .values.containers import ListValue, SliceValue, TupleValue
 from .values.deques import make_deque
 from .values.floats import FloatValue, ResultValue
 from .values.functions import CellValue, MethodValue, PartialValue
@@ -27,6 +28,7 @@ from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, m
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
 from .values.proxies import ProxyValue
+from .values.ranges import RangeValue
 from .values.sets import SetValue, taken
 from .values.tensors import TensorValue
 
@@ -140,7 +142,12 @@ for _mapping in (dict, collections.OrderedDict, collections.defaultdict):
 
 @constructor(range)
 def _range(run: Any, *bounds: Value) -> Value:
-    return RangeValue(run.concrete(range, *[index_of(run, bound) for bound in bounds]))
+    numbers = [bound.symbol if isinstance(bound, SymIntValue) and place < 2 else index_of(run, bound) for place, bound in enumerate(bounds)]
+    if not any(isinstance(number, SymInt) for number in numbers):
+        return RangeValue.of(run.concrete(range, *numbers))
+    run.concrete(range, *(hint_of(number) for number in numbers))  # raises for a step of 0
+    start, stop, step = ([0, *numbers, 1] if len(numbers) == 1 else [*numbers, 1])[:3]
+    return RangeValue(start, stop, step)
 
 
 @constructor(slice)

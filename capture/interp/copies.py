@@ -20,7 +20,7 @@ from .values.base import Value
 from .values.classes import ClassValue
 from .values.constants import NONE, Constant, SymIntValue
 from .values.contained import ContainerObject, overrides
-from .values.containers import ListValue, RangeValue, SliceValue, TupleValue
+from .values.containers import ListValue, SliceValue, TupleValue
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue
@@ -28,6 +28,7 @@ from .values.functions import BuiltinValue, FunctionValue, MadeFunction
 from .values.instance import InstanceDictValue
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, slot_of
+from .values.ranges import RangeValue
 from .values.sets import SetValue
 from .values.tensors import TensorValue
 

@@ -56,7 +56,7 @@ from .values.constants import (
     is_constant_type,
 )
 from .values.contained import BARE, PLAIN, OwnDictObject, TupleObject, container, held_class, overrides
-from .values.containers import ListValue, RangeValue, SliceValue, TupleValue, Unread
+from .values.containers import ListValue, SliceValue, TupleValue, Unread
 from .values.contexts import wrap_context, wrap_local
 from .values.deques import wrap_deque
 from .values.exceptions import ExceptionValue, GroupValue
@@ -82,6 +82,7 @@ from .values.modules import ModuleValue
 from .values.objects import ObjectValue, OpaqueValue
 from .values.patterns import PatternValue
 from .values.proxies import wrap_proxy, wrap_reference
+from .values.ranges import RangeValue
 from .values.running import KINDS as ITERATORS
 from .values.running import wrap_iterator
 from .values.sets import set_like, wrap_set
@@ -268,7 +269,7 @@ def wrap_tuple_subclass(run: Any, obj: tuple, source: Any) -> Value:
 
 def wrap_range(run: Any, obj: range, source: Any) -> Value:
     run.guard(guards.Equals(source, obj))
-    return RangeValue(obj, source, obj)
+    return RangeValue.of(obj, source, obj)
 
 
 def wrap_slice(run: Any, obj: slice, source: Any) -> Value:
@@ -463,6 +464,6 @@ MAKERS: dict[type, Callable] = {
     dict: lambda run, obj: DictValue([(key_of_real(run, key), run.make(key), run.make(value)) for key, value in obj.items()]),
     **dict.fromkeys((set, frozenset), lambda run, obj: set_like(run, obj, [run.make(item) for item in obj])),
     slice: lambda run, obj: SliceValue(run.make(obj.start), run.make(obj.stop), run.make(obj.step)),
-    range: lambda run, obj: RangeValue(obj),
+    range: lambda run, obj: RangeValue.of(obj),
     SymInt: lambda run, obj: SymIntValue(obj), np.ndarray: ArrayValue, bytearray: lambda run, obj: BytearrayValue(obj), **dict.fromkeys(TYPING_CONSTANTS, lambda run, obj: AliasValue(obj)), re.Pattern: lambda run, obj: PatternValue(obj), re.Match: lambda run, obj: Constant(obj),
 }  # fmt: skip

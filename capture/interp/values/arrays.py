@@ -19,9 +19,10 @@ from .base import Value
 from .buffers import BufferValue
 from .classes import ClassValue
 from .constants import Constant, SymIntValue
-from .containers import RangeValue, Sequence, SliceValue, TupleValue
+from .containers import Sequence, SliceValue, TupleValue
 from .floats import FloatValue
 from .functions import BuiltinValue
+from .ranges import RangeValue
 from .tensors import TensorValue
 
 METHODS = frozenset({
@@ -166,7 +167,9 @@ def argument(run: Any, value: Value) -> Any:
         return value.cls(argument(run, item) for item in value.items_of(run))
     if isinstance(value, SliceValue):
         return slice(*(argument(run, part) for part in value.parts))
-    if isinstance(value, (ClassValue, BuiltinValue, RangeValue)):
+    if isinstance(value, RangeValue):
+        return value.value
+    if isinstance(value, (ClassValue, BuiltinValue)):
         return value.real
     if isinstance(value, FloatValue):
         return value.python(run)

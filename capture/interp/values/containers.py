@@ -1,4 +1,4 @@
-"""Values of lists, tuples, slices and ranges.
+"""Values of lists, tuples and slices.
 
 Items are Values, or `Unread` places of an existing container that nobody has looked at (and that therefore need no guard). A list that exists outside enters the
 journal when it changes, and its stores are replayed at the end: appended items by `extend`, anything else by a slice store.
@@ -14,7 +14,7 @@ from ....eager.shapes import Size
 from ...sources import MISSING
 from ..journal import let_go
 from .base import Value, method
-from .constants import Constant, SymIntValue, constant, index_of
+from .constants import Constant, constant, index_of
 
 
 class Unread:
@@ -366,57 +366,3 @@ def _plain(value: Value) -> bool:
     if isinstance(value, Sequence):
         return all(not isinstance(item, Unread) and _plain(item) for item in value.items)
     return isinstance(value, Constant)
-
-
-class RangeValue(Value):
-    """range(start, stop, step) over known ints; symbolic bounds are specialised, since each turn of a loop is captured."""
-
-    def __init__(self, value: range, source: Any = None, real: Any = MISSING) -> None:
-        self.value = value
-        self.source = source
-        self.real = real
-
-    def type(self) -> type:
-        return range
-
-    def python(self, run: Any) -> range:
-        return self.value
-
-    def describe(self) -> str:
-        return repr(self.value)
-
-    def attribute(self, run: Any, name: str) -> Value:
-        if name in ("start", "stop", "step"):
-            return Constant(getattr(self.value, name))
-        if name in ("index", "count"):
-            return run.builtin_method(self, name)
-        return super().attribute(run, name)
-
-    def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
-        return Constant(run.concrete(getattr(self.value, name), *[run.python(arg) for arg in args]))
-
-    def item(self, run: Any, key: Value) -> Value:
-        if isinstance(key, SliceValue):
-            return RangeValue(self.value[key.indices(run)])
-        return Constant(run.concrete(self.value.__getitem__, index_of(run, key)))
-
-    def contains(self, run: Any, item: Value) -> bool:
-        if type(item) is not SymIntValue:
-            return run.python(item) in self.value
-        ends = sorted((self.value[0], self.value[-1])) if self.value else (1, 0)
-        return bool(item.symbol >= ends[0]) and bool(item.symbol <= ends[1]) and bool((item.symbol - ends[0]) % abs(self.value.step) == 0)
-
-    def iterate(self, run: Any) -> Value:
-        return run.sequence_iterator(self)
-
-    def items_of(self, run: Any) -> list[Value]:
-        return [Constant(number) for number in self.value]
-
-    def truth(self, run: Any) -> bool:
-        return bool(self.value)
-
-    def length(self, run: Any) -> Value:
-        return Constant(run.concrete(len, self.value))
-
-    def build(self, out: Any) -> None:
-        out.constant(self.value)

@@ -12,8 +12,9 @@ from typing import Any
 from ..outcome import Break, Observed, Unbuildable
 from .base import Value
 from .constants import Constant, constant, index_of
-from .containers import ListValue, RangeValue, Sequence, TupleValue
+from .containers import ListValue, Sequence, TupleValue
 from .exceptions import ExceptionValue
+from .ranges import RangeValue
 
 CLOSE_GIVES_RESULT = sys.version_info >= (3, 13)
 
@@ -63,6 +64,10 @@ class SequenceIterator(IteratorValue):
                 self.sequence = TupleValue([])
                 return None
             found = sequence.get(run, self.index)
+        elif isinstance(sequence, RangeValue):
+            if not sequence.has(self.index):
+                return None
+            found = sequence.at(run, self.index)
         else:
             known = sequence.value  # type: ignore[attr-defined]
             if self.index >= len(known):
@@ -377,7 +382,7 @@ def thrown(run: Any, what: Value, value: Value | None = None, traceback: Value |
 def make_reversed(run: Any, value: Value) -> Value:
     """reversed(x) of a sequence or dict of known length, or of an object that is indexed or says itself what that is."""
     if isinstance(value, RangeValue):
-        return SequenceIterator(RangeValue(value.value[::-1]))
+        return SequenceIterator(value.backwards())
     own = run.special_method(value, "__reversed__") if hasattr(value, "dunder") else None
     if own is not None:
         return run.call(own, [], {})
