@@ -199,16 +199,6 @@ def _sum(run: Any, items: Value, start: Value = Constant(0)) -> Value:
     return total
 
 
-@builtin(any)
-def _any(run: Any, items: Value) -> Value:
-    return constant(any(run.truth(item) for item in run.each(items)))
-
-
-@builtin(all)
-def _all(run: Any, items: Value) -> Value:
-    return constant(all(run.truth(item) for item in run.each(items)))
-
-
 def _extreme(symbol: str, choose: Callable) -> Callable:
     def pick(run: Any, *args: Value, key: Value = Constant(None), default: Value | None = None) -> Value:
         if not args or (len(args) > 1 and default is not None):

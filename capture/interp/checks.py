@@ -14,13 +14,16 @@ from typing import Any
 from ...eager import checks, errors
 from ...eager.functional.elementary import is_nonzero
 from ...eager.functional.pointwise import allclose, equal
+from ..sources import MISSING
 from .builtins import BUILTINS, FUNCTIONS
 from .constructors import CONSTRUCTORS
 from .outcome import RUNTIME, Break
-from .truths import bool_of, negation, question_of
+from .truths import bool_of, negation, question_of, state_of
 from .values.base import Value
-from .values.constants import NONE, Constant
+from .values.callbacks import reached
+from .values.constants import NONE, Constant, constant
 from .values.floats import FloatValue
+from .values.iterators import IteratorValue
 from .values.questions import QuestionValue, TensorQuestion
 
 OF_FLOATS = {math.isnan: "isnan", math.isinf: "isinf", math.isfinite: "isfinite"}
@@ -95,9 +98,39 @@ def of_float(function: Any) -> Any:
     return answer
 
 
+def first_that_is(found: bool) -> Callable:
+    """`any` and `all`: what is looked for ends the search, and whether the run finds it is a question to the run."""
+
+    def answer(run: Any, items: Value) -> Value:
+        asked, before, is_own = None, (), is_nobody_elses(run, items)
+        twins = [value.twin for value in run.twins.values()]
+        for item in run.each(items):
+            question = question_of(run, item) if is_own else None
+            if not isinstance(question, TensorQuestion) or question.flag is not None:
+                if run.truth(item) == found:
+                    return constant(found)
+                continue
+            before = before or state_of(run, twins)
+            question = question if found else question.negated(run)
+            asked = question if asked is None else asked.either(run, question)
+        if asked is None:
+            return constant(not found)
+        if state_of(run, twins) != before:
+            raise Break("any() or all() of tensors, over a generator that changes something, is not captured", "write a loop")
+        return asked if found else asked.negated(run)
+
+    return answer
+
+
+def is_nobody_elses(run: Any, items: Value) -> bool:
+    """Whether nobody can tell how far it was gone over."""
+    others = {id(value) for value in reached([vars(frame) for frame in run.frames])}
+    return not any(isinstance(value, IteratorValue) and (value.real is not MISSING or id(value) in others) for value in reached(items))
+
+
 for _function in OF_FLOATS:
     BUILTINS[_function] = of_float(_function)
 for _asked in (equal, allclose, is_nonzero):
     FUNCTIONS[_asked] = lambda run, x, *args, _name=_asked.__name__, **kwargs: x.call_method(run, _name, list(args), kwargs)
-BUILTINS.update({operator.not_: negation, operator.truth: bool_of})
+BUILTINS.update({any: first_that_is(True), all: first_that_is(False), operator.not_: negation, operator.truth: bool_of})
 CONSTRUCTORS[bool] = lambda run, cls, args, kwargs: bool_of(run, *args, **kwargs)

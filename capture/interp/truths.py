@@ -12,13 +12,16 @@ from typing import Any
 
 from ...eager import errors
 from ..bytecode import catches, only_raises
-from .outcome import RUNTIME
+from .frame import HANDLERS
+from .outcome import RUNTIME, Break, Observed
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.floats import FloatValue, decided
 from .values.questions import QuestionValue, TensorQuestion
 from .values.tensors import TensorValue
 
+STATEMENTS = ("STORE", "DELETE", "RETURN", "YIELD", "SEND", "RAISE", "RERAISE", "IMPORT", "BEFORE", "WITH", "PUSH_EXC", "POP_EXC", "CHECK", "POP_TOP")  # more than computing
+BRANCHES = ("POP_JUMP_IF_TRUE", "POP_JUMP_IF_FALSE")
 UNNAMED = "a check of the compiled program does not hold"
 
 
@@ -71,7 +74,69 @@ def takes(frame: Any, i: Any, jumps_if: bool) -> bool:
                 with errors.at(run.location):
                     (question.negated(run) if refused else question).check(run, refusal(instructions, yes if refused else no))
                 return not refused
+        elif not refused and (shorter := either(frame, condition, yes, no)) is not None:
+            return shorter
     return run.truth(condition)
+
+
+def either(frame: Any, condition: Value, yes: int, no: int) -> bool | None:
+    """`assert a or b`: one side of the branch goes on, the other only asks more, and in the end raises or goes on, too. All is asked at once, and the run checks that one of the answers goes on.
+    Returns whether `yes` is the side that goes on; None where this is no such branch."""
+    run, instructions = frame.run_state, frame.body.instructions
+    goes_on, asks = next((pair for pair in ((yes, no), (no, yes)) if leads_back(instructions, pair[1], pair[0]) is not None), (None, 0))
+    if goes_on is None or any(catches(one.body.instructions, one.current.handler) for one in run.frames):
+        return None
+    asked = question_of(run, condition)
+    if not isinstance(asked, TensorQuestion) or asked.flag is not None or not asked.may_check(run):
+        return None
+    twins = [value.twin for value in run.twins.values()]
+    asked, before, known = asked if goes_on == yes else asked.negated(run), state_of(run, twins), False
+    while not known and not only_raises(instructions, asks):
+        end: int = leads_back(instructions, asks, goes_on)  # type: ignore[assignment]
+        condition, branch = evaluated(frame, asks, end), instructions[end]
+        towards = (branch.target == goes_on) == (branch.opcode == "POP_JUMP_IF_TRUE")
+        asks = end + 1 if branch.target == goes_on else branch.target
+        if isinstance(question := question_of(run, condition), TensorQuestion):
+            asked = asked.either(run, question if towards else question.negated(run))
+        else:
+            known = run.truth(condition) == towards
+    if state_of(run, twins) != before:
+        raise Break("an assertion of which a part that may not run changes something is not captured", "change it in front of the assertion")
+    if not known:
+        with errors.at(run.location):
+            asked.check(run, refusal(instructions, asks))
+    return goes_on == yes
+
+
+def leads_back(instructions: Any, start: int, goes_on: int) -> int | None:
+    """Where a place leads, over nothing but a computation, to a branch of which one side is `goes_on` and the other raises, or is such a place again: the index of the branch."""
+    index = start
+    while instructions[index].target is None and not instructions[index].opcode.startswith(STATEMENTS):
+        index += 1
+    branch = instructions[index]
+    if branch.opcode not in BRANCHES or goes_on not in (branch.target, index + 1) or branch.target <= index:
+        return None
+    other = index + 1 if branch.target == goes_on else branch.target
+    return index if only_raises(instructions, other) or leads_back(instructions, other, goes_on) is not None else None
+
+
+def evaluated(frame: Any, start: int, end: int) -> Value:
+    """What the instructions from one place up to another leave on the stack, as part of the instruction that runs now."""
+    branch, after = frame.current, frame.index
+    try:
+        for frame.index in range(start, end):
+            frame.current = frame.body.instructions[frame.index]
+            HANDLERS[frame.current.opcode](frame, frame.current)
+    except Observed:
+        raise Break("an assertion of which a part that may not run raises is not captured") from None
+    frame.current, frame.index = branch, after
+    return frame.pop()
+
+
+def state_of(run: Any, twins: list[Any]) -> tuple:
+    """What is different when a computation has changed something, one of these tensors, or drawn."""
+    memory = [getattr(getattr(twin._data, "storage", None), "node", None) for twin in twins]
+    return len(run.journal.notes), memory, run.tracer.random_calls, len(run.draws)
 
 
 def refusal(instructions: Any, start: int) -> Exception:

@@ -6,7 +6,7 @@ import contextlib
 import math
 
 import pytest
-from interp_support import check, compiled
+from interp_support import check, compiled, same
 
 import segue
 from segue.eager.stats import stats
@@ -69,7 +69,28 @@ def asked_of_segue(x):
     return x
 
 
-PROGRAMS = [raised_at_once, asserted, of_two, of_a_number, in_a_callee, behind_a_write, asked_of_segue]
+def one_of_several(x):
+    n = x.shape[0]
+    if not ((x > 9).all() or n == 3 or not (x < 0).any()):  # what an assertion is where pytest does not rewrite it
+        raise AssertionError(f"{x.min()}")
+    if (x < 0).any() and (x > -9).all():
+        raise AssertionError
+    if (x < 0).any() and n == 2:
+        raise OverflowError
+    if not (x.dim() == 2 or (x > 9).all() or n == 2):
+        raise AssertionError
+    return x * 2
+
+
+def any_or_all_of(x):
+    if not (all(value > 0 for value in x) or not any((value > 9).any() for value in [x, x * 2])):
+        raise AssertionError("one")
+    if any(map(segue.isnan, x)) or not all(pair[1] > 0 for pair in zip((1, 2), x)):
+        raise OverflowError
+    return x + 1
+
+
+PROGRAMS = [one_of_several, any_or_all_of, raised_at_once, asserted, of_two, of_a_number, in_a_callee, behind_a_write, asked_of_segue]
 
 
 @pytest.mark.parametrize("backend", ["eager", "inductor"])
@@ -193,3 +214,53 @@ def test_a_flag_that_the_graph_writes_or_that_is_an_argument_is_no_constant():
             counter.left = segue.tensor(left)
             found.append(run(segue.ones(1), segue.tensor(flag)).item())
         assert found[0] == found[1]
+
+
+def test_any_and_all_of_tensors_are_results():
+    def program(x):
+        rest = iter([x, x * 2, x * 3])
+        return x, all(value > 0 for value in x), any([False, x.sum() > 0, True]), all([x.sum() > 0, False]), all(value.sum() > -9 for value in rest), any(x > 9 for x in x), len(list(rest))
+
+    made = check(program, GOOD, graphs=None, breaks=None)
+    assert made(BAD)[1:] == program(BAD)[1:]
+
+
+CALLS: list = []
+
+
+def noted(x):
+    CALLS.append(1)
+    return x.sum() > 0
+
+
+def counting_in_an_assertion(x):
+    if not ((x > 0).all() or noted(x)):
+        raise AssertionError
+    return x * len(CALLS)
+
+
+def counting_within_any(x):
+    return any(noted(value) for value in x), x * len(CALLS)
+
+
+def writing_in_an_assertion(x):
+    y = x * 2
+    if not ((x > 0).all() or y.add_(1).sum() > 0):
+        raise AssertionError
+    return y
+
+
+def taking_part_of_an_iterator(x):
+    rest = iter([x, x * 2, x * 3])
+    found = any((value > 0).all() for value, _ in zip(rest, range(9)))
+    return found, len(list(rest)), x * 2
+
+
+@pytest.mark.parametrize("program", [counting_in_an_assertion, counting_within_any, writing_in_an_assertion, taking_part_of_an_iterator], ids=lambda program: program.__name__)
+def test_what_may_not_run_changes_nothing(program):
+    found = []
+    for run in (program, compiled(program)):
+        CALLS.clear()
+        for given in (GOOD, BAD + 2, GOOD):
+            found.append((run(given), len(CALLS)))
+    assert all(same(*pair) for pair in zip(found[:3], found[3:]))

@@ -85,6 +85,10 @@ class TensorQuestion(QuestionValue):
     def negated(self, run: Any) -> TensorQuestion:
         return TensorQuestion(run.leaf(OPS["logical_not"], [run.tensor_value(self.twin)], {}, "not").twin, self.flag, not self.inverted)
 
+    def either(self, run: Any, other: TensorQuestion) -> TensorQuestion:
+        """Whether one of the two is true."""
+        return TensorQuestion(run.leaf(OPS["logical_or"], [run.tensor_value(self.twin), run.tensor_value(other.twin)], {}, "or").twin)
+
     def may_check(self, run: Any) -> bool:
         return run.tracer.inner is None  # what is traced apart may not run at all
 
