@@ -116,7 +116,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         self.graph_inputs: list[Any] = []  # sources, in the order of the graph's inputs
         self.handed: list[Any] = []  # NumPy arrays made here that share their memory with a tensor
         self.draws: list[Any] = []  # calls of generators of random numbers, which the new code makes in front of the graph
-        self.fresh: dict[Any, tuple] = {}  # source of a parameter that the new code makes in front of the graph -> its shape, its dtype, whether it is trained
+        self.fresh: dict[Any, tuple] = {}  # source of a parameter that the new code makes in front of the graph -> the helper that makes it, and of what
         self.tensor_inputs: list[TensorValue] = []
         self.symbols: dict[Any, SymIntValue] = {}
         self.floats: dict[Any, FloatValue] = {}

@@ -338,14 +338,15 @@ class Builder:
         """Load all sources, then call the graph."""
         assembler = out.assembler
         self.finish_graph(out)
+        owners = [one.source for given in self.attempt.fresh.values() for one in given if isinstance(one, Value) and one.source not in self.attempt.fresh]
         wanted = dict(out.sources)
-        wanted.update(dict.fromkeys([draw.owner.source for draw in self.attempt.draws], ""))
+        wanted.update(dict.fromkeys([draw.owner.source for draw in self.attempt.draws] + owners, ""))
         if self.compiled is not None:
             wanted.update(dict.fromkeys([i.source if isinstance(i, ConvertedInput) else i for i in self.attempt.graph_inputs], ""))
         loader = Loader(assembler, wanted)
         states = self.make_draws(assembler, loader)
         for source, given in self.attempt.fresh.items():
-            self.helper_call(assembler, "new_parameter", *map(Constant, given))
+            self.helper_call(assembler, given[0], *[one.source if isinstance(one, Value) else Constant(one) for one in given[1:]], loader=loader)
             loader.places[source] = assembler.store_temporary()
             loader.kept.append(loader.places[source])
         for source, place in out.sources.items():

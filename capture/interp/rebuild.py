@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ...eager.answers import answers_of_failed
-from ...eager.autograd.mode import enable_grad
+from ...eager.autograd.mode import enable_grad, no_grad
 from ...eager.errors import BackendError
 from ...eager.functional.creation import empty
 from ...eager.log import log
@@ -65,6 +65,14 @@ def number_list(values: list) -> Tensor:
 def new_parameter(shape: tuple, dtype: Any, requires_grad: bool) -> Parameter:
     """A parameter whose values the graph will write."""
     return Parameter(empty(shape, dtype=dtype), requires_grad)
+
+
+def parameter_over(tensor: Tensor, views: tuple, requires_grad: bool) -> Parameter:
+    """A parameter in the memory of another tensor, or of a view of it."""
+    with no_grad():
+        for view, attributes in views:
+            tensor = view(tensor, *attributes)
+        return Parameter(tensor, requires_grad)
 
 
 def draw(generator: Any, name: str, named: tuple, *args: Any) -> Any:

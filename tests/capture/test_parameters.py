@@ -158,3 +158,65 @@ def test_what_shares_memory_with_something_known_ends_the_graph():
         compiled(lambda x: nn.Parameter([1.0, 2.0]))(x)
     with pytest.raises(RuntimeError, match="cannot require a gradient"):
         compiled(lambda x: nn.Parameter(segue.ones(2, dtype=segue.int64)))(x)
+
+
+def of_an_input(x):
+    made, part, across = nn.Parameter(x), nn.Parameter(x.detach()[1:]), nn.Parameter(x.view(3, 1).t(), requires_grad=False)
+    again = nn.Parameter(part)
+    loss = (made * x).sum() + (part * 3).sum() + (across * 2).sum() + again.sum()
+    loss.backward()
+    return loss, made, part, across, again, made.grad, part.grad, across.grad, again.grad, across.stride(), [one.is_leaf for one in (made, part, across)]
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+def test_a_parameter_of_an_input_is_in_its_memory(backend):
+    made = compiled(of_an_input, fullgraph=True, backend=backend)
+    for _ in range(2):
+        eager, ours = segue.tensor([1.0, -2.0, 3.0]), segue.tensor([1.0, -2.0, 3.0])
+        expected, found = of_an_input(eager), made(ours)
+        assert same(expected, found)
+        for x, values in ((eager, expected), (ours, found)):
+            x.mul_(2)
+            with segue.no_grad():
+                values[2].add_(5)
+            assert x.tolist() == [2.0, 1.0, 11.0] == values[1].tolist() == values[3][0].tolist() and values[4].tolist() == [1.0, 11.0]
+
+
+def test_a_weight_that_is_cut_or_tied():
+    def cut(model, x):
+        model.weight = nn.Parameter(model.weight.data[:, :2])
+        return model(x)
+
+    def tied(models, x):
+        models[1].weight = nn.Parameter(models[0].weight)
+        y = models[1](models[0](x))
+        y.sum().backward()
+        return y
+
+    x, before = segue.ones(2, 2), stats.read()
+    for program, make, parts in ((cut, lambda: nn.Linear(3, 2), lambda model: [model]), (tied, lambda: [nn.Linear(2, 2), nn.Linear(2, 2)], list)):
+        found, run = [], compiled(program, fullgraph=True)
+        for function in (program, run):
+            segue.manual_seed(0)
+            model = make()
+            found.append([function(model, x).detach(), *[part.weight for part in parts(model)], *[part.weight.grad for part in parts(model)]])
+            assert all(isinstance(part.weight, nn.Parameter) and part.weight.is_leaf for part in parts(model))
+        assert same(*found)
+    assert stats.since(before)["graphs"] == 2
+
+
+def test_a_parameter_of_an_input_that_is_written_or_varies():
+    def behind_a_write(x):
+        x.add_(1)
+        return nn.Parameter(x) * 2
+
+    def before_a_write(x):
+        made = nn.Parameter(x[1:])
+        x.add_(1)
+        return made * 2
+
+    for program in (behind_a_write, before_a_write, lambda x: nn.Parameter(x[1:]) + 1):
+        made = compiled(program)
+        for size in (3, 4, 5, 4):
+            eager, ours = segue.arange(float(size)), segue.arange(float(size))
+            assert same(made(ours), program(eager)) and same(eager, ours)
