@@ -39,7 +39,7 @@ from .calls import Calls
 from .frame import Frame
 from .instances import Instances
 from .journal import Journal
-from .lookup import Lookup, is_own
+from .lookup import Lookup, is_inner, is_own
 from .operators import Operators
 from .outcome import Anew, Break, Observed, PlainPython, Specialise, plain_python
 from .parameters import is_fresh
@@ -253,7 +253,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
         found = self.namespaces.get(id(globals))
         if found is None:
             name = globals.get("__name__", "?")
-            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_own(name))
+            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_inner(name))
         return found
 
     def module_namespace(self, module: types.ModuleType) -> Namespace:

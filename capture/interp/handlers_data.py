@@ -134,7 +134,7 @@ def load_global(frame: Frame, i: Any) -> None:
         known = known if isinstance(known, dict) else vars(known)
         if name not in known:
             raise Observed(name_error(run, NameError, f"name '{name}' is not defined", name))
-        ask = known is vars(builtins) and not frame.namespace.trusted and not is_standard(frame.globals.get("__name__", ""))
+        ask = not frame.namespace.trusted and not is_standard(frame.globals.get("__name__", ""))
         found = run.wrap(known[name], sources.DictValue(sources.Constant(known, "builtins"), name)) if ask else run.wrap_known(known[name])
     frame.push(found)
 

@@ -42,6 +42,11 @@ def is_own(module: Any) -> bool:
     return isinstance(module, str) and (module == OWN_PACKAGE or module.startswith(OWN_MODULES))
 
 
+def is_inner(module: Any) -> bool:
+    """Whether it is one of the rooms behind the front door: in the door itself, `segue.relu` is anybody's to replace, as in any module."""
+    return isinstance(module, str) and module.startswith(OWN_MODULES)
+
+
 def is_standard(module: Any) -> bool:
     """Whether it names a module of the standard library."""
     return isinstance(module, str) and module.partition(".")[0] in sys.stdlib_module_names
@@ -60,6 +65,11 @@ def entry_of(cls: type, name: str) -> tuple[Any, type | None]:
 def is_changeable(cls: type) -> bool:
     """Whether a class is written in Python by a user: others stay what they are, and segue's own are trusted."""
     return bool(cls.__flags__ & HEAP_TYPE) and not is_own(cls.__module__) and not is_standard(cls.__module__)
+
+
+def is_private(name: str) -> bool:
+    """Whether a name of segue's own is for segue alone; Python's special methods are for anyone."""
+    return name.startswith("_") and not name.startswith("__")
 
 
 def is_data_descriptor(found: Any) -> bool:
@@ -92,8 +102,19 @@ class Lookup:
         self.guard_entry(cls, name, found, owner)
         return found
 
+    def asked_entry(self: Any, cls: type, name: str) -> Any:
+        """The same of one of segue's own classes, to which anybody may add a name: guarded where code that is not segue's asks for it."""
+        asks = not self.frames or not self.frames[-1].namespace.trusted
+        return self.class_entry(cls, name) if asks else entry_of(cls, name)[0]
+
+    @staticmethod
+    def is_users_own(entry: Any) -> bool:
+        """Whether what stands in one of segue's own classes is a function, or a property by one, that was put there from outside."""
+        function = entry.fget if isinstance(entry, property) else getattr(entry, "__func__", entry)
+        return isinstance(function, types.FunctionType) and not is_trusted(function)
+
     def guard_entry(self: Any, cls: type, name: str, found: Any, owner: type | None) -> None:
-        if not cls.__flags__ & HEAP_TYPE or owner in self.made_classes or (owner is not None and is_own(owner.__module__) and name.startswith("_")):
+        if not cls.__flags__ & HEAP_TYPE or owner in self.made_classes or (owner is not None and is_own(owner.__module__) and is_private(name)):
             return  # a class written in C does not change; segue's own inner workings are trusted
         path = sources.Constant(cls, cls.__qualname__)
         if found is MISSING:
@@ -321,6 +342,8 @@ class Lookup:
     def attribute_of_metaclass(self: Any, owner: ClassValue, name: str) -> Value:
         """An attribute that a class has by its own class."""
         cls, meta = owner.real, type(owner.real)
+        if is_changeable(meta):
+            self.guard(guards.TypeIs(sources.Constant(cls, cls.__qualname__), meta))
         found = self.class_entry(meta, name)
         if not is_data_descriptor(found):
             self.class_entry(cls, name)  # which has none
@@ -449,7 +472,7 @@ class Lookup:
     def is_callable(self: Any, value: Value) -> bool:
         if isinstance(value, (CallableValue, FunctionValue)):
             return True
-        return entry_of(value.type(), "__call__")[0] is not MISSING
+        return self.class_entry(value.type(), "__call__") is not MISSING
 
 
 def name_in_slots(cls: type) -> str:

@@ -75,15 +75,18 @@ def check(function: Callable, *args: Any, graphs: int | None = None, breaks: int
     return made
 
 
-def stays_eager(program: Callable) -> None:
-    """A program is a generator: it yields a function to run, changes something that the function reads, and yields again. The answer is eager's at each step."""
-    made, x = {}, segue.tensor([1.0, -2.0, 3.0])
-    for run in program():
-        found = []
+def stays_eager(program: Callable, calls: int = 2) -> None:
+    """A program is a generator: it yields a function to run, changes something that the function reads, and yields again (the function, or None for the same one).
+    The answer, or the error, is eager's at each of the `calls` after each step."""
+    made: dict[Callable, Any] = {}
+    for given in program():
+        run = given or run  # noqa: F821  (the first one is given)
         if run not in made:
             made[run] = compiled(run)
-        for _ in range(2):
+        for _ in range(calls):
+            found = []
             for function in (run, made[run]):
                 np.random.seed(0)  # noqa: NPY002
-                found.append(function(x))
-        assert same(found[1], found[0]) and same(found[3], found[2])
+                found.append(outcome(function, (segue.tensor([1.0, -2.0, 3.0]),), {}))
+            (how, eager), (also, ours) = found
+            assert how == also and type(eager) is type(ours) and same(eager, ours), (eager, ours)

@@ -112,7 +112,7 @@ class ExceptionValue(ObjectValue):
     # -- attributes ---------------------------------------------------------------------------------------------------
 
     def attribute(self, run: Any, name: str) -> Value:
-        if name == "args":
+        if name == "args" and run.class_entry(self.cls, name) is BaseException.__dict__[name]:
             return TupleValue(self.arguments(run))
         if name in LINKS:
             return self.link(run, name)

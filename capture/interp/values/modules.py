@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break
 from .base import Existing, Value
@@ -67,6 +67,12 @@ class Namespace(Value):
         return self.values[name]
 
     def load(self, run: Any, name: str, module: ModuleValue) -> Value:
+        if not self.trusted:
+            kind = type(module.real)
+            run.guard(guards.TypeIs(sources.Constant(module.real, self.label), kind))  # it may be given a class that has properties
+            found, owner = run.entry_of(kind, name)
+            if hasattr(type(found), "__set__") and owner not in types.ModuleType.__mro__:
+                return run.bind_entry(run.class_entry(kind, name), module, kind)
         imports = (getattr(self.real.get("__getattr__"), "__module__", None) or "").startswith(OWN)
         if imports and name not in self.real:
             with run.outside():

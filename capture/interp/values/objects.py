@@ -320,6 +320,7 @@ class SuperValue(Value):
         order = start.__mro__
         if order is None or self.cls not in order:
             raise Break("super() over an object that only says it is of the class is not captured")
+        run.guard_order(start)
         for base in order[order.index(self.cls) + 1 :]:
             if (stored := run.stored_in(base, name)) is not None:
                 return stored

@@ -105,10 +105,13 @@ class TensorValue(Value):
             if self.source is not None and self.real is not MISSING and self.real.__dict__.get(name, MISSING) is found:
                 return run.wrap(found, sources.Attribute(self.source, name))
             return run.make(found)
-        found = getattr(cls, name, MISSING)
-        if found is MISSING:
+        entry = run.asked_entry(cls, name)
+        if entry is MISSING:
             self.guard_attribute(run, name, False)
             raise run.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")
+        if run.is_users_own(entry):
+            return run.bind_entry(entry, self, cls)
+        found = getattr(cls, name)
         if name == "grad_fn" and self.twin.grad_fn is not None:
             raise self.unsupported("attribute 'grad_fn'")
         if callable(found):
@@ -118,7 +121,7 @@ class TensorValue(Value):
         return run.leaf(getattr, [self, Constant(name)], {}, f"Tensor.{name}")
 
     def has_attribute(self, run: Any, name: str) -> bool:
-        if name in self.attributes or hasattr(self.type(), name):
+        if name in self.attributes or run.asked_entry(self.type(), name) is not MISSING:
             return True
         self.guard_attribute(run, name, name in self.twin.__dict__)
         return name in self.twin.__dict__
