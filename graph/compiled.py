@@ -54,7 +54,7 @@ def compile_graph(
     >>> w.grad
     tensor([2., 4.])
     """
-    log_graph(graph, title)
+    log_graph(lambda: graph, title)
     compiled = CompiledGraph(graph, lookup_backend(backend), title, state, own_tape)
     if graph.shape_env is not None:
         graph.shape_env.freeze()  # the caller guards what was asked so far
@@ -160,6 +160,7 @@ class CompiledGraph:
         runner = backend.load(record.program)
         if runner is None:
             return None
+        log_graph(graph, record.title)
         made = cls.__new__(cls)
         made._prepare(graph, backend, record.title, record.own_tape, record.draws, record.random_calls, record.is_tensor, record.specs,
                       record.plain, record.written)  # fmt: skip
@@ -174,6 +175,7 @@ class CompiledGraph:
                 return Derived.of(joint)
 
         made._training = Training(record.derivative, runner, derived, backend, record.title, _of_gradients(backend), record.backward)
+        made._training.log_graphs()
         return made
 
     def _runner(self) -> Runner:

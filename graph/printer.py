@@ -8,6 +8,7 @@ executing it must give what the interpreter gives.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -140,9 +141,15 @@ def describe(graph: Graph) -> str:
     return "\n".join([*lines, print_graph(graph)])
 
 
-def log_graph(graph: Graph, title: str) -> None:
-    """Send the graph to whoever reads SEGUE_LOGS=graph."""
-    log("graph", lambda: describe(graph), title)
+def log_graph(graph: Callable[[], Graph], title: str) -> None:
+    """Send the graph to whoever reads SEGUE_LOGS=graph; it is only asked for when somebody does."""
+    log("graph", lambda: describe(graph()), title)
+
+
+def log_parts(parts: Callable[[], Any], title: str) -> None:
+    """The same for the forward and the backward of a partition."""
+    log_graph(lambda: parts().forward, f"{title}, forward")
+    log_graph(lambda: parts().backward, f"{title}, backward")
 
 
 def _value(node: Node) -> str:

@@ -31,7 +31,7 @@ from .interpreter import Interpreter
 from .ir import Graph, SymbolSource
 from .partition import Partition, Saved, partition
 from .passes import BEFORE_DERIVATIVE, run_passes, without_rules
-from .printer import log_graph
+from .printer import log_parts
 from .trace import COPY
 from .transformed import innermost
 
@@ -131,9 +131,12 @@ class Training:
     def of(cls, joint: Joint, captured: Graph, backend: Backend, title: str, compiled: Callable[[Graph, str], Any]) -> Training:
         """Split the joint graph of what was captured, and compile its forward."""
         derived = Derived.of(joint)
-        log_graph(derived.partition.forward, f"{title}, forward")
-        log_graph(derived.partition.backward, f"{title}, backward")
+        log_parts(lambda: derived.partition, title)
         return cls(Known.of(derived, captured), compile_runner(backend, derived.partition.forward), lambda: derived, backend, title, compiled)
+
+    def log_graphs(self) -> None:
+        """Send the two graphs to whoever reads SEGUE_LOGS=graph."""
+        log_parts(lambda: self.derived.partition, self.title)
 
     @property
     def derived(self) -> Derived:

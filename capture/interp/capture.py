@@ -61,6 +61,7 @@ from .values.sets import SetValue
 from .values.state import mode_guard, put_modes_back
 
 TOO_DEEP = "the recursion of the user's program is too deep for capture"
+LONGEST = 200  # characters of a constant in a listing of bytecode
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
 
@@ -422,7 +423,23 @@ def report(captured: Captured, code: types.CodeType) -> None:
         stats.count("breaks")
         log("breaks", lambda: f"the graph of {captured.function} ends here: {ended}\n{ended.location.show()}")
     log("guards", captured.guards.text, title=captured.function)
-    log("bytecode", lambda: dis.Bytecode(code).dis(), title=captured.function)
+    log("bytecode", lambda: listing(code), title=captured.function)
+
+
+def listing(code: types.CodeType) -> str:
+    """The instructions, with constants that are long to write (the globals of a module, say) cut short."""
+    return dis.Bytecode(code.replace(co_consts=tuple(map(Short, code.co_consts)))).dis()
+
+
+class Short:
+    """Writes itself as another object does, on one line."""
+
+    def __init__(self, of: Any) -> None:
+        self.of = of
+
+    def __repr__(self) -> str:
+        text = repr(self.of)
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 def relational_guards(attempt: Attempt, graph: Any) -> None:

@@ -52,3 +52,9 @@ def test_logs_tell_of_breaks_recompiles_and_guards():
     assert "shape (4,)" in recompiled and "broken" in recompiled
     ended = next(artefact.text for artefact in seen if artefact.kind == "breaks")
     assert "log(y)" in ended
+
+
+def test_bytecode_is_shown_with_short_constants():
+    with listen("bytecode") as seen:
+        segue.compile(lambda x: (print(end=""), x * 2), backend="eager")(segue.ones(2))
+    assert "print" in seen[0].text and max(map(len, seen[0].text.splitlines())) < 300

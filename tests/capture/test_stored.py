@@ -11,6 +11,7 @@ import pytest
 
 import segue
 from segue.eager.config import config
+from segue.eager.log import listen
 from segue.graph.cache import current
 
 HERE = Path(__file__).parent
@@ -289,3 +290,17 @@ def test_a_plan_whose_stretch_is_gone_is_made_anew(stored):
 def test_the_knob(stored):
     with config.override(cache_captures=False):
         assert twice(lambda x: x + 1, segue.ones(3))[:2] == (2, 0)
+
+
+def test_a_graph_from_the_disk_is_shown(stored):
+    layer = segue.nn.Linear(3, 3)
+
+    def f(x):
+        return layer(x * 2)
+
+    shown = []
+    for _ in range(2):
+        with listen("graph") as seen:
+            segue.compile(f)(segue.ones(2, 3)).sum().backward()
+        shown.append([(artefact.title, artefact.text) for artefact in seen])
+    assert shown[0] == shown[1] and [title.partition(", ")[2] for title, _ in shown[0]] == ["", "forward", "backward"]
