@@ -42,7 +42,11 @@ def generalise_function(state: Any, guard: guards.Is, now: Any) -> None:
 
 def generalise_number(state: Any, source: Any, before: Any, view: Any, now: Any) -> None:
     """A number or text that differs varies from now on, and with it the others of its list (lengths, say); of a tuple, those of its items that differ."""
-    if type(now) is not type(before) or now == before or source in state.constants:
+    if source in state.constants:
+        return
+    if (type(before), type(now)) == (int, float):  # a sum that began as 0
+        state.varying.add(source)
+    if type(now) is not type(before) or now == before:
         return
     if type(now) in (int, float, str):
         of = source.base.fetch(view) if isinstance(source, Item) else ()

@@ -17,8 +17,8 @@ from ...eager.ops.handed import STAND_IN
 from ...eager.promotion import result_type
 from ...eager.shapes import Size
 from ..sources import MISSING
-from .outcome import Break, Specialise
-from .sizes import now, size_binary, size_compare, size_unary
+from .outcome import RUNTIME, Break, Specialise
+from .sizes import beside_float, now, size_binary, size_compare, size_unary
 from .truths import compare_floats
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
@@ -123,10 +123,12 @@ class Operators:
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):
             return self.binary(symbol, self.whole(left), self.whole(right))
         if isinstance(left, (SizeFloat, SymIntValue)) or isinstance(right, (SizeFloat, SymIntValue)):
-            found = size_binary(self, symbol, row, left, right)
-            return found if found is not None else self.binary(symbol, now(left), now(right))
-        safe = symbol in FLOAT_OPERATORS or (symbol == "/" and isinstance(right, Constant) and right.value != 0)
-        if not safe or not (is_number(left) and is_number(right)):
+            if (found := size_binary(self, symbol, row, left, right)) is not None:
+                return found
+            if not origins_of(left, right):
+                return self.binary(symbol, now(left), now(right))
+            left, right = (beside_float(self, value) for value in (left, right))
+        if not (is_number(left) and is_number(right)) or not (symbol in FLOAT_OPERATORS or (symbol == "/" and self.truth(self.compare("!=", right, Constant(0.0))))):
             raise Specialise(origins_of(left, right))
         made = self.leaf(row.function, [TensorValue(v.twin) if isinstance(v, FloatValue) else v for v in (left, right)], {}, row.name)
         return FloatValue(made.twin, origins_of(left, right))
@@ -277,7 +279,7 @@ class Operators:
         if isinstance(left, FloatValue) or isinstance(right, FloatValue):
             if isinstance(left, TensorValue) or isinstance(right, TensorValue):
                 return self.leaf(row.function, [self.float_operand(left, right), self.float_operand(right, left)], {}, row.name)
-            if isinstance(left, SizeFloat) or isinstance(right, SizeFloat):
+            if (isinstance(left, SizeFloat) or isinstance(right, SizeFloat)) and RUNTIME not in origins_of(left, right):
                 return size_compare(self, symbol, left, right)
             return compare_floats(self, row.function, symbol, left, right)
         if isinstance(left, ResultValue) or isinstance(right, ResultValue):

@@ -64,6 +64,13 @@ def _is_above_zero(size: Any) -> bool:
         return False
 
 
+def beside_float(run: Any, value: Value) -> Value:
+    """A size as an operand of a float that varies otherwise, `loss.item() * n`: the float of that value. NumPy's numbers as they are in this call."""
+    if type(value) is SymIntValue:
+        return size_float(run, value)
+    return now(value) if isinstance(value, (SymIntValue, SizeFloat)) and value.type() is not float else value
+
+
 def _lifted(run: Any, value: Value) -> Any:
     """A number as an operand: its twin, or the constant."""
     return size_float(run, value) if isinstance(value, SymIntValue) else value

@@ -1,8 +1,8 @@
 """Values of Python floats that differ from call to call, such as a learning rate under a schedule.
 
 The second value of a float makes it an input of the graph: a 0-d float64 tensor, on which + - * and division go on exactly as they would on the float. A comparison of such an
-input with a number is answered as it is now, and guarded. Wherever more is asked (a comparison of what was computed from it, printing), the attempt ends and the next
-one takes the float as a constant again.
+input with a number is answered as it is now, and guarded; a text that holds one is written behind the graph (texts.py). Wherever more is asked (a comparison of what was
+computed from it), the attempt ends and the next one takes the float as a constant again.
 
 `item()` gives such a float too, one that stands for no constant (its origin is RUNTIME): then the graph ends where more is asked.
 """

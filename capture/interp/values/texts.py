@@ -1,4 +1,4 @@
-"""Texts that differ from call to call: such as hold sizes and floats that the run gives (`f"length {n}"`, `"%d rows" % n`, `f"loss {loss.item():.3f}"`), and such as come from outside.
+"""Texts that differ from call to call: such as hold sizes and floats that vary (`f"length {n}"`, `"%d rows" % n`, `f"loss {loss.item():.3f}"`), and such as come from outside.
 
 In come the function that writes the text and Values of its arguments, out goes a Value that is written when the captured code has run. The one idea: as long as a text is only kept,
 joined, returned, raised or printed, nobody needs to know it. A text from outside varies from its second value on, as a float does: what is asked of it (`name == "bias"`,
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import guards
-from ..outcome import RUNTIME, Specialise
+from ..outcome import Specialise
 from ..rebuild import HELPERS
 from .base import Value
 from .constants import TEXT_METHODS, Constant, NumpySizeValue, SymIntValue, constant
@@ -26,8 +26,8 @@ WRITING = ("upper", "lower", "title", "capitalize", "casefold", "swapcase", "str
 
 
 class SizeText(Value):
-    """The text that a helper of rebuild.py writes of these arguments. `origins` are the sources of the texts from outside that it holds, RUNTIME stands among them where it
-    holds a float that the run gives."""
+    """The text that a helper of rebuild.py writes of these arguments. `origins` are the sources of the texts and floats from outside that it holds, RUNTIME stands among them
+    where it holds a float that the run gives."""
 
     def __init__(self, helper: str, args: list[Value]) -> None:
         self.helper = helper
@@ -117,15 +117,13 @@ def origins_of(*values: Value) -> frozenset:
     found: frozenset = frozenset()
     for value in values:
         found |= origins_of(*parts_of(value))
-        if isinstance(value, SizeText):
+        if isinstance(value, (SizeText, FloatValue)):
             found |= value.origins
-        elif isinstance(value, FloatValue):
-            found |= value.origins & {RUNTIME}
     return found
 
 
 def varying(run: Any, value: Value) -> Value | None:
-    """What holds a text that varies, a size that does (or an exact float of one), or a float that only the run gives, as it is now: a list may change before the text is
+    """What holds a text that varies, a size that does (or an exact float of one), or a float that does, as it is now: a list may change before the text is
     written. None for others."""
     found = kept(run, value)
     return found if found is not None and holds_varying(found) else None
@@ -152,7 +150,7 @@ def kept(run: Any, value: Value) -> Value | None:
 def varies(value: Value) -> bool:
     if isinstance(value, SizeFloat):
         return value.ratio is not None
-    return isinstance(value, (SizeText, SymIntValue, NumpySizeValue)) or (isinstance(value, FloatValue) and RUNTIME in value.origins)
+    return isinstance(value, (SizeText, SymIntValue, NumpySizeValue, FloatValue))
 
 
 def holds_varying(value: Value) -> bool:

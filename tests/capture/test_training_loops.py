@@ -1,0 +1,120 @@
+"""Loops of training scripts: meters, counters and schedules of exploration are compiled once for the first values and once for all others."""
+
+import math
+import random
+
+import pytest
+
+import segue
+from segue.eager.stats import stats
+
+
+def counted(function, calls):
+    """What the compiled function gives for each of the calls' arguments, and the recompiles after each."""
+    compiled, before = segue.compile(function), stats["recompiles"]
+    results, counts = [], []
+    for args in calls:
+        results.append(compiled(*args))
+        counts.append(stats["recompiles"] - before)
+    return results, counts
+
+
+class Meter:
+    def __init__(self):
+        self.value = self.average = self.sum = self.count = 0
+
+    def update(self, value, count=1):
+        self.value = value
+        self.sum += value * count
+        self.count += count
+        self.average = self.sum / self.count
+
+    def __str__(self):
+        return f"{self.value:.4f} ({self.average:.4f})"
+
+
+def test_a_meter_is_compiled_for_its_beginning_and_for_all_that_follows():
+    def step(x, meter):
+        meter.update(x.amax().item(), x.size(0))
+        return x * meter.average
+
+    meter, other = Meter(), Meter()
+    batches = [segue.randn(n, 2) for n in (3, 4, 5, 6, 4)]
+    results, counts = counted(step, [(x, meter) for x in batches])
+    for x, result in zip(batches, results):
+        assert segue.equal(result, step(x, other))
+    assert vars(meter) == vars(other) and type(meter.count) is int
+    assert counts == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("write", ["{:.3f}".format, lambda v: f"{v!r:>9}", lambda v: "%g" % v, str, lambda v: f"{v * 2 - 1:.2e}", lambda v: f"{[v, v + 1]}"], ids=["format", "f", "%", "str", "computed", "list"])
+def test_a_float_from_outside_is_written_behind_the_graph(write):
+    class Run:
+        value = 0.5
+
+    run = Run()
+
+    def step(x):
+        return x * 2, write(run.value)
+
+    compiled, before = segue.compile(step, fullgraph=True), stats["recompiles"]
+    for value in (0.5, 1.5, -0.0, math.inf, math.nan, 1e-320, 2.5):
+        run.value = value
+        assert compiled(segue.ones(2))[1] == write(value)
+    assert stats["recompiles"] - before <= 2  # -0.0 equals no constant, and is no other float
+
+
+def test_a_text_of_a_float_whose_content_is_asked_for_makes_it_a_constant():
+    class Run:
+        value = 0.5
+
+    run, names = Run(), {"0.5": 2.0, "1.5": 3.0, "2.5": 4.0}
+
+    def step(x):
+        return x * names[str(run.value)]
+
+    compiled = segue.compile(step, fullgraph=True)
+    for value, factor in ((0.5, 2.0), (1.5, 3.0), (2.5, 4.0)):
+        run.value = value
+        assert compiled(segue.ones(2)).tolist() == [factor, factor]
+
+
+@pytest.mark.parametrize("threshold", [lambda n: 0.05 + 0.85 * math.exp(-n / 20), lambda n: 1 / (n + 2), lambda n: math.sqrt(n) / 10])
+def test_a_drawn_number_is_compared_with_a_float_of_a_count(threshold):
+    state = [0]
+
+    def step(x):
+        state[0] += 1
+        if random.random() > threshold(state[0]):
+            return x * 2
+        return x * 3
+
+    random.seed(1)
+    expected = [step(segue.ones(2)).tolist() for _ in range(8)]
+    state[0] = 0
+    random.seed(1)
+    results, counts = counted(step, [(segue.ones(2),)] * 8)
+    assert [result.tolist() for result in results] == expected
+    assert counts[-1] <= 1 + 2  # the step, and behind the branch its two ways at most
+
+
+@pytest.mark.parametrize("combine", [lambda v, n: v * n, lambda v, n: n - v, lambda v, n: v / n, lambda v, n: v + n / 2, lambda v, n: (v - n) / (n * 0.5)])
+def test_arithmetic_of_results_and_sizes_keeps_the_sizes_free(combine):
+    def step(x):
+        return combine(x.amax().item(), x.size(0))
+
+    batches = [segue.randn(n) for n in (3, 4, 5, 6)]
+    results, counts = counted(step, [(x,) for x in batches])
+    assert results == [step(x) for x in batches]
+    assert counts == [0, 1, 1, 1]
+
+
+def test_a_result_divided_by_a_size_that_is_zero_raises():
+    def step(x, y):
+        return x.sum().item() / y.size(0)
+
+    compiled = segue.compile(step)
+    for n in (2, 3, 4):
+        assert compiled(segue.ones(2), segue.ones(n)) == 2 / n
+    with pytest.raises(ZeroDivisionError):
+        compiled(segue.ones(2), segue.ones(0))
