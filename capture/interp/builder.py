@@ -24,11 +24,10 @@ from ...graph.ir import Graph
 from ...graph.passes import keep_checks
 from .. import sources
 from ..bytecode.assembler import Assembler
-from ..bytecode.breaks import NULL as EMPTY
-from ..bytecode.breaks import FrameState, Handled, break_frame, whole_frame
+from ..bytecode.breaks import FrameState, break_frame, whole_frame
 from ..bytecode.instruction import Handler, Label
+from .alive import Alive
 from .attempt import Attempt
-from .frame import NULL, PreviousException
 from .loader import Loader
 from .outcome import Skip, Unbuildable
 from .rebuild import HELPERS
@@ -210,7 +209,7 @@ class Built:
         self.compiled = compiled
 
 
-class Builder:
+class Builder(Alive):
     """Builds the code for one attempt; started anew when a fresh object turns out to hold itself."""
 
     def __init__(self, attempt: Attempt, outcome: tuple[str, Value] | None, backend: Any) -> None:
@@ -248,52 +247,6 @@ class Builder:
             state.cleared = frozenset(name for name in root.code.co_cellvars if root.slots.get(name) is None)
 
         return break_frame(code, root.index, state, prologue)
-
-    # -- what is alive at a break -------------------------------------------------------------------------------------
-
-    def bound(self) -> list[str]:
-        """The slots that hold something else than the frame's own cell of that name."""
-        return [name for name, value in self.attempt.root.slots.items() if value is not None and not self.is_own_cell(name, value)]
-
-    def is_own_cell(self, name: str, value: Any) -> bool:
-        """Not so within an inlined comprehension, whose variable stands in the slot while the cell waits on the stack."""
-        return isinstance(value, CellValue) and name in self.attempt.root.code.co_cellvars and (value.name == name or value.source == sources.Local(name))
-
-    def changed_cells(self) -> dict[str, CellValue]:
-        """Cells of the root frame itself whose content is not the parameter that MAKE_CELL put there."""
-        found: dict[str, CellValue] = {}
-        root = self.attempt.root
-        for value in [*root.slots.values(), *root.stack]:  # within an inlined comprehension the cell of its variable waits on the stack
-            if isinstance(value, CellValue) and value.name:
-                first = value.first
-                if value.content is not first and not (isinstance(first, Unread) and getattr(value.content, "source", None) == first.source):
-                    found[value.name] = value
-                    if value.content is None and value is not root.slots.get(value.name):
-                        raise Unbuildable(value, "an empty cell within a comprehension cannot be handed on")
-        return found
-
-    def unchanged(self, name: str) -> bool:
-        """Whether a slot still holds the parameter that the frame began with."""
-        value = self.attempt.root.slots[name]
-        return isinstance(getattr(value, "source", None), sources.Local) and value.source.name == name  # type: ignore[union-attr]
-
-    def locals(self, places: dict[int, Callable]) -> dict[str, Any]:
-        slots = self.attempt.root.slots
-        return {name: None if self.unchanged(name) else places[id(slots[name])] for name in self.bound()}
-
-    def slot(self, value: Value, places: dict[Any, Callable], below: list[Any]) -> Any:
-        if value is NULL:
-            return EMPTY
-        if isinstance(value, PreviousException):
-            return (lambda assembler: assembler.load_const(None)) if value.ended else Handled(places[id(value.handled)], value in below)
-        return places[id(value)]
-
-    def live(self) -> list[Any]:
-        """The Values that a break hands on."""
-        root = self.attempt.root
-        found = [value.handled if isinstance(value, PreviousException) else value for value in root.stack if value is not NULL]
-        found += [root.slots[name] for name in self.bound() if not self.unchanged(name)]
-        return found
 
     # -- the prologue -------------------------------------------------------------------------------------------------
 

@@ -1,12 +1,16 @@
-"""Loops of training scripts: meters, counters and schedules of exploration are compiled once for the first values and once for all others."""
+"""Loops of training scripts: meters, histories, data loaders and schedules of exploration are compiled once for the first values and once for all others."""
 
 import math
 import random
+import weakref
 
 import pytest
 
 import segue
+import segue.nn.functional as F
+from segue import nn
 from segue.eager.stats import stats
+from segue.utils.data import DataLoader, TensorDataset
 
 
 def counted(function, calls):
@@ -118,3 +122,72 @@ def test_a_result_divided_by_a_size_that_is_zero_raises():
         assert compiled(segue.ones(2), segue.ones(n)) == 2 / n
     with pytest.raises(ZeroDivisionError):
         compiled(segue.ones(2), segue.ones(0))
+
+
+def test_an_epoch_over_a_loader_is_one_step_that_runs_for_all_batches():
+    def fit():
+        segue.manual_seed(0)
+        model = nn.Linear(4, 3)
+        optimizer = segue.optim.SGD(model.parameters(), lr=0.1)
+        loader = DataLoader(TensorDataset(segue.randn(24, 4), segue.randint(3, (24,))), batch_size=4, shuffle=True)
+
+        def epoch(loader):
+            total = count = 0
+            for index, (x, y) in enumerate(loader):
+                optimizer.zero_grad()
+                loss = F.cross_entropy(model(x), y)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(x)
+                count = index + 1
+            return total / count
+
+        return epoch, loader
+
+    epoch, loader = fit()
+    expected = [epoch(loader) for _ in range(3)]
+    epoch, loader = fit()
+    compiled = segue.compile(epoch)
+    before, found, counts = (stats["graphs"], stats["recompiles"]), [], []
+    for _ in range(3):
+        found.append(compiled(loader))
+        counts.append((stats["graphs"] - before[0], stats["recompiles"] - before[1]))
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert counts[1:] == [counts[0]] * 2
+    assert counts[0][0] <= 3  # the first step, all others, and what follows the last
+
+
+def test_what_no_one_reads_is_not_handed_on_behind_a_break():
+    def step(x):
+        y = x * 2
+        z = y + 1
+        print(end="")
+        return z * 3
+
+    found = segue.explain(step)(segue.ones(3))
+    assert step(segue.ones(3)).tolist() == [9.0] * 3
+    assert str(found).count("return (add,)") == 1, str(found)
+
+
+def test_a_variable_that_is_not_read_again_lives_on_where_its_object_could_be_missed():
+    class Thing:
+        pass
+
+    def step(x):
+        thing = Thing()
+        seen = weakref.ref(thing)
+        y = x * 2
+        print(end="")
+        return y, seen() is not None
+
+    assert segue.compile(step)(segue.ones(3))[1] is step(segue.ones(3))[1] is True
+
+
+def test_locals_has_what_is_not_read_again():
+    def step(x):
+        y = x * 2
+        z = y + 1
+        print(end="")
+        return z * 3, sorted(locals())
+
+    assert segue.compile(step)(segue.ones(3))[1] == step(segue.ones(3))[1]
