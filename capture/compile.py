@@ -47,10 +47,11 @@ def compile(  # noqa: A001  (the public name)
     declares the sizes of tensors by parameter, `{"x": ("B", 16), "y": ("B", None)}`: sizes with a name (or a `compiler.Dim`, which has bounds) vary, are equal where
     the name is, and are compiled once; a number stays one; None says nothing. A call with other sizes raises CaptureError, and so does a program that fixes a named
     size: it names the line. Of a list, tuple or dict of tensors each has its own. `backend` is "inductor", "eager" (the graph, interpreted), or a callable
-    `(graph_module, example_inputs) -> callable`. `memory_budget` (0 to 1; None: `config.memory_budget`) is the share of the bytes usually kept for the backward
-    that may be kept; the rest is computed again. With `wait=False` a new graph runs through the eager kernels until the backend, on a thread of its own, is done
-    with it; it then goes with the process's `config.numerics` only. PyTorch's `mode` and `options` choose among ways of tuning of which there is one here: they
-    are accepted and change nothing. `disable=True` gives the function back as it is. Raises TypeError for what cannot be called, ValueError for an unknown option.
+    `(graph_module, example_inputs) -> callable`, which is called at the first run of a graph; what it raises is a BackendError. `memory_budget` (0 to 1; None:
+    `config.memory_budget`) is the share of the bytes usually kept for the backward that may be kept; the rest is computed again. With `wait=False` a new graph runs
+    through the eager kernels until the backend, on a thread of its own, is done with it; it then goes with the process's `config.numerics` only. PyTorch's `mode`
+    and `options` choose among ways of tuning of which there is one here: they are accepted and change nothing. `disable=True` gives the function back as it is.
+    Raises TypeError for what cannot be called, ValueError for an unknown option.
 
     >>> import segue
     >>> @segue.compile(backend="eager")

@@ -8,6 +8,7 @@ idea: the graph room knows no backend but the interpreter; others register thems
 
 from __future__ import annotations
 
+import queue
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -134,12 +135,16 @@ class BackgroundRunner:
 
     def __init__(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
         self._runner: Runner = InterpreterRunner(graph)
+        self._called = False
+        self._examples: queue.SimpleQueue[list] = queue.SimpleQueue()  # copies of what the first call was given
         self._thread = threading.Thread(target=self._compile, args=(graph, compile_fn), name="segue compiles", daemon=True)
         self._thread.start()
 
     def _compile(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
         try:
             runner = compile_fn(graph)
+            if isinstance(runner, CallableRunner):
+                runner.prepare(self._examples.get())
         except Exception as problem:
             stats.count("fallbacks")
             warnings.warn(f"segue: a compile in the background failed ({type(problem).__name__}: {problem}); the graph runs eagerly", RuntimeWarning, stacklevel=2)
@@ -154,6 +159,9 @@ class BackgroundRunner:
         self._thread.join()
 
     def __call__(self, inputs: list) -> list:
+        if not self._called:
+            self._called = True
+            self._examples.put([value if isinstance(value, int) else value.copy() for value in inputs])
         return self._runner(inputs)
 
     def __getattr__(self, name: str) -> Any:
@@ -169,7 +177,7 @@ def in_background(backend: Backend) -> Backend:
 
 
 class CallableRunner:
-    """A PyTorch-style backend's result. The backend is called at the first run, since it wants to see example inputs."""
+    """A PyTorch-style backend's result. The backend is called at the first run, since it wants to see example inputs; what it raises is a BackendError."""
 
     kernels = 0
     arena_bytes = 0
@@ -181,14 +189,25 @@ class CallableRunner:
         self._backend = backend
         self._compiled: Callable | None = None
 
+    def prepare(self, inputs: list) -> Callable:
+        """Call the backend. Raises BackendError where it raises, and where it gives nothing that can be called."""
+        try:
+            made = self._backend(self.module, _tensors(inputs))
+        except Exception as problem:
+            raise BackendError(f"the backend {self._backend!r} failed: {type(problem).__name__}: {problem}") from problem
+        if not callable(made):
+            raise BackendError(f"the backend {self._backend!r} returned {made!r}, which is not callable")
+        self._compiled = made
+        return made
+
     def __call__(self, inputs: list) -> list:
-        tensors = [value if isinstance(value, int) else Tensor._wrap(value, Storage()) for value in inputs]
-        if self._compiled is None:
-            self._compiled = self._backend(self.module, tensors)
-            if not callable(self._compiled):
-                raise BackendError(f"the backend {self._backend!r} returned {self._compiled!r}, which is not callable")
-        results = self._compiled(*tensors)
+        run = self._compiled or self.prepare(inputs)
+        results = run(*_tensors(inputs))
         return [value._data if isinstance(value, Tensor) else value for value in _sequence(results)]
+
+
+def _tensors(inputs: list) -> list:
+    return [value if isinstance(value, int) else Tensor._wrap(value, Storage()) for value in inputs]
 
 
 def _sequence(results: Any) -> Sequence[Any]:

@@ -14,7 +14,7 @@ from interp_support import compiled, same
 
 import segue
 from segue import compiler
-from segue.eager.errors import CaptureError
+from segue.eager.errors import BackendError, CaptureError
 from segue.eager.stats import stats
 from segue.graph.backends import BackgroundRunner, lookup_backend
 
@@ -204,9 +204,29 @@ def test_eager_until_the_compile_is_done():
     made = compiled(lambda x: x * 2 + 1, backend=slow, wait=False)
     backend = made.cache.settings.backend
     assert backend.name == "slow in the background"
-    may_end.set()
     for _ in range(3):
         assert same(made(X), X * 2 + 1)
+    assert not calls
+    may_end.set()
+    made.cache.settings.captured[0].compiled._infer.wait()
+    assert same(made(X), X * 2 + 1) and calls == ["compiled"]
+
+
+def faulty(graph_module, inputs):
+    raise ValueError("a fault of the backend's")
+
+
+def test_what_a_callable_backend_raises_is_not_hidden_by_running_eagerly():
+    made = compiled(lambda x: x * 2 + 1, backend=faulty)
+    for _ in range(2):
+        with pytest.raises(BackendError, match="ValueError: a fault of the backend's"):
+            made(X)
+    before = stats["fallbacks"]
+    with pytest.warns(RuntimeWarning, match="a fault of the backend's"):
+        behind = compiled(lambda x: x * 2 + 1, backend=faulty, wait=False)
+        assert same(behind(X), X * 2 + 1)
+        behind.cache.settings.captured[0].compiled._infer.wait()
+    assert stats["fallbacks"] == before + 1 and same(behind(X), X * 2 + 1)
 
 
 def test_the_result_of_the_background_takes_over():
