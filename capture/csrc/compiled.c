@@ -133,33 +133,31 @@ static void wrapper_dealloc(Wrapper *self)
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
-/* Names that the type itself has, but that the function answers. */
-static int is_forwarded(PyObject *name)
+/* Names that every type has, but that the function answers; descriptors, so that those who look past __getattribute__, as help() does, find it, too. */
+static PyObject *forwarded_get(PyObject *object, void *name)
 {
-    static const char *const names[] = {"__doc__", "__module__"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (PyUnicode_CompareWithASCIIString(name, names[i]) == 0) {
-            return 1;
-        }
+    Wrapper *self = (Wrapper *)object;
+    PyObject *found = self->dict == NULL ? NULL : PyDict_GetItemString(self->dict, name);
+    return found != NULL ? Py_NewRef(found) : PyObject_GetAttrString(self->function, name);
+}
+
+static int forwarded_set(PyObject *object, PyObject *value, void *name)
+{
+    PyObject *dict = PyObject_GenericGetDict(object, NULL);
+    int failed = dict == NULL || (value != NULL ? PyDict_SetItemString(dict, name, value) : PyDict_DelItemString(dict, name)) < 0;
+    Py_XDECREF(dict);
+    if (failed && value == NULL) {
+        PyErr_SetString(PyExc_AttributeError, name);
     }
-    return 0;
+    return failed ? -1 : 0;
 }
 
 static PyObject *wrapper_getattr(PyObject *object, PyObject *name)
 {
-    Wrapper *self = (Wrapper *)object;
-    PyObject *found = NULL;
-    if (PyUnicode_Check(name) && is_forwarded(name)) {
-        found = self->dict == NULL ? NULL : PyDict_GetItemWithError(self->dict, name);
-        if (found != NULL || PyErr_Occurred()) {
-            return Py_XNewRef(found);
-        }
-        return PyObject_GetAttr(self->function, name);
-    }
-    found = PyObject_GenericGetAttr(object, name);
+    PyObject *found = PyObject_GenericGetAttr(object, name);
     if (found == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
-        found = PyObject_GetAttr(self->function, name);
+        found = PyObject_GetAttr(((Wrapper *)object)->function, name);
     }
     return found;
 }
@@ -195,6 +193,8 @@ static PyMemberDef disabled_members[] = {
 
 static PyGetSetDef wrapper_getset[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
+    {"__doc__", forwarded_get, forwarded_set, NULL, "__doc__"},
+    {"__module__", forwarded_get, forwarded_set, NULL, "__module__"},
     {NULL},
 };
 
@@ -209,6 +209,7 @@ static PyGetSetDef wrapper_getset[] = {
 PyTypeObject Compiled_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "segue.capture._capture.Compiled",
+    .tp_doc = "What segue.compile gives for a function.",
     .tp_new = compiled_new,
     .tp_repr = (reprfunc)compiled_repr,
     .tp_members = compiled_members,
@@ -218,6 +219,7 @@ PyTypeObject Compiled_Type = {
 PyTypeObject Disabled_Type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "segue.capture._capture.Disabled",
+    .tp_doc = "What segue.compiler.disable gives for a function.",
     .tp_new = disabled_new,
     .tp_repr = (reprfunc)disabled_repr,
     .tp_members = disabled_members,

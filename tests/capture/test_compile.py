@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 import pickle
+import pydoc
 import warnings
 
 import pytest
@@ -56,6 +57,7 @@ def test_decorator_with_and_without_arguments():
 def test_a_compiled_function_looks_like_the_function():
     made = compiled(double)
     assert made.__name__ == "double" and made.__doc__ == "Twice x." and made.__wrapped__ is double
+    assert "Twice x." in pydoc.render_doc(made) and "Twice x." in pydoc.render_doc(disable(double))
     assert inspect.signature(made) == inspect.signature(double)
 
 
