@@ -91,6 +91,10 @@ def _place(x: Node, dim: Any, *rest: Any) -> tuple[int, Any]:
     return 0, x.value.numel - 1
 
 
-BOUNDS: dict[str, Callable[..., tuple[int, Any] | None]] = {"sum": _count, "argmax": _place, "argmin": _place}
+def _drawn(state: Node, call: Any, low: Any, high: Any, *rest: Any) -> tuple[int, Any] | None:
+    return (low, high - 1) if type(low) is int else None
+
+
+BOUNDS: dict[str, Callable[..., tuple[int, Any] | None]] = {"sum": _count, "argmax": _place, "argmin": _place, "randint": _drawn}
 
 __all__ = ["ITEM", "Sizes", "bind", "bounds_of", "number_behind"]

@@ -117,13 +117,15 @@ class ShapeEnv:
         self.intervals[symbol] = Interval(low, high)
         return SymInt(symbol, self, hint)
 
-    def runtime_symbol(self, low: int, high: Any, what: str) -> SymInt:
-        """A fresh symbol (u0, u1 ...) for a size within bounds that only the run of the graph gives. `what` says in messages what it is."""
+    def runtime_symbol(self, low: Any, high: Any, what: str) -> SymInt:
+        """A fresh symbol (u0, u1 ...) for a size within bounds (numbers or sizes) that only the run of the graph gives. `what` says in messages what it is."""
+        least = self.interval(low.expr).low if isinstance(low, SymInt) else low
         most = self.interval(high.expr).high if isinstance(high, SymInt) else high
-        found = self.new_symbol(int(min(most, max(low, RUNTIME_GUESS))), f"u{len(self.runtime)}", low, most)
-        self.runtime[found.expr], self.given[found.expr] = what, (low, most)
-        if isinstance(high, SymInt):
-            self.assume(sympy.Le(found.expr, high.expr, evaluate=False))
+        found = self.new_symbol(int(min(most, max(least, RUNTIME_GUESS))), f"u{len(self.runtime)}", least, most)
+        self.runtime[found.expr], self.given[found.expr] = what, (least, most)
+        for bound, relation in ((low, sympy.Ge), (high, sympy.Le)):
+            if isinstance(bound, SymInt):
+                self.assume(relation(found.expr, bound.expr, evaluate=False))
         return found
 
     def depends_on_run(self, *exprs: Any) -> bool:
@@ -239,8 +241,8 @@ class ShapeEnv:
         """Bounds of a difference: those of its symbols, narrowed by what is assumed, and by what a minimum and a maximum in it do not exceed."""
         found = self.interval(difference)
         for fact in self.facts if found.low <= 0 <= found.high else ():
-            above, below = sympy.expand(difference - fact), sympy.expand(difference + fact)
-            found = Interval(max(found.low, int(above)) if above.is_Integer else found.low, min(found.high, int(below)) if below.is_Integer else found.high)
+            above, below = self.interval(sympy.expand(difference - fact)), self.interval(sympy.expand(difference + fact))
+            found = Interval(max(found.low, above.low), min(found.high, below.high))
         for extreme in difference.atoms(sympy.Max, sympy.Min) if found.low <= 0 <= found.high else ():
             factor = difference.coeff(extreme)
             if not factor.is_Integer or factor == 0 or (difference - factor * extreme).has(extreme):

@@ -134,7 +134,7 @@ class Tracer:
         node = self._append(Node("input", None, (), symbol, self.names.fresh(str(symbol)), self.line, self.module))
         self.records.append(InputRecord(node))
 
-    def runtime_size(self, count: TracedArray, low: int, high: Any, what: str) -> SymInt:
+    def runtime_size(self, count: TracedArray, low: Any, high: Any, what: str) -> SymInt:
         """A whole number that the graph computes (`count`, one element), as a size within these bounds. The same computation gives the same size."""
         node = number_behind(functionalise.current_node(count))
         number = self._numbering.of(node)

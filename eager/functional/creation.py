@@ -401,8 +401,7 @@ def randint(
         high = values.pop()
     if low is None:
         low = values.pop() if values else 0
-    if not low < high:
-        raise error(RuntimeError, f"randint(): expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    demand(low, "<", high, lambda: error(RuntimeError, f"randint(): expects 'from' to be less than 'to', but got from={low} >= to={high}"))
     state, call = next_call(generator)
     return _placed(make("randint", _place(device), state, call, low, high, as_shape((size,)), as_dtype(dtype or dtypes.int64)), device, requires_grad)
 

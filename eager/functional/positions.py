@@ -21,10 +21,10 @@ from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor
 
 
-def runtime_size(count: Tensor, low: int, high: Any, what: str) -> Any:
+def runtime_size(count: Tensor, low: Any, high: Any, what: str) -> Any:
     """A whole number in a tensor of one element as a size: an int, or while a graph is captured a symbol that the run gives. `what` it is, for messages.
 
-    It is the caller's word that the number lies within `low` and `high` (a number, or a size).
+    It is the caller's word that the number lies within `low` and `high` (numbers, or sizes).
 
     >>> import segue
     >>> runtime_size(segue.tensor(3), 0, 5, "a length")

@@ -17,7 +17,7 @@ from ..autograd.autocast import autocasts
 from ..dtypes import INTEGER
 from ..errors import DimensionError, ShapeError, error
 from ..ops.definition import OPS
-from ..ops.shapes import numel
+from ..ops.shapes import broadcast_size, numel
 from ..promotion import promote_types
 from ..shapes import Size
 from ..sizes import demand, from_front, known, same_size
@@ -186,11 +186,27 @@ def broadcast_shapes(*shapes: Any) -> Any:
     for shape in shapes:
         sizes = list((shape,) if is_whole(shape) else shape)
         left, right = ([1] * (max(len(result), len(sizes)) - len(part)) + part for part in (result, sizes))
-        for a, b in zip(left, right):
-            if not same_size(a, b) and a != b and a != 1 and b != 1:
-                raise error(ShapeError, f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}")
-        result = [b if not same_size(a, b) and a == 1 else a for a, b in zip(left, right)]
+        result = [broadcast_size(a, b, _mismatch, shapes) for a, b in zip(left, right)]
     return Size(result)
+
+
+def _mismatch(a: Any, b: Any, shapes: Any) -> Exception:
+    return error(ShapeError, f"Shape mismatch: objects cannot be broadcast to a single shape: {shapes}")
+
+
+def filled_up(x: Tensor, size: Any, value: Any, before: bool) -> Tensor:
+    """A tensor with as many rows as `size`, which has no fewer: the missing ones hold a value, and stand before its own or behind them.
+
+    >>> import segue
+    >>> filled_up(segue.ones(1, 2), 2, 0.0, before=True)
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    missing = size - x.shape[0]
+    if known(missing, "==", 0):
+        return x
+    filler = make("full", x.device, (missing, *x.shape[1:]), value, x.dtype)
+    return cat([filler, x] if before else [x, filler], 0)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -12,12 +12,14 @@ import warnings
 from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
+from ..sizes import at_least, smaller
 from ..tensor import Tensor
 from . import fourier
 from .arguments import need_tensor
 from .devices import make
 from .indexing import index_add
 from .padding import pad
+from .positions import none_of
 from .shape import narrow, reshape, transpose, unfold
 
 __all__ = ["istft", "stft"]
@@ -119,10 +121,12 @@ def istft(
     square = overlapped(OPS["expand"](weights * weights, (count, n_fft)))
     start = n_fft // 2 if center else 0
     end = start + length if length is not None else total - start if center else total
-    kept = max(min(end, total) - start, 0)
+    kept = at_least(smaller(end, total) - start, 0)
     signal, square = narrow(signal, -1, start, kept), narrow(square, -1, start, kept)
-    if kept and float(abs(square.detach()).min()) < 1e-11:
-        raise error(RuntimeError, f"istft: the windows overlap too little (hop {step}, window {tuple(weights.shape)}): their squares add up to 0 somewhere")
+    none_of(
+        abs(square.detach()) < 1e-11,
+        lambda: error(RuntimeError, f"istft: the windows overlap too little (hop {step}, window {tuple(weights.shape)}): their squares add up to 0 somewhere"),
+    )
     signal = signal / square
     missing = (length if length is not None else kept) - kept
     if missing > 0:

@@ -305,14 +305,17 @@ def histc(input: Tensor, bins: int = 100, min: Any = 0, max: Any = 0) -> Tensor:
     if input.dtype is dtypes.bool or input.dtype.is_complex:
         raise error(NotImplementedError, f"histc() is not implemented for {input.dtype.name}", "cast it to int or float")
     x = ravel(input).detach()
-    low, high = (v.item() if isinstance(v, Tensor) else +v for v in (min, max))
-    if low == high and x.numel():
-        low, high = x.amin().item(), x.amax().item()
-    if low == high:
-        low, high = low - 1, high + 1
-    if not (math.isfinite(low) and math.isfinite(high)) or low > high:
-        raise error(RuntimeError, f"torch.histc: range of [{low}, {high}] is not finite, or max is below min")
     wide = cast(x, dtypes.float64) if x.dtype.category < dtypes.FLOAT else x
+    low, high = (v.item() if isinstance(v, Tensor) else +v for v in (min, max))
+    if low != high or not x.numel():
+        low, high = (low - 1, high + 1) if low == high else (low, high)
+        if not (math.isfinite(low) and math.isfinite(high)) or low > high:
+            raise error(RuntimeError, f"torch.histc: range of [{low}, {high}] is not finite, or max is below min")
+    else:
+        low, high = cast(wide.amin(), dtypes.float64), cast(wide.amax(), dtypes.float64)
+        none_of(OPS["logical_not"](OPS["isfinite"](high - low)), lambda: error(RuntimeError, "torch.histc: the range of the data is not finite"))
+        alone = OPS["eq"](low, high)
+        low, high = OPS["where"](alone, low - 1, low), OPS["where"](alone, high + 1, high)
     place = cast(OPS["floor"]((wide - low) * bins / (high - low)), dtypes.int64)
     place = OPS["where"](OPS["eq"](wide, high), bins - 1, place)
     inside = OPS["logical_and"](OPS["ge"](wide, low), OPS["le"](wide, high))

@@ -43,27 +43,28 @@ def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
         if len(shape) > len(result):
             result, shape = shape, result
         lead = len(result) - len(shape)
-        result = result[:lead] + tuple([_broadcast_size(name, shapes, a, b, i + lead) for i, (a, b) in enumerate(zip(result[lead:], shape))])
+        result = result[:lead] + tuple([broadcast_size(a, b, _mismatch, name, shapes, i + lead) for i, (a, b) in enumerate(zip(result[lead:], shape))])
     return result
 
 
-def _broadcast_size(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: int) -> Any:
+def broadcast_size(a: Any, b: Any, mismatch: Callable[..., Exception], *what: Any) -> Any:
+    """The size that two broadcast to. Raises `mismatch(a, b, *what)`."""
     if a is b or is_one(b):
         return a
     if is_one(a) or same_size(a, b):
         return b
     if known(a, "==", b) is None:  # a size that only the run gives is as good as sure to be as large: where it is 1, the frame runs eagerly
-        demand(a, "==", b, lambda: _mismatch(name, shapes, a, b, dim))
+        demand(a, "==", b, lambda: mismatch(a, b, *what))
     if a == b:
         return b
     if b == 1:
         return a
     if a == 1:
         return b
-    raise _mismatch(name, shapes, a, b, dim)
+    raise mismatch(a, b, *what)
 
 
-def _mismatch(name: str, shapes: tuple[Shape, ...], a: Any, b: Any, dim: int) -> Exception:
+def _mismatch(a: Any, b: Any, name: str, shapes: tuple[Shape, ...], dim: int) -> Exception:
     return error(
         ShapeError,
         f"{name}(): shapes {' and '.join(str(tuple(s)) for s in shapes)} do not broadcast: "

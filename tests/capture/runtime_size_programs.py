@@ -3,6 +3,7 @@
 import segue
 
 F = segue.nn.functional
+HANN, pad_sequence = segue.hann_window(8), segue.nn.utils.rnn.pad_sequence
 EMBEDDING, LINEAR = segue.nn.Embedding(7, 3), segue.nn.Linear(4, 3)
 
 
@@ -37,6 +38,14 @@ def assigned(x, w):
 def twice(x, w):
     y = x[x[:, 0] > 0]
     return y[y.sum(1) > 0.3] @ w
+
+
+def drawn_window(x, w):
+    y = x @ w
+    length = segue.randint(1, 4, (1,)).item()
+    start = segue.randint(0, len(y) - length, (1,)).item()
+    y[start : start + length] = 0
+    return y
 
 
 PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row begins with a positive number, and w (4, 2)
@@ -92,6 +101,13 @@ PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row b
     "rows of a table": lambda x, w: (x.tile(3, 1)[: len(x[x[:, 0] > 0])] + x[x[:, 0] > 0]) @ w,
     "bins as a list": lambda x, w: [(part @ w) * (i + 1) for i, part in enumerate(x.split(segue.bincount((x[:, 0] > 0).long(), minlength=2).tolist()))],
     "groups": lambda x, w: segue.zeros(2, 4).index_add(0, segue.repeat_interleave(segue.arange(2), segue.stack([(x[:, 0] > 0).sum(), (x[:, 0] <= 0).sum()])), x) @ w,
+    "padded sequences": lambda x, w: pad_sequence([x[x[:, 0] > 0] @ w, x[x[:, 0] <= 0] @ w, w.T.reshape(4, 2)], batch_first=True, padding_value=0.5),
+    "padded on the left": lambda x, w: pad_sequence(x.split(segue.bincount((x[:, 0] > 0).long(), minlength=2).tolist()), padding_side="left") @ w,
+    "a mask with a dimension of one": lambda x, w: (lambda y: y.masked_scatter(y.sum(1, keepdim=True) > 0, x.tile(2, 1)) @ w)(x[x[:, 0] > 0]),
+    "bins, as many as there are rows": lambda x, w: segue.bincount((x[:, 1] > 0).long(), minlength=len(x[x[:, 0] > 0])),
+    "a window that is drawn": drawn_window,
+    "histc": lambda x, w: segue.histc(x, 6) * w.sum() + segue.histc((x > 5).long(), 6),
+    "istft": lambda x, w: segue.istft(segue.stft(x.reshape(-1), 8, 2, window=HANN, return_complex=True), 8, 2, window=HANN, length=20) * w.sum(),
     "expand": lambda x, w: w.sum().expand((x[:, 0] > 0).sum().item(), 3) * 2,
 }
 

@@ -13,7 +13,7 @@ from ...dtypes import int64
 from ...functional import packing
 from ...functional.creation import arange, empty_like, full, tensor
 from ...functional.reduction import argsort
-from ...functional.shape import cat
+from ...functional.shape import cat, filled_up
 from ...tensor import Tensor
 
 
@@ -161,13 +161,7 @@ def pad_sequence(sequences: Iterable[Tensor], batch_first: bool = False, padding
         raise RuntimeError(f"padding_side should be either 'left' or 'right', but got {padding_side!r}")
     parts = list(sequences.unbind(0) if isinstance(sequences, Tensor) else sequences)
     longest = max(part.shape[0] for part in parts)
-    rows = []
-    for part in parts:
-        if part.shape[0] < longest:
-            filler = full((longest - part.shape[0], *part.shape[1:]), padding_value, dtype=part.dtype, device=part.device)
-            part = cat([part, filler] if padding_side == "right" else [filler, part], 0)
-        rows.append(part.unsqueeze(0))
-    out = cat(rows, 0)
+    out = cat([filled_up(part, longest, padding_value, padding_side == "left").unsqueeze(0) for part in parts], 0)
     return out if batch_first else out.transpose(0, 1)
 
 
