@@ -77,6 +77,12 @@ class Generator:
         """(seed, offset) as int64[2]: what a random row takes as its state."""
         return np.array([self.seed_value, self.offset], dtype=np.uint64).view(np.int64)
 
+    def next_call(self) -> tuple[Tensor, int]:
+        """The state of the next draw, and its number from there on."""
+        state = Tensor._wrap(self.state_array(), Storage())
+        self.offset += 1
+        return state, 0
+
     def get_state(self) -> Tensor:
         """Where the stream is, for `set_state`: 16 bytes (uint8), seed and offset."""
         return Tensor._wrap(self.state_array().view(np.uint8), Storage())
@@ -111,9 +117,7 @@ def next_call(generator: Generator | None = None) -> tuple[Tensor, int]:
     if STATE.tracers and generator in (None, default_generator):
         state, call = STATE.tracers[-1].random_call()
     else:
-        chosen = generator or default_generator
-        state, call = Tensor._wrap(chosen.state_array(), Storage()), 0
-        chosen.offset += 1
+        state, call = (generator or default_generator).next_call()
     return (for_each_example(state, STATE.levels), call) if STATE.levels else (state, call)
 
 

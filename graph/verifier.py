@@ -257,8 +257,8 @@ def _symbols(graph: Graph) -> Iterator[str]:
 def _random(graph: Graph) -> Iterator[str]:
     for node in graph.operations:
         if "random" in node.target.tags:
-            call = node.args[[p.name for p in node.target.schema.parameters].index("call")]
-            if graph.random_calls and not (isinstance(call, int) and 0 <= call < graph.random_calls):
+            state, call = (node.args[[p.name for p in node.target.schema.parameters].index(name)] for name in ("state", "call"))
+            if state is graph.random_state and not (isinstance(call, int) and 0 <= call < graph.random_calls):
                 yield f"{node.name} is draw {call!r}, but the graph makes {graph.random_calls}"
 
 

@@ -34,7 +34,7 @@ from ..layouts import choose
 from ..marks import apply_marks
 from ..shapes import Declared, Dim, Sizes
 from ..sources import MISSING
-from . import checks, classes, effects, handlers_data, handlers_flow, numpy_functions, rules, seeds, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
+from . import checks, classes, effects, handlers_data, handlers_flow, numpy_functions, rules, size_functions, transforms  # noqa: F401  (they fill the tables of handlers)
 from .calls import Calls
 from .frame import Frame
 from .instances import Instances
@@ -44,6 +44,7 @@ from .operators import Operators
 from .outcome import Anew, Break, Observed, PlainPython, Specialise, plain_python
 from .parameters import is_fresh
 from .printing import Printing
+from .seeds import Seeds
 from .telling import Telling
 from .twins import Twins
 from .values.base import Value
@@ -98,7 +99,7 @@ class ReachedBreak(Exception):  # noqa: N818
     """The root frame stands before the instruction at which the graph must end."""
 
 
-class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing):
+class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Seeds):
     """See the module's opening."""
 
     module_class = Module

@@ -59,6 +59,7 @@ from .values.objects import ObjectValue
 from .values.running import RunningIterator, guard_passing_by, stands_in_a_loop
 from .values.sets import SetValue
 from .values.state import mode_guard, put_modes_back
+from .values.streams import StreamObject
 
 TOO_DEEP = "the recursion of the user's program is too deep for capture"
 LONGEST = 200  # characters of a constant in a listing of bytecode
@@ -459,7 +460,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     guard_owners(attempt)
     guard_cells(attempt)
     guard_record(attempt)
-    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator))}
+    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator, StreamObject))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]
     if len(others) > 1:

@@ -24,6 +24,7 @@ from ...eager.errors import BackendError
 from ...eager.functional.creation import empty
 from ...eager.log import log
 from ...eager.nn.parameter import Parameter
+from ...eager.random import Generator
 from ...eager.stats import stats
 from ...eager.tensor import Tensor, wrap
 from .._capture import run_eagerly, store_hashed
@@ -73,6 +74,15 @@ def parameter_over(tensor: Tensor, views: tuple, requires_grad: bool) -> Paramet
         for view, attributes in views:
             tensor = view(tensor, *attributes)
         return Parameter(tensor, requires_grad)
+
+
+def draw_on(generator: Generator, calls: int) -> None:
+    """So many draws were made in the graph."""
+    generator.offset += calls
+
+
+def new_stream(device: Any, state: Tensor) -> Generator:
+    return Generator(device).set_state(state)
 
 
 def draw(generator: Any, name: str, named: tuple, *args: Any) -> Any:

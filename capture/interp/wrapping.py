@@ -23,6 +23,7 @@ import numpy as np
 from ...eager._dispatch import Operator
 from ...eager.autograd import mode
 from ...eager.meta import MetaArray
+from ...eager.random import Generator
 from ...eager.shapes import Size
 from ...eager.tensor import Tensor
 from ...eager.transforms.levels import TransformedArray
@@ -87,6 +88,7 @@ from .values.running import KINDS as ITERATORS
 from .values.running import wrap_iterator
 from .values.sets import set_like, wrap_set
 from .values.state import ModesValue
+from .values.streams import wrap_stream
 from .values.texts import InputText
 
 INT_LIMIT = 2**31  # ints that become symbolic stay below it, so that sums and products of them fit in 64 bits
@@ -451,7 +453,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, Generator: wrap_stream, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
     bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
