@@ -223,15 +223,22 @@ class Kernel:
             at = self._vector_run()
             self.columns = [*self.rows[at + 1 :], self.rows[at]]
             del self.rows[at:]
+            while self._is_walk_short():
+                self.columns.insert(0, self.rows.pop())
         for number, run in enumerate((*self.rows, *self.chunks, *self.columns)):
             run.name = f"i{number}"
         self.run_of = {v: run for run in (*self.rows, *self.chunks, *self.columns) for v in run.variables}
+
+    def _is_walk_short(self) -> bool:
+        """Whether finding where a row lies costs more than what is done in it, and rows are left to share among threads without the innermost ones."""
+        walked, left = (hint(product(run.size for run in runs)) for runs in (self.columns, self.rows[:-1]))
+        return walked < MANY and left >= MANY and hint(self.columns[-1].size) < SHORT_VECTOR
 
     def _vector_run(self) -> int:
         """The number of the row run that vectors go along: the last, but where the last ones are short (coordinates of points, channels of a picture) a long one before them."""
         inner: Any = 1
         for number in range(len(self.rows) - 1, -1, -1):
-            if number < len(self.rows) - 1 and hint(self.rows[number].size) >= MANY:
+            if number < len(self.rows) - 1 and hint(self.rows[number].size) >= SHORT_VECTOR * hint(inner):
                 return number
             inner = inner * self.rows[number].size
             if type(inner) is not int or inner >= 2 * SHORT_VECTOR or self.rows[-1].size >= SHORT_VECTOR:

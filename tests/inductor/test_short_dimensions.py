@@ -93,6 +93,25 @@ def test_what_lies_across_is_walked_in_blocks(name):
         assert "b += 16" in runner.source
 
 
+SHORT_ROWS = {
+    "pixels shuffled": (lambda x: F.pixel_shuffle(x, 2), (2, 8, 24, 20), "store_strided"),
+    "pixels gathered": (lambda x: F.pixel_unshuffle(x, 3), (2, 3, 27, 24), "load_strided"),
+    "patches": (lambda x: x.reshape(4, 16, 8, 4, 8, 4).permute(0, 2, 4, 1, 3, 5).reshape(256, -1), (4, 16, 32, 32), "++i"),
+    "pairs turned": (lambda x: segue.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2), (40, 64), "load_strided"),
+    "pairs halved": (lambda x: F.avg_pool2d(x, 2) + x[..., 1::2, 1::2], (2, 3, 28, 54), "load_strided"),
+}
+
+
+@pytest.mark.parametrize("name", SHORT_ROWS)
+def test_short_rows_are_walked_together_or_across(name):
+    function, shape, expected = SHORT_ROWS[name]
+    x = np.random.default_rng(5).standard_normal(shape).astype("f")
+    graph = traced(function, x)
+    runner = compile_graph(graph)
+    compare(graph, runner, [x], tolerance=2e-6)
+    assert expected in runner.source
+
+
 def test_only_the_places_that_are_looked_at_are_sorted():
     x = np.random.default_rng(3).integers(0, 9, (20, 50)).astype("f")
     def two_ways(x):

@@ -15,7 +15,7 @@ STORAGE = {
 }  # fmt: skip
 ACCESS = {
     "copy": "store(w, y + i, load(w, x + i));",
-    "strided": "store(w, y + i, load_strided(w, x + 2 * i, 2));",
+    **{f"strided{apart}": f"store(w, y + i, load_strided(w, x + {apart} * i, {apart}));" for apart in (2, 3, 4, 5)},
     "spaced": "store_strided(w, y + 2 * i, 2, load(w, x + i));",
     "reversed": "auto m = lanes_below(n - i); auto at = int64_v(n - 1) - index(w, i); scatter(y, at, gather(x, at, m), m);",
 }
@@ -79,8 +79,9 @@ def test_every_tail_is_copied_and_nothing_beyond_is_touched(call, t):
     dtype = np.dtype(STORAGE[t])
     draw = np.random.default_rng(0)
     for n in [*range(40), 100]:
-        x = draw.integers(0, 2 if t == "bool" else 100, 2 * n).astype(dtype)
-        for name, (step, want) in {"copy": (1, x[:n]), "strided": (1, x[::2]), "spaced": (2, x[:n]), "reversed": (1, x[:n])}.items():
+        x = draw.integers(0, 2 if t == "bool" else 100, 5 * n).astype(dtype)
+        strided = {f"strided{apart}": (1, x[: apart * n : apart]) for apart in (2, 3, 4, 5)}
+        for name, (step, want) in {"copy": (1, x[:n]), **strided, "spaced": (2, x[:n]), "reversed": (1, x[:n])}.items():
             room = np.full((2 * n + 64) * dtype.itemsize, 0xA5, np.uint8)
             call(f"{name}_{t}", x, room, n)
             got = room[: 2 * n * dtype.itemsize].view(dtype)[: n * step : step]

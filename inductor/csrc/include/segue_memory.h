@@ -136,13 +136,49 @@ template <class T> SEGUE_INLINE void store(whole, T* p, vector_of<T> x) { store(
 template <class T> SEGUE_INLINE void store(part where, T* p, vector_of<T> x) { store_partial(p, x, where.count); }
 template <class T> SEGUE_INLINE void store(one, T* p, scalar_of<T> x) { store_one(p, x); }
 
-/* Strided and indexed: lanes are packed into a small buffer first. */
+/* Strided and indexed: lanes are packed into a small buffer first, but for elements that are a few apart: these lie in a few registers, from which shuffles pick
+ * them, as a buffer would be read before what was stored in it has come to rest. */
+#if SEGUE_SHUFFLE && (SEGUE_AVX2 || SEGUE_AVX512)
+template <int STRIDE, int NUMBER> constexpr int first_of() { return NUMBER < STRIDE - 1 ? NUMBER * LANES : (LANES - 1) * (STRIDE - 1); }  /* the last register ends with the last element */
+template <int STRIDE, int NUMBER> constexpr int picked(int lane) {  /* where a lane's element is, of what was picked before and of register NUMBER; -1: in a later one */
+    return lane * STRIDE < NUMBER * LANES ? lane * (NUMBER == 1 ? STRIDE : 1) : lane * STRIDE - first_of<STRIDE, NUMBER>() < LANES ? LANES + lane * STRIDE - first_of<STRIDE, NUMBER>() : -1;
+}
+template <class T> SEGUE_INLINE reg<T> peek_up_to(const T* p, int64_t count) { return count >= LANES ? peek<reg<T>>(p) : load_partial(p, count > 0 ? count : 0).r; }
+template <int STRIDE, int NUMBER, class T> SEGUE_INLINE reg<T> pick_apart(const T* p, int64_t count, reg<T> before) {
+    const reg<T> next = peek_up_to(p + first_of<STRIDE, NUMBER>(), count - first_of<STRIDE, NUMBER>());
+#define SEGUE_PICKED(I) picked<STRIDE, NUMBER>(I)
+#define SEGUE_PICKED_4(I) SEGUE_PICKED(I), SEGUE_PICKED(I + 1), SEGUE_PICKED(I + 2), SEGUE_PICKED(I + 3)
+#if SEGUE_AVX512
+    const reg<T> found = __builtin_shufflevector(before, next, SEGUE_PICKED_4(0), SEGUE_PICKED_4(4), SEGUE_PICKED_4(8), SEGUE_PICKED_4(12));
+#else
+    const reg<T> found = __builtin_shufflevector(before, next, SEGUE_PICKED_4(0), SEGUE_PICKED_4(4));
+#endif
+    if constexpr (NUMBER + 1 < STRIDE) return pick_apart<STRIDE, NUMBER + 1>(p, count, found);
+    else return found;
+}
+template <int STRIDE, class T> SEGUE_INLINE vector_of<T> load_apart(const T* p, int64_t lanes) {
+    const int64_t count = (lanes - 1) * STRIDE + 1;
+    return vector_of<T>(pick_apart<STRIDE, 1>(p, count, peek_up_to(p, count)));
+}
+#define SEGUE_LOAD_APART(COUNT)                                                                                  \
+    if constexpr (sizeof(T) == 4 && __is_same(T, scalar_of<T>)) {                                                \
+        if (__builtin_constant_p(stride) && stride == 2) return load_apart<2>(p, COUNT);                         \
+        if (__builtin_constant_p(stride) && stride == 3) return load_apart<3>(p, COUNT);                         \
+        if (__builtin_constant_p(stride) && stride == 4) return load_apart<4>(p, COUNT);                         \
+    }
+#else
+#define SEGUE_LOAD_APART(COUNT)
+#endif
 template <class T> SEGUE_INLINE vector_of<T> load_strided(whole, const T* p, int64_t stride) {
+    SEGUE_LOAD_APART(LANES)
     alignas(64) T buffer[LANES];
     SEGUE_EACH buffer[i] = p[i * stride];
     return load(buffer);
 }
 template <class T> SEGUE_INLINE vector_of<T> load_strided(part where, const T* p, int64_t stride) {
+#if SEGUE_AVX512  /* elsewhere a partial load costs as much as a buffer */
+    SEGUE_LOAD_APART(where.count)
+#endif
     alignas(64) T buffer[LANES] = {};
     for (int64_t i = 0; i < where.count; ++i) buffer[i] = p[i * stride];
     return load(buffer);
