@@ -48,7 +48,6 @@ from .seeds import Seeds
 from .telling import Telling
 from .twins import Twins
 from .values.base import Value
-from .values.callbacks import HookHandleValue
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.contained import OwnDictObject, PlainObject
 from .values.containers import TupleValue, Unread
@@ -134,7 +133,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.gradients: dict[int, Any] = {}  # id of an input twin -> its gradient when it was first read
         self.namespaces: dict[int, Namespace] = {}
         self.journal = Journal()
-        self.hooked: list[HookHandleValue] = []  # hooks of the user's on tensors
+        self.ending: list[Any] = []  # hooks of the user's on tensors, and generators, which must be at an end behind the graph
         self.begun: list[int] = []  # how many nodes the graph had before each step
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.dicts: dict[int, Any] = {}  # id of a `__dict__` from outside -> the object that has it
@@ -194,10 +193,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
             self.modes_after = modes()
             set_modes(self.modes_before)
 
-    def check_hooks(self) -> None:
-        """Raise Unbuildable for a hook that is to be there behind the graph: it must end before anything is computed from what is hooked."""
-        for handle in self.hooked:
-            handle.check(self)
+    def check_ends(self) -> None:
+        """Raise Unbuildable for a hook that is to be there behind the graph, and for a generator that still has something to do there."""
+        for value in self.ending:
+            value.check_end(self)
 
     def check_checkpoints(self) -> None:
         """Raise Anew where a function that is to run again in the backward has none in the graph."""

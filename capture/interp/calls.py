@@ -126,6 +126,7 @@ class Calls:
         if code.co_flags & GENERATOR:
             made = GeneratorValue(frame)
             made.born = self.step  # type: ignore[attr-defined]
+            self.ending.append(made)
             return made
         self.depth += 1
         try:

@@ -390,7 +390,7 @@ def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str, on
 def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, attempts: int) -> Any:
     code = attempt.root.code
     name = family_of(code).signature.qualname
-    attempt.check_hooks()
+    attempt.check_ends()
     builder = Builder(attempt, outcome, settings.backend)
     built = builder.build()
     if outcome is not None and built.compiled is None and code is not settings.root:

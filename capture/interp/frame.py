@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from ...eager.errors import Location, UndecidedSize
@@ -20,6 +21,8 @@ from .values.exceptions import name_error
 from .values.functions import CellValue
 
 HANDLERS: dict[str, Any] = {}  # opcode -> function(frame, instruction); filled by the handlers_*.py
+AFTER_YIELD_FROM = 2  # in the argument of RESUME
+TIDYING = frozenset({"PUSH_EXC_INFO", "CHECK_EXC_MATCH", "LOAD_CONST", "STORE_FAST", "DELETE_FAST", "STORE_DEREF", "DELETE_DEREF", "COPY", "POP_EXCEPT", "CALL_INTRINSIC_1"})
 
 
 class Null(Value):
@@ -182,6 +185,27 @@ class Frame:
             error.chain(self.run_state)
         if not silent and self.globals is not vars(followed):  # what stands there is C code, which leaves no trace
             error.raised_at.append((self.is_root, self.code, self.globals, self.current.positions))
+
+    def delegates_to(self) -> Value | None:
+        """What a generator's frame stands in a `yield from` of."""
+        following = self.body.instructions[self.index] if self.stack else self.current
+        return self.stack[-1] if following.opcode == "RESUME" and following.argument & 3 == AFTER_YIELD_FROM else None
+
+    def ends_with_more(self) -> bool:
+        """Whether code of the user's runs where GeneratorExit is raised at the place where the frame stands. What CPython puts there itself, and clauses of other classes, do not count."""
+        instructions, handler = self.body.instructions, self.current.handler
+        while handler is not None:
+            index, caught = handler.target, None
+            while (instruction := instructions[index]).opcode not in ("RERAISE", "CLEANUP_THROW"):
+                index += 1
+                if instruction.opcode == "LOAD_GLOBAL":
+                    caught = self.globals.get(instruction.argument, getattr(builtins, instruction.argument, None))
+                elif instruction.opcode == "POP_JUMP_IF_FALSE" and isinstance(caught, type) and not issubclass(GeneratorExit, caught):
+                    index = instruction.target
+                elif instruction.opcode not in TIDYING:
+                    return True
+            handler = instruction.handler
+        return False
 
     def unwind(self, instruction: Instruction, observed: Observed) -> None:
         """Send an exception to the handler of an instruction, or out of the frame."""

@@ -382,7 +382,7 @@ def send(frame: Frame, i: Any) -> None:
     value = frame.pop()
     receiver = frame.peek(1)
     if isinstance(receiver, GeneratorValue):
-        found = receiver.send(run, value)
+        receiver.outer, found = frame, receiver.send(run, value)
         result = constant(None) if found is not None else receiver.result
     elif isinstance(receiver, ObjectValue):
         plain = isinstance(value, Constant) and value.value is None

@@ -143,7 +143,7 @@ def _pulled(run: Any, taken: Value, wanted: Value, *rest: Value) -> Value:
 def _passed_through(run: Any, function: Value, *tensors: Value) -> Value:
     """What a module's backward hooks see: followed by the backward that the graph holds, as a hook on a tensor is."""
     made = run.leaf(passed_through, [Callback(function), *tensors], {}, "a module's backward hook")
-    run.hooked += [HookHandleValue(run, value.twin) for value in made.items_of(run) if value.twin._edge is not None]
+    run.ending += [HookHandleValue(run, value.twin) for value in made.items_of(run) if value.twin._edge is not None]
     return made
 
 

@@ -80,7 +80,7 @@ class Twins:
     def hook_gradient(self: Any, tensor: TensorValue, register: str, hook: Value) -> Value:
         """A hook on a tensor made in the graph, or on a leaf: followed by the backward that the graph holds. Where it holds none, or the leaf is to keep the hook, the graph ends before."""
         made = getattr(tensor.twin, register)(Callback(hook).python(self))
-        self.hooked.append(handle := HookHandleValue(self, tensor.twin, made))
+        self.ending.append(handle := HookHandleValue(self, tensor.twin, made))
         return handle
 
     def followed_hook(self: Any, hook: Any, source: Any) -> Any:

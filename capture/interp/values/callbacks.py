@@ -77,7 +77,7 @@ class HookHandleValue(Value):
     def type(self) -> type:
         return HookHandle
 
-    def check(self, run: Any) -> None:
+    def check_end(self, run: Any) -> None:
         """Raise Unbuildable for a hook that is to be there behind the graph: of a tensor made in the graph, the graph must end before anything is computed from it."""
         if self.removed or (self.edge is not None and run.tracer.is_walked(self.edge)):
             return

@@ -294,10 +294,24 @@ class GeneratorValue(IteratorValue):
         self.started = False
         self.running = False
         self.handled: Value | None = None  # the exception that it handles while it stands still
+        self.outer: Any = None  # the frame that took from it last by `yield from`
+
+    def check_end(self, run: Any) -> None:
+        """Raise Unbuildable where it is left standing and something happens when it is dropped: within a `try` or a `with`, or in a `yield from` of what has a close()."""
+        if not self.started or self.finished:
+            return
+        inner = self.frame.delegates_to()
+        if self.frame.ends_with_more() or (inner is not None and not isinstance(inner, GeneratorValue) and hasattr(inner.type(), "close")):
+            raise Unbuildable(self, "a generator that is left standing where something happens when it is dropped is not captured")
+
+    def check_alone(self) -> None:
+        """Raise Break where a generator that stands in a `yield from` of this one would close it when it is dropped, which may have happened."""
+        if self.outer is not None and self.outer.delegates_to() is self:
+            raise Break("taking from a generator in whose 'yield from' another one stands is not captured")
 
     def next(self, run: Any) -> Value | None:
-        found = self.send(run, constant(None))
-        return found
+        self.check_alone()
+        return self.send(run, constant(None))
 
     def send(self, run: Any, value: Value, error: Value | None = None) -> Value | None:
         """Go on to the next yield; None when the generator returns. The returned value is kept in `result`."""
@@ -308,6 +322,10 @@ class GeneratorValue(IteratorValue):
             return None
         if self.running:
             raise run.raised(ValueError, "generator already executing")
+        if error is not None and self.frame.delegates_to() is not None:
+            raise Break("an exception that is thrown into a generator where it stands in a 'yield from' is not captured")
+        if not self.started and not (isinstance(value, Constant) and value.value is None):
+            raise run.raised(TypeError, "can't send non-None value to a just-started generator")
         self.running = True
         outer = run.handled
         if self.handled is not None:
@@ -340,6 +358,7 @@ class GeneratorValue(IteratorValue):
         return super().attribute(run, name)
 
     def call_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        self.check_alone()
         if name == "send":
             return self.yielded(run, self.send(run, args[0]))
         if name == "throw":

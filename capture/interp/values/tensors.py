@@ -147,7 +147,7 @@ class TensorValue(Value):
         if name in HOOKS and self.twin._requires_grad and (self.twin._edge is None or (self.source is None and name == "register_hook")) and len(args) == 1 and not kwargs:
             return run.hook_gradient(self, name, args[0])
         if name == "retain_grad" and self.source is None and self.twin.grad_fn is not None and not args and not kwargs:
-            run.hooked.append(HookHandleValue(run, self.twin))
+            run.ending.append(HookHandleValue(run, self.twin))
             return run.leaf(type(self.twin).retain_grad, [self], {}, "Tensor.retain_grad")
         if name in NEEDS_DATA:
             raise self.needs_data(name)
