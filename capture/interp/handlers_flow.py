@@ -211,10 +211,11 @@ def check_eg_match(frame: Frame, i: Any) -> None:
     else:
         pair = [nothing, error]
     match, rest = pair
-    frame.push(rest)
+    takes = isinstance(match, ExceptionValue)
+    frame.push(rest if takes or PARTS_WHAT_NOTHING_TAKES else error)
     frame.push(match)
-    if isinstance(match, ExceptionValue):
-        run.handled = match
+    if takes:
+        run.handled = next(slot for slot in reversed(frame.stack) if isinstance(slot, PreviousException)).handled = match
 
 
 @handles("BEFORE_WITH")
@@ -238,6 +239,7 @@ def with_except_start(frame: Frame, i: Any) -> None:
 
 
 CAUSES_ARE_CHECKED = sys.version_info >= (3, 13)
+PARTS_WHAT_NOTHING_TAKES = sys.version_info >= (3, 12)  # a group that an `except*` takes nothing of goes on as what its split() left, a group of its own
 SEQUENCE, MAPPING = 1 << 5, 1 << 6  # flags of the types that match a sequence, or a mapping
 
 

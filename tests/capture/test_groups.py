@@ -289,3 +289,35 @@ def test_a_break_in_a_clause():
     made, x, logs = compiled(program), segue.tensor([1.0]), ([], [])
     assert made(x, logs[0]).tolist() == program(x, logs[1]).tolist() == [3.0]
     assert logs[0] == logs[1]
+
+
+def keep(value):
+    return value
+
+
+def taken_by_the_second(x):
+    try:
+        raise tree()
+    except* IndexError:
+        pass
+    except* Exception as group:
+        raise LookupError(3) from group
+
+
+def raises_behind_a_break(x):
+    try:
+        raise tree()
+    except* ValueError as group:
+        segue.compiler.disable(keep)(group)
+        raise LookupError(4) from None
+
+
+@pytest.mark.parametrize("program", [taken_by_the_second, raises_behind_a_break])
+def test_what_an_except_star_raises_has_the_part_that_it_took_as_context(program):
+    raised = []
+    for function in (program, compiled(program)):
+        with pytest.raises(BaseExceptionGroup if program is raises_behind_a_break else LookupError) as info:
+            function(segue.ones(1))
+        inner = info.value.exceptions[0] if isinstance(info.value, BaseExceptionGroup) else info.value
+        raised.append([(str(one), one.__suppress_context__, one.__cause__ is inner.__context__) for one in (inner, inner.__context__)])
+    assert raised[0] == raised[1]
