@@ -278,3 +278,34 @@ def test_looking_for_the_owner_of_a_dict_asks_nobody():
         d = {}
         function(segue.ones(1), Watching(), d)
         assert d == {"name": 5} and asked == []
+
+
+COUNT = 0
+
+
+@segue.compiler.disable
+def shown(value):
+    return value
+
+
+def counted_in_globals(x):
+    globals()["COUNT"] += 1
+    return x + 1, COUNT
+
+
+def read_behind_a_break(x):
+    names = shown(globals())
+    names["COUNT"] = 5
+    found = COUNT
+    names.pop("COUNT")
+    return x + 1, found, "COUNT" in names
+
+
+@pytest.mark.parametrize("program", [counted_in_globals, read_behind_a_break])
+def test_globals_are_one_by_their_names_and_as_a_dict(program):
+    found = []
+    for function in (program, segue.compile(program, backend="eager")):
+        for count in (0, 3):
+            globals()["COUNT"] = count
+            found.append(function(segue.ones(1))[1:])
+    assert found[:2] == found[2:]

@@ -13,7 +13,7 @@ from ..outcome import Unbuildable
 from .base import Value
 from .constants import Constant, constant
 from .mappings import DictValue, dict_entries
-from .objects import ObjectValue, dict_of
+from .objects import ObjectValue, OpaqueValue, dict_of
 
 METHODS = ("get", "pop", "setdefault", "update", "keys", "values", "items", "copy", "clear")
 
@@ -131,6 +131,8 @@ def wrap_dict(run: Any, obj: dict, source: Any) -> Value:
                 run.guard_same(sources.InstanceDict(owner.source), source)
                 return InstanceDictValue(owner)
     run.guard(guards.TypeIs(source, type(obj)))
+    if "__builtins__" in obj:  # a module's globals, which are seen name by name
+        return OpaqueValue(obj, source)
     return dict_entries(run, obj, source, type(obj))
 
 
