@@ -158,3 +158,18 @@ def test_numbers_of_text_of_a_users_class():
 
 def test_objects_from_outside_and_special_methods_that_are_none():
     check(answered_by_python, segue.ones(2), Shouts("hello"), breaks=None)
+
+
+def stores_beyond_the_end(x, items):
+    try:
+        items[len(items)] = 1
+    except IndexError as error:
+        stored = str(error)
+    try:
+        del items[-len(items) - 1]
+    except IndexError as error:
+        return x + 1, stored, str(error)
+
+
+def test_a_place_beyond_the_end_of_a_list():
+    check(stores_beyond_the_end, segue.ones(2), [1, 2])

@@ -92,12 +92,12 @@ class Sequence(Value):
         index = self.position(run, key)
         return self.get(run, index)
 
-    def position(self, run: Any, key: Value) -> int:
+    def position(self, run: Any, key: Value, index_of_what: str = "index") -> int:
         if not hasattr(key.type(), "__index__"):
             raise run.raised(TypeError, f"{self.cls.__name__} indices must be integers or slices, not {key.type().__name__}")
         index = index_of(run, key)
         if not -len(self.items) <= index < len(self.items):
-            raise run.raised(IndexError, f"{self.cls.__name__} index out of range")
+            raise run.raised(IndexError, f"{self.cls.__name__} {index_of_what} out of range")
         return index % len(self.items)
 
     def fresh(self, items: list[Any]) -> Sequence:
@@ -226,8 +226,9 @@ class ListValue(Sequence):
             let_go(run.concrete(self.items.__getitem__, key.indices(run)))
             run.concrete(self.items.__setitem__, key.indices(run), items)
         else:
-            let_go([self.items[self.position(run, key)]])
-            self.items[self.position(run, key)] = value
+            index = self.position(run, key, "assignment index")
+            let_go([self.items[index]])
+            self.items[index] = value
         self.changed(run)
 
     def delete_item(self, run: Any, key: Value) -> None:
@@ -235,8 +236,9 @@ class ListValue(Sequence):
             let_go(run.concrete(self.items.__getitem__, key.indices(run)))
             del self.items[key.indices(run)]
         else:
-            let_go([self.items[self.position(run, key)]])
-            del self.items[self.position(run, key)]
+            index = self.position(run, key, "assignment index")
+            let_go([self.items[index]])
+            del self.items[index]
         self.changed(run)
 
     def build(self, out: Any) -> None:

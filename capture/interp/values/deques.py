@@ -42,7 +42,7 @@ class DequeValue(Sequence):
             raise run.raised(TypeError, "sequence index must be integer, not 'slice'")
         return super().item(run, key)
 
-    def position(self, run: Any, key: Value) -> int:
+    def position(self, run: Any, key: Value, index_of_what: str = "index") -> int:
         index = index_of(run, key)
         if not -len(self.items) <= index < len(self.items):
             raise run.raised(IndexError, "deque index out of range")
