@@ -99,6 +99,11 @@ class ShapeEnv:
         finally:
             self.silent = before
 
+    def may_round(self) -> bool:
+        """See `SymInt.may_round`; also of a float that is an input."""
+        self.rounds = not self.fixes_rounded
+        return self.rounds
+
     # Symbols
 
     def new_symbol(self, hint: int, name: str | None = None, low: float = 0, high: float = math.inf) -> SymInt:

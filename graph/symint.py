@@ -46,8 +46,7 @@ class SymInt:
 
     def may_round(self) -> bool:
         """Whether a float of this size, rounded, may be a size that only the run gives; where the program then needs to know it, the next attempt answers no."""
-        self.env.rounds = not self.env.fixes_rounded
-        return self.env.rounds
+        return self.env.may_round()
 
     def require(self, kind: str, other: Any, problem: Callable[[], Exception]) -> None:
         """See `ShapeEnv.require`."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, hint_of
-from .outcome import RUNTIME, Break
+from .outcome import Break
 from .values.base import Value
 from .values.buffers import BufferValue, new_bytearray, new_memoryview
 from .values.constants import LIBRARY_CONSTANTS, NONE, Constant, SymIntValue, constant, index_of
@@ -66,7 +66,7 @@ def _number(cls: type) -> Callable:
             return args[0].number(run, cls)
         if args and isinstance(args[0], (FloatValue, ResultValue)) and args[0].type() is cls:
             return args[0]
-        if args and isinstance(args[0], FloatValue) and RUNTIME in args[0].origins and cls is int:
+        if args and type(args[0]) is FloatValue and cls is int and args[0].may_be_whole(run):
             return run.tensor_value(args[0].twin).truncated(run)
         if args and isinstance(args[0], TensorValue):
             raise args[0].needs_data(f"__{cls.__name__}__")

@@ -22,6 +22,7 @@ from ...graph.symbolic import SymInt, sym_max, sym_min
 from .builtins import BUILTINS
 from .constructors import CONSTRUCTORS
 from .operators import BINARY
+from .outcome import RUNTIME
 from .sizes import EXACT, formula_of, is_whole, number_of, size_binary, size_float
 from .values.base import Value
 from .values.constants import SIZE_METHODS, Constant, SymIntValue
@@ -29,6 +30,7 @@ from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat, decided
 from .values.formulas import Formula, comes_out
 from .values.handed import HandedFloat
+from .values.questions import TensorQuestion
 from .values.tensors import TensorValue
 from .whole_numbers import BITS, WHOLE_OPERATORS, by_run, in_front, of_numpy, whole_tensor, within
 from .wrapping import MAKERS
@@ -93,10 +95,15 @@ def extreme(name: str, function: Callable) -> Callable:
 
 
 def of_float(name: str, least: float) -> Callable:
-    """A function of `math` as the operator of that name, of a float that is an input and above `least`, which is guarded."""
+    """A function of `math` as the operator of that name, of a float that is an input and above `least`, which is guarded; a root of one that is computed, which the run checks."""
 
     def handler(run: Any, value: Value, *more: Value) -> Value | None:
-        if more or type(value) is not FloatValue or not decided(run, operator.gt, ">", value, Constant(least)):
+        if more or type(value) is not FloatValue:
+            return None
+        if name == "sqrt" and (value.source is None or RUNTIME in value.origins):
+            fits = TensorQuestion(run.leaf(operator.ge, [TensorValue(value.twin), Constant(0.0)], {}, "math.sqrt").twin)
+            fits.check(run, ValueError("math domain error"))
+        elif not decided(run, operator.gt, ">", value, Constant(least)):
             return None
         return FloatValue(run.leaf(OPS[name], [TensorValue(value.twin)], {}, f"math.{name}").twin, value.origins)
 
@@ -117,6 +124,17 @@ def rounded(how: Callable[[Any, Any], Any], name: str) -> Callable:
         if value.ratio is None or not value.ratio[1] > 0:
             return None
         return run.make(run.concrete(how, *value.ratio))
+
+    return handler
+
+
+def rounded_by_run(name: str) -> Callable:
+    """A rounding of a float that is an input, or that the run gives, by the operator of that name."""
+
+    def handler(run: Any, value: Value, *more: Value) -> Value | None:
+        if more or type(value) is not FloatValue or not value.may_be_whole(run):
+            return None
+        return run.tensor_value(run.leaf(OPS[name], [TensorValue(value.twin)], {}, name).twin).truncated(run)
 
     return handler
 
@@ -253,6 +271,8 @@ for _function, _handler in SIZE_FUNCTIONS.items():
     first_for(_function, _handler, (SymIntValue, SizeFloat))
 for _name in ("sqrt", "log", "log2", "log10"):
     first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))
+for _function in (math.floor, math.ceil, math.trunc, round):
+    first_for(_function, rounded_by_run(_function.__name__), (FloatValue,))
 CONSTRUCTORS[np.int64] = lambda run, cls, args, kwargs: (numpy_int(run, *args) if not kwargs and len(args) == 1 else None) or run.make_instance(cls, args, kwargs)
 SIZE_METHODS["bit_length"] = bit_length
 MAKERS[HandedFloat] = lambda run, handed: handed.value

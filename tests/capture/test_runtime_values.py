@@ -4,6 +4,8 @@ In come programs that ask a tensor for its values. The one idea: what is only ke
 at the place of the decision.
 """
 
+import math
+
 import pytest
 
 import segue
@@ -27,6 +29,8 @@ PROGRAMS = {  # name -> (program, its breaks)
     "int() of a float": (lambda x, n: int(x.sum()), 0),
     "int() of a float that was a number": (lambda x, n: x * int(x.sum().item() / 3), 0),
     "a size from a float": (lambda x, n: segue.ones(int(abs(x).sum().item())) + x.sum(), 0),
+    "a rounded float": (lambda x, n: [how(x.sum().item() / 4) for how in (round, math.floor, math.ceil, math.trunc)], 0),
+    "a root": (lambda x, n: (math.sqrt(x.square().sum().item()) / 2, x * math.sqrt(abs(x).sum().item())), 0),
     "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
     "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),
     "a quotient of ints": (lambda x, n: (n.sum().item() / 4, (x > 1).sum().item() / len(x)), 0),
@@ -43,6 +47,46 @@ def test_numbers(name):
         found, expected = compiled(x, N), program(x, N)
         assert repr(found) == repr(expected) and type(found) is type(expected)
     assert segue.compiler.stats()["breaks"] - before == breaks
+
+
+SHARES = {
+    "int": lambda x, share: x[: int(len(x) * share)],
+    "round and max": lambda x, share: x.topk(max(1, round(share * len(x)))).values,
+    "floor and ceil": lambda x, share: x[math.floor(share * 2) : math.ceil(share * 5)] * math.trunc(share * 9),
+    "a root": lambda x, share: x[: int(len(x) * math.sqrt(1 - share))] * math.sqrt(share),
+    "an int returned": lambda x, share: (x * 2, int(share * 100), round(share * 7)),
+}
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_sizes_from_floats_that_differ_need_no_graph_for_each(name):
+    program = SHARES[name]
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 8, 6, 9, 12, 7, 33, 18):
+        x, share = segue.arange(float(n)), 1 / n + 0.1
+        assert str(compiled(x, share)) == str(program(x, share))
+    assert len(compiled.cache.settings.captured) == 2
+
+
+def test_an_int_of_a_float_that_decides_takes_the_float_as_a_constant():
+    def program(x, share):
+        return x * 2 if int(share * 10) > 3 else x
+
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for share in (0.2, 0.5, 0.3, 0.45, 0.2):
+        assert compiled(X, share).equal(program(X, share))
+    assert len(compiled.cache.settings.captured) == 4
+
+
+def test_the_root_of_a_negative_number_raises_as_in_python():
+    compiled = segue.compile(lambda x: (math.sqrt(x.sum().item()), x + 1), fullgraph=True)
+    assert compiled(X)[0] == math.sqrt(6.5)
+    for x in (-X, X):
+        if x is X:
+            assert compiled(x)[0] == math.sqrt(6.5)
+        else:
+            with pytest.raises(ValueError, match="math domain error"):
+                compiled(x)
 
 
 @pytest.mark.parametrize("number", [1e30, -1e19, float("nan"), float("inf")])

@@ -39,6 +39,10 @@ class FloatValue(Value):
     def python(self, run: Any) -> Any:
         raise Specialise(self.origins)
 
+    def may_be_whole(self, run: Any) -> bool:
+        """Whether what it is rounded to may be a size that only the run gives; where the program then needs to know that, the next attempt takes an input as a constant."""
+        return RUNTIME in self.origins or run.tracer.shape_env.may_round()
+
     def describe(self) -> str:
         return "float that varies"
 
