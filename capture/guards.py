@@ -75,10 +75,11 @@ class GuardSet:
     through is as it was when all of them held, it tests only those that no stamp answers for (csrc/memo.c).
     """
 
-    __slots__ = ("guards",)
+    __slots__ = ("guards", "ran")
 
-    def __init__(self, guards: Iterable[Guard]) -> None:
+    def __init__(self, guards: Iterable[Guard], ran: Iterable[tuple[int, Any, tuple]] = ()) -> None:
         self.guards: tuple[Guard, ...] = tuple({guard.identity: guard for guard in guards}.values())
+        self.ran = tuple(ran)  # what the capture ran for real: behind how many guards, the function, and the paths of its arguments
 
     def __len__(self) -> int:
         return len(self.guards)
@@ -89,6 +90,17 @@ class GuardSet:
     def check(self, frame: Any) -> bool:
         """The oracle: whether every guard holds in this frame."""
         return all(guard.check(frame) for guard in self.guards)
+
+    def check_prepared(self, frame: Any) -> bool:
+        """Whether every guard holds once the functions run that the capture ran for real, each behind the guards before it: an optimizer that is new makes its state."""
+        for count, function, paths in self.ran:
+            if None in paths or not all(guard.check(frame) for guard in self.guards[:count]):
+                return False
+            try:
+                function(*[path.fetch(frame) for path in paths])
+            except Exception:  # raised again where the program calls it
+                return False
+        return bool(self.ran) and self.check(frame)
 
     def explain_failure(self, frame: Any) -> str | None:
         """The first guard that does not hold, with what it wants and what is there; None when all hold."""

@@ -268,11 +268,15 @@ class Calls:
                 raise Break(f"{function.__qualname__}() reads {', '.join(sorted(ahead))}, which the captured code has set and the object itself does not have yet")
         real = [self.real_of(arg) for arg in args]
         named = {name: self.real_of(value) for name, value in kwargs.items()}
-        self.ran_for_real.append((len(self.guards), function, tuple(arg.source for arg in [*args, *kwargs.values()])))
-        if kwargs or any(arg.source is None for arg in args):
+        paths = (None,) if kwargs else tuple(arg.source for arg in args)
+        self.ran_for_real.append((len(self.guards), function, paths))
+        if None in paths:
             self.only_here = f"{function.__qualname__} ran on what has no path"
         with self.outside():
-            function(*real, **named)
+            try:
+                function(*real, **named)
+            except Exception as error:
+                raise Break(f"{function.__qualname__} raised {type(error).__name__}: {error}") from None
         for arg in args:
             if isinstance(arg, ObjectValue) and not arg.stored:
                 arg.attributes.clear()  # what it changed is read anew

@@ -146,7 +146,7 @@ def compile_frame(settings: Settings, code: types.CodeType, view: Any, entries: 
     state = settings.state(code)
     with one_at_a_time:
         for entry in state.entries:
-            if entry not in entries and entry.guards.check(view):  # another thread made it while this one waited
+            if (entry not in entries and entry.guards.check(view)) or entry.guards.check_prepared(view):  # another thread made it while this one waited
                 return entry
         found = compile_next(settings, state, code, view, entries)
         if isinstance(found, CacheEntry):
@@ -241,7 +241,7 @@ def load_or_capture(settings: Settings, state: CodeState, code: types.CodeType, 
     stats.count("captures")
     made = capture(settings, state, code, view)
     if key is not None and isinstance(made, CacheEntry):
-        stored.keep(key, code, made, made.keep.note)
+        stored.keep(key, code, made)
     return made
 
 
@@ -404,10 +404,10 @@ def finish(settings: Settings, attempt: Attempt, outcome: Any, seconds: float, a
     knowledge = attempt.knowledge
     if outcome is None and knowledge.only_while is not None:
         attempt.guard(knowledge.only_while)
-    checks = guards.GuardSet(attempt.guards)
+    ran = tuple((len(guards.GuardSet(attempt.guards[:count])), *what) for count, *what in attempt.ran_for_real)
+    checks = guards.GuardSet(attempt.guards, ran)
     ended = None if outcome is not None else BreakRecord(knowledge.reason, knowledge.suggestion, knowledge.location or attempt.location(), name)
-    note = stored.Note(attempt.only_here, tuple((len(guards.GuardSet(attempt.guards[:count])), *ran) for count, *ran in attempt.ran_for_real))
-    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, note, attempt.telling is not None)
+    captured = Captured(name, f"{code.co_filename}:{code.co_firstlineno}", built.compiled, checks, ended, seconds, attempts, attempt.only_here, attempt.telling is not None)
     settings.captured.append(captured)
     settings.observer.captured(checks, attempt.view)
     report(captured, built.code)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import guards
-from . import stored
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Captured:
     ended: BreakRecord | None
     seconds: float
     attempts: int
-    note: stored.Note | None = None  # None: it came from the disk
+    only_here: str = ""  # why it holds for this process only
     tells: bool = False  # a tool that counts lines is told those that were captured
 
     @property

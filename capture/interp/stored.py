@@ -14,7 +14,6 @@ import pickle
 import sys
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,20 +40,13 @@ SILENT = ("logs", "debug_dir", "progress", "cache", "cache_captures", "cache_dir
 ENTRIES = 16  # of one key; the newest stay
 
 
-@dataclass(frozen=True)
-class Note:
-    """What attempts say about a capture beside its guards and its code."""
-
-    only_here: str
-    ran_for_real: tuple[tuple[int, Any, tuple], ...]  # how many guards held before, the function, and the paths of its arguments
-
-
 class StoredGuards(guards.GuardSet):
     """Guards from the disk. The engine is built from their description; the guards themselves are read when somebody asks for them."""
 
     __slots__ = ("_nodes", "_checks", "_read")
 
-    def __init__(self, nodes: tuple, checks: tuple, read: Callable[[], tuple[guards.Guard, ...]]) -> None:
+    def __init__(self, nodes: tuple, checks: tuple, ran: tuple, read: Callable[[], tuple[guards.Guard, ...]]) -> None:
+        self.ran = ran
         self._nodes = nodes
         self._checks = checks
         self._read = read
@@ -118,12 +110,12 @@ def shown(value: Any, varies: bool) -> Any:
 # -- writing -------------------------------------------------------------------------------------------------------------------
 
 
-def keep(key: str, code: types.CodeType, entry: CacheEntry, note: Note) -> None:
+def keep(key: str, code: types.CodeType, entry: CacheEntry) -> None:
     """Store a capture under its key, before those that are there. What cannot be stored is counted, and said."""
     try:
-        if note.only_here:
-            raise Unportable(note.only_here)
-        written = described(code, entry, note)
+        if entry.keep.only_here:
+            raise Unportable(entry.keep.only_here)
+        written = described(code, entry)
     except Exception as reason:  # Unportable, or what a user's object raised when it was looked at: the capture itself is whole
         stats.count("captures_not_stored")
         log("cache", f"the capture of {code.co_qualname} is not stored: {reason}")
@@ -133,13 +125,13 @@ def keep(key: str, code: types.CodeType, entry: CacheEntry, note: Note) -> None:
     stats.count("captures_stored")
 
 
-def described(code: types.CodeType, entry: CacheEntry, note: Note) -> tuple:
+def described(code: types.CodeType, entry: CacheEntry) -> tuple:
     """A capture as data: references, guards as the engine wants them, what runs, and what is read later. Raises Unportable."""
     captured, checks = entry.keep, entry.guards
     compiled = captured.compiled
     writer = Writer(live_paths(checks), code, compiled)
     nodes, rows = checks.description()
-    engine = writer.dumps((tuple(nodes), tuple(row[:3] for row in rows), note.ran_for_real))
+    engine = writer.dumps((tuple(nodes), tuple(row[:3] for row in rows), checks.ran))
     record, graph, env = (None, None, None) if compiled is None else (compiled.record(), rows_of(compiled.graph), compiled.graph.shape_env)
     sizes = rows_of_sizes(env)
     runs = writer.dumps((marshal.dumps(entry.code.replace(co_consts=())), entry.code.co_consts, captured.facts()))
@@ -196,7 +188,7 @@ def find(key: str, backend: Any, code: types.CodeType, view: Any, captured: Call
 def guards_of(reader: Reader, engine: bytes, late: bytes) -> StoredGuards | None:
     """The guards, once the functions have run that capture ran for real, each behind the guards before it; None where one of these does not hold."""
     nodes, rows, ran = reader.loads(engine)
-    checks = StoredGuards(nodes, rows, functools.cache(lambda: reader.loads(late)))
+    checks = StoredGuards(nodes, rows, ran, functools.cache(lambda: reader.loads(late)))
     for count, function, paths in ran:
         if not Program(checks.description(count)).check(reader.view):
             return None

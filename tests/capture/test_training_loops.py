@@ -191,3 +191,67 @@ def test_locals_has_what_is_not_read_again():
         return z * 3, sorted(locals())
 
     assert segue.compile(step)(segue.ones(3))[1] == step(segue.ones(3))[1]
+
+
+OPTIMIZERS = [(segue.optim.SGD, {"lr": 0.1}), (segue.optim.SGD, {"lr": 0.1, "momentum": 0.9}), (segue.optim.Adam, {}), (segue.optim.RMSprop, {"centered": True}), (segue.optim.Adagrad, {}), (segue.optim.ASGD, {})]
+
+
+def fit(step, kind, options, calls=3):
+    segue.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    optimizer = kind(model.parameters(), **options)
+    return [step(model, optimizer, segue.randn(5, 4), segue.randn(5, 1)).item() for _ in range(calls)]
+
+
+def step_of(model, optimizer, x, y):
+    optimizer.zero_grad()
+    loss = F.mse_loss(model(x), y)
+    loss.backward()
+    optimizer.step()
+    return loss
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIMIZERS, ids=[kind.__name__ for kind, _ in OPTIMIZERS])
+def test_a_step_of_a_new_model_and_a_new_optimizer_is_not_compiled_again(kind, options):
+    expected = fit(step_of, kind, options)
+    compiled, before = segue.compile(step_of), stats["captures"]
+    for _ in range(4):
+        assert fit(compiled, kind, options) == pytest.approx(expected, rel=1e-4)
+    assert stats["captures"] - before == 1
+
+
+def test_a_new_optimizer_behind_a_break_is_not_compiled_again():
+    def whole(x):
+        layer = nn.Linear(3, 3)
+        optimizer = segue.optim.Adam(layer.parameters())
+        print(end="")
+        layer(x).sum().backward()
+        optimizer.step()
+        return layer.weight
+
+    results, counts = counted(whole, [(segue.ones(2, 3),)] * 4)
+    assert counts == [0] * 4 and len({result.detach().sum().item() for result in results}) == 4
+
+
+def test_a_new_optimizer_of_other_settings_is_compiled_again():
+    compiled, before = segue.compile(step_of), stats["captures"]
+    for options in ({"lr": 0.1}, {"lr": 0.1, "nesterov": True, "momentum": 0.5}, {"lr": 0.1, "weight_decay": 0.1}):
+        assert fit(compiled, segue.optim.SGD, options) == pytest.approx(fit(step_of, segue.optim.SGD, options), rel=1e-4)
+    assert stats["captures"] - before == 3
+
+
+def test_an_optimizer_that_cannot_make_its_state_raises_as_eagerly():
+    refused = []
+
+    class Refusing(segue.optim.SGD):
+        def make_state(self, parameter, group):
+            if refused:
+                raise ValueError("no state")
+            return super().make_state(parameter, group)
+
+    compiled = segue.compile(step_of)
+    assert fit(compiled, Refusing, {"lr": 0.1}) == pytest.approx(fit(step_of, Refusing, {"lr": 0.1}), rel=1e-4)
+    refused.append(True)
+    for step in (step_of, compiled):
+        with pytest.raises(ValueError, match="no state"):
+            fit(step, Refusing, {"lr": 0.1})
