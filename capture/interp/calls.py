@@ -464,8 +464,10 @@ SUGGESTIONS = {
     "print": "print outside of the compiled function; the graph goes on behind it",
     "input": "read input outside of the compiled function",
     "open": "read files outside of the compiled function",
-    "time": "measure time outside of the compiled function",
-    "perf_counter": "measure time outside of the compiled function",
+    **dict.fromkeys(
+        (f"{name}{unit}" for name in ("time", "perf_counter", "monotonic", "process_time", "thread_time") for unit in ("", "_ns")), "measure time outside of the compiled function",
+    ),
+    **dict.fromkeys(("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "localtime", "strftime"), "ask for the time outside of the compiled function, and pass it in"),
 }
 
 

@@ -91,7 +91,7 @@ def _bytes(run: Any, *args: Value, **kwargs: Value) -> Value:
 CONSTRUCTORS[bytearray] = new_bytearray
 CONSTRUCTORS[memoryview] = new_memoryview
 for _fixed in LIBRARY_CONSTANTS:
-    CONSTRUCTORS[_fixed] = lambda run, cls, args, kwargs: constant(run.concrete(cls, *map(run.plain, args), **{name: run.plain(value) for name, value in kwargs.items()}))
+    CONSTRUCTORS[_fixed] = lambda run, cls, args, kwargs: run.make(run.concrete(cls, *map(run.plain, args), **{name: run.plain(value) for name, value in kwargs.items()}))
 for _cls in (int, float, complex):
     CONSTRUCTORS[_cls] = _number(_cls)
 
@@ -269,6 +269,18 @@ class _Caller(Value):
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call(args[0].attribute(run, run.text(self.name)), self.args, self.kwargs)
+
+    def build(self, out: Any) -> None:
+        out.helper("make_caller", self.name, TupleValue(self.args), DictValue([(name, Constant(name), value) for name, value in self.kwargs.items()]))
+
+
+def wrap_caller(run: Any, obj: Any, source: Any) -> Value:
+    run.guard_is(source, obj)
+    maker, args = obj.__reduce__()
+    name, *args = args if maker is operator.methodcaller else (*maker.args, *args)
+    made = _Caller(run.make(name), [run.make(arg) for arg in args], {name: run.make(value) for name, value in getattr(maker, "keywords", {}).items()})
+    made.source, made.real = source, obj
+    return made
 
 
 def wrap_getter(run: Any, obj: Any, source: Any) -> Value:

@@ -131,6 +131,17 @@ def insort_left(a: Any, x: Any, lo: int = 0, hi: int | None = None, *, key: Call
     a.insert(bisect_left(a, x if key is None else key(x), lo, hi, key=key), x)
 
 
+def equal_namespaces(left: Any, right: Any) -> Any:
+    """types.SimpleNamespace.__eq__."""
+    return vars(left) == vars(right) if isinstance(right, types.SimpleNamespace) else NotImplemented
+
+
+def text_of_namespace(namespace: Any) -> str:
+    """types.SimpleNamespace.__repr__."""
+    name = "namespace" if type(namespace) is types.SimpleNamespace else type(namespace).__name__
+    return f"{name}({', '.join([f'{key}={value!r}' for key, value in vars(namespace).items()])})"
+
+
 def bind_dispatched(self: Any, obj: Any, cls: Any = None) -> Any:
     """functools.singledispatchmethod.__get__ since 3.13, without its cache, which is by weak reference."""
     dispatch, name = self.dispatcher.dispatch, getattr(self.func, "__name__", "singledispatchmethod method")

@@ -6,12 +6,13 @@ Each takes a frame and a canonical instruction; capture/bytecode/opcodes.py says
 from __future__ import annotations
 
 import builtins
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from .. import sources
+from .. import guards, sources
 from ..sources import MISSING
 from . import journal
 from .frame import HANDLERS, NULL, Frame
@@ -21,7 +22,7 @@ from .truths import bool_of, negation
 from .values.base import Value
 from .values.constants import Constant, constant
 from .values.containers import ListValue, SliceValue, TupleValue
-from .values.exceptions import name_error
+from .values.exceptions import name_error, of_error
 from .values.functions import CellValue, MadeFunction
 from .values.mappings import DictValue, key_of
 from .values.objects import ObjectValue, SuperValue
@@ -415,8 +416,21 @@ def _import_now(run: Any, full: str) -> None:
     with run.outside():
         try:
             importlib.import_module(full)
+        except ModuleNotFoundError as problem:
+            if not f"{full}.".startswith(f"{problem.name}.") or not is_missing(problem.name):  # or a module ran, and has found another one missing
+                raise Break(f"importing {full} inside of a compiled function raised ModuleNotFoundError", "import it at the top of the file") from None
+            run.guard(guards.Predicate((), functools.partial(is_missing, problem.name), f"there is no module {problem.name}"))
+            raise Observed(of_error(run, problem)) from None
         except Exception as problem:
             raise Break(f"importing {full} inside of a compiled function raised {type(problem).__name__}", "import it at the top of the file") from None
+
+
+def is_missing(name: Any) -> bool:
+    """Whether there is no module of a name, as an import would find out."""
+    try:
+        return bool(name) and name not in sys.modules and importlib.util.find_spec(name) is None
+    except ImportError:
+        return True
 
 
 @handles("IMPORT_NAME")

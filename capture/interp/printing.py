@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from .followed import text_of_namespace
 from .outcome import Break
 from .values.base import Value
 from .values.constants import Constant, MemberValue, SymIntValue
@@ -162,9 +163,13 @@ class Printing:
         if isinstance(value, ExceptionValue):
             if name == "__str__" and found in EXCEPTION_TEXTS:
                 return self.text(value.text(self))
+            if name == "__str__" and found is ImportError.__str__ and isinstance(message := value.attribute(self, "msg"), Constant) and type(message.value) is str:
+                return message.value
             if name == "__repr__" and found is BaseException.__repr__:
                 args = [self.printable(arg) for arg in value.arguments(self)]
                 return f"{value.cls.__name__}({args[0]!r})" if len(args) == 1 else f"{value.cls.__name__}{tuple(args)!r}"
+        if found is types.SimpleNamespace.__repr__:
+            return self.text(self.call(self.wrap_known(text_of_namespace), [value], {}))
         if isinstance(value, ContainerObject) and name in ("__repr__", "__str__") and found is not object.__str__ and isinstance(found, types.WrapperDescriptorType):
             return self.text(value.builtin_method(self, name, [], {}))
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import collections
 import functools
+import json
 import operator
 import sys
 import types
@@ -83,6 +84,19 @@ def draw_on(generator: Generator, calls: int) -> None:
 
 def new_stream(device: Any, state: Tensor) -> Generator:
     return Generator(device).set_state(state)
+
+
+def remade(made: tuple, calls: Any) -> Any:
+    """An object of the library, made anew, with all that was done to it. What it is given is not changed."""
+    maker, args, named = made
+    model = maker(*args, **named)
+    for name, given, keywords in calls:
+        getattr(model, name)(*[list(one) if type(one) is list else one for one in given], **keywords)
+    return model
+
+
+def json_of(value: Any, named: dict) -> str:
+    return json.dumps(value, **named)
 
 
 def draw(generator: Any, name: str, named: tuple, *args: Any) -> Any:
@@ -344,6 +358,10 @@ def read_behind(owner: Any, place: Any, path: tuple) -> Any:
     for key in path:
         found = found[key]
     return found
+
+
+def make_caller(name: str, args: tuple, named: dict) -> Any:
+    return operator.methodcaller(name, *args, **named)
 
 
 def append_item(target: list, item: Any) -> None:

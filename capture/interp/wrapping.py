@@ -9,8 +9,10 @@ from __future__ import annotations
 import _thread
 import collections
 import contextvars
+import decimal
 import enum
 import functools
+import operator
 import re
 import threading
 import types
@@ -33,7 +35,7 @@ from .._capture import Compiled, Disabled
 from ..portable import is_written_in_python
 from ..sources import MISSING
 from .calls import ModuleObject
-from .constructors import GETTERS, wrap_getter
+from .constructors import GETTERS, wrap_caller, wrap_getter
 from .outcome import Break
 from .rebuild import float_tensor
 from .twins import input_name
@@ -203,6 +205,8 @@ class Wrapping:
     def make(self: Any, obj: Any) -> Value:
         """The Value of a result of real code: a new object, or a twin."""
         cls = type(obj)
+        if cls is decimal.Decimal:
+            guard_decimals(self)
         if is_constant_type(cls) or cls in (*OWN_CONSTANTS, *NUMPY_SCALARS, *LIBRARY_CONSTANTS, types.CodeType):
             return constant(obj)
         if isinstance(obj, Tensor):
@@ -423,7 +427,28 @@ def wrap_constant_object(run: Any, obj: Any, source: Any) -> Value:
 
 def wrap_library_constant(run: Any, obj: Any, source: Any) -> Value:
     """As a NumPy scalar: what an argument is differs from call to call."""
-    return wrap_opaque(run, obj, source) if isinstance(source, sources.Local) else wrap_constant_object(run, obj, source)
+    if isinstance(source, sources.Local):
+        return wrap_opaque(run, obj, source)
+    if type(obj) is decimal.Decimal:
+        guard_decimals(run)
+    return wrap_constant_object(run, obj, source)
+
+
+def guard_decimals(run: Any) -> None:
+    """Decimals are computed with in the thread's context, which goes on to be what it is."""
+    label = "the context of decimals"
+    if all(getattr(guard, "label", "") != label for guard in run.guards):
+        run.guard(guards.Predicate((), functools.partial(has_context, context_of_decimals()), label))
+        run.only_here = "decimals are computed in the thread's context"
+
+
+def context_of_decimals() -> tuple:
+    context = decimal.getcontext()
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, dict(context.traps)
+
+
+def has_context(expected: tuple) -> bool:
+    return context_of_decimals() == expected
 
 
 def wrap_modes(run: Any, obj: Any, source: Any) -> Value:
@@ -452,9 +477,9 @@ WRAPPERS: dict[type, Callable] = {
     types.BuiltinFunctionType: wrap_builtin, type(re.compile("").match): wrap_builtin, types.ModuleType: wrap_python_module, functools.partial: wrap_partial,
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
-    **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), type(np.prod): wrap_identical(BuiltinValue), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
+    **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), **dict.fromkeys((type(np.prod), type(np.random.default_rng)), wrap_identical(BuiltinValue)), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
     **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, Generator: wrap_stream, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
-    bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
+    bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), operator.methodcaller: wrap_caller, **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (
     (Tensor, wrap_tensor), (BaseException, wrap_exception), (tuple, wrap_tuple_subclass), (type, wrap_identical(ClassValue)), (property, wrap_identical(BuiltinValue)),

@@ -8,6 +8,7 @@ size that the graph treats as unknown; its arithmetic builds expressions and its
 from __future__ import annotations
 
 import datetime
+import decimal
 import enum
 import operator
 import struct
@@ -27,7 +28,7 @@ from .base import Value
 LITERALS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 MEMBER_FIELDS = {"name": "_name_", "value": "_value_"}
 OWN_CONSTANTS = (dtype, device, finfo, iinfo, layout, memory_format)  # segue's own immutable classes, whose objects are constants, too
-LIBRARY_CONSTANTS = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, struct.Struct)  # of Python's library
+LIBRARY_CONSTANTS = (datetime.date, datetime.time, datetime.datetime, datetime.timedelta, datetime.timezone, struct.Struct, decimal.Decimal)  # of Python's library
 TYPING_CONSTANTS = (  # what annotations are made of
     typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, types.GenericAlias, types.UnionType,
     *{type(made) for made in (typing.Optional[int], typing.List[int], typing.List, typing.Callable[[int], int], typing.Callable, typing.Literal[1], typing.Annotated[int, 1],  # noqa: UP006, UP045
