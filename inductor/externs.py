@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..eager import dtypes
+from ..graph.symbolic import structural_key
 from .expressions import product, same, size_of
 from .units import Operand, Unit, shape_of
 
@@ -149,11 +150,18 @@ def _along(function: str) -> Callable[[Call], list[str]]:
     return printer
 
 
-def _wanted(node: Any, dim: int) -> int:
+def _wanted(node: Any, dim: int) -> Any:
     """How many places of an order are looked at (topk): those that a slice from the first on takes, if that is all that reads it. 0: all."""
-    ends = {user.args[3] if user.target is not None and user.target.name == "slice" and user.args[1:3] == (dim, 0) and user.args[4] == 1 else 0 for user in node.users}
-    end = ends.pop() if len(ends) == 1 else 0
-    return end if type(end) is int else 0
+    ends = {structural_key(end): end for end in (_end(user, dim) for user in node.users)}
+    return next(iter(ends.values())) if len(ends) == 1 else 0
+
+
+def _end(user: Any, dim: int) -> Any:
+    """Where a slice from the first place on ends, which may be a size that varies; 0 for all else."""
+    if user.target is None or user.target.name != "slice":
+        return 0
+    _, along, start, end, step = user.args
+    return end if structural_key((along, start, step)) == (dim, 0, 1) else 0
 
 
 PRINTERS: dict[str, Callable[[Call], list[str]]] = {

@@ -77,6 +77,8 @@ PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row b
     "layer_norm": lambda x, w: F.layer_norm(x[x[:, 0] > 0], (4,)) @ w,
     "dropout": lambda x, w: F.dropout(x[x[:, 0] > 0], 0.5) @ w,
     "sort": lambda x, w: x[x > 0].sort(descending=True).values * w.sum(),
+    "the first of an order": lambda x, w: (lambda y: y[y[:, 0].argsort(descending=True)[:3]] @ w)(x[x[:, 0] > 0]),
+    "as many as there are": lambda x, w: x[:, 0].topk((x[:, 0] > 0).sum().item()).values * w.sum(),
     "assignments": assigned,
     "a slice": lambda x, w: x[: (x[:, 0] > 0).sum().item()] @ w,
     "a slice from behind": lambda x, w: x[-(x[:, 0] > 0).sum().item() :] @ w,

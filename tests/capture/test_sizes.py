@@ -234,6 +234,7 @@ def test_twenty_lengths_in_native_code():
             x[: n // 2], x[::2], x[-1:], segue.where(x > x[:1], x, 0), segue.stack([x, x]), x.amax(0), x.T.argmax(1), x.T.sum(1), x.logsumexp(0),
             (x @ weight).relu(), rows, F.layer_norm(x, (4,)), F.scaled_dot_product_attention(x[None], x[None], x[None], is_causal=True), x[x[:, 0] > 0.5],
             F.pad(x / math.sqrt(n) * (n / 3), (0, 0, 0, -n % 4)).sum(0), x[: math.ceil(n / 2)],
+            x.topk(min(5, n), 0).values, x[:, 0].argsort(descending=True)[: n // 2], x.argsort(0)[n // 3 :],
         )  # fmt: skip
 
     compiled = segue.compile(program, fullgraph=True)
