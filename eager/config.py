@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, get_type_hints
 
+from .forks import undone
+
 PREFIX = "SEGUE_"
 
 
@@ -76,13 +78,18 @@ class Config:
     def override(self, **values: Any) -> Iterator[Config]:
         """Set knobs for the length of a `with` block; they are put back however it ends. Raises AttributeError for an unknown knob."""
         before = {name: getattr(self, name) for name in values}
-        try:
-            for name, value in values.items():
-                setattr(self, name, value)
-            yield self
-        finally:
+
+        def put_back() -> None:
             for name, value in before.items():
                 setattr(self, name, value)
+
+        with undone(put_back):
+            try:
+                for name, value in values.items():
+                    setattr(self, name, value)
+                yield self
+            finally:
+                put_back()
 
     def snapshot(self) -> Mapping[str, Any]:
         """All values now, unchanging."""

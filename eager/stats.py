@@ -6,11 +6,12 @@ and the tests read. The one idea: a fallback or a recompile that is counted can 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+
+from .forks import made_again
 
 COUNTERS = {  # name -> what it counts
     "graphs": "graphs captured",
@@ -86,11 +87,6 @@ class Stats:
         with self._lock:
             self._values.update(dict.fromkeys(COUNTERS, 0))
 
-    def after_fork(self) -> None:
-        """In the child no other thread holds the lock."""
-        self._lock = threading.Lock()
-
 
 stats = Stats()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=stats.after_fork)
+made_again(stats, "_lock", threading.Lock)

@@ -135,9 +135,13 @@ class BackgroundRunner:
 
     def __init__(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
         self._runner: Runner = InterpreterRunner(graph)
-        self._called = False
+        self._made_of = graph, compile_fn
+        self._start()
+
+    def _start(self) -> None:
+        self._ended = self._called = False
         self._examples: queue.SimpleQueue[list] = queue.SimpleQueue()  # copies of what the first call was given
-        self._thread = threading.Thread(target=self._compile, args=(graph, compile_fn), name="segue compiles", daemon=True)
+        self._thread = threading.Thread(target=self._compile, args=self._made_of, name="segue compiles", daemon=True)
         self._thread.start()
 
     def _compile(self, graph: Graph, compile_fn: Callable[[Graph], Runner]) -> None:
@@ -148,8 +152,10 @@ class BackgroundRunner:
         except Exception as problem:
             stats.count("fallbacks")
             warnings.warn(f"segue: a compile in the background failed ({type(problem).__name__}: {problem}); the graph runs eagerly", RuntimeWarning, stacklevel=2)
+            self._ended = True
             return
         self._runner = runner
+        self._ended = True
         stats.count("kernels", runner.kernels)
         stats.count("library_calls", getattr(runner, "calls", 0))
         stats.count("arena_bytes", runner.arena_bytes)
@@ -159,6 +165,8 @@ class BackgroundRunner:
         self._thread.join()
 
     def __call__(self, inputs: list) -> list:
+        if not self._ended and not self._thread.is_alive():  # in a forked child, which does not have the thread
+            self._start()
         if not self._called:
             self._called = True
             self._examples.put([value if isinstance(value, int) else value.copy() for value in inputs])

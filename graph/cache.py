@@ -12,6 +12,7 @@ import atexit
 import hashlib
 import os
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 
 from ..eager import IMPORTED
 from ..eager.config import config
+from ..eager.forks import made_again
 from ..eager.lazy import LazyModule
 from ..eager.log import log
 
@@ -141,7 +143,6 @@ class Cache:
         self.limit = limit
         self._memory: dict[tuple[str, str], bytes] = {}
         self._writes = 0
-        self._lock = threading.Lock()
 
     def path(self, kind: str, key: str) -> Path | None:
         """Where the entry's file is, or would be; None for a cache in memory."""
@@ -173,7 +174,7 @@ class Cache:
         if path is None or not self._write(path, seal(payload)):
             self._memory[kind, key] = payload
             return None
-        with self._lock:
+        with _lock:
             self._writes += 1
             due = self._writes % CHECK_EVERY == 0
         if due or not self._looked_lately(path.parents[2] / CHECKED):
@@ -263,6 +264,7 @@ class Cache:
 _caches: dict[tuple[str, bool, str | None], Cache] = {}
 _private: list[tuple[int, Path | None]] = []
 _lock = threading.Lock()
+made_again(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def _own_folder() -> Path | None:

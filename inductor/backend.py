@@ -6,6 +6,7 @@ idea: lowering, scheduling, memory plan, text, build and launcher stand in one r
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from functools import cache as cached
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..eager.config import config
+from ..eager.forks import made_again
 from ..eager.log import log
 from ..eager.stats import stats
 from ..graph.backends import InterpreterRunner, register_backend
@@ -29,6 +31,7 @@ from .toolchain import BuildError, toolchain
 from .translation import Program, ProgramPrinter
 
 _compiling = threading.RLock()
+made_again(sys.modules[__name__], "_compiling", threading.RLock)
 _warned: set[str] = set()
 
 

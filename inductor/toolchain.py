@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from typing import Any
 
 from ..eager.config import config
 from ..eager.errors import BackendError
+from ..eager.forks import made_again
 from ..eager.lazy import LazyModule
 from ..eager.stats import stats
 from ..graph.cache import current, digest
@@ -189,6 +191,7 @@ def _examine(command: tuple[str, ...], numerics: str) -> Toolchain:
 
 _found: dict[tuple, Toolchain | BuildError] = {}
 _lock = threading.Lock()
+made_again(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def toolchain(numerics: str | None = None) -> Toolchain:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 import functools
 import gc
-import os
+import sys
 import threading
 import time
 import traceback
@@ -18,7 +18,7 @@ import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from ...eager import errors
 from ...eager.autograd.mode import STATE
 from ...eager.config import config
 from ...eager.dtypes import default_device
+from ...eager.forks import made_again, undone
 from ...eager.log import log
 from ...eager.meta import META, MetaArray
 from ...eager.stats import stats
@@ -65,6 +66,7 @@ TOO_DEEP = "the recursion of the user's program is too deep for capture"
 LONGEST = 200  # characters of a constant in a listing of bytecode
 MAX_ATTEMPTS = 64
 one_at_a_time = threading.RLock()  # a capture sets knobs of the process and reads what other captures of the same code learned
+made_again(sys.modules[__name__], "one_at_a_time", threading.RLock)
 
 
 @dataclass
@@ -111,12 +113,6 @@ class Settings:
 
     def state(self, code: types.CodeType) -> CodeState:
         return self.states.setdefault(id(code), (code, CodeState()))[1]
-
-
-def _after_fork() -> None:
-    """In the child no other thread is capturing."""
-    global one_at_a_time
-    one_at_a_time = threading.RLock()
 
 
 def is_meta(view: Any) -> bool:
@@ -187,12 +183,13 @@ def compile_next(settings: Settings, state: CodeState, code: types.CodeType, vie
 def no_collection() -> Iterator[None]:
     """Within the block the garbage collector rests: what a capture makes lives until its end, and would be walked again and again, with all else there is."""
     resting = not gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if not resting:
-            gc.enable()
+    with nullcontext() if resting else undone(gc.enable):
+        gc.disable()
+        try:
+            yield
+        finally:
+            if not resting:
+                gc.enable()
 
 
 def skip(settings: Settings, code: types.CodeType, reason: str) -> Any:
@@ -466,6 +463,3 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     if len(others) > 1:
         attempt.guard(guards.SameObjects.of([value.source for value in others], [value.real for value in others]))
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

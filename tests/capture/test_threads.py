@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import io
 import os
 import pdb  # noqa: T100
@@ -17,9 +18,13 @@ from interp_support import compiled, same
 
 import segue
 from segue.capture.interp import capture
+from segue.eager.config import config
 from segue.eager.errors import Location, at, user_location
 from segue.eager.stats import stats
+from segue.graph import cache
+from segue.graph.backends import BackgroundRunner, lookup_backend, register_backend
 from segue.graph.trace import Tracer
+from segue.inductor import backend, toolchain
 
 
 def in_thread(function, *args):
@@ -284,6 +289,56 @@ def test_a_child_forked_while_another_thread_captures():
     finally:
         may_go_on.set()
         thread.join(60)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_while_another_thread_is_in_the_middle_of_something():
+    """What it holds is free in the child, and what it had changed for the time is put back."""
+    reached, may_go_on, inner = threading.Event(), threading.Event(), lookup_backend("eager").compile_fn
+
+    def slow(graph):
+        with cache._lock, toolchain._lock, backend._compiling:
+            reached.set()
+            may_go_on.wait(60)
+        return inner(graph)
+
+    register_backend("slow in the middle", slow)
+    thread = threading.Thread(target=lambda: segue.compile(lambda x: x * 3, backend="slow in the middle", memory_budget=0.5)(segue.ones(2)))
+    thread.start()
+    reached.wait(60)
+    assert not gc.isenabled() and config.memory_budget == 0.5
+    try:
+        assert in_child(lambda: gc.isenabled() and config.memory_budget == 1.0)
+        assert in_child(lambda: segue.compile(lambda x: (x - 1).exp())(segue.ones(1)).tolist() == [1])
+    finally:
+        may_go_on.set()
+        thread.join(60)
+    assert gc.isenabled() and config.memory_budget == 1.0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_compiles_what_the_background_had_begun():
+    reached, may_go_on, inner = threading.Event(), threading.Event(), lookup_backend("eager").compile_fn
+
+    def slow(graph):
+        reached.set()
+        may_go_on.wait(60)
+        return inner(graph)
+
+    register_backend("slow behind", slow)
+    made = segue.compile(lambda x: x * 3, backend="slow behind", wait=False)
+    made(segue.ones(2))
+    reached.wait(60)
+
+    def child():
+        may_go_on.set()
+        made(segue.ones(2))
+        runner = made.cache.settings.captured[0].compiled._infer
+        runner.wait()
+        return not isinstance(runner._runner, BackgroundRunner) and runner._ended and made(segue.ones(2)).tolist() == [3, 3]
+
+    assert in_child(child)
+    may_go_on.set()
 
 
 # -- debuggers, tracers, coverage ---------------------------------------------------------------------------------------------------
