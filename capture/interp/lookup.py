@@ -89,6 +89,11 @@ def is_standard_class(cls: type) -> bool:
     return is_standard(cls.__module__)
 
 
+def bound_if_method(stored: Value, owner: Value) -> Value:
+    """What the captured code has set in a class, as an instance gives it."""
+    return MethodValue(stored, owner) if stored.type() is types.FunctionType else stored
+
+
 class Lookup:
     """The part of an attempt that finds attributes."""
 
@@ -189,7 +194,7 @@ class Lookup:
         elif owner.real is not MISSING and name in getattr(owner.real, "__dict__", {}):
             raise Break(f"'{name}' set on an instance of {cls.__qualname__} is not captured")
         if stored is not None:
-            return stored
+            return bound_if_method(stored, owner)
         if self.is_number(cls, name):
             return self.number_of_class(cls, name)
         if found is not MISSING:
@@ -427,10 +432,11 @@ class Lookup:
         return self.wrap(entry_of(cls, name)[0], sources.TypeEntry(sources.Constant(cls, cls.__qualname__), name))
 
     def store_in_class(self: Any, owner: ClassValue, name: str, value: Value) -> None:
-        """`Class.name = value` of data, in place of data or of nothing: what a class acts by stays what it is."""
+        """`Class.name = value` of data in place of data, of a function in place of one, or of either in place of nothing: what a class acts by otherwise stays what it is."""
         cls = owner.real
-        around = [type(found) for found in (entry_of(cls, name)[0], entry_of(type(cls), name)[0])]
-        changes = any(hasattr(kind, "__get__") for kind in (value.type(), *around))
+        kinds = [value.type(), *(type(found) for found in (entry_of(cls, name)[0], entry_of(type(cls), name)[0]))]
+        is_method = types.FunctionType in kinds and set(kinds) <= {types.FunctionType, type(MISSING)}
+        changes = not is_method and any(hasattr(kind, "__get__") for kind in kinds)
         if changes or not is_changeable(cls) or name.startswith("__") or self.class_entry(type(cls), "__setattr__") is not type.__setattr__:
             raise Break(f"storing attribute '{name}' of class {cls.__qualname__} is not captured")
         self.guard_own(type(cls), name)
@@ -442,7 +448,7 @@ class Lookup:
         """An attribute that only the class of a Value can have."""
         stored = self.stored_in_class(cls, name)
         if stored is not None:
-            return stored
+            return bound_if_method(stored, owner)
         found = self.class_entry(cls, name)
         if found is MISSING:
             raise self.raised(AttributeError, f"'{cls.__name__}' object has no attribute '{name}'")

@@ -245,3 +245,64 @@ def test_numbers_that_vary_are_their_own_copies():
         found.append((out.item(), share, after))
     assert found == [(1.0, 0.5, 2), (2.0, 0.75, 3), (3.0, 1.0, 4), (4.0, 1.25, 5)]
     assert stats.since(before)["breaks"] == 0
+
+
+class Acting:
+    def act(self, x):
+        return x + 1
+
+
+class ActingMore(Acting):
+    def act(self, x):
+        return super().act(x) * 2
+
+
+def replaced(self, x):
+    return x * 5
+
+
+def methods_that_are_replaced(x):
+    one, before = ActingMore(), (Acting.act, ActingMore.act)
+    found = [one.act(x)]
+    Acting.act = lambda self, x: x - 1
+    found.append(one.act(x))
+    ActingMore.act = replaced
+    found += [one.act(x), ActingMore.act(one, x), ActingMore.act is replaced]
+    ActingMore.twice = lambda self, x: self.act(self.act(x))
+    bound = one.twice
+    found += [one.twice(x), bound(x), bound.__self__ is one]
+    one.act = lambda x: x
+    found.append(one.act(x))
+    Acting.act, ActingMore.act = before
+    return [*found, ActingMore().act(x)]
+
+
+def test_methods_that_are_replaced():
+    made, found = compiled(methods_that_are_replaced, fullgraph=True), []
+    for run in (methods_that_are_replaced, made, made):
+        if hasattr(ActingMore, "twice"):
+            del ActingMore.twice
+        found.append(run(segue.ones(2)))
+        assert ActingMore().twice(3) == 18 and ActingMore().act(1) == 4
+    assert same(found[0], found[1]) and same(found[0], found[2])
+
+
+def test_a_forward_that_is_replaced_for_a_while():
+    class Scaled(segue.nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    def other(self, x):
+        return x * 3
+
+    def run(model, x):
+        before, Scaled.forward = Scaled.forward, other
+        y = model(x)
+        Scaled.forward = before
+        return y, model(x)
+
+    model, made = Scaled(), compiled(run, fullgraph=True)
+    for _ in range(2):
+        assert same(made(model, segue.ones(2)), run(model, segue.ones(2)))
+    Scaled.forward = other
+    assert same(made(model, segue.ones(2)), run(model, segue.ones(2))) and Scaled.forward is other

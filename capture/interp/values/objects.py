@@ -323,7 +323,7 @@ class SuperValue(Value):
         run.guard_order(start)
         for base in order[order.index(self.cls) + 1 :]:
             if (stored := run.stored_in(base, name)) is not None:
-                return stored
+                return stored if is_class or stored.type() is not types.FunctionType else MethodValue(stored, self.owner)
             run.class_entry(base, name)
             if name in base.__dict__:
                 found = base.__dict__[name]
