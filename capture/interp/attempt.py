@@ -141,6 +141,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.hands_floats = False
         self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
+        self.thrown: list[Observed] = []  # what was raised in them
         self.handled: Value = constant(None)
         self.depth = 0
         self.writes = False  # a text that holds sizes is written behind the graph
@@ -154,11 +155,10 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.only_here = ""  # why what is captured holds for this process only
         self.ran_for_real: list[tuple[int, Any, tuple]] = []  # how many guards there were, the function, and the paths of its arguments
         self.drops = False  # a variable of the root frame let go of an object from outside
-        self.turns = 0
+        self.turns = self.cached_calls = 0
         self.followed = self.step_began = 0  # instructions of all frames so far, and before the root frame's latest
         self.enough = config.follow_limit
         self.looked = (0, 0)  # see look_back
-        self.cached_calls = 0
         self.made_anew = False  # a function is known by its parts
         self.modes_before = self.modes_after = modes()
         self.root = self.root_frame(code)
@@ -207,8 +207,9 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
                 raise Anew
 
     def close(self) -> None:
-        """Let go of everything. Frames and Values refer back to the attempt, and the user's objects, which they hold, must not wait for the garbage
-        collector: one with a `__del__` dies when the user's program drops it."""
+        """Let go of everything. What Frames and Values hold of the user's must not wait for the garbage collector: one with a `__del__` dies when it is dropped."""
+        for observed in self.thrown:
+            observed.with_traceback(None)  # whose frames may hold it
         self.tracer.let_go()
         vars(self).clear()
 

@@ -180,6 +180,7 @@ class Frame:
     def note_raise(self, observed: Observed, silent: bool) -> None:
         """Where an exception is raised first, the one that is handled becomes its context; each frame that it passes joins its traceback."""
         error: Any = observed.value
+        self.run_state.thrown.append(observed)
         if not observed.again:
             observed.again = True
             error.chain(self.run_state)

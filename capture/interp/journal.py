@@ -6,8 +6,9 @@ before and how it stands now, so the journal needs no entries of its own, and an
 
 from __future__ import annotations
 
+import types
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...eager.tensor import Tensor
@@ -49,13 +50,28 @@ class Journal:
 
 
 def let_go(held: Iterable[Any]) -> None:
-    """Variables, items or attributes drop what they held (Values, unread places, None). Raises Break where somebody is told when one of these from outside is gone."""
-    for one in held:
-        real = MISSING if one is None else one.real
-        if real is MISSING or isinstance(real, Tensor):
-            continue
+    """Variables, items or attributes drop what they held (Values, unread places, None). Raises Break where somebody is told when one of these from outside is gone, or
+    what is gone with it."""
+    for real in falling([one.real for one in held if one is not None]):
         if hasattr(type(real), "__del__") or any(reference.__callback__ is not None for reference in weakref.getweakrefs(real)):
             raise Break(f"dropping a {type(real).__qualname__}, of whose end somebody is told, is not captured")
+
+
+ATOMS = frozenset({int, float, complex, bool, str, bytes, types.NoneType})
+
+
+def falling(dropped: list[Any]) -> Iterator[Any]:
+    """Objects that are dropped, and what the builtin containers among them hold, which nobody else may."""
+    seen: set[int] = set()
+    while dropped:
+        real = dropped.pop()
+        if real is MISSING or isinstance(real, Tensor) or id(real) in seen:
+            continue
+        seen.add(id(real))
+        yield real
+        if type(real) in (tuple, list, dict, set, frozenset):
+            items = (*real.keys(), *real.values()) if type(real) is dict else real
+            dropped += [item for item in items if type(item) not in ATOMS]
 
 
 def followed_hash(place: Any) -> int | None:

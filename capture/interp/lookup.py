@@ -227,9 +227,10 @@ class Lookup:
         fallback = MISSING if custom else self.class_entry(owner.cls, "__getattr__")
         if fallback is not MISSING:
             return self.call(self.bind_entry(fallback, owner, owner.cls), [Constant(name)], {})
-        missing = self.raised(AttributeError, f"'{owner.cls.__name__}' object has no attribute '{name}'")
-        missing.value.given, missing.value.named = missing.value.args, {"name": Constant(name), "obj": owner}
-        raise missing
+        args: list[Value] = [Constant(f"'{owner.cls.__name__}' object has no attribute '{name}'")]
+        error = ExceptionValue(AttributeError, args)
+        error.given, error.named = args, {"name": Constant(name), "obj": owner}
+        raise Observed(error)
 
     def bind_entry(self: Any, found: Any, owner: Value, cls: type) -> Value:
         """What an entry of a class gives when it is read from `owner`, an instance (or the class itself, then as `cls`)."""

@@ -14,7 +14,7 @@ import operator
 import sys
 import types
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -403,14 +403,24 @@ def store_item(target: dict, key: Any, value: Any, number: int | None = None) ->
         store_hashed(target, key, value, number)
 
 
-def set_of_known(cls: type, items: list, numbers: tuple) -> Any:
-    """A set of items some of whose hashes are known. A symmetric difference takes over a dict's, and adds one by one, from which the set's order follows."""
+def one_by_one(cls: type, known: dict) -> Any:
+    """A set or frozenset to which the keys of a dict were added in turn. Their hashes are the dict's: nobody is asked again."""
+    made: set = set()
+    made.symmetric_difference_update(known)
+    return made if cls is set else cls(known) & made
+
+
+WAYS_TO_SET: dict[str, Callable[[Any, dict], Any]] = {  # of which the size of the table follows, and so the order
+    "one by one": one_by_one, "at once": lambda cls, known: cls(known), "copied": lambda cls, known: cls(one_by_one(set, known)),
+}  # fmt: skip
+
+
+def set_of_known(cls: type, items: list, numbers: tuple, way: str) -> Any:
+    """A set of items some of whose hashes are known."""
     known: dict = {}
     for item, number in zip(items, numbers, strict=True):
         store_item(known, item, None, number)
-    made = cls()
-    set.symmetric_difference_update(made, known)
-    return made
+    return WAYS_TO_SET[way](cls, known)
 
 
 def format_of(value: Any, conversion: str | None, spec: str) -> str:

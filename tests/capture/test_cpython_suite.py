@@ -22,13 +22,11 @@ CONSTANTS = "equal strings that are computed during capture may be one object"
 LOCALS = "the frames of functions that were followed hold no locals to make suggestions from"
 OWN_LEN = "replaces builtins.len, which capture itself uses, by a function that fails"
 LAST_LINE = "f_lineno of a followed function's frame is the line of its traceback entry, not of the last instruction before it left"
-REHASHED = "a frozenset of objects with a `__hash__` of their own asks them again when it is made behind the graph"
 CHANGES = "a `__eq__` that changes the dict or set in which it looks: capture gives up, with a warning"
 FAKES = "a made class that derives from str stands in a typing alias as plain text"
 SECOND_COPY = "asks a cached_property of a second copy of functools, which learns its name on the stand-in of the class"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
-UNTOLD = "an object that is made in captured code and dropped out of a dict made there dies behind the graph: its `__del__` changes the dict too late"
 DIFFERENCES: dict[str, dict[str, str]] = {
     "test_operator": dict.fromkeys([f"{kind}OperatorTestCase.test_{name}" for kind in ("C", "Py") for name in ("is", "is_not")], CONSTANTS),
     "test_exceptions": {
@@ -41,13 +39,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         **({"TestCachedProperty.test_immutable_dict": SECOND_COPY} if sys.version_info >= (3, 12) else {}),
         **({"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {}),
     },
-    "test_dict": {
-        **dict.fromkeys(["DictTest.test_fromkeys_operator_modifying_dict_operand"], CHANGES),
-        **({"DictTest.test_oob_indexing_dictiter_iternextitem": UNTOLD} if sys.version_info >= (3, 12) else {}),
-    },
-    "test_set": {
-        **dict.fromkeys([f"Test{kind}.test_do_not_rehash_dict_keys" for kind in ("FrozenSet", "FrozenSetSubclass")], REHASHED),
-    },
+    "test_dict": {"DictTest.test_fromkeys_operator_modifying_dict_operand": CHANGES},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
     "test_typing": {"AnnotatedTests.test_annotated_cached_with_types": FAKES},
     "test_descr": {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import collections
+import functools
+import gc
 import weakref
 
 import pytest
@@ -110,7 +113,18 @@ def told_by_containers(x, log):
     return x + 1
 
 
-PROGRAMS = [deleted_behind_a_break, asked_in_captured_code, asked_behind_a_change, replaced_in_a_loop, told_in_order, told_by_containers, a_tensor_behind_a_break]
+def told_within_others(x, log):
+    row, rest = (Told(log), 1), [2, {"told": Told(log)}]
+    print(end="")
+    log.append("before")
+    row = None
+    log.append("of the tuple")
+    del rest[1]
+    log.append("of the list")
+    return x + 1, row, rest
+
+
+PROGRAMS = [deleted_behind_a_break, asked_in_captured_code, asked_behind_a_change, replaced_in_a_loop, told_in_order, told_by_containers, told_within_others, a_tensor_behind_a_break]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
@@ -120,3 +134,71 @@ def test_objects_die_when_they_are_dropped(program):
         program(segue.ones(2), logs[0])
         made(segue.ones(2), logs[1])
         assert logs[0] == logs[1]
+
+
+class Text(str): ...
+
+
+class Bag(dict): ...
+
+
+class Row(list): ...
+
+
+class Group(set): ...
+
+
+class Fixed(frozenset): ...
+
+
+class Kept(collections.OrderedDict): ...
+
+
+def asks(thing, x):
+    return x + 1 if hasattr(thing, "missing") else x + 2
+
+
+def catches(thing, x):
+    try:
+        thing.missing
+    except AttributeError:
+        return x + 1
+
+
+def fails_below(thing, x):
+    def ask():
+        return thing[0, 0]
+
+    try:
+        return ask()
+    except (TypeError, KeyError, IndexError):
+        return x + 1
+
+
+def hands_on(thing, x):
+    held = [thing, (thing, {"thing": thing})]
+    return x + len(held)
+
+
+def fails(thing, x):
+    raise ValueError(thing)
+
+
+MAKERS = [Thing, functools.partial(Text, "a"), functools.partial(Bag, a=1), Row, Group, Fixed, Kept, collections.Counter, functools.partial(Told, [])]
+
+
+@pytest.mark.parametrize("program", [asks, catches, fails_below, hands_on, fails], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: getattr(make, "func", make).__name__)
+def test_a_capture_leaves_nothing_to_the_garbage_collector(make, program):
+    thing = make()
+    reference = weakref.ref(thing)
+    gc.disable()
+    try:
+        try:
+            compiled(program)(thing, segue.ones(2))
+        except ValueError:
+            assert program is fails
+        del thing
+        assert reference() is None
+    finally:
+        gc.enable()

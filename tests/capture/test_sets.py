@@ -160,6 +160,24 @@ def test_hashes_that_capture_followed_are_not_asked_again():
         assert same(table[Asked(34)], x * 2) and counts[Asked(17)] == [2] and Asked(51) in many and Asked(52) not in few
 
 
+@pytest.mark.parametrize("cls", [set, frozenset])
+def test_sets_of_objects_with_hashes_of_their_own_have_eagers_order(cls):
+    def of_a_dict(x, numbers):
+        keys = list(map(Asked, numbers))
+        return cls(dict.fromkeys(keys)), keys
+
+    def of_an_iterator(x, numbers):
+        keys = list(map(Asked, numbers))
+        return cls(map(keys.__getitem__, range(len(keys)))), keys
+
+    for count in range(3, 30, 4):
+        numbers = [7 * n * n % 201 for n in range(count)]
+        for program in (of_a_dict, of_an_iterator):
+            (found, keys), (expected, others) = compiled(program)(segue.ones(2), numbers), program(segue.ones(2), numbers)
+            assert [key.number for key in found] == [key.number for key in expected]
+            assert [key.asked for key in keys] == [key.asked for key in others]
+
+
 def sets_of_a_dict(x, seen):
     table = {17 * n: n for n in range(5)}
     more, odd = {100}, {3}

@@ -20,6 +20,12 @@ class Value:
     source: Any = None
     real: Any = MISSING
     methods: ClassVar[dict[str, Callable]] = {}
+    held_by: Callable[[], Any] = staticmethod(lambda: None)
+
+    @property
+    def holder(self) -> Any:
+        """The object whose builtin part this is, or None, see contained.py. It is not held: objects of the user would wait for the garbage collector."""
+        return self.held_by()
 
     def type(self) -> type:
         """The exact Python class of the object."""

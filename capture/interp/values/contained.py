@@ -8,6 +8,7 @@ are a Value of their own, to which the builtin class's methods go, however the c
 from __future__ import annotations
 
 import collections
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -50,7 +51,7 @@ class ContainerObject(ObjectValue):
     def __init__(self, cls: type, contents: Any = None, real: Any = MISSING, source: Any = None) -> None:
         super().__init__(cls, real, source)
         self.contents: Any = contents
-        self.contents.holder = self
+        self.contents.held_by = weakref.ref(self)
 
     def builtin_method(self, run: Any, name: str, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A method of the builtin class, called on this object."""

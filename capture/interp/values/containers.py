@@ -189,7 +189,6 @@ class ListValue(Sequence):
     """A list. `asked` is called when anybody first looks at the items of an existing one: a list that is only appended to (a log of losses) may have any length."""
 
     cls = list
-    holder: Any = None  # the object whose builtin part this is, see contained.py
 
     def __init__(self, items: Iterable[Any], source: Any = None, real: Any = MISSING, asked: Callable[[], None] | None = None) -> None:
         self.asked = asked

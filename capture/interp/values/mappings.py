@@ -130,8 +130,6 @@ def key_of_real(run: Any, key: Any) -> Any:
 class DictValue(Value):
     """A dict, OrderedDict or defaultdict."""
 
-    holder: Any = None  # the object whose builtin part this is, see contained.py
-
     def __init__(self, entries: Iterable[tuple[Any, Any, Any]] = (), cls: type = dict, source: Any = None, real: Any = MISSING) -> None:
         self.entries: dict[Any, tuple[Any, Any]] = {key: (key_value, value) for key, key_value, value in entries}
         self.cls = cls

@@ -15,7 +15,8 @@ from ....eager.tensor import Tensor
 from ... import guards, sources
 from ...sources import MISSING
 from ..journal import check_keys, followed_hash
-from ..outcome import Break
+from ..outcome import Break, Unbuildable
+from ..rebuild import WAYS_TO_SET
 from ..tables import NEW, UNKNOWN, holds_table, recipe_of, set_of_steps
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
@@ -30,8 +31,6 @@ class SetValue(Value):
     """A set or frozenset. `shadow` is a real set that takes part in every step, so that its order is Python's, and `history` are these steps, see tables.py; `ordered` says whether it lies
     in memory as the set does. `steps` are what was done to a set from outside: the name of the method and its argument. `guarded`: it holds objects from outside, so what is told apart
     from them is guarded."""
-
-    holder: Any = None  # the object whose builtin part this is, see contained.py
 
     def __init__(self, run: Any, items: Iterable[Value] = (), cls: type = set, source: Any = None, real: Any = MISSING) -> None:
         self.cls = cls
@@ -132,6 +131,15 @@ class SetValue(Value):
         made.ordered, made.guarded = self.ordered, self.guarded
         return made
 
+    def way(self) -> tuple[list[Any], str]:
+        """How to make a set that lies in memory as this one, of items whose hashes are known: its places in some order, and one of WAYS_TO_SET. Raises Unbuildable."""
+        wanted = list(self.shadow)
+        for order in (list(self.entries), wanted):
+            for way, make in WAYS_TO_SET.items():
+                if list(map(id, make(self.cls, dict.fromkeys(order)))) == list(map(id, wanted)):
+                    return order, way
+        raise Unbuildable(self, f"a {self.describe()} whose order comes of what was in it before cannot be made again")
+
     def build(self, out: Any) -> None:
         check_keys(self)
         if self.holder is not None:
@@ -143,11 +151,12 @@ class SetValue(Value):
                 out.attempt.only_here = PROCESS
             out.helper("set_of_steps", Constant(recipe))
             return
-        order = list(self.shadow)
+        order, way = list(self.shadow), ""
+        if any(followed_hash(place) is not None for place in order):
+            order, way = self.way()
         items = [self.entries[place] for place in order]
-        numbers = tuple(map(followed_hash, order))
-        if numbers.count(None) < len(numbers) and issubclass(self.cls, set):
-            out.helper("set_of_known", Constant(self.cls), ListValue(items), Constant(numbers))
+        if way:
+            out.helper("set_of_known", Constant(self.cls), ListValue(items), Constant(tuple(map(followed_hash, order))), Constant(way))
         elif list(map(id, order)) != list(map(id, set(order))):  # it would not lie in this order if its items came one by one
             out.helper("convert", DictValue(zip(order, items, map(constant, [None] * len(items)), strict=True)), Constant(self.cls))
         else:
