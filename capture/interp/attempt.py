@@ -138,7 +138,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.run_again: list[tuple[Any, list]] = []  # functions of checkpoints that run again, and the places on the tape of what they gave
         self.dicts: dict[int, Any] = {}  # id of a `__dict__` from outside -> the object that has it
         self.stale: dict[int, Any] = {}  # objects that a deferred call will change
-        self.hands_floats = False
+        self.hands_floats = self.keeps = False
         self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
         self.thrown: list[Observed] = []  # what was raised in them

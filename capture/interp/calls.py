@@ -242,6 +242,14 @@ class Calls:
         finally:
             self.hands_floats = before
 
+    def for_keeps(self: Any, value: Value) -> Any:
+        """The object that real code gets for a Value and keeps: the class of a text is more than its methods then."""
+        before, self.keeps = self.keeps, True
+        try:
+            return self.python(value)
+        finally:
+            self.keeps = before
+
     @contextlib.contextmanager
     def floats_of_sizes(self: Any) -> Iterator[None]:
         """Within the block eager code that divides sizes gets floats that vary."""

@@ -29,7 +29,7 @@ from .values.constants import Constant, constant, is_constant_type
 from .values.containers import TupleValue
 from .values.functions import BuiltinValue, CellValue, MadeFunction
 from .values.mappings import DictValue
-from .values.objects import SuperValue
+from .values.objects import ObjectValue, SuperValue
 
 METACLASSES = (type, abc.ABCMeta)
 ENUM_HOOKS = ("__init__", "__new__", "_generate_next_value_", "__init_subclass__", "__set_name__")  # what runs while an Enum is made
@@ -294,7 +294,7 @@ def tell_name(run: Any, made: MadeClass, key: str, value: Value) -> None:
 def sets_name(value: Value) -> bool:
     """Whether a member wants to be told its name, by code that must run once only."""
     told = getattr(value.type(), "__set_name__", None)
-    return isinstance(told, types.FunctionType) and not is_standard(told.__module__)
+    return isinstance(told, types.FunctionType) and (isinstance(value, ObjectValue) or not is_standard(told.__module__))  # else its stand-in is of the library, too
 
 
 def enter(run: Any, model: type, make: Any, cell: Value | None = None) -> MadeClass:

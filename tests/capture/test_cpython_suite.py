@@ -23,8 +23,6 @@ LOCALS = "the frames of functions that were followed hold no locals to make sugg
 OWN_LEN = "replaces builtins.len, which capture itself uses, by a function that fails"
 LAST_LINE = "f_lineno of a followed function's frame is the line of its traceback entry, not of the last instruction before it left"
 CHANGES = "a `__eq__` that changes the dict or set in which it looks: capture gives up, with a warning"
-FAKES = "a made class that derives from str stands in a typing alias as plain text"
-SECOND_COPY = "asks a cached_property of a second copy of functools, which learns its name on the stand-in of the class"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
 DIFFERENCES: dict[str, dict[str, str]] = {
@@ -36,12 +34,10 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     },
     "test_functools": {
         "TestLRUPy.test_lru_reentrancy_with_len": OWN_LEN,
-        **({"TestCachedProperty.test_immutable_dict": SECOND_COPY} if sys.version_info >= (3, 12) else {}),
         **({"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {}),
     },
     "test_dict": {"DictTest.test_fromkeys_operator_modifying_dict_operand": CHANGES},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
-    "test_typing": {"AnnotatedTests.test_annotated_cached_with_types": FAKES},
     "test_descr": {
         "ClassPropertiesAndMethods.test_slots": "counts all objects of the process before and after a line that is compiled meanwhile",
         "SharedKeyTests.test_subclasses": "asks for the size in memory of the dicts of objects: those that are made behind the graph share no keys",

@@ -160,7 +160,7 @@ def asks(thing, x):
 
 def catches(thing, x):
     try:
-        thing.missing
+        return thing.missing
     except AttributeError:
         return x + 1
 

@@ -6,6 +6,7 @@ import abc
 import collections
 import dataclasses
 import functools
+import typing
 
 import pytest
 from interp_support import compiled, same
@@ -365,7 +366,39 @@ def a_method_whose_being_abstract_is_asked(x):
         return x * 2, str(error)
 
 
-REFUSING = [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names, a_method_whose_being_abstract_is_asked]
+class OfTheLibrary:
+    """A descriptor whose module says that it is the standard library's."""
+
+    name = None
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner=None):
+        return self.name
+
+
+OfTheLibrary.__set_name__.__module__ = "functools"
+
+
+def a_descriptor_that_learns_its_name(x):
+    class Made:
+        named = OfTheLibrary()
+
+    return x + 1, Made.named
+
+
+def texts_of_a_class_in_an_alias(x):
+    class Unit(str): ...
+
+    class Kind(str): ...
+
+    first, second = typing.Annotated[float, Unit("m")], typing.Annotated[float, Kind("m")]
+    kinds = [type(one.__metadata__[0]).__name__ for one in (first, second)]
+    return x + 1, kinds, type(typing.Literal[Unit("s")].__args__[0]).__name__, first == second
+
+
+REFUSING = [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names, a_method_whose_being_abstract_is_asked, a_descriptor_that_learns_its_name, texts_of_a_class_in_an_alias]
 
 
 @pytest.mark.parametrize("program", REFUSING, ids=lambda one: one.__name__)

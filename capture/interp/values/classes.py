@@ -74,7 +74,7 @@ class ClassValue(CallableValue, Existing):
         found, base = run.entry_of(self.real, "__class_getitem__")
         if base in run.made_classes or not run.is_standard_class(base):
             return run.call(run.bind_entry(run.class_entry(self.real, "__class_getitem__"), self, self.real), [key], {})
-        return run.make(run.concrete(self.real.__class_getitem__, run.python(key)))
+        return run.make(run.concrete(self.real.__class_getitem__, run.for_keeps(key)))
 
     def items_of(self, run: Any) -> list[Value] | None:
         return [run.make(member) for member in self.real] if issubclass(self.real, enum.Enum) else None

@@ -226,6 +226,9 @@ class AliasValue(Constant):
         origin = typing.get_origin(self.value)
         return super().attribute(run, name) if name.startswith("__") or not isinstance(origin, type) else run.wrap_known(origin).attribute(run, name)
 
+    def item(self, run: Any, key: Value) -> Value:
+        return run.make(run.concrete(operator.getitem, self.value, run.for_keeps(key)))
+
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         origin = typing.get_origin(self.value)
         if not isinstance(origin, type):

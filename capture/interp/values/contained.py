@@ -94,7 +94,7 @@ class PlainObject(ContainerObject):
 
     def python(self, run: Any) -> Any:
         """Real code may have the builtin part alone where the class changes nothing of its behaviour."""
-        return self.contents.python(run) if self.is_plain(run) else super().python(run)
+        return self.contents.python(run) if not run.keeps and self.is_plain(run) else super().python(run)
 
     def is_plain(self, run: Any) -> bool:
         found = is_plain(self.cls)
