@@ -259,14 +259,21 @@ class Builder(Alive):
         self.store_gradients(out)
         attempt.journal.end(out)
         places: dict[Any, Callable] = {}
+        slots = attempt.root.slots
         if self.outcome is not None:
             out.value(self.outcome[1])
         else:
+            self.unmissed = frozenset()
+            self.unmissed = self.unread()
             for value in self.live():
                 places[id(value)] = self.kept(out, value)
             for name, cell in self.changed_cells().items():
                 if cell.content is not None:
                     places[name] = self.kept(out, cell.content)
+            self.unmissed -= (missed := self.missed(out))
+            for name in missed:
+                if not self.unchanged(name):
+                    places[id(slots[name])] = self.kept(out, slots[name])
         out.fill_deferred()
         rest, assembler.items = assembler.items, before
         self.beginning(out)

@@ -202,3 +202,49 @@ def test_a_capture_leaves_nothing_to_the_garbage_collector(make, program):
         assert reference() is None
     finally:
         gc.enable()
+
+
+def watched_in_front(x, keep):
+    grown = x + 1
+    keep.append(weakref.ref(grown))
+    print(end="")
+    return keep[0]() is None, x * 2
+
+
+def watched_between(x, keep):
+    grown = x + 1
+    print(end="")
+    watch = weakref.ref(grown)
+    print(end="")
+    doubled = x * 2
+    print(end="")
+    return watch() is None, doubled
+
+
+def watched_by_the_call(x, keep):
+    grown = x + 1
+    watch(keep, grown)
+    doubled = x * 2
+    print(end="")
+    return keep[0]() is None, doubled
+
+
+def watched_in_what_is_handed_over(x, keep):
+    grown = x + 1
+    watch(keep, [grown, x])
+    doubled = x * 2
+    print(end="")
+    return keep[0]() is None, doubled
+
+
+@segue.compiler.disable
+def watch(keep, given):
+    keep.append(weakref.ref(given[0] if isinstance(given, list) else given))
+
+
+@pytest.mark.parametrize("program", [watched_in_front, watched_between, watched_by_the_call, watched_in_what_is_handed_over], ids=lambda function: function.__name__)
+def test_a_tensor_that_is_watched_lives_as_long_as_its_variable(program):
+    x, made = segue.ones(2), segue.compile(program, backend="eager")
+    for _ in range(3):
+        found, expected = made(x, []), program(x, [])
+        assert found[0] == expected[0] and segue.equal(found[1], expected[1])
