@@ -25,6 +25,7 @@ from .values.deques import make_deque
 from .values.floats import FloatValue, ResultValue
 from .values.functions import CellValue, MethodValue, PartialValue
 from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, make_reversed
+from .values.long_lists import LongList
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
 from .values.proxies import ProxyValue
@@ -103,6 +104,8 @@ def _str(run: Any, value: Value = Constant("")) -> Value:
 
 @constructor(list)
 def _list(run: Any, items: Value | None = None) -> Value:
+    if isinstance(items, RangeValue) and not items.is_known():
+        return LongList(run, [items])
     return ListValue([] if items is None else run.unpack(items))
 
 

@@ -27,6 +27,7 @@ from .values.constants import Constant, SymIntValue
 from .values.containers import Sequence
 from .values.floats import FloatValue, SizeFloat
 from .values.held_arrays import HeldArray
+from .values.long_lists import LongList
 from .values.tensors import TensorValue
 
 NAMES = (
@@ -104,6 +105,9 @@ def array_of_sizes(run: Any, function: Any, args: tuple, kwargs: dict[str, Value
         return None
     if function in OF_RUN_ARRAYS:
         return RunArray(run.leaf(OF_RUN_ARRAYS[function], [args[0].tensor(run), *args[1:]], kwargs, function.__name__).twin) if isinstance(args[0], RunArray) else None
+    if isinstance(args[0], LongList) and function in (np.array, np.asarray) and len(args) == 1 and not kwargs:
+        found = args[0].tensor(run)
+        return RunArray(run.leaf(tensor, [found], {}, function.__name__).twin) if isinstance(found, TensorValue) else None
     given = (*args, *kwargs.values())
     if not any(type(arg) is SymIntValue or varies(run, arg) for arg in given):
         return None
@@ -160,6 +164,10 @@ def sharing(function: Callable) -> Callable:
     def handler(run: Any, array: Value, *args: Value, **kwargs: Value) -> Value:
         if isinstance(array, HeldArray) and function is not tensor:
             raise Break(f"{function.__name__}() of a NumPy array from outside, which shares its memory, is not captured", "segue.tensor(array)")
+        if isinstance(array, LongList) and function is not from_numpy and not args and array.goes_into(kwargs.get("dtype")):
+            array = array.tensor(run)
+            if isinstance(array, TensorValue) and array.twin.is_floating_point():
+                kwargs = {"dtype": Constant(get_default_dtype()), **kwargs}
         if isinstance(array, RunArray):
             return run.leaf(tensor if function is tensor else as_tensor, [array.tensor(run), *args], kwargs, function.__name__)
         if function is tensor:

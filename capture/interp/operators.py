@@ -31,6 +31,7 @@ from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origin
 from .values.functions import AnewFunction, BuiltinMethod, CallableValue, MethodValue
 from .values.instance import as_dict
 from .values.iterators import DictIterator, SequenceIterator, SetIterator
+from .values.long_lists import joined, repeated
 from .values.mappings import DictValue, DictView, has_items, same_items
 from .values.objects import ObjectValue
 from .values.questions import question
@@ -102,7 +103,8 @@ class Operators:
         if (found := whole_binary(self, symbol, left, right) or size_binary(self, symbol, row, left, right)) is not None:
             return found
         if isinstance(left, NUMERIC) or isinstance(right, NUMERIC):
-            if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)):
+            counted = isinstance(left, SymIntValue) and isinstance(right, Sequence)
+            if isinstance(left, PLAIN) and isinstance(right, PLAIN) and not isinstance(left, (DictValue, Sequence)) and not counted:
                 return self.leaf(row.function, [left, right], {}, row.name)
             if isinstance(left, Sequence) and isinstance(right, TensorValue) and symbol != "+":
                 return self.leaf(row.function, [left, right], {}, row.name)
@@ -155,10 +157,11 @@ class Operators:
     def container_binary(self: Any, symbol: str, left: Value, right: Value) -> Value | None:
         left, right = as_dict(self, left), as_dict(self, right)
         if isinstance(left, Sequence) and isinstance(right, Sequence) and symbol == "+" and issubclass(right.cls, left.cls.__mro__[-2]):
-            return (right if right.cls is Size else left).fresh([*left.items, *right.items])
+            together = joined(self, left, right) if isinstance(left, ListValue) and isinstance(right, ListValue) else None
+            return together or (right if right.cls is Size else left).fresh([*left.items, *right.items])
         for one, other in ((left, right), (right, left)):
             if symbol == "*" and isinstance(one, Sequence) and isinstance(other, (Constant, SymIntValue)) and hasattr(other.type(), "__index__"):
-                return one.fresh(self.repeated(one, other))
+                return repeated(self, one, other) if type(one) is ListValue and type(other) is SymIntValue else one.fresh(self.repeated(one, other))
         if isinstance(left, DictValue) and isinstance(right, DictValue) and symbol == "|":
             return self.merged(left, right)
         if symbol == "|" and all(is_class(value) or (isinstance(value, Constant) and value.value is None) for value in (left, right)):

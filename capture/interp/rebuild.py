@@ -160,6 +160,15 @@ def fill_bytearray(target: bytearray, content: bytes) -> None:
     target[:] = content
 
 
+def repeated_list(items: list, times: int) -> list:
+    return items * times
+
+
+def list_of_parts(*parts: Any) -> list:
+    """One list of several sequences."""
+    return [item for part in parts for item in part]
+
+
 def sequence_iterator(sequence: Any, index: int) -> Iterator:
     """An iterator that has taken `index` items."""
     iterator = iter(sequence)

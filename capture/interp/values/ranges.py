@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....eager.functional.creation import arange
 from ....graph.symbolic import SymInt, sym_max
 from ...sources import MISSING
 from .base import Value
@@ -119,6 +120,14 @@ class RangeValue(Value):
 
     def length(self, run: Any) -> Value:
         return run.make(run.concrete(self.count))
+
+    def tensor(self, run: Any) -> Value:
+        """What an index takes for it."""
+        return self if self.is_known() else run.leaf(self.numbers, [], {}, "arange")
+
+    def numbers(self) -> Any:
+        """The items as a traced tensor: a range may be empty, which `arange` refuses."""
+        return arange(self.count()) * self.step + self.start
 
     def build(self, out: Any) -> None:
         if self.is_known():
