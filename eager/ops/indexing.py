@@ -15,6 +15,7 @@ from .. import promotion
 from ..cuda import any_outside
 from ..dtypes import INTEGER, int64
 from ..errors import BoundsError, DimensionError, DtypeError, ShapeError, error
+from ..sizes import at_least, known
 from . import batching
 from .definition import OPS, Host, Indexed, Scalar, define
 from .native import NATIVE
@@ -87,7 +88,9 @@ copying(
 def _roll_body(h: Any, index: tuple, out_shape: tuple, x: Any, shifts: tuple, dims: tuple) -> Any:
     place = list(index)
     for shift, d in zip(shifts, dims):
-        place[d] = (place[d] + (out_shape[d] - shift % out_shape[d])) % out_shape[d]
+        size = out_shape[d]
+        some = size if known(size, ">", 0) else at_least(size, 1)  # of none, or perhaps none, there is nothing to divide by
+        place[d] = (place[d] + (size - shift % some)) % size
     return x.load(tuple(place))
 
 

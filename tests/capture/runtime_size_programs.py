@@ -77,6 +77,7 @@ PROGRAMS = {  # name -> program of x (5, 4), of which all, some, one or no row b
     "layer_norm": lambda x, w: F.layer_norm(x[x[:, 0] > 0], (4,)) @ w,
     "dropout": lambda x, w: F.dropout(x[x[:, 0] > 0], 0.5) @ w,
     "sort": lambda x, w: x[x > 0].sort(descending=True).values * w.sum(),
+    "rolled": lambda x, w: (x[x[:, 0] > 0] @ w).roll((1, -3), (0, 1)),
     "the first of an order": lambda x, w: (lambda y: y[y[:, 0].argsort(descending=True)[:3]] @ w)(x[x[:, 0] > 0]),
     "as many as there are": lambda x, w: x[:, 0].topk((x[:, 0] > 0).sum().item()).values * w.sum(),
     "assignments": assigned,
