@@ -145,8 +145,14 @@ def _original(module: Module) -> Module:
     return module
 
 
+def uncompiled(module: Module) -> Module:
+    """The module that `segue.compile` gave this one for; another as it is."""
+    return vars(type(module)).get("__segue_module__", module)
+
+
 def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
     """The same module in every respect that users see: an instance of a subclass that shares the module's own dict and differs only in its call."""
+    module = uncompiled(module)
     call = _compiled_function(type(module).__call__, options, module)
     cls = type(module)
 
@@ -154,7 +160,7 @@ def _compiled_module(module: Module, options: dict[str, Any]) -> Module:
         return call(module, *args, **kwargs)
 
     body = {
-        "__call__": frame.skip(run), "_compiled_call": staticmethod(call), "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
+        "__call__": frame.skip(run), "_compiled_call": staticmethod(call), "__segue_module__": module, "__reduce_ex__": lambda self, protocol: (_original, (module,)), "__module__": cls.__module__,
         "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
     }  # fmt: skip
     twin: Any = object.__new__(type(cls.__name__, (cls,), body))

@@ -17,6 +17,7 @@ from typing import Any
 from ..eager.nn.module import Module
 from ..graph.printer import print_graph
 from .compile import compile as compile_function
+from .compile import uncompiled
 from .interp.capture import Settings
 from .interp.observe import Observer, Span, Walked
 from .interp.records import BreakRecord, Captured, Recompile, Skipped
@@ -166,6 +167,10 @@ def explain(function: Callable, **options: Any) -> Callable[..., Explanation]:
     (1, 2, 0)
     """
     options = {"backend": "eager", **options}
+    if not callable(function):
+        raise TypeError(f"explain() takes a function or a module, not {type(function).__name__}")
+    if isinstance(function, Module):
+        function = uncompiled(function)
     target = type(function).__call__ if isinstance(function, Module) else function
     made = compile_function(target, **options)
     settings: Settings = made.cache.settings

@@ -39,7 +39,7 @@ from .calls import Calls
 from .frame import Frame
 from .instances import Instances
 from .journal import Journal
-from .lookup import Lookup, is_inner, is_own
+from .lookup import Lookup, is_inner, is_own, is_standard
 from .operators import Operators
 from .outcome import Anew, Break, Observed, PlainPython, Specialise, plain_python
 from .parameters import is_fresh
@@ -151,7 +151,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.sized_at: int | None = None  # the step that made the first size which only the run gives
         self.root_index = 0
         self.before_step: Callable[[int], None] | None = None  # a hook of the tests
-        self.failed_at: errors.Location | None = None
+        self.failed_at: tuple[errors.Location, str] | None = None  # the user's line, and the function of the standard library that it calls
         self.only_here = ""  # why what is captured holds for this process only
         self.ran_for_real: list[tuple[int, Any, tuple]] = []  # how many guards there were, the function, and the paths of its arguments
         self.drops = False  # a variable of the root frame let go of an object from outside
@@ -254,7 +254,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         found = self.namespaces.get(id(globals))
         if found is None:
             name = globals.get("__name__", "?")
-            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_inner(name))
+            found = self.namespaces[id(globals)] = Namespace(globals, name, globals is self.view.globals, is_inner(name), is_standard(name))
         return found
 
     def module_namespace(self, module: types.ModuleType) -> Namespace:
@@ -262,16 +262,16 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
 
     # -- tracing ------------------------------------------------------------------------------------------------------
 
+    def users_frame(self) -> Frame:
+        return next((frame for frame in reversed(self.frames) if frame.namespace.users), (self.frames or [self.root])[-1])
+
     def location(self) -> errors.Location:
         """The innermost line of the user's code."""
-        for frame in reversed(self.frames):
-            if not frame.namespace.trusted:
-                return frame.location()
-        return (self.frames or [self.root])[-1].location()
+        return self.users_frame().location()
 
     def line(self) -> str:
         """That line as nodes of the graph quote it, "file:line"."""
-        frame = next((frame for frame in reversed(self.frames) if not frame.namespace.trusted), (self.frames or [self.root])[-1])
+        frame = self.users_frame()
         return f"{frame.code.co_filename}:{frame.line}"
 
     def module(self) -> str | None:

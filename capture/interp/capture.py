@@ -368,7 +368,9 @@ def end_before(settings: Settings, knowledge: Knowledge, step: int | None, reaso
 def learn(settings: Settings, attempt: Attempt, reason: str, suggestion: str, only_while: guards.Guard | None = None) -> None:
     """The graph must end before the instruction of the root frame that ran."""
     knowledge = attempt.knowledge
-    location = attempt.failed_at or attempt.location()
+    location, function = attempt.failed_at or (attempt.location(), "")
+    if function:
+        reason, suggestion = f"{function}() cannot be followed to its end: {reason}", f"call {function}() outside of the compiled function; the graph goes on behind it"
     if not knowledge.turn_by_turn and stands_in_a_loop(attempt.root.stack):
         knowledge.turn_by_turn, knowledge.break_step = True, None
         return

@@ -8,6 +8,7 @@ once.
 from __future__ import annotations
 
 import builtins
+import itertools
 from typing import Any
 
 from ...eager.errors import Location, UndecidedSize
@@ -168,7 +169,7 @@ class Frame:
                     continue
                 except (Break, UndecidedSize):
                     if run.failed_at is None:
-                        run.failed_at = run.location()
+                        run.failed_at = run.location(), entered(run.frames)
                     raise
                 if outcome is not None:
                     return outcome
@@ -218,3 +219,11 @@ class Frame:
             self.push(Constant(instruction.offset // 2))
         self.push(observed.value)
         self.index = handler.target
+
+
+def entered(frames: list[Frame]) -> str:
+    """The function of the standard library that the user's line called, while it runs; "" where the line itself runs."""
+    inner = list(itertools.takewhile(lambda frame: not frame.namespace.users, reversed(frames)))
+    if not inner or len(inner) == len(frames) or inner[-1].namespace.trusted:
+        return ""
+    return f"{inner[-1].namespace.label}.{inner[-1].code.co_qualname}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 from interp_support import compiled, same
 
 import segue
 from segue import nn
 from segue.capture.compile import disable
 from segue.capture.explain import explain
+from segue.eager.errors import CaptureError
 from segue.eager.log import listen
 
 
@@ -58,3 +62,28 @@ def test_bytecode_is_shown_with_short_constants():
     with listen("bytecode") as seen:
         segue.compile(lambda x: (print(end=""), x * 2), backend="eager")(segue.ones(2))
     assert "print" in seen[0].text and max(map(len, seen[0].text.splitlines())) < 300
+
+
+def test_a_compiled_module_is_explained_as_the_module_is():
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+    plain = explain(model)(segue.ones(2, 3))
+    for made in (segue.compile(model), segue.compile(segue.compile(model, backend="eager"))):
+        found = explain(made)(segue.ones(2, 3))
+        assert (len(found.graphs), found.operations, len(found.guards)) == (len(plain.graphs), plain.operations, len(plain.guards)) and found.operations
+    for thing in (None, 3):
+        with pytest.raises(TypeError, match="explain\\(\\) takes a function or a module"):
+            explain(thing)
+
+
+def test_a_break_in_the_standard_library_stands_at_the_users_line():
+    def f(x):
+        y = x * 2
+        logging.getLogger("segue.tests").warning("seen")
+        return y + 1
+
+    (ended,) = explain(f)(segue.ones(2)).breaks
+    assert ended.location.line == f.__code__.co_firstlineno + 2 and ended.location.file == __file__
+    assert "logging.Logger.warning()" in ended.reason and "logging.Logger.warning()" in ended.suggestion
+    with pytest.raises(CaptureError, match="logging.Logger.warning") as raised:
+        segue.compile(lambda x: f(x), backend="eager", fullgraph=True)(segue.ones(2))
+    assert __file__ in str(raised.value) and ended.suggestion in str(raised.value)

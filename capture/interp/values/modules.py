@@ -35,11 +35,12 @@ class ModuleValue(CallableValue, Existing):
 class Namespace(Value):
     """The globals of a module: read name by name, each with its guard; stores go to the journal."""
 
-    def __init__(self, real: dict, label: str, root: bool, trusted: bool) -> None:
+    def __init__(self, real: dict, label: str, root: bool, trusted: bool, standard: bool) -> None:
         self.real = real
         self.label = label
         self.root = root  # the globals of the frame that is captured
         self.trusted = trusted  # segue's own module: its functions and classes need no guard
+        self.users = not (trusted or standard)
         self.values: dict[str, Value | None] = {}
         self.stored: dict[str, Value | None] = {}
 
