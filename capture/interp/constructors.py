@@ -11,6 +11,7 @@ import functools
 import operator
 import types
 import typing
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ from .values.iterators import EnumerateValue, FilterValue, MapValue, ZipValue, m
 from .values.long_lists import LongList
 from .values.mappings import DictValue
 from .values.objects import ObjectValue, SuperValue
-from .values.proxies import ProxyValue
+from .values.proxies import ProxyValue, make_reference
 from .values.ranges import RangeValue
 from .values.sets import SetValue, taken
 from .values.tensors import TensorValue
@@ -188,6 +189,7 @@ def _reversed(run: Any, value: Value) -> Value:
 
 
 CONSTRUCTORS[collections.deque] = make_deque
+CONSTRUCTORS[weakref.ref] = make_reference
 
 
 @constructor(object)

@@ -157,7 +157,9 @@ def delete_global(frame: Frame, i: Any) -> None:
 
 @handles("POP_TOP")
 def pop_top(frame: Frame, i: Any) -> None:
-    frame.stack.pop()
+    held = frame.stack.pop()
+    if frame.is_root and isinstance(held.source, sources.Local) and held.source.name.startswith("stack."):  # what a break left on the stack, and nobody else may have
+        journal.let_go([held])
 
 
 @handles("PUSH_NULL")

@@ -478,7 +478,7 @@ WRAPPERS: dict[type, Callable] = {
     **dict.fromkeys(OWN_CONSTANTS, wrap_constant_object), types.CellType: lambda run, obj, source: run.cell(obj, source),
     Compiled: wrap_identical(CompiledValue), Disabled: wrap_identical(DisabledValue), types.CodeType: wrap_constant_object, Size: wrap_tuple, **dict.fromkeys(METHOD_TYPES, wrap_identical(BuiltinValue)),
     **dict.fromkeys((staticmethod, classmethod), wrap_identical(WrappedFunction)), Operator: wrap_operator, np.ufunc: wrap_identical(BuiltinValue), **dict.fromkeys((type(np.prod), type(np.random.default_rng)), wrap_identical(BuiltinValue)), **dict.fromkeys(NUMPY_SCALARS, wrap_numpy_scalar),
-    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, Generator: wrap_stream, weakref.ref: wrap_reference, contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
+    **dict.fromkeys(GENERATORS, wrap_generator), re.Pattern: wrap_pattern, Generator: wrap_stream, **dict.fromkeys((weakref.ref, weakref.KeyedRef), wrap_reference), contextvars.ContextVar: wrap_context, threading.local: wrap_local, **dict.fromkeys((_thread.LockType, _thread.RLock), wrap_lock), types.MappingProxyType: wrap_proxy,
     bytearray: wrap_bytearray, np.ndarray: wrap_array, **dict.fromkeys(ITERATORS, wrap_iterator), **dict.fromkeys(GETTERS, wrap_getter), operator.methodcaller: wrap_caller, **dict.fromkeys(TYPING_CONSTANTS, wrap_constant_object), **dict.fromkeys(LIBRARY_CONSTANTS, wrap_library_constant),
 }  # fmt: skip
 BASES: tuple[tuple[type, Callable], ...] = (

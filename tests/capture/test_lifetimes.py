@@ -8,7 +8,7 @@ import gc
 import weakref
 
 import pytest
-from interp_support import compiled
+from interp_support import compiled, same
 
 import segue
 
@@ -248,3 +248,149 @@ def test_a_tensor_that_is_watched_lives_as_long_as_its_variable(program):
     for _ in range(3):
         found, expected = made(x, []), program(x, [])
         assert found[0] == expected[0] and segue.equal(found[1], expected[1])
+
+
+class Node:
+    def __init__(self, scale=2):
+        self.scale = scale
+        self.child = None
+
+
+class Child:
+    def __init__(self, parent):
+        self.parent = weakref.ref(parent)
+
+    def act(self, x):
+        return x * self.parent().scale
+
+
+def of_a_variable(x):
+    node = Node(3)
+    reference = weakref.ref(node)
+    return x * reference().scale, reference() is node
+
+
+def of_a_parent(x):
+    parent = Node(4)
+    parent.child = Child(parent)
+    return parent.child.act(x), parent.child.parent() is parent
+
+
+def kept_in_a_container(x):
+    nodes = [Node(5), {"a": Node(6)}]
+    references = [weakref.ref(nodes[0]), weakref.ref(nodes[1]["a"])]
+    return [x * reference().scale for reference in references], nodes[0].scale
+
+
+@pytest.mark.parametrize("program", [of_a_variable, of_a_parent, kept_in_a_container], ids=lambda program: program.__name__)
+def test_a_weak_reference_to_what_lives_is_part_of_the_graph(program):
+    made = compiled(program, fullgraph=True)
+    for _ in range(2):
+        assert same(made(segue.ones(2)), program(segue.ones(2)))
+
+
+def test_a_weak_reference_that_leaves_the_graph():
+    def program(x, held):
+        held.append(Node(7))
+        node = Node(8)
+        return x * 2, weakref.ref(held[-1]), weakref.ref(node)
+
+    for run in (program, compiled(program)):
+        held = []
+        _, one, other = run(segue.ones(2), held)
+        assert one() is held[0] and other() is None
+
+
+def gone_at_once(x):
+    return x * 2, weakref.ref(Node())() is None
+
+
+def gone_with_its_variable(x):
+    node = Node()
+    reference = weakref.ref(node)
+    scale = reference().scale
+    del node
+    return x * scale, reference() is None
+
+
+def gone_with_its_cell(x):
+    node = Node()
+    reference, get = weakref.ref(node), lambda: node
+    scale = reference().scale
+    node = None
+    return x * scale, reference() is None, get()
+
+
+def gone_with_its_function(x):
+    def make():
+        node = Node()
+        return weakref.ref(node)
+
+    return x * 2, make()() is None
+
+
+def gone_with_its_attribute(x):
+    node = Node()
+    node.child = Node(3)
+    reference = weakref.ref(node.child)
+    y = x * reference().scale
+    node.child = None
+    return y, reference() is None
+
+
+def in_weak_containers(x):
+    nodes, values, node = weakref.WeakSet(), weakref.WeakValueDictionary(), Node()
+    nodes.add(Node())
+    nodes.add(node)
+    values["a"], values["b"] = node, Node()
+    return x * len(nodes), len(nodes), node in nodes, sorted(values)
+
+
+@pytest.mark.parametrize("program", [gone_at_once, gone_with_its_variable, gone_with_its_cell, gone_with_its_function, gone_with_its_attribute, in_weak_containers], ids=lambda program: program.__name__)
+def test_a_weak_reference_to_what_is_gone_knows_it(program):
+    made = compiled(program)
+    for _ in range(2):
+        assert same(made(segue.ones(2)), program(segue.ones(2)))
+
+
+def last_of_a_list(nodes, values):
+    nodes.pop()
+    return len(values)
+
+
+def removed_from_a_list(nodes, values):
+    nodes.remove(nodes[1])
+    return len(values)
+
+
+def items_of_a_dict(nodes, values):
+    held = dict(enumerate(nodes))
+    nodes.clear()
+    if held:
+        held.popitem()
+    return len(values)
+
+
+def first_of_a_deque(nodes, values):
+    nodes.popleft()
+    before = len(values)
+    nodes.append(0)
+    return before, len(values)
+
+
+def some_of_a_set(nodes, values):
+    nodes.pop()
+    return len(values)
+
+
+@pytest.mark.parametrize(("program", "kind"), [(last_of_a_list, list), (removed_from_a_list, list), (items_of_a_dict, list), (first_of_a_deque, lambda nodes: collections.deque(nodes, 3)),
+                                               (some_of_a_set, set)], ids=lambda case: getattr(case, "__name__", ""))  # fmt: skip
+def test_what_is_taken_out_of_a_container_is_gone(program, kind):
+    made, found = compiled(lambda x, *given: (x * 2, program(*given))), []
+    for run in (lambda x, *given: (x * 2, program(*given)), made):
+        nodes = [Node() for _ in range(4)]
+        values = weakref.WeakValueDictionary(enumerate(nodes))
+        held = kind(nodes)
+        del nodes
+        found.append([run(segue.ones(2), held, values) for _ in range(2)])
+    assert same(*found)

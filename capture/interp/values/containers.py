@@ -301,6 +301,7 @@ def _pop(self: ListValue, run: Any, position: Value = Constant(-1)) -> Value:
     if not -len(self.items) <= index < len(self.items):
         raise run.raised(IndexError, "pop index out of range")
     found = self.get(run, index % len(self.items))
+    let_go([found])
     del self.items[index]
     self.changed(run)
     return found
@@ -310,6 +311,7 @@ def _pop(self: ListValue, run: Any, position: Value = Constant(-1)) -> Value:
 def _remove(self: ListValue, run: Any, item: Value) -> Value:
     for position, own in enumerate(self.searched(run)):
         if run.alike(own, item):
+            let_go([own])
             del self.items[position : position + 1]
             self.changed(run)
             return constant(None)

@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import guards, sources
 from ...sources import MISSING
+from ..journal import let_go
 from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import Constant, constant, index_of
@@ -71,21 +72,23 @@ class DequeValue(Sequence):
         if self.limit is not None and len(self.items) >= self.limit:
             if not self.limit:
                 return
-            del self.items[-1 if left else 0]
+            let_go([self.items.pop(-1 if left else 0)])
         self.items.insert(0 if left else len(self.items), item)
         self.changed(run)
 
     def refill(self, run: Any, items: list[Any]) -> None:
         """Hold these items, or as many of the last ones as it may."""
-        self.items = self.fresh(items).items
+        before, self.items = self.items, self.fresh(items).items
+        let_go([item for item in before if all(item is not one for one in self.items)])
         self.changed(run)
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
+        let_go([self.items[self.position(run, key)]])
         self.items[self.position(run, key)] = value
         run.journal.note(self)
 
     def delete_item(self, run: Any, key: Value) -> None:
-        del self.items[self.position(run, key)]
+        let_go([self.items.pop(self.position(run, key))])
         self.changed(run)
 
     def build(self, out: Any) -> None:
@@ -165,7 +168,7 @@ def _remove(self: DequeValue, run: Any, item: Value) -> Value:
         if self.changes != changes:
             raise run.raised(IndexError, "deque mutated during iteration")
         if found:
-            del self.items[position]
+            let_go([self.items.pop(position)])
             self.changed(run)
             return constant(None)
     raise run.raised(ValueError, f"{run.text(run.formatted(item, 'repr', ''))} is not in deque")
@@ -176,6 +179,7 @@ def _popping(index: int) -> Callable:
         if not self.items:
             raise run.raised(IndexError, "pop from an empty deque")
         found = self.get(run, index)
+        let_go([found])
         del self.items[index]
         self.changed(run)
         return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from ....eager.tensor import Tensor
 from ... import guards, sources
 from ...sources import MISSING
-from ..journal import check_keys, followed_hash
+from ..journal import check_keys, followed_hash, let_go
 from ..outcome import Break, Unbuildable
 from ..rebuild import WAYS_TO_SET
 from ..tables import NEW, UNKNOWN, holds_table, recipe_of, set_of_steps
@@ -204,6 +205,7 @@ def _discard(self: SetValue, run: Any, item: Value) -> Value:
     place = self.place_of(run, item)
     if place in self.entries:
         found = self.entries.pop(place)
+        let_go([found])
         self.step("discard", "item", place, place)
         self.changed(run, ("discard", found))
     return constant(None)
@@ -330,6 +332,7 @@ def _pop(self: SetValue, run: Any) -> Value:
         raise Break("pop() of a set from outside is not captured: it begins where the last one ended", WHY)
     self.items_of(run)  # the order must be known
     found = self.entries.pop(self.shadow.pop())
+    let_go([found])
     self.history = (self.history, "pop", None, None)
     self.changed(run, ("discard", found))
     return found
@@ -362,7 +365,7 @@ def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
     if not all(type(item) in LITERALS or run.is_identity_class(type(item)) for item in obj):
         raise Break("a set of objects that compare by more than identity is not captured", WHY)
     run.only_here = "the objects in a set have no path"
-    run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(obj)), f"{source.text()} holds the same {len(obj)} objects"))
+    run.guard(guards.Predicate((source,), functools.partial(_same_members, tuple(map(held_weakly, obj))), f"{source.text()} holds the same {len(obj)} objects"))
     made = SetValue(run, [], cls, source, obj)
     made.entries = {key_of_real(run, item): constant(item) if type(item) in LITERALS else Unread(item, sources.Constant(item, f"an object in {source.text()}")) for item in obj}
     made.shadow, made.history = set(made.entries), UNKNOWN
@@ -370,7 +373,12 @@ def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
 
 
 def _same_members(expected: tuple, now: Any) -> bool:
-    return len(now) == len(expected) and all(a is b or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
+    return len(now) == len(expected) and all((b() if type(b) is weakref.ref else b) is a or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
+
+
+def held_weakly(item: Any) -> Any:
+    """An object as a guard holds it, which must not keep it alive."""
+    return weakref.ref(item) if type(item).__weakrefoffset__ else item
 
 
 def _same_order(expected: tuple, now: Any) -> bool:
