@@ -22,7 +22,6 @@ CONSTANTS = "equal strings that are computed during capture may be one object"
 LOCALS = "the frames of functions that were followed hold no locals to make suggestions from"
 OWN_LEN = "replaces builtins.len, which capture itself uses, by a function that fails"
 LAST_LINE = "f_lineno of a followed function's frame is the line of its traceback entry, not of the last instruction before it left"
-CHANGES = "a `__eq__` that changes the dict or set in which it looks: capture gives up, with a warning"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
 DIFFERENCES: dict[str, dict[str, str]] = {
@@ -36,7 +35,6 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "TestLRUPy.test_lru_reentrancy_with_len": OWN_LEN,
         **({"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {}),
     },
-    "test_dict": {"DictTest.test_fromkeys_operator_modifying_dict_operand": CHANGES},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
     "test_descr": {
         "ClassPropertiesAndMethods.test_slots": "counts all objects of the process before and after a line that is compiled meanwhile",

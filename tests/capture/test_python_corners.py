@@ -239,3 +239,27 @@ def slices_of_step_zero(x):
 
 def test_slices_of_step_zero_are_refused_in_pythons_words():
     assert same(compiled(slices_of_step_zero)(X), slices_of_step_zero(X))
+
+
+def an_eq_that_clears_what_is_looked_in(x):
+    class Key(int):
+        def __hash__(self):
+            return 13
+
+        def __eq__(self, other):
+            if len(of) > 1:
+                of.clear()
+            return False
+
+    found = []
+    of = {}
+    of = {Key(1): 1, Key(2): 2}
+    found += told(lambda: dict.fromkeys(of) and None, lambda: len(of))
+    of = set()
+    of = {Key(1), Key(2)}
+    found += told(lambda: Key(3) in of, lambda: len(of))
+    return x + 1, found
+
+
+def test_an_eq_that_clears_what_is_looked_in():
+    assert same(compiled(an_eq_that_clears_what_is_looked_in)(X), an_eq_that_clears_what_is_looked_in(X))
