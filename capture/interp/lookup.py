@@ -373,7 +373,7 @@ class Lookup:
         found = getattr(cls, name)
         if type(found) not in COMPARED:
             raise Break(f"attribute '{name}' of the class {cls.__qualname__} is not captured")
-        if is_changeable(cls):
+        if cls.__flags__ & HEAP_TYPE and not is_own(cls.__module__):  # also of one that says that it is the library's
             self.guard(guards.Equals(sources.Attribute(sources.Constant(cls, cls.__qualname__), name), found))
         return self.make(found)
 

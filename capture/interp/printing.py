@@ -167,7 +167,8 @@ class Printing:
                 return message.value
             if name == "__repr__" and found is BaseException.__repr__:
                 args = [self.printable(arg) for arg in value.arguments(self)]
-                return f"{value.cls.__name__}({args[0]!r})" if len(args) == 1 else f"{value.cls.__name__}{tuple(args)!r}"
+                called = self.text(self.name_of_class(value.cls, "__name__"))
+                return f"{called}({args[0]!r})" if len(args) == 1 else f"{called}{tuple(args)!r}"
         if found is types.SimpleNamespace.__repr__:
             return self.text(self.call(self.wrap_known(text_of_namespace), [value], {}))
         if isinstance(value, ContainerObject) and name in ("__repr__", "__str__") and found is not object.__str__ and isinstance(found, types.WrapperDescriptorType):

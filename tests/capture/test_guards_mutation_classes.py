@@ -397,6 +397,28 @@ def callable_checks():
 
 
 @program
+def names_of_classes():
+    class A(Exception):
+        pass
+
+    class B(set):
+        pass
+
+    yield lambda x: (x * 2, repr(A(1)), str([A()]))
+    A.__name__ = "C"
+    yield
+    yield lambda x: (x * 2, repr(B()))
+    B.__name__ = "D"
+    yield
+    A.__module__ = "builtins"
+    yield lambda x: (x * 2, A.__module__, A.__name__)
+    A.__module__ = "elsewhere"
+    yield
+    A.__name__ = "E"
+    yield
+
+
+@program
 def match_args():
     class A:
         __match_args__ = ("p",)

@@ -123,3 +123,48 @@ def test_classes_whose_module_is_no_text():
 
     Odd.__module__ = 5
     assert compiled(lambda x: (x + 1, isinstance(Odd(), (int, Odd)), issubclass(Odd, int)))(segue.ones(2))[1:] == (True, False)
+
+
+def raises(error):
+    raise error
+
+
+def taken_of_one_from_outside(error, x):
+    before = error.__traceback__
+    try:
+        raises(error)
+    except ValueError as found:
+        first, same_one = sys.exc_info()[2], found.__traceback__
+    print(end="")
+    try:
+        raise error
+    except ValueError as found:
+        second = found.__traceback__
+    return x + 1, before, first, first is same_one, second, second.tb_next is first
+
+
+def dropped_by_one_from_outside(error, x):
+    try:
+        raises(error)
+    except ValueError as found:
+        found.__traceback__ = None
+        return x + 1, error.__traceback__
+
+
+def raised_before():
+    try:
+        raise ValueError(3)
+    except ValueError as error:
+        return error
+
+
+@pytest.mark.parametrize("make", [ValueError, raised_before], ids=["new", "raised before"])
+@pytest.mark.parametrize("program", [taken_of_one_from_outside, dropped_by_one_from_outside], ids=lambda function: function.__name__)
+def test_an_exception_from_outside_that_is_raised_and_caught(program, make):
+    shown = []
+    for function in (program, compiled(program)):
+        error = make()
+        found = function(error, segue.ones(2))[1:]
+        of = [one if isinstance(one, bool) else [(frame.name, frame.lineno) for frame in traceback.extract_tb(one)] for one in (*found, error.__traceback__)]
+        shown.append(of)
+    assert shown[0] == shown[1]

@@ -195,7 +195,7 @@ def _repr(self: ContainerObject, run: Any) -> Value:
     if self.contents.cls is collections.OrderedDict:
         raise Break(f"printing a {self.describe()} is not captured")
     if isinstance(self.contents, SetValue):
-        return constant(f"{self.cls.__name__}({run.text(run.formatted(self.contents.bare(set), 'repr', '')) if self.contents.entries else ''})")
+        return constant(f"{run.text(run.name_of_class(self.cls, '__name__'))}({run.text(run.formatted(self.contents.bare(set), 'repr', '')) if self.contents.entries else ''})")
     return run.formatted(self.contents, "repr", "")
 
 

@@ -117,8 +117,10 @@ class ExceptionValue(ObjectValue):
         if name in LINKS:
             return self.link(run, name)
         if name == "__traceback__":
+            if self.raised_at:
+                return TracebackValue(self)
             if self.real is MISSING:
-                return TracebackValue(self) if self.raised_at else self.traced_before or constant(None)
+                return self.traced_before or constant(None)
             return run.wrap(self.real.__traceback__, sources.Attribute(self.source, name))
         if name == "value" and issubclass(self.cls, StopIteration) and name not in self.attributes and self.real is MISSING:
             return self.arguments(run)[0] if self.arguments(run) else constant(None)
