@@ -278,13 +278,13 @@ class Index:
         """The smallest and the largest value (ints or expressions); None where unknown."""
         low, high = self.offset, self.offset
         for atom, c in self.terms.items():
-            top = _top(atom)
-            if at_least(c, 0):
-                high = None if top is None or high is None else high + c * top
-            elif at_least(0, c):
-                low = None if top is None or low is None else low + c * top
-            else:
+            least, most = _ends(atom)
+            if at_least(0, c):
+                least, most = most, least
+            elif not at_least(c, 0):
                 return None, None
+            low = None if low is None or least is None else low + c * least
+            high = None if high is None or most is None else high + c * most
         return low, high
 
     def within(self, size: Any) -> bool:
@@ -370,16 +370,14 @@ def _common(rest: Index, size: Any) -> int:
     return math.gcd(size, *rest.terms.values())
 
 
-def _top(atom: Any) -> Any:
-    """The largest value of an atom; its smallest is 0."""
-    if isinstance(atom, Rounded):
-        if atom.kind == "%":
-            return atom.size - 1
-        low, high = atom.index.bounds()
-        if high is None or low is None or not at_least(low, 0):
-            return None
-        return high // atom.size if type(high) is int and type(atom.size) is int else floordiv(sympy.sympify(high), sympy.sympify(atom.size))
-    return None if atom.size is None else atom.size - 1
+def _ends(atom: Any) -> tuple[Any, Any]:
+    """The smallest and the largest value of an atom; None where unknown. What is divided may lie below 0: a walk backwards, from which the offset was split off."""
+    if not isinstance(atom, Rounded):
+        return 0, None if atom.size is None else atom.size - 1
+    if atom.kind == "%":
+        return 0, atom.size - 1
+    low, high = (None if end is None else end // atom.size if type(end) is int and type(atom.size) is int else floordiv(sympy.sympify(end), sympy.sympify(atom.size)) for end in atom.index.bounds())
+    return low, high
 
 
 @lru_cache(4096)
