@@ -141,6 +141,41 @@ def rows(x):
     return x[random.randrange(len(x))], x[random.randint(0, len(x) - 1)], x[: random.randint(1, len(x))]
 
 
+def arrays(x):
+    n = len(x)
+    order, noise = np.random.permutation(n), np.random.randn(*x.shape).astype(np.float32)
+    kept = segue.from_numpy(np.random.rand(n) < 0.5)
+    return x[order], x + segue.from_numpy(noise), kept, x[kept] * np.random.beta(2.0, 3.0), x[np.random.permutation(n)[: n // 2]]
+
+
+def arrays_by_size(x):
+    n = len(x)
+    scale = segue.tensor(np.random.uniform(0.5, 1.5, size=(n, 1)), dtype=segue.float32)
+    return x * scale, x[np.random.randint(0, n, 3)], x[np.random.randint(4, size=n)], np.random.normal(size=n), np.random.random((n // 2, 2)), np.random.exponential(2.0, n * 2)
+
+
+def arrays_of_a_generator(x):
+    return x[NUMPY.permutation(len(x))], NUMPY.normal(0, 1, (len(x), 2)), segue.from_numpy(NUMPY.random(len(x))) * 2, NUMPY.integers(0, len(x), size=2)
+
+
+@pytest.mark.parametrize("program", [arrays, arrays_by_size, arrays_of_a_generator])
+def test_arrays_of_sizes_that_vary_are_drawn_in_front_of_one_graph(program):
+    compiled = segue.compile(program, backend="eager", fullgraph=True)
+    for n in (5, 6, 8, 7, 12, 9, 4, 5):
+        x = segue.arange(float(n * 3)).reshape(n, 3)
+        assert same(run(program, x, 1), run(compiled, x, 1))
+    assert len(compiled.cache.settings.captured) == 2
+
+
+@pytest.mark.parametrize("program", [arrays_of_a_generator, lambda x: (x * 2, np.random.rand(len(x), 2), segue.from_numpy(np.random.permutation(len(x))))])
+def test_arrays_of_few_or_no_numbers(program):
+    compiled = segue.compile(program, backend="eager")
+    for n in (5, 1, 2, 0, 3, 1, 0):
+        x = segue.arange(float(n * 3)).reshape(n, 3)
+        if n or program is not arrays_of_a_generator:
+            assert same(run(program, x, 2), run(compiled, x, 2))
+
+
 @pytest.mark.parametrize("program", [crop, rows])
 def test_places_within_sizes_that_vary_are_drawn_in_front_of_one_graph(program):
     compiled = segue.compile(program, backend="eager", fullgraph=True)

@@ -9,7 +9,8 @@ frame runs again eagerly.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ....eager.functional.positions import runtime_size
@@ -36,25 +37,28 @@ class Drawn(Source):
 
 
 class Draw:
-    """One call of a generator's method. `example` is what another generator gave, `bounds` are those of the whole numbers that it can give."""
+    """One call of a generator's method. `example` is what another generator gave, `bounds` are those of the whole numbers that it can give, `shape` has the sizes of an array
+    of which some vary."""
 
-    def __init__(self, run: Any, owner: Value, name: str, args: tuple, named: tuple, example: Any, bounds: tuple[int, int]) -> None:
+    def __init__(self, run: Any, owner: Value, name: str, args: tuple, named: tuple, example: Any, bounds: tuple[int, int], shape: tuple = ()) -> None:
         self.run = run
         self.owner = owner
         self.name, self.args, self.named = name, args, named
         self.example = example
         self.bounds = bounds
+        self.shape = shape
         self.place = Drawn(len(run.draws))
         run.draws.append(self)
 
     @functools.cached_property
     def several(self) -> Any:
-        """The twin of a list of numbers."""
-        return add_input(self.run, self.example, ConvertedInput(self.place, number_list), self.name)
+        """The twin of a list of numbers, or an array."""
+        varying = {dim: size for dim, size in enumerate(self.shape) if hasattr(size, "segue_symbol")}
+        return add_input(self.run, self.example, ConvertedInput(self.place, number_list), self.name, varying)
 
 
-def add_input(run: Any, example: Any, source: ConvertedInput, name: str) -> Any:
-    twin = run.tracer.input(source.convert(example), name)
+def add_input(run: Any, example: Any, source: ConvertedInput, name: str, varying: Mapping[int, Any] = MappingProxyType({})) -> Any:
+    twin = run.tracer.input(source.convert(example), name, varying)
     run.graph_inputs.append(source)
     return twin
 

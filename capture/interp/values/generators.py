@@ -6,11 +6,14 @@ In come a method's name and its arguments, out goes what is drawn (draws.py). Th
 from __future__ import annotations
 
 import functools
+import operator
 import random
 from typing import Any
 
 import numpy as np
 
+from ....eager.shapes import Size
+from ....eager.sizes import known
 from ....graph.foreign import OPAQUE
 from ....graph.symbolic import hint_of
 from ... import sources
@@ -19,14 +22,14 @@ from ..rebuild import draw
 from .arrays import RunArray
 from .base import Value
 from .constants import Constant, SymIntValue, constant
-from .containers import ListValue
+from .containers import ListValue, Sequence
 from .draws import LARGEST, NO_BOUNDS, Draw, DrawnFloat, DrawnInt
 from .formulas import Formula, path_of
 from .objects import OpaqueValue
 
 
 class DrawnArray(RunArray):
-    """An array that was drawn, of a shape that is known."""
+    """An array that was drawn, of a shape of numbers and of sizes that vary."""
 
     def __init__(self, draw: Draw) -> None:
         if draw.example.dtype.char not in "dlfi?":
@@ -52,6 +55,8 @@ class GeneratorValue(OpaqueValue):
             raise Break(f"{name}() in code that may run never or often is not captured", "draw in front of it")
         if run.deferred or any(node.op is OPAQUE for node in run.tracer.nodes):
             raise Break(f"{name}() behind code that may draw, too, is not captured")
+        if (array := array_of_sizes(run, self, name, args, kwargs)) is not None:
+            return array
         sizes = within_sizes(run, name, args) if not kwargs else None
         plain = [plain_argument(run, arg) for arg in args] if sizes is None else [hint_of(size) for size in sizes]
         named = tuple((key, plain_argument(run, value)) for key, value in kwargs.items())
@@ -72,6 +77,50 @@ class GeneratorValue(OpaqueValue):
         if type(example) is np.ndarray:
             return DrawnArray(made)
         return constant(None) if example is None else number_class(name, {type(example), *population_types(name, plain)})(made, made.place)
+
+
+def array_of_sizes(run: Any, owner: GeneratorValue, name: str, args: list[Value], kwargs: dict[str, Value]) -> DrawnArray | None:
+    """What NumPy draws where sizes that vary are among the arguments and an array comes out; None for others."""
+    if name not in BEFORE_SIZE or isinstance(owner.real, random.Random) or not kwargs.keys() <= {"size"}:
+        return None
+    given, before = [numbers_in(run, arg) for arg in (*args, *kwargs.values())], BEFORE_SIZE[name]
+    parts = [part for one in given for part in (one if type(one) is tuple else (one,))]
+    varying = [part for part in parts if hasattr(part, "segue_symbol")]
+    if not varying or any(part is None for part in parts):
+        return None
+    if before is not None:
+        given[len(args) : len(args)] = before[len(args) :] if kwargs else ()
+    shape = tuple(given) if before is None else given[-1] if len(given) == len(before) + 1 else None
+    shape = shape if type(shape) is tuple else (shape,)
+    if any(size.env.depends_on_run(size.expr) for size in varying) or not all(size is not None and known(size, ">=", 0) for size in shape):
+        return None
+    try:
+        paths = [path_of_numbers(run, one) for one in given]
+        example = draw(anew(owner.real), name, (), *[tuple(map(hint_of, one)) if type(one) is tuple else hint_of(one) for one in given])
+    except (TypeError, ValueError, KeyError):  # arguments that NumPy refuses, or a size that is read nowhere
+        return None
+    return DrawnArray(Draw(run, owner, name, tuple(paths), (), example, NO_BOUNDS, shape))
+
+
+def numbers_in(run: Any, value: Value) -> Any:
+    """A number or a size, or several as a tuple; None for another Value."""
+    if type(value) is Constant and type(value.value) in (int, float):
+        return value.value
+    if isinstance(value, Sequence) and value.cls in (list, tuple, Size):
+        return tuple(numbers_in(run, item) for item in value.items_of(run))
+    return value.symbol if type(value) is SymIntValue else None
+
+
+def path_of_numbers(run: Any, given: Any) -> Any:
+    """What the new code takes for it: the numbers, or a path where some are sizes."""
+    several = given if type(given) is tuple else (given,)
+    if not any(hasattr(part, "segue_symbol") for part in several):
+        return given
+    return path_of(run, Formula(together if given is several else operator.index, several))
+
+
+def together(*numbers: int) -> tuple[int, ...]:
+    return numbers
 
 
 def within_sizes(run: Any, name: str, args: list[Value]) -> list[Any] | None:
@@ -137,6 +186,11 @@ BOUNDS = {"randint": lambda low, high: (low, high), "randrange": between}  # the
 FLOATS = ("random", "uniform", "gauss", "normalvariate", "triangular", "betavariate", "expovariate", "gammavariate", "lognormvariate", "vonmisesvariate", "paretovariate",
           "weibullvariate")  # fmt: skip
 CHOOSING = frozenset({"choice", "choices", "sample", "shuffle"})
+BEFORE_SIZE: dict[str, Any] = {  # what the arguments of NumPy's methods in front of `size` are where they are left out (...: they may not); None: all arguments are sizes
+    "rand": None, "randn": None, **dict.fromkeys(("random", "random_sample", "standard_normal", "permutation"), ()), **dict.fromkeys(("exponential", "poisson"), (1.0,)),
+    **dict.fromkeys(("uniform", "normal", "laplace", "lognormal"), (0.0, 1.0)), "gamma": (..., 1.0), **dict.fromkeys(("beta", "binomial"), (..., ...)),
+    **dict.fromkeys(("randint", "integers"), (..., None)),
+}  # fmt: skip
 METHODS: dict[type, frozenset[str]] = {
     random.Random: frozenset({*FLOATS, *CHOOSING, "randint", "randrange", "getrandbits", "binomialvariate", "seed"}),
     np.random.RandomState: frozenset({
