@@ -11,7 +11,6 @@ import _thread
 import builtins
 import cmath
 import collections
-import contextlib
 import copy
 import datetime
 import functools
@@ -425,15 +424,7 @@ def _clear_frames(run: Any, tb: Value) -> Value:
     raise Break("clear_frames() of a traceback from outside is not captured")
 
 
-def _leave_stack(run: Any, stack: Value, *details: Value) -> Value:
-    """ExitStack.__exit__, which links the exceptions of its callbacks in a way of its own."""
-    if not (isinstance(details[0], Constant) and details[0].value is None):
-        raise Break("an exception that leaves an ExitStack is not captured")
-    return run.follow(run.wrap_known(contextlib.ExitStack.__exit__), [stack, *details], {})
-
-
 FUNCTIONS.update({
-    contextlib.ExitStack.__exit__: _leave_stack,
     traceback.clear_frames: _clear_frames,
     copy.copy: shallow_copy,
     copy.deepcopy: deep_copy,

@@ -336,7 +336,7 @@ class Calls:
             return Constant(real.__self__).call_method(self, real.__name__, args, kwargs)
         name = getattr(real, "__qualname__", repr(real))
         module = getattr(real, "__module__", None)
-        raise Break(f"a call of {module + '.' if module and module != 'builtins' else ''}{name} is not captured", SUGGESTIONS.get(name, ""))
+        raise Break(f"a call of {module + '.' if module and module != 'builtins' else ''}{name} is not captured", SUGGESTIONS.get(name, "call it outside of the compiled function, and pass in what it gives"))
 
     def call_unbound(self: Any, descriptor: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """A method of a builtin type called through the type, or by super(): `list.append(xs, x)`, `object.__setattr__(self, name, value)`."""

@@ -134,7 +134,12 @@ def _logger(run: Any, name: Value = Constant(None)) -> Value:
     return run.wrap(found, sources.Constant(found, f"logger {plain!r}"))
 
 
+def _log(run: Any, *args: Value, **named: Value) -> Value:
+    raise Break("a message that is logged ends the graph", "log outside of the compiled function; what its level leaves out ends nothing")
+
+
 FUNCTIONS[logging.getLogger] = _logger
+FUNCTIONS[logging.Logger._log] = _log
 
 
 # -- groups of exceptions --------------------------------------------------------------------------------------------------------

@@ -161,7 +161,7 @@ class Printing:
     def own_text(self: Any, value: ObjectValue, name: str, found: Any) -> str | None:
         """What a builtin class writes of itself, as far as it is known."""
         if isinstance(value, ExceptionValue):
-            if name == "__str__" and found in EXCEPTION_TEXTS:
+            if name == "__str__" and (found in EXCEPTION_TEXTS or (found is OSError.__str__ and len(value.arguments(self)) < 2)):  # of more it makes a number and a name
                 return self.text(value.text(self))
             if name == "__str__" and found is ImportError.__str__ and isinstance(message := value.attribute(self, "msg"), Constant) and type(message.value) is str:
                 return message.value

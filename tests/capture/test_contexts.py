@@ -137,3 +137,76 @@ def test_what_a_thread_keeps_for_itself():
     del kept.scale
     with pytest.raises(AttributeError, match="object has no attribute 'scale'"):
         compiled(run)(X)
+
+
+class Block:
+    def __init__(self, log, name, swallows=False, raises=None):
+        self.log, self.name, self.swallows, self.raises = log, name, swallows, raises
+
+    def __enter__(self):
+        self.log.append(self.name)
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.log.append((self.name, kind, str(error), None if error is None else repr(error.__context__)))
+        if self.raises:
+            raise self.raises(self.name)
+        return self.swallows
+
+
+def history(error):
+    found = []
+    while error is not None:
+        found.append((repr(error), error.__suppress_context__, repr(error.__cause__)))
+        error = error.__context__
+    return found
+
+
+def stacked(x, blocks, error):
+    log = []
+    try:
+        with contextlib.ExitStack() as stack:
+            for block in blocks:
+                stack.enter_context(Block(log, *block))
+            stack.callback(log.append, "called")
+            y = x * 2
+            if error:
+                raise error("body") from KeyError("cause")
+        log.append("behind")
+    except Exception as problem:
+        log.append(history(problem))
+    return y, log
+
+
+def stacked_within_a_handler(x, blocks, error):
+    try:
+        raise TypeError("outside")
+    except TypeError:
+        return stacked(x, blocks, error)
+
+
+def stacked_twice(x, blocks, error):
+    log = []
+    try:
+        with contextlib.ExitStack() as outer:
+            outer.enter_context(Block(log, "outer", False, LookupError))
+            log.append(stacked(x, blocks, error))
+            with contextlib.ExitStack() as inner, contextlib.suppress(AttributeError):
+                inner.push(lambda *details: log.append(details[0]))
+                inner.enter_context(Block(log, "inner", False, error))
+    except Exception as problem:
+        log.append(history(problem))
+    return x + 1, log
+
+
+STACKS = [(), (("a",),), (("a", True),), (("a", True), ("b",)), (("a", False, ValueError),), (("a", False, ValueError), ("b", False, OSError)), (("a", True), ("b", False, OSError)),
+          (("a", False, ValueError), ("b", True))]  # fmt: skip
+
+
+@pytest.mark.parametrize("blocks", STACKS, ids=repr)
+@pytest.mark.parametrize("program", [stacked, stacked_within_a_handler, stacked_twice], ids=lambda program: program.__name__)
+def test_exceptions_that_leave_an_exit_stack(program, blocks):
+    made, before = compiled(program, fullgraph=True), stats.read()
+    for error in (None, RuntimeError, RuntimeError):
+        assert same(program(X, blocks, error), made(X, blocks, error))
+    assert stats.since(before)["graphs"] == 2

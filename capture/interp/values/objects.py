@@ -303,6 +303,9 @@ class OpaqueValue(Existing):
     def attribute(self, run: Any, name: str) -> Value:
         raise self.unsupported(f"attribute '{name}'")
 
+    def unsupported(self, what: str, suggestion: str = "") -> Break:
+        return super().unsupported(what, suggestion or "ask it outside of the compiled function, and pass in what it gives")
+
 
 class SuperValue(Value):
     """super(cls, owner)."""
