@@ -13,6 +13,8 @@ import numpy as np
 
 from .. import philox
 from ..dtypes import bfloat16, float16, float32, float64, int32, int64
+from ..errors import error
+from ..sizes import demand, known
 from .definition import Indexed, define
 from .native import NATIVE
 from .samples import Sample
@@ -50,6 +52,8 @@ def _uniform_body(h: Any, index: tuple, out_shape: tuple, state: Any, call: int,
 def _randint_body(h: Any, index: tuple, out_shape: tuple, state: Any, call: int, low: int, high: int, shape: tuple, dtype: Any) -> Any:
     """The integer arithmetic of philox.integers, within int64."""
     place, span = linear(index, out_shape), high - low
+    if known(span, "<=", 2**31) is None:  # of sizes that only the run gives: as good as sure; where it is not so, the frame runs eagerly
+        demand(span, "<=", 2**31, lambda: error(RuntimeError, f"randint(): the numbers between {low} and {high} need more than 32 bits"))
     if span <= 2**31:
         word = h.cast(h.random_bits(state, call, place), int64)
         value = h.floor_divide(h.mul(word, h.constant(span)), h.constant(2**32))
