@@ -26,8 +26,8 @@ from .outcome import RUNTIME
 from .sizes import EXACT, formula_of, is_whole, number_of, size_binary, size_float
 from .values.base import Value
 from .values.constants import SIZE_METHODS, Constant, SymIntValue
-from .values.containers import Sequence
-from .values.floats import FloatValue, SizeFloat, decided
+from .values.containers import Sequence, TupleValue
+from .values.floats import DecimalFloat, FloatValue, SizeFloat, decided
 from .values.formulas import Formula, comes_out
 from .values.handed import HandedFloat
 from .values.questions import TensorQuestion
@@ -139,6 +139,12 @@ def rounded_by_run(name: str) -> Callable:
     return handler
 
 
+def decimal(run: Any, value: Value, *digits: Value) -> Value | None:
+    """`round(x, digits)` of a float that is an input, or that the run gives."""
+    known_digits = len(digits) == 1 and type(digits[0]) is Constant and type(digits[0].value) is int
+    return DecimalFloat(value, digits[0]) if known_digits and type(value) is FloatValue else None
+
+
 def _half_to_even(a: Any, b: Any) -> Any:
     """round(a / b): up from a half, less one where that was a tie and gave an odd number."""
     found = (2 * a + b) // (2 * b)
@@ -181,6 +187,23 @@ def of_two(function: Callable[[Any, Any], Any], otherwise: Callable | None = Non
         return otherwise(run, *values) if otherwise is not None else None
 
     return handler
+
+
+def clipped(run: Any, value: Value, *bounds: Value) -> Value | None:
+    """`np.clip` of whole numbers."""
+    if len(bounds) != 2 or not all(map(is_whole, (value, *bounds))):
+        return None
+    low, high = map(number_of, bounds)
+    return of_numpy(run, run.make(sym_min(sym_max(number_of(value), low), high)))
+
+
+def absolute(run: Any, value: Value) -> Value | None:
+    return of_numpy(run, run.make(abs(number_of(value)))) if is_whole(value) else None
+
+
+def numpy_divmod(run: Any, *values: Value) -> Value | None:
+    found = size_divmod(run, *values) if len(values) == 2 else None
+    return None if found is None else TupleValue([of_numpy(run, part) for part in found.items_of(run) or ()])
 
 
 def bit_length(run: Any, value: Value) -> Value | None:
@@ -273,6 +296,7 @@ for _name in ("sqrt", "log", "log2", "log10"):
     first_for(getattr(math, _name), of_float(_name, 0.0), (FloatValue,))
 for _function in (math.floor, math.ceil, math.trunc, round):
     first_for(_function, rounded_by_run(_function.__name__), (FloatValue,))
+first_for(round, decimal, (FloatValue,))
 CONSTRUCTORS[np.int64] = lambda run, cls, args, kwargs: (numpy_int(run, *args) if not kwargs and len(args) == 1 else None) or run.make_instance(cls, args, kwargs)
 SIZE_METHODS["bit_length"] = bit_length
 MAKERS[HandedFloat] = lambda run, handed: handed.value
@@ -280,4 +304,5 @@ NUMPY_OF_SIZES.update({
     np.prod: folded(operator.mul, 1), np.sum: folded(operator.add, 0), np.max: folded(sym_max, None), np.min: folded(sym_min, None),
     np.maximum: of_two(sym_max, NUMPY_OF_SIZES[np.maximum]), np.minimum: of_two(sym_min, NUMPY_OF_SIZES[np.minimum]),
     **{getattr(np, name): of_two(WHOLE_OPERATORS[symbol], NUMPY_OF_SIZES.get(getattr(np, name))) for name, symbol in (("add", "+"), ("subtract", "-"), ("multiply", "*"))},
+    np.clip: clipped, np.abs: absolute, np.divmod: numpy_divmod,
 })  # fmt: skip

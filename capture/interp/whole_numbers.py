@@ -84,8 +84,10 @@ def whole_binary(run: Any, symbol: str, left: Value, right: Value) -> Value | No
     if symbol not in ("**", "<<") or type(right) is not SymIntValue or type(left) is not Constant or type(left.value) is not int:
         return in_front(OF_TWO_SIZES[symbol])(run, left, right) if symbol in OF_TWO_SIZES and all(type(v) is SymIntValue for v in (left, right)) else None
     base = left.value if symbol == "**" else 2
-    if abs(left.value) >= EXACT or base < 2 or (type(right.symbol) is SymInt and not within(right.symbol, 0, int((BITS - left.value.bit_length()) / math.log2(base)))):
+    if abs(left.value) >= EXACT or base < 2:
         return None
+    if type(right.symbol) is SymInt and not within(right.symbol, 0, int((BITS - left.value.bit_length()) / math.log2(base))):
+        return in_front(OF_TWO_SIZES[symbol])(run, left, right)
     return by_run(run, lambda n: OPS["pow"](tensor(base), whole_tensor(n)) * (left.value if symbol == "<<" else 1), right)
 
 

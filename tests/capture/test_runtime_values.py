@@ -30,6 +30,8 @@ PROGRAMS = {  # name -> (program, its breaks)
     "int() of a float that was a number": (lambda x, n: x * int(x.sum().item() / 3), 0),
     "a size from a float": (lambda x, n: segue.ones(int(abs(x).sum().item())) + x.sum(), 0),
     "a rounded float": (lambda x, n: [how(x.sum().item() / 4) for how in (round, math.floor, math.ceil, math.trunc)], 0),
+    "a float with few digits": (lambda x, n: (x + 1, round(x.sum().item(), 2), f"loss {round(x.mean().item(), 3)}", {"loss": round(x.sum().item() / 3, 4)}), 0),
+    "arithmetic of one": (lambda x, n: x * round(x.sum().item(), 2), 1),
     "a root": (lambda x, n: (math.sqrt(x.square().sum().item()) / 2, x * math.sqrt(abs(x).sum().item())), 0),
     "arithmetic of ints": (lambda x, n: n.sum().item() + 1, 0),
     "arithmetic of a list": (lambda x, n: [2 * i - 1 for i in n.tolist()], 0),

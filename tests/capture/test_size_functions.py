@@ -14,6 +14,7 @@ FUNCTIONS = {
     "exp": lambda n: math.exp(-n / 10), "cosine": lambda n: 0.5 * (1 + math.cos(math.pi * n / 64)) - math.tan(n) * math.sinh(n / 90), "log1p": lambda n: math.log1p(n) + math.expm1(1 / n) + math.erf(n / 9),
     "two": lambda n: (math.fmod(n, 3), math.atan2(n, 3), math.hypot(n, 4), math.copysign(n, -1), math.pow(n, 0.3)), "counts": lambda n: (math.comb(n, 2), math.perm(n, 2), math.lcm(n, 6)),
     "rounded": lambda n: (round(n / 3, 2), round(n, -1), round(n / 7, 1) * 2), "powers": lambda n: (pow(n, 2), pow(2, n % 9), pow(n, 3, 7), pow(n, -1.5)), "bits": lambda n: (n & (n - 1), n | (n // 2), n ^ (n + 1), n >> (n % 3)),
+    "negative powers": lambda n: (2**-n, 10**-n * 3, 0.5**n, 2 ** (5 - n)), "NumPy's": lambda n: (np.clip(n, 6, 9), np.clip(n, 9, 6), np.abs(n - 10), np.divmod(n, 4)),
     "questions": lambda n: (math.isclose(n / 2, 0.3), math.isfinite(n / 2)), "chained": lambda n: math.sqrt(math.exp(-n / 50)) / math.lgamma(n + 5),
 }  # fmt: skip
 

@@ -139,6 +139,24 @@ class SizeFloat(FloatValue):
             out.helper("scalar_of", out.attempt.tensor_value(self.twin))
 
 
+class DecimalFloat(FloatValue):
+    """`round(x, digits)` of a float that the graph gives, which Python writes behind the graph. Where it is computed with, the graph ends before, or takes an input as a constant."""
+
+    def __init__(self, value: FloatValue, digits: Value) -> None:
+        self.rounded, self.digits = value, digits
+        self.origins = value.origins
+
+    @property
+    def twin(self) -> Any:  # type: ignore[override]
+        raise Specialise(self.origins)
+
+    def describe(self) -> str:
+        return "rounded float"
+
+    def build(self, out: Any) -> None:
+        out.call(round, self.rounded, self.digits)
+
+
 def is_number(value: Value) -> bool:
     return isinstance(value, FloatValue) or (isinstance(value, Constant) and type(value.value) in (int, float))
 
