@@ -373,7 +373,7 @@ def wrap_members(run: Any, obj: Any, source: Any, cls: Any) -> Value:
 
 
 def _same_members(expected: tuple, now: Any) -> bool:
-    return len(now) == len(expected) and all((b() if type(b) is weakref.ref else b) is a or (type(a) in LITERALS and guards.same_constant(a, b)) for a, b in zip(now, expected))
+    return len(now) == len(expected) and all(a is b or (type(a) in LITERALS and guards.same_constant(a, b)) or (type(b) is weakref.ref and b() is a is not None) for a, b in zip(now, expected))
 
 
 def held_weakly(item: Any) -> Any:
