@@ -39,7 +39,7 @@ from .values.containers import ListValue, TupleValue
 from .values.exceptions import ExceptionValue, TracebackValue
 from .values.functions import PartialValue
 from .values.iterators import GeneratorValue
-from .values.mappings import DictValue, key_of
+from .values.mappings import DictValue
 from .values.objects import ObjectValue
 from .values.ranges import RangeValue
 from .values.sets import SetValue
@@ -112,7 +112,7 @@ BUILTINS.update({
     operator.setitem: lambda run, a, b, c: a.set_item(run, b, c) or constant(None),
     operator.delitem: lambda run, a, b: a.delete_item(run, b) or constant(None),
     operator.index: lambda run, a: constant(index_of(run, a)),
-    math.prod: lambda run, items, start=Constant(1): functools.reduce(lambda a, b: run.binary("*", a, b), run.unpack(items), start),
+    math.prod: lambda run, items, start=Constant(1): functools.reduce(lambda a, b: run.binary("*", a, b), run.drawn(items, asks_length=False), start),
 })  # fmt: skip
 
 
@@ -193,7 +193,7 @@ def _sum(run: Any, items: Value, start: Value = Constant(0)) -> Value:
     if isinstance(items, RangeValue) and not items.is_known() and start.type() is int:
         return run.binary("+", start, run.make(items.total()))
     total = start
-    for item in run.unpack(items):
+    for item in run.drawn(items, asks_length=False):
         total = run.binary("+", total, item)
     return total
 
@@ -202,20 +202,23 @@ def _extreme(symbol: str, choose: Callable) -> Callable:
     def pick(run: Any, *args: Value, key: Value = Constant(None), default: Value | None = None) -> Value:
         if not args or (len(args) > 1 and default is not None):
             run.concrete(max if symbol == ">" else min, *[0 for _ in args], default=0)  # raises
-        items = run.unpack(args[0]) if len(args) == 1 else list(args)
-        if not items:
-            if default is not None:
-                return default
-            run.concrete(max if symbol == ">" else min, ())  # raises
         plain = isinstance(key, Constant) and key.value is None
-        items = [run.whole(item) for item in items] if plain else items
-        if plain and any(isinstance(item, SymIntValue) for item in items) and all(item.type() is int for item in items):
-            return run.make(functools.reduce(choose, [run.python(item) for item in items]))
-        best, best_key = items[0], items[0] if plain else run.call(key, [items[0]], {})
-        for item in items[1:]:
-            item_key = item if plain else run.call(key, [item], {})
-            if run.truth(run.compare(symbol, item_key, best_key)):
-                best, best_key = item, item_key
+        items = iter(run.drawn(args[0], asks_length=False) if len(args) == 1 else args)
+        if plain:
+            first: list[Value] = []  # ints that are compared without a trace
+            while (not first or first[-1].type() is int) and (item := next(items, None)) is not None:
+                first.append(run.whole(item))
+            if any(isinstance(item, SymIntValue) for item in first) and all(item.type() is int for item in first):
+                return run.make(functools.reduce(choose, [run.python(item) for item in first]))
+            items = itertools.chain(first, items)
+        best: Any = None
+        best_key: Any = None
+        for item in items:
+            item_key = run.whole(item) if plain else run.call(key, [item], {})
+            if best_key is None or run.truth(run.compare(symbol, item_key, best_key)):
+                best, best_key = item_key if plain else item, item_key
+        if best_key is None:
+            best = default if default is not None else run.concrete(max if symbol == ">" else min, ())  # raises
         return best
 
     return pick
@@ -287,8 +290,12 @@ def _count_elements(run: Any, counts: Any, items: Value) -> Value:
     held = counts.contents if plain else counts
     get = held.attribute(run, "get")
     for item in run.each(items):
-        before = held.lookup(run, item) if isinstance(held, DictValue) else run.call(get, [item, constant(0)], {})
-        held.set_item(run, item, run.binary("+", constant(0) if before is None else before, constant(1)))
+        if isinstance(held, DictValue) and not held.misses(run, item):
+            place = held.place_of(run, item)
+            held.store(run, place, item, run.binary("+", held.found(run, place) or constant(0), constant(1)))
+        else:
+            before = None if isinstance(held, DictValue) else run.call(get, [item, constant(0)], {})
+            held.set_item(run, item, run.binary("+", before or constant(0), constant(1)))
     return constant(None)
 
 
@@ -303,12 +310,11 @@ def _cmp_to_key(run: Any, mycmp: Value) -> Value:
 
 @builtin(functools.reduce)
 def _reduce(run: Any, function: Value, items: Value, *start: Value) -> Value:
-    found = [*start, *run.unpack(items)]
-    if not found:
+    total = start[0] if start else None
+    for item in run.drawn(items, asks_length=False):
+        total = item if total is None else run.call(function, [total, item], {})
+    if total is None:
         raise run.raised(TypeError, "reduce() of empty iterable with no initial value")
-    total = found[0]
-    for item in found[1:]:
-        total = run.call(function, [total, item], {})
     return total
 
 
@@ -411,7 +417,10 @@ BUILTINS[itertools.chain.from_iterable] = chain_from_iterable
 
 @builtin(dict.fromkeys)
 def _fromkeys(run: Any, keys: Value, value: Value = Constant(None)) -> Value:
-    return DictValue([(key_of(run, key), key, value) for key in run.unpack(keys)])
+    made = DictValue()
+    for key in run.drawn(keys, asks_length=False):
+        made.set_item(run, key, value)
+    return made
 
 
 # -- Python functions that are answered here ---------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from __future__ import annotations
 import builtins
 import functools
 import importlib.util
+import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import guards, sources
@@ -362,16 +363,16 @@ def list_to_tuple(frame: Frame, i: Any) -> None:
     frame.push(TupleValue(frame.pop().items_of(frame.run_state) or []))
 
 
-def _unpacked(frame: Frame) -> list[Value]:
+def _unpacked(frame: Frame) -> Iterable[Value]:
     value = frame.pop()
     if isinstance(value, (Constant, ObjectValue)) and not any(hasattr(value.type(), name) for name in ("__iter__", "__getitem__")):
         raise frame.run_state.raised(TypeError, f"cannot unpack non-iterable {value.type().__name__} object")
-    return frame.run_state.unpack(value)
+    return frame.run_state.drawn(value, asks_length=False)
 
 
 @handles("UNPACK_SEQUENCE")
 def unpack_sequence(frame: Frame, i: Any) -> None:
-    items = _unpacked(frame)
+    items = list(itertools.islice(_unpacked(frame), i.argument + 1))  # of more, one is taken
     if len(items) != i.argument:
         problem = f"too many values to unpack (expected {i.argument})" if len(items) > i.argument else (
             f"not enough values to unpack (expected {i.argument}, got {len(items)})")
@@ -382,7 +383,7 @@ def unpack_sequence(frame: Frame, i: Any) -> None:
 @handles("UNPACK_EX")
 def unpack_ex(frame: Frame, i: Any) -> None:
     before, after = i.argument
-    items = _unpacked(frame)
+    items = list(_unpacked(frame))
     if len(items) < before + after:
         raise frame.run_state.raised(ValueError, f"not enough values to unpack (expected at least {before + after}, got {len(items)})")
     middle = ListValue(items[before : len(items) - after])

@@ -10,29 +10,29 @@ from __future__ import annotations
 import collections
 import operator
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ...eager.ops.handed import STAND_IN
 from ...eager.promotion import result_type
 from ...eager.shapes import Size
 from ..sources import MISSING
+from .iteration import Iteration
 from .outcome import RUNTIME, Break, Specialise
 from .sizes import beside_float, now, size_binary, size_compare, size_unary
 from .truths import compare_floats
 from .values.arrays import ARRAYS, IN_PLACE, operation
 from .values.base import Value
 from .values.constants import LITERALS, Constant, MemberValue, SymIntValue, constant, index_of
-from .values.contained import ContainerObject, PlainObject, TupleObject, overrides
-from .values.containers import ListValue, Sequence, SliceValue, sorted_items
+from .values.contained import ContainerObject, PlainObject, TupleObject
+from .values.containers import ListValue, Sequence, SliceValue
 from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
 from .values.functions import AnewFunction, BuiltinMethod, CallableValue, MethodValue
 from .values.instance import as_dict
-from .values.iterators import DictIterator, SequenceIterator, SetIterator
 from .values.long_lists import joined, repeated
-from .values.mappings import DictValue, DictView, has_items, same_items
+from .values.mappings import DictValue, DictView
 from .values.objects import ObjectValue
 from .values.questions import question
 from .values.sets import SetValue, meet
@@ -81,7 +81,7 @@ SET_UPDATES = {"|": "update", "&": "intersection_update", "-": "difference_updat
 SET_COMPARISONS = {"<=": "issubset", ">=": "issuperset", "<": "issubset", ">": "issuperset"}
 
 
-class Operators:
+class Operators(Iteration):
     """The part of an attempt that applies operators."""
 
     def binary(self: Any, symbol: str, left: Value, right: Value, shown: str = "") -> Value:
@@ -333,7 +333,8 @@ class Operators:
     def compare_sequences(self: Any, symbol: str, left: Sequence, right: Sequence) -> bool:
         left.items_of(self)
         right.items_of(self)
-        if symbol in ("==", "!=") and len(left.items) != len(right.items):
+        asks = kind_of(left) is tuple and any(isinstance(item, (ObjectValue, TensorValue)) for item in (*left.items, *right.items))
+        if symbol in ("==", "!=") and len(left.items) != len(right.items) and not asks:  # tuples look at their items first
             return symbol == "!="
         place = 0
         while place < len(left.items) and place < len(right.items):  # a user's `__eq__` may change them
@@ -422,64 +423,22 @@ class Operators:
     def truth(self: Any, value: Value) -> bool:
         return value.truth(self)
 
-    def iterate(self: Any, value: Value) -> Value:
-        return value.iterate(self)
-
-    def next(self: Any, iterator: Value) -> Value | None:
-        self.count_turn()
-        return iterator.next(self)
-
-    def sequence_iterator(self: Any, sequence: Value) -> Value:
-        return SequenceIterator(sequence)
-
-    def dict_iterator(self: Any, view: Value) -> Value:
-        made = DictIterator(view)
-        made.born = self.step  # type: ignore[attr-defined]
-        return made
-
-    def set_iterator(self: Any, owner: Value, items: list[Value]) -> Value:
-        made = SetIterator(owner, items)
-        made.born = self.step  # type: ignore[attr-defined]
-        return made
-
-    def each(self: Any, value: Value) -> Iterator[Value]:
-        iterator = self.iterate(value)
-        while (item := self.next(iterator)) is not None:
-            yield item
-
-    def unpack(self: Any, value: Value) -> list[Value]:
-        """All items of an iterable."""
-        items = value.items_of(self)
-        return list(self.each(value)) if items is None else items
-
-    def pairs(self: Any, value: Value) -> list[tuple[Value, Value]]:
-        """The (key, value) pairs that dict(value) or update(value) would take."""
-        if isinstance(value, DictValue):
-            value = value.view(self, "items")
-        if isinstance(value, ContainerObject) and isinstance(value.contents, DictValue) and not overrides(value.cls, "__iter__"):
-            value = value.contents.view(self, "items")  # as CPython does, past the keys() and `__getitem__` of the class
-        if isinstance(value, ObjectValue) or hasattr(value.type(), "keys"):
-            keys = self.attribute_or_none(value, "keys")
-            if keys is not None:
-                return [(key, value.item(self, key)) for key in self.unpack(self.call(keys, [], {}))]
-        found = []
-        for place, item in enumerate(self.unpack(value)):
-            if isinstance(item, Constant) and not isinstance(item.value, (str, bytes)):
-                raise self.raised(TypeError, f"cannot convert dictionary update sequence element #{place} to a sequence")
-            pair = self.unpack(item)
-            if len(pair) != 2:
-                raise self.raised(ValueError, f"dictionary update sequence element #{place} has length {len(pair)}; 2 is required")
-            found.append((pair[0], pair[1]))
-        return found
-
-    def sorted(self: Any, items: list[Value], key: Value, reverse: Value) -> list[Value]:
-        return sorted_items(self, items, key, reverse)
-
     def builtin_method(self: Any, owner: Value, name: str) -> Value:
         return BuiltinMethod(owner, name)
 
     def contains(self: Any, container: Value, item: Value) -> bool:
         return container.contains(self, item)
+
+
+def same_items(run: Any, left: DictValue, right: DictValue) -> bool:
+    return run.equal(left.length(run), right.length(run)) and has_items(run, left, right)
+
+
+def has_items(run: Any, part: DictValue, whole: DictValue) -> bool:
+    """Whether all items of one dict are items of another."""
+    part.guard_keys(run)
+    whole.guard_keys(run)
+    return part.entries.keys() <= whole.entries.keys() and all(run.alike(part.get(run, key), whole.get(run, key)) for key in list(part.entries))
 
 
 def kind_of(value: Sequence) -> type:

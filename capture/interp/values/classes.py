@@ -18,7 +18,7 @@ from typing import Any
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Existing, Value, method
-from .constants import Constant, constant, is_constant_type
+from .constants import Constant, constant, is_constant_type, length_of
 from .containers import ListValue, TupleValue
 from .functions import CallableValue, FunctionValue, MadeFunction
 from .mappings import DictValue
@@ -54,7 +54,7 @@ class ClassValue(CallableValue, Existing):
     def length(self, run: Any) -> Value:
         method = self.special(run, "__len__")
         if method is not None:
-            return run.call(method, [], {})
+            return length_of(run, run.call(method, [], {}))
         return run.make(run.concrete(len, self.real)) if issubclass(self.real, enum.Enum) else super().length(run)
 
     def contains(self, run: Any, item: Value) -> bool:

@@ -12,6 +12,7 @@ import decimal
 import enum
 import operator
 import struct
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -155,12 +156,12 @@ class MemberValue(Constant):
         return super().contains(run, item) if self.is_standard(run, "__contains__") else run.truth(self.dunder(run, "__contains__", item))
 
     def length(self, run: Any) -> Value:
-        return super().length(run) if self.is_standard(run, "__len__") else self.dunder(run, "__len__")
+        return super().length(run) if self.is_standard(run, "__len__") else length_of(run, self.dunder(run, "__len__"))
 
     def truth(self, run: Any) -> bool:
         for name in ("__bool__", "__len__"):
             if not self.is_standard(run, name):
-                return run.truth(self.dunder(run, name))
+                return run.truth(self.length(run)) if name == "__len__" else truth_of(run, self.dunder(run, name))
         return super().truth(run)
 
     def items_of(self, run: Any) -> list[Value] | None:
@@ -323,3 +324,22 @@ def index_of(run: Any, value: Value) -> int:
     if hasattr(value, "dunder"):  # a user's object
         return index_of(run, value.dunder(run, "__index__"))
     raise Break(f"a {value.describe()} as an index is not captured")
+
+
+def length_of(run: Any, found: Value) -> Value:
+    """What len() makes of what a `__len__` gave."""
+    if not isinstance(found, Constant) and not hasattr(found, "dunder"):
+        return found  # a size that varies
+    number = index_of(run, found)
+    if number < 0:
+        raise run.raised(ValueError, "__len__() should return >= 0")
+    if number > sys.maxsize:
+        raise run.raised(OverflowError, "cannot fit 'int' into an index-sized integer")
+    return Constant(number)
+
+
+def truth_of(run: Any, found: Value) -> bool:
+    """What bool() makes of what a `__bool__` gave."""
+    if found.type() is not bool:
+        raise run.raised(TypeError, f"__bool__ should return bool, returned {found.type().__name__}")
+    return run.truth(found)

@@ -140,7 +140,7 @@ def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
     for position, own in enumerate(self.searched(run, start), start):
         if len(bounds) > 1 and position >= stop:
             break
-        if run.equal(own, item):
+        if run.alike(own, item):
             return Constant(position)
     if isinstance(self, TupleValue):
         raise run.raised(ValueError, "tuple.index(x): x not in tuple")
@@ -149,7 +149,7 @@ def _index(self: Sequence, run: Any, item: Value, *bounds: Value) -> Value:
 
 @method(SEQUENCE_METHODS, "count")
 def _count(self: Sequence, run: Any, item: Value) -> Value:
-    return Constant(sum(run.equal(own, item) for own in self.searched(run)))
+    return Constant(sum(run.alike(own, item) for own in self.searched(run)))
 
 
 class TupleValue(Sequence):
@@ -281,8 +281,14 @@ def _append(self: ListValue, run: Any, item: Value) -> Value:
 
 @method(LIST_METHODS, "extend")
 def _extend(self: ListValue, run: Any, items: Value) -> Value:
-    self.kept.extend(run.unpack(items))
     self.changed(run)
+    known = items.items_of(run)
+    if known is not None:
+        self.kept.extend(known)
+        return constant(None)
+    for item in run.drawn(items):  # the list has what came before when something asks it, and when something is raised
+        self.kept.append(item)
+        self.changed(run)
     return constant(None)
 
 
@@ -340,28 +346,42 @@ def _reverse(self: ListValue, run: Any) -> Value:
 
 @method(LIST_METHODS, "sort")
 def _sort(self: ListValue, run: Any, key: Value = Constant(None), reverse: Value = Constant(False)) -> Value:
-    self.items = sorted_items(run, self.items_of(run), key, reverse)
+    items, self.items = list(self.items_of(run)), []  # it is empty meanwhile
     self.changed(run)
+    try:
+        sort(run, items, key, reverse)
+    finally:
+        changed, self.items = bool(self.items), items
+    if changed:
+        raise run.raised(ValueError, "list modified during sort")
     return constant(None)
 
 
-def sorted_items(run: Any, items: list[Value], key: Value, reverse: Value) -> list[Value]:
-    """The items in the order of their keys, which must be Python data. Stable, as Python's."""
+def sort(run: Any, items: list[Value], key: Value, reverse: Value) -> None:
+    """Bring items into the order of their keys, as Python's sort does it: stable, with the same questions, and left as they are then where a comparison raises."""
     keys = items if isinstance(key, Constant) and key.value is None else [run.call(key, [item], {}) for item in items]
     if all(map(_plain, keys)):
-        plain = [k.python(run) for k in keys]
-        by: Callable[[int], Any] = plain.__getitem__
+        by: list[Any] = [key.python(run) for key in keys]
     else:
-        by = functools.cmp_to_key(lambda a, b: _order(run, keys[a], keys[b]))
-    order = run.concrete(functools.partial(sorted, range(len(items)), key=by, reverse=run.truth(reverse)))
-    return [items[position] for position in order]
+        by = [Ordered(run, key) for key in keys]
+    order, before = list(range(len(items))), list(items)
+    try:
+        run.concrete(functools.partial(order.sort, key=by.__getitem__, reverse=run.truth(reverse)))
+    finally:
+        items[:] = [before[position] for position in order]
 
 
-def _order(run: Any, a: Value, b: Value) -> int:
-    """-1, 0 or 1 from the objects' own `<`, the only comparison that Python's sort uses."""
-    if run.truth(run.compare("<", a, b)):
-        return -1
-    return 1 if run.truth(run.compare("<", b, a)) else 0
+class Ordered:
+    """A key of a sort: its own `<` is the only comparison that is asked for."""
+
+    __slots__ = ("run", "value")
+
+    def __init__(self, run: Any, value: Value) -> None:
+        self.run = run
+        self.value = value
+
+    def __lt__(self, other: Ordered) -> bool:
+        return self.run.truth(self.run.compare("<", self.value, other.value))
 
 
 def _plain(value: Value) -> bool:

@@ -148,14 +148,14 @@ def _appendleft(self: DequeValue, run: Any, item: Value) -> Value:
 
 @method(DEQUE_METHODS, "extend", "__iadd__")
 def _extend(self: DequeValue, run: Any, items: Value) -> Value:
-    for item in run.unpack(items):
+    for item in run.drawn(items, asks_length=False):
         self.put(run, item)
     return constant(None)
 
 
 @method(DEQUE_METHODS, "extendleft")
 def _extendleft(self: DequeValue, run: Any, items: Value) -> Value:
-    for item in run.unpack(items):
+    for item in run.drawn(items, asks_length=False):
         self.put(run, item, left=True)
     return constant(None)
 
@@ -237,6 +237,6 @@ def make_deque(run: Any, cls: type, args: list[Value], kwargs: dict[str, Value])
         if limit < 0:
             raise run.raised(ValueError, "maxlen must be non-negative")
     made = DequeValue((), limit)
-    for item in run.unpack(given["iterable"]) if "iterable" in given else ():
+    for item in run.drawn(given["iterable"], asks_length=False) if "iterable" in given else ():
         made.put(run, item)
     return made

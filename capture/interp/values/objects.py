@@ -16,7 +16,7 @@ from ...sources import MISSING
 from ..journal import let_go
 from ..outcome import Break, Observed
 from .base import Existing, Value
-from .constants import Constant
+from .constants import Constant, length_of, truth_of
 from .containers import Unread
 from .functions import BuiltinValue, MethodValue
 
@@ -194,7 +194,10 @@ class ObjectValue(Value):
 
     def iterate(self, run: Any) -> Value:
         if run.special_method(self, "__iter__") is not None:
-            return self.dunder(run, "__iter__")
+            found = self.dunder(run, "__iter__")
+            if not hasattr(found.type(), "__next__"):
+                raise run.raised(TypeError, f"iter() returned non-iterator of type '{found.type().__name__}'")
+            return found
         if run.special_method(self, "__getitem__") is not None:
             made = ItemIterator(self)
             made.born = run.step  # type: ignore[attr-defined]
@@ -211,13 +214,13 @@ class ObjectValue(Value):
 
     def truth(self, run: Any) -> bool:
         if run.special_method(self, "__bool__") is not None:
-            return run.truth(self.dunder(run, "__bool__"))
+            return truth_of(run, self.dunder(run, "__bool__"))
         if run.special_method(self, "__len__") is not None:
-            return run.truth(self.dunder(run, "__len__"))
+            return run.truth(self.length(run))
         return True
 
     def length(self, run: Any) -> Value:
-        return self.dunder(run, "__len__")
+        return length_of(run, self.dunder(run, "__len__"))
 
     # -- output -------------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,17 @@ class SetValue(Value):
     def contains(self, run: Any, item: Value) -> bool:
         return (self.guarded or not equals_none(run, item, self.shadow)) and self.place_of(run, item) in self.entries
 
+    def leave_out(self, run: Any, item: Value) -> bool:
+        """Take an item out; whether it was there."""
+        place = self.place_of(run, item)
+        if place not in self.entries:
+            return False
+        found = self.entries.pop(place)
+        let_go([found])
+        self.step("discard", "item", place, place)
+        self.changed(run, ("discard", found))
+        return True
+
     def length(self, run: Any) -> Value:
         return Constant(len(self.entries))
 
@@ -202,20 +213,15 @@ def _add(self: SetValue, run: Any, item: Value) -> Value:
 
 @method(SET_METHODS, "discard")
 def _discard(self: SetValue, run: Any, item: Value) -> Value:
-    place = self.place_of(run, item)
-    if place in self.entries:
-        found = self.entries.pop(place)
-        let_go([found])
-        self.step("discard", "item", place, place)
-        self.changed(run, ("discard", found))
+    self.leave_out(run, item)
     return constant(None)
 
 
 @method(SET_METHODS, "remove")
 def _remove(self: SetValue, run: Any, item: Value) -> Value:
-    if not self.contains(run, item):
+    if not self.leave_out(run, item):
         raise run.raised_with(KeyError, item)
-    return _discard(self, run, item)
+    return constant(None)
 
 
 @method(SET_METHODS, "update")
@@ -228,7 +234,7 @@ def _set_update(self: SetValue, run: Any, *others: Value) -> Value:
             self.step("update", *kept(self, one, table), table)
             self.changed(run, ("update", argument(other, one)))
         else:
-            for item in run.unpack(other):
+            for item in run.drawn(other, asks_length=False):
                 _add(self, run, item)
     return constant(None)
 
@@ -241,7 +247,7 @@ def taken(run: Any, given: Value, cls: type = set) -> tuple[SetValue, Any]:
     """A set of what a set is made of or meets, and this as C takes it, from which the order follows: a set's table as it is, a dict, whose size and hashes are known, or one by one."""
     if isinstance(given, SetValue):
         return given, given.shadow
-    items = run.unpack(given)
+    items = run.drawn(given, asks_length=False)
     if not is_plain_dict(given):
         one = SetValue(run, items, cls)
         return one, list(one.entries)
@@ -285,6 +291,10 @@ def _combined(name: str) -> Callable:
         if others and result is not self:
             result.shadow, result.history = self.shadow, self.history  # the method itself takes a copy, or one of its argument
         for step, other in zip(itertools.chain([name], itertools.repeat(BEHIND.get(name, name))), others):
+            if name == "difference_update" and not (isinstance(other, SetValue) or is_plain_dict(other)):
+                for item in run.drawn(other, asks_length=False):
+                    self.leave_out(run, item)
+                continue
             one, table = taken(run, other)
             meet(run, result, one)
             known = {**one.entries, **result.entries}
@@ -302,6 +312,8 @@ BEHIND = {"union": "update", "difference": "difference_update"}  # what the seco
 
 def _asked(name: str) -> Callable:
     def ask(self: SetValue, run: Any, other: Value) -> Value:
+        if name != "issubset" and not isinstance(other, SetValue):  # the first item that answers ends it
+            return constant(not any(self.contains(run, item) is (name == "isdisjoint") for item in run.drawn(other, asks_length=False)))
         one, _ = taken(run, other)
         meet(run, self.bare(), one)
         return constant(getattr(self.shadow, name)(one.shadow))
