@@ -195,3 +195,20 @@ def test_what_special_methods_may_say(answer):
 
     made = compiled(f)
     assert same(made(segue.ones(2)), f(segue.ones(2)))
+
+
+class Equal:
+    def __eq__(self, other):
+        return False
+
+    __hash__ = None
+
+
+def test_lists_find_the_object_itself_whatever_it_equals():
+    def f(x, numbers):
+        one = Equal()
+        nan = numbers[0]
+        return x + 1, [one].count(one), [Equal(), one].index(one), numbers.count(nan), numbers.index(nan), one in [one], (one, nan).count(nan)
+
+    made, numbers = compiled(f), [float("nan"), 2.0]
+    assert same(made(segue.ones(1), numbers), f(segue.ones(1), numbers))
