@@ -247,3 +247,20 @@ def twice(x):
 @pytest.mark.parametrize("program", [hooked, twice])
 def test_what_ends_the_graph(program):
     check(program, segue.ones(2), breaks=None)
+
+
+class Level(enum.Enum):
+    LOW = 1
+    HIGH = 2
+
+
+def test_a_size_that_is_no_member_is_named():
+    def f(x, number):
+        try:
+            return x + 1, Level(number)
+        except ValueError as error:
+            return x + 1, str(error)
+
+    made = compiled(f)
+    for number in (1, 5, 6, 2, 7):
+        assert same(made(segue.ones(2), number), f(segue.ones(2), number))

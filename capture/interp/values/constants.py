@@ -204,7 +204,7 @@ def member_of(run: Any, cls: Value, value: Value) -> Value:
     """`cls(value)`: the member of that value, or what the user's `_missing_` gives."""
     real: Any = cls.real
     missing = run.class_entry(real, "_missing_")
-    plain = run.python(value)
+    plain = index_of(run, value) if isinstance(value, SymIntValue) else run.python(value)
     if run.is_standard_class(run.entry_of(real, "_missing_")[1]) or type(plain) is real or any(member.value == plain for member in real.__members__.values()):
         return run.make(run.concrete(real, plain))
     problem = run.raised(ValueError, f"{plain!r} is not a valid {real.__qualname__}")
