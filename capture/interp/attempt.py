@@ -208,8 +208,7 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
 
     def close(self) -> None:
         """Let go of everything. What Frames and Values hold of the user's must not wait for the garbage collector: one with a `__del__` dies when it is dropped."""
-        for observed in self.thrown:
-            observed.with_traceback(None)  # whose frames may hold it
+        self.cut_circles()
         self.tracer.let_go()
         vars(self).clear()
 

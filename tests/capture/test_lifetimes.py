@@ -180,6 +180,12 @@ def hands_on(thing, x):
     return x + len(held)
 
 
+def knows_its_number(thing, x):
+    if hasattr(thing, "__dict__"):
+        thing.number = id(thing)
+    return x + 1
+
+
 def fails(thing, x):
     raise ValueError(thing)
 
@@ -187,7 +193,7 @@ def fails(thing, x):
 MAKERS = [Thing, functools.partial(Text, "a"), functools.partial(Bag, a=1), Row, Group, Fixed, Kept, collections.Counter, functools.partial(Told, [])]
 
 
-@pytest.mark.parametrize("program", [asks, catches, fails_below, hands_on, fails], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", [asks, catches, fails_below, hands_on, knows_its_number, fails], ids=lambda program: program.__name__)
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: getattr(make, "func", make).__name__)
 def test_a_capture_leaves_nothing_to_the_garbage_collector(make, program):
     thing = make()

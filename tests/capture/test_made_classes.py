@@ -366,6 +366,14 @@ def a_method_whose_being_abstract_is_asked(x):
         return x * 2, str(error)
 
 
+def a_name_that_is_none(x):
+    made = type("made", (), {"__qualname__": "Outer.made"})
+    try:
+        made.__qualname__ = b"other"
+    except TypeError as error:
+        return x * 2, str(error), made.__qualname__
+
+
 class OfTheLibrary:
     """A descriptor whose module says that it is the standard library's."""
 
@@ -398,7 +406,7 @@ def texts_of_a_class_in_an_alias(x):
     return x + 1, kinds, type(typing.Literal[Unit("s")].__args__[0]).__name__, first == second
 
 
-REFUSING = [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names, a_method_whose_being_abstract_is_asked, a_descriptor_that_learns_its_name, texts_of_a_class_in_an_alias]
+REFUSING = [a_subclass_that_a_hook_refuses, a_subclass_that_a_metaclass_refuses, subclasses_that_a_made_class_names, a_method_whose_being_abstract_is_asked, a_name_that_is_none, a_descriptor_that_learns_its_name, texts_of_a_class_in_an_alias]
 
 
 @pytest.mark.parametrize("program", REFUSING, ids=lambda one: one.__name__)

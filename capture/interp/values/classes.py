@@ -114,7 +114,7 @@ class MadeClass(ClassValue):
     def set_attribute(self, run: Any, name: str, value: Value) -> None:
         if type(self.real).__setattr__ is not type.__setattr__ or (name.startswith("__") and name not in FACTS) or hasattr(value.type(), "__set_name__"):
             raise self.unsupported(f"setting attribute '{name}'")
-        setattr(self.real, name, stand_in(run, value))
+        run.concrete(setattr, self.real, name, stand_in(run, value))
         self.later.append(("store_attribute", [Constant(name), value]))
 
     def delete_attribute(self, run: Any, name: str) -> None:
