@@ -49,7 +49,7 @@ def _warn(run: Any, message: Value, category: Value = NONE, stacklevel: Value = 
         place: tuple = (frame.code.co_filename, frame.line, frame.globals)
     else:
         place = (level - len(frames) + (entry_of(run.root.code) is not None),)  # the first frame of the function calls those that go on behind its breaks
-    run.journal.act(DeferredCall(warn, [message, run.wrap_known(kind), source, *map(Constant, place)]))
+    run.journal.act(run, DeferredCall(warn, [message, run.wrap_known(kind), source, *map(Constant, place)]))
     return NONE
 
 
@@ -88,7 +88,7 @@ def changing_filters(function: Any) -> Any:
         plain, named = list(map(run.python, args)), {name: run.python(value) for name, value in kwargs.items()}
         if "error" in (*plain, *named.values()):
             raise Break("a filter that makes errors of warnings is not captured")
-        run.journal.act(DeferredCall(functools.partial(function, *plain, **named), []))
+        run.journal.act(run, DeferredCall(functools.partial(function, *plain, **named), []))
         return NONE
 
     return handler
@@ -98,12 +98,12 @@ def _enter(run: Any, block: ObjectValue) -> Value:
     kept, filters = (block.attribute(run, name) for name in ("_record", "_filter"))
     if run.truth(kept) or not (isinstance(filters, Constant) and filters.value is None):
         raise Break("catch_warnings(record=True), or with a filter, is not captured")
-    run.journal.act(DeferredCall(warnings.catch_warnings.__enter__, [block]))
+    run.journal.act(run, DeferredCall(warnings.catch_warnings.__enter__, [block]))
     return NONE
 
 
 def _leave(run: Any, block: Value, *details: Value) -> Value:
-    run.journal.act(DeferredCall(warnings.catch_warnings.__exit__, [block]))
+    run.journal.act(run, DeferredCall(warnings.catch_warnings.__exit__, [block]))
     return NONE
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...eager.tensor import Tensor
+from ...graph.foreign import is_foreign
 from ..sources import MISSING
 from .outcome import Break, Unbuildable
 
@@ -30,8 +31,9 @@ class Journal:
         if value.real is not MISSING:
             self.entries.setdefault(id(value), value)
 
-    def act(self, effect: Any) -> None:
+    def act(self, run: Any, effect: Any) -> None:
         """The new code is to make a call behind all else."""
+        effect.born, effect.place = run.step, len(run.tracer.nodes)
         self.notes.append(effect)
         self.effects.append(effect)
 
@@ -44,8 +46,10 @@ class Journal:
             value.replay(out)
 
     def end(self, out: Any) -> None:
-        """The calls that come behind everything, in the program's order."""
+        """The calls that come behind everything, in the program's order. Raises Unbuildable for one that a foreign function comes behind, which may warn, too, or take a lock that was released."""
         for effect in self.effects:
+            if any(map(is_foreign, out.attempt.tracer.nodes[effect.place :])):
+                raise Unbuildable(effect, "a foreign function is called behind a warning, or behind the release of a lock")
             effect.replay(out)
 
 

@@ -50,6 +50,10 @@ def warn(message: Any, category: type, source: Any, place: Any, line: int = 0, n
         warnings.warn_explicit(message, category, place, line, namespace.get("__name__") or "<string>", namespace.setdefault("__warningregistry__", {}), None, source)
 
 
+def release(lock: Any) -> None:
+    lock.release()
+
+
 def float_tensor(value: float) -> Tensor:
     """A float as an input of a graph."""
     return wrap(np.array(value, dtype=np.float64))

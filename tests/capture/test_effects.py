@@ -5,6 +5,7 @@ In come programs that warn or take a lock, each run eagerly and compiled.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import warnings
@@ -284,3 +285,71 @@ def test_warnings_that_a_function_shows_come_when_they_are_due(monkeypatch):
         made(X)
         monkeypatch.setattr(warnings, "showwarning", lambda *args: shown.append(args))
         assert [made(X)[2] for _ in range(2)] == [1, 2]
+
+
+def test_a_foreign_function_may_take_the_lock_that_was_released():
+    @segue.opaque(shape=lambda x: x)
+    def doubled(x):
+        with LOCK:
+            warnings.warn("from the foreign function")
+            return x * 2
+
+    def program(x):
+        with LOCK:
+            y = x + 1
+        warnings.warn("before it")
+        return doubled(y) + 1
+
+    made = compiled(program)
+    eager, found = told(program), told(made)
+    assert same(eager[0], found[0]) and [text for _, text, *_ in eager[1]] == [text for _, text, *_ in found[1]] == ["before it", "from the foreign function"] * 2
+    assert not LOCK.locked()
+
+
+def test_warnings_of_modules_in_training_steps():
+    class Model(segue.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = segue.nn.Linear(3, 1)
+
+        def forward(self, x):
+            if x.dim() == 1:
+                warnings.warn(f"no batch in {x.shape}", stacklevel=2)
+            return segue.utils.checkpoint.checkpoint(self.inner, x, use_reentrant=False)
+
+        def inner(self, x):
+            warnings.warn("within")
+            return self.layer(x)
+
+    def run(wrapper):
+        segue.manual_seed(0)
+        model = Model()
+        optimizer = segue.optim.SGD(model.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = model(x).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        return told(wrapper(step), calls=3)
+
+    eager, found = run(lambda step: step), run(compiled)
+    assert same(eager[0], found[0])
+    assert [one[1:3] for one in eager[1]] == [one[1:3] for one in found[1]]
+
+
+def test_a_cached_function_may_take_the_lock_that_was_released():
+    @functools.lru_cache
+    def answer():
+        with LOCK:
+            return 3
+
+    def program(x):
+        with LOCK:
+            y = x + 1
+        return y * answer()
+
+    made = compiled(program)
+    assert same(made(X), (X + 1) * 3) and same(made(X), (X + 1) * 3)

@@ -46,7 +46,7 @@ class CachedValue(KnownValue):
         named = {name: self.plain(run, value) for name, value in kwargs.items()}
         run.only_here = "what a cached function gave holds for this process only"
         path = sources.Constant(self.real, self.describe())
-        behind = any(type(changed) not in (ModesValue, RunningIterator) for changed in run.journal.entries.values())
+        behind = bool(run.journal.effects) or any(type(changed) not in (ModesValue, RunningIterator) for changed in run.journal.entries.values())
         if behind and not keeps(self.real, plain, named):  # it would run, and read objects as they were before
             missing = guards.Predicate((path,), functools.partial(lacks, plain, tuple(named.items())))
             raise Break(f"a first call of the {self.describe()} behind changes of objects from outside is not captured", "call it first", missing)

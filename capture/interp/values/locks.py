@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from ... import guards
 from ..outcome import Break
+from ..rebuild import release
 from .base import Existing, Value, method
 from .callbacks import DeferredCall
 from .constants import FALSE, NONE, TRUE, Constant, constant
@@ -31,7 +32,7 @@ class LockValue(Existing):
 
 @method(METHODS, "release", "__exit__")
 def _release(self: LockValue, run: Any, *details: Value) -> Value:
-    run.journal.act(DeferredCall(type(self.real).release, [self]))
+    run.journal.act(run, DeferredCall(release, [self]))
     return NONE
 
 
