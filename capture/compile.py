@@ -206,6 +206,8 @@ def disable(function: Any = None, *, recursive: bool = True, reason: str = "") -
     if isinstance(function, Module):
         function.__dict__["_compiled_call"] = disable(function._call, reason=reason)
         return function
+    if not callable(function):
+        raise TypeError(f"disable() takes a function or a module, not {type(function).__name__}")
     made = frame.Disabled(function)
     made.__segue_reason__ = reason
     return made

@@ -14,6 +14,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from ..eager.config import config
 from ..eager.nn.module import Module
 from ..graph.printer import print_graph
 from .compile import compile as compile_function
@@ -172,7 +173,8 @@ def explain(function: Callable, **options: Any) -> Callable[..., Explanation]:
     if isinstance(function, Module):
         function = uncompiled(function)
     target = type(function).__call__ if isinstance(function, Module) else function
-    made = compile_function(target, **options)
+    with config.override(disable=False):
+        made = compile_function(target, **options)
     settings: Settings = made.cache.settings
     observer = Observer()
     settings.observer, settings.backend = observer, observer.backend(settings.backend)

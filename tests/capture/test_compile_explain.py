@@ -11,6 +11,7 @@ import segue
 from segue import nn
 from segue.capture.compile import disable
 from segue.capture.explain import explain
+from segue.eager.config import config
 from segue.eager.errors import CaptureError
 from segue.eager.log import listen
 
@@ -87,3 +88,10 @@ def test_a_break_in_the_standard_library_stands_at_the_users_line():
     with pytest.raises(CaptureError, match="logging.Logger.warning") as raised:
         segue.compile(lambda x: f(x), backend="eager", fullgraph=True)(segue.ones(2))
     assert __file__ in str(raised.value) and ended.suggestion in str(raised.value)
+
+
+def test_explain_where_compiling_is_switched_off():
+    with config.override(disable=True):
+        assert explain(lambda x: x * 2)(segue.ones(2)).operations == 1
+    with pytest.raises(TypeError, match="disable\\(\\) takes a function or a module, not int"):
+        disable(3)

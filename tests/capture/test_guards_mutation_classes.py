@@ -153,6 +153,30 @@ def enum_members():
 
 
 @program
+def enum_extended():
+    class E(enum.Enum):
+        A = 1
+        B = 2
+
+    def extend(name, value):
+        member = object.__new__(E)
+        member._name_, member._value_ = name, value
+        E._member_map_[name] = E._value2member_map_[value] = member
+        E._member_names_.append(name)
+
+    yield lambda x: x * sum(e.value for e in E)
+    extend("C", 5)
+    yield
+    yield lambda x: x * len(E)
+    extend("D", 6)
+    yield
+    other = object()
+    yield lambda x: x * 2 if other in list(E) else x * len(list(E))
+    extend("F", 7)
+    yield
+
+
+@program
 def getattr_added():
     class A:
         pass

@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from ... import guards, sources
 from ...sources import MISSING
 from ..outcome import Break, NotPython
 from .base import Existing, Value, method
@@ -51,17 +52,26 @@ class ClassValue(CallableValue, Existing):
         found = run.class_entry(type(self.real), name)
         return run.bind_entry(found, self, type(self.real)) if isinstance(found, types.FunctionType) and not issubclass(self.real, enum.Enum) else None
 
+    def has_members(self, run: Any) -> bool:
+        """Whether it is an Enum; it goes on to have as many members then, as some are extended later."""
+        if not issubclass(self.real, enum.Enum):
+            return False
+        if self.real not in run.made_classes:
+            names = sources.TypeEntry(sources.Constant(self.real, self.real.__qualname__), "_member_names_")
+            run.guard(guards.LengthIs(names, len(self.real._member_names_)))
+        return True
+
     def length(self, run: Any) -> Value:
         method = self.special(run, "__len__")
         if method is not None:
             return length_of(run, run.call(method, [], {}))
-        return run.make(run.concrete(len, self.real)) if issubclass(self.real, enum.Enum) else super().length(run)
+        return run.make(run.concrete(len, self.real)) if self.has_members(run) else super().length(run)
 
     def contains(self, run: Any, item: Value) -> bool:
         method = self.special(run, "__contains__")
         if method is not None:
             return run.truth(run.call(method, [item], {}))
-        return run.concrete(operator.contains, self.real, item.python(run)) if issubclass(self.real, enum.Enum) else super().contains(run, item)
+        return run.concrete(operator.contains, self.real, item.python(run)) if self.has_members(run) else super().contains(run, item)
 
     def item(self, run: Any, key: Value) -> Value:
         method = self.special(run, "__getitem__")
@@ -77,13 +87,13 @@ class ClassValue(CallableValue, Existing):
         return run.make(run.concrete(self.real.__class_getitem__, run.for_keeps(key)))
 
     def items_of(self, run: Any) -> list[Value] | None:
-        return [run.make(member) for member in self.real] if issubclass(self.real, enum.Enum) else None
+        return [run.make(member) for member in self.real] if self.has_members(run) else None
 
     def iterate(self, run: Any) -> Value:
         method = self.special(run, "__iter__")
         if method is not None:
             return run.call(method, [], {})
-        return run.sequence_iterator(TupleValue([run.make(item) for item in run.concrete(list, self.real)]))
+        return run.sequence_iterator(TupleValue(self.items_of(run) or [run.make(item) for item in run.concrete(list, self.real)]))
 
     def call(self, run: Any, args: list[Value], kwargs: dict[str, Value]) -> Value:
         return run.call_class(self.real, args, kwargs)
