@@ -251,6 +251,8 @@ def assume_constant_result(function: Any) -> Any:
     def for_real(run: Any, *args: Any, **kwargs: Any) -> Any:
         real = [arg.value if isinstance(arg, Constant) else run.real_of(arg) for arg in args]
         named = {name: value.value if isinstance(value, Constant) else run.real_of(value) for name, value in kwargs.items()}
+        if run.journal.effects:
+            raise Break(f"a first call of {function.__qualname__}() behind a warning, or behind the release of a lock, is not captured", "call it in front of that")
         run.only_here = f"what {function.__qualname__} returned is assumed to be constant in this process"
         with run.outside():
             result = run.concrete(function, *real, **named)

@@ -171,6 +171,21 @@ def across_a_break(x):
     return y, digest.hexdigest(), text.getvalue(), generator.random(), held.tolist()
 
 
+def of_what_changes_later(x):
+    data, places = bytearray(b"ab"), [1, 2, 3, 4]
+    digest, text, held = hashlib.sha1(data), io.BytesIO(data), array.array("B", data)
+    data[0] = 0
+    digest.update(data)
+    text.write(data)
+    generator = random.Random(bytes(data))
+    generator.shuffle(places)
+    places.append(5)
+    data[1] = 0
+    first = generator.choice(places)
+    print(end="")
+    return x * first, digest.hexdigest(), text.getvalue(), held, generator.random(), places
+
+
 def with_functions_of_its_own(x):
     class Encoder(json.JSONEncoder):
         def default(self, o):
@@ -194,7 +209,7 @@ def without_a_seed(x):
     return x * 2, random.Random().random() < 2, np.random.default_rng().random() < 2
 
 
-@pytest.mark.parametrize("program", [across_a_break, with_functions_of_its_own, refused, without_a_seed], ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", [across_a_break, of_what_changes_later, with_functions_of_its_own, refused, without_a_seed], ids=lambda program: program.__name__)
 def test_what_ends_the_graph_is_eagers(program):
     made = compiled(program)
     for _ in range(2):

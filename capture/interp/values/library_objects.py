@@ -34,7 +34,7 @@ class LibraryObject(Value):
     methods: ClassVar[dict[str, Callable]] = BLOCKS
 
     def __init__(self, run: Any, maker: Any, args: tuple, named: dict[str, Any], calls: tuple = ()) -> None:
-        self.made = maker, args, named
+        self.made = maker, copy.deepcopy(args), copy.deepcopy(named)  # what is given may change
         self.calls = [*calls]
         self.model: Any = run.concrete(remade, self.made, self.calls)
         self.born = run.step
