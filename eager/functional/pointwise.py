@@ -14,6 +14,7 @@ from typing import Any
 from .. import dtypes
 from ..errors import error
 from ..ops.definition import OPS
+from ..ops.handed import is_handed
 from ..promotion import difference, result_type
 from ..tensor import Tensor
 from . import curves
@@ -173,7 +174,7 @@ def _with_multiple(name: str, input: Any, other: Any, alpha: Any) -> Tensor:
     if name == "sub":
         difference(*(as_operand(v, name) for v in (input, other)))
     need_room(alpha, of, name)
-    if alpha == 1:
+    if not is_handed(alpha) and alpha == 1:
         return binary(OPS[name], input, other)
     if of in (dtypes.float16, dtypes.bfloat16):  # numbers are rounded first, as beside + and - without alpha
         alpha, other = (v if isinstance(v, Tensor) else float(of.numpy.type(as_operand(v, name))) for v in (alpha, other))
@@ -318,8 +319,8 @@ def lerp(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 @rounded_once
 def _between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
     gap = end - input
-    if isinstance(weight, Tensor):
-        return OPS["where"](OPS["lt"](OPS["abs"](weight), 0.5), input + gap * weight, end - gap * (1 - weight))
+    if isinstance(weight, Tensor) or is_handed(weight):
+        return OPS["where"](OPS["lt"](OPS["abs"](weight.segue_float if is_handed(weight) else weight), 0.5), input + gap * weight, end - gap * (1 - weight))
     return input + gap * weight if builtins.abs(weight) < 0.5 else end - gap * (1 - weight)
 
 
@@ -328,10 +329,10 @@ def _between(input: Tensor, end: Tensor, weight: Any) -> Tensor:
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) -> Tensor:
     """input + value * tensor1 * tensor2."""
     of = result_type(input, tensor1, tensor2)
-    if type(value) is float and of.category <= dtypes.INTEGER:
+    if isinstance(value, float) and of.category <= dtypes.INTEGER:
         value = int(value)  # integers stay integers
     tensor1, tensor2 = cast(tensor1, of), cast(tensor2, of)
-    product = tensor1 * tensor2 if value == 1 else tensor1 * value * tensor2
+    product = tensor1 * tensor2 if not is_handed(value) and value == 1 else tensor1 * value * tensor2
     return input + product
 
 
@@ -342,7 +343,7 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: Any = 1) 
     of = result_type(input, tensor1, tensor2)
     if of.category > dtypes.INTEGER:
         tensor1, tensor2 = cast(tensor1, of), cast(tensor2, of)
-    quotient = tensor1 / tensor2 if value == 1 else tensor1 * value / tensor2
+    quotient = tensor1 / tensor2 if not is_handed(value) and value == 1 else tensor1 * value / tensor2
     return input + quotient
 
 

@@ -70,6 +70,38 @@ def test_sizes_from_floats_that_differ_need_no_graph_for_each(name):
     assert len(compiled.cache.settings.captured) == 2
 
 
+F = segue.nn.functional
+HANDED = {
+    "alpha": lambda x, a: x.add(x, alpha=-a) - x.addcmul(x, x, value=a) + x.addcdiv(x, x + 3, value=1 - a), "lerp": lambda x, a: (x.lerp(x * 2, a), x.lerp(x * 2, 1 - a)), "clamp": lambda x, a: x.clamp(-a, a), "where": lambda x, a: segue.where(x > 0, x, a).masked_fill(x > 1, a),
+    "quantile": lambda x, a: x.quantile(a), "leaky_relu": lambda x, a: F.leaky_relu(x, a) + F.softplus(x, beta=a), "full": lambda x, a: segue.full((3,), a) * x.new_full((3,), a),
+    "draws": lambda x, a: (segue.empty(3).uniform_(0, a), segue.normal(0.0, a, (3,))), "losses": lambda x, a: F.huber_loss(x, x * 2, delta=a) + F.cross_entropy(x[None], segue.tensor([0]), label_smoothing=a),
+    "eps": lambda x, a: F.layer_norm(x, (4,), eps=a), "linspace": lambda x, a: segue.linspace(0, a, 4) + x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, backend", [*((name, "eager") for name in HANDED), ("alpha", "inductor"), ("lerp", "inductor"), ("leaky_relu", "inductor"), ("eps", "inductor")])
+def test_floats_in_the_hands_of_operators_need_no_graph_for_each(name, backend):
+    program = HANDED[name]
+    compiled = segue.compile(program, backend=backend, fullgraph=True)
+    for a in (0.2, 0.35, 0.1, 0.45, 0.3):
+        x = segue.linspace(-1, 1, 4)
+        segue.manual_seed(1)
+        expected = program(x, a)
+        segue.manual_seed(1)
+        segue.testing.assert_close(compiled(x, a), expected)
+    assert len(compiled.cache.settings.captured) == 2
+
+
+def test_a_float_that_the_run_gives_is_handed_to_operators():
+    def program(x):
+        scale = x.square().mean().item()
+        return x.addcmul(x, x, value=scale), segue.full((2,), scale)
+
+    compiled = segue.compile(program, fullgraph=True)
+    for x in (X, -X, X * 2):
+        segue.testing.assert_close(compiled(x), program(x))
+
+
 def test_an_int_of_a_float_that_decides_takes_the_float_as_a_constant():
     def program(x, share):
         return x * 2 if int(share * 10) > 3 else x

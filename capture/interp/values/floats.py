@@ -37,6 +37,12 @@ class FloatValue(Value):
         return float
 
     def python(self, run: Any) -> Any:
+        if not run.hands_floats or not run.tracer.shape_env.may_round():
+            raise Specialise(self.origins)
+        return HandedFloat(run, self)
+
+    def now(self) -> Any:
+        """The number itself: an input is taken as a constant, and where only the run gives it the graph ends."""
         raise Specialise(self.origins)
 
     def may_be_whole(self, run: Any) -> bool:
