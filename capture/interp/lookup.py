@@ -285,9 +285,9 @@ class Lookup:
         return TupleValue(items, cls) if is_plain(cls, OF_TUPLES) or is_own(cls.__module__) else TupleObject(cls, TupleValue(items))
 
     def slot(self: Any, member: types.MemberDescriptorType, owner: Value) -> Value:
-        name = member.__name__
         if not isinstance(owner, ObjectValue):
-            raise Break(f"attribute '{name}' of a {owner.describe()} is not captured")
+            raise Break(f"attribute '{member.__name__}' of a {owner.describe()} is not captured")
+        name = owner.place_of(self, member.__name__, member)
         if name in owner.attributes and owner.attributes[name] is not None:
             return owner.attributes[name]
         if owner.real is not MISSING and name not in owner.attributes:

@@ -263,3 +263,35 @@ def an_eq_that_clears_what_is_looked_in(x):
 
 def test_an_eq_that_clears_what_is_looked_in():
     assert same(compiled(an_eq_that_clears_what_is_looked_in)(X), an_eq_that_clears_what_is_looked_in(X))
+
+
+class Slotted:
+    __slots__ = ("other", "place")
+
+
+class Borrower:
+    __slots__ = ("own",)
+    borrowed = Slotted.place
+
+
+Slotted.alias = Slotted.place
+
+
+def slots_under_other_names(x, slotted, borrower):
+    slotted.alias = 3
+    found = [slotted.place, slotted.alias]
+    slotted.place = 4
+    found.append(slotted.alias)
+    del slotted.alias
+    found += told(lambda: slotted.place, lambda: slotted.alias, lambda: delattr(slotted, "alias"))
+    found += told(lambda: borrower.borrowed, lambda: setattr(borrower, "borrowed", 3), lambda: delattr(borrower, "borrowed"))
+    made = Slotted()
+    made.alias = 5
+    slotted.alias = 6
+    return x + 1, found, made.place, hasattr(made, "other")
+
+
+def test_slots_under_other_names():
+    ours, eager = Slotted(), Slotted()
+    assert same(compiled(slots_under_other_names)(X, ours, Borrower()), slots_under_other_names(X, eager, Borrower()))
+    assert ours.place == eager.place == 6

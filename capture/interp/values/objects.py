@@ -116,7 +116,15 @@ class ObjectValue(Value):
                 run.call(run.bind_entry(setter, run.wrap_known(found), type(found)), [self, value], {})
                 return
         self.check_writable(run, name, found)
-        self.store_own(run, name, value)
+        self.store_own(run, self.place_of(run, name, found), value)
+
+    def place_of(self, run: Any, name: str, found: Any) -> str:
+        """Under which name an attribute is kept: a slot's descriptor may stand in a class under another name than its own, and in one whose objects lack the slot."""
+        if not isinstance(found, types.MemberDescriptorType):
+            return name
+        if not issubclass(self.cls, found.__objclass__):
+            raise run.raised(TypeError, f"descriptor '{found.__name__}' for '{found.__objclass__.__name__}' objects doesn't apply to a '{self.cls.__name__}' object")
+        return found.__name__
 
     def check_writable(self, run: Any, name: str, found: Any) -> None:
         """Raise the AttributeError of an object without a dict that has no slot of this name; `found` is what its class has there."""
@@ -140,10 +148,11 @@ class ObjectValue(Value):
             self.delete_through(run, name, found)
             return
         self.check_writable(run, name, found)
+        place = self.place_of(run, name, found)
         held = run.attribute_or_none(self, name) if isinstance(found, types.MemberDescriptorType) else self.own(run, name)
         if held is None:
-            raise run.raised(AttributeError, name if isinstance(found, types.MemberDescriptorType) else f"'{self.cls.__name__}' object has no attribute '{name}'")
-        self.store_own(run, name, None)
+            raise run.raised(AttributeError, place if isinstance(found, types.MemberDescriptorType) else f"'{self.cls.__name__}' object has no attribute '{name}'")
+        self.store_own(run, place, None)
 
     def delete_through(self, run: Any, name: str, found: Any) -> None:
         """By a property's deleter, or by a descriptor's `__delete__`."""
