@@ -17,6 +17,7 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, hint_of
+from .. import guards
 from .outcome import Break
 from .values.base import Value
 from .values.buffers import BufferValue, new_bytearray, new_memoryview
@@ -289,11 +290,20 @@ def wrap_caller(run: Any, obj: Any, source: Any) -> Value:
 
 
 def wrap_getter(run: Any, obj: Any, source: Any) -> Value:
-    """A getter from outside: it says itself what it was made of."""
-    run.guard_is(source, obj)
-    made = _Getter(type(obj), [run.make(arg) for arg in obj.__reduce__()[1]])
+    """A getter from outside: it says itself what it was made of, and one that is made anew at each call is known by that."""
+    args = obj.__reduce__()[1]
+    if source in run.knowledge.varying:
+        run.guard(guards.TypeIs(source, type(obj)))
+        run.guard(guards.Predicate((source,), functools.partial(gets, args), f"what {source.text()} gets"))
+    else:
+        run.guard_is(source, obj)
+    made = _Getter(type(obj), [run.make(arg) for arg in args])
     made.source, made.real = source, obj
     return made
+
+
+def gets(args: tuple, getter: Any) -> bool:
+    return guards.same_constant(getter.__reduce__()[1], args)
 
 
 GETTERS = (operator.itemgetter, operator.attrgetter)

@@ -11,6 +11,7 @@ from typing import Any
 from ...eager.log import log
 from .. import guards
 from ..sources import MISSING, Item
+from .constructors import GETTERS
 from .records import Recompile
 
 
@@ -34,9 +35,11 @@ def generalise(settings: Any, state: Any, code: types.CodeType, view: Any, entri
 
 
 def generalise_function(state: Any, guard: guards.Is, now: Any) -> None:
-    """A function that the program makes anew at each call (a closure, alive across a break) is known by its parts from now on."""
+    """A function that the program makes anew at each call (a closure, alive across a break) is known by its parts from now on, and so is a getter."""
     before = guard.value.target()
-    if type(now) is types.FunctionType and now is not before and guard.source not in state.constants and (before is None or getattr(before, "__code__", None) is now.__code__):
+    if now is before or guard.source in state.constants:
+        return
+    if type(now) in GETTERS or (type(now) is types.FunctionType and (before is None or getattr(before, "__code__", None) is now.__code__)):
         state.varying.add(guard.source)
 
 

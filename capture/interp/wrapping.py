@@ -36,6 +36,7 @@ from ..portable import is_written_in_python
 from ..sources import MISSING
 from .calls import ModuleObject
 from .constructors import GETTERS, wrap_caller, wrap_getter
+from .library import DISPATCH
 from .outcome import Break
 from .rebuild import float_tensor
 from .twins import input_name
@@ -295,18 +296,16 @@ def wrap_identical(cls: Callable) -> Callable:
 
 def wrap_function(run: Any, obj: types.FunctionType, source: Any) -> Value:
     """Known by identity, or, of one that is made anew at each call, by its parts."""
-    if source not in run.knowledge.varying or obj.__kwdefaults__ or obj.__dict__:
+    if source not in run.knowledge.varying or obj.__code__ is DISPATCH or any(name.startswith("__segue") for name in obj.__dict__):
         run.guard_is(source, obj)
         return FunctionValue(obj, source)
     run.made_anew = True
     run.guard(guards.TypeIs(source, types.FunctionType))
-    for part, now in ((sources.FunctionCode, obj.__code__), (sources.FunctionGlobals, obj.__globals__), (sources.FunctionKwDefaults, None)):
+    for part, now in ((sources.FunctionCode, obj.__code__), (sources.FunctionGlobals, obj.__globals__)):
         run.guard(guards.Is(part(source), now))
-    run.guard(guards.LengthIs(sources.InstanceDict(source), 0))
-    if obj.__defaults__ is None:
-        run.guard(guards.Is(sources.FunctionDefaults(source), None))
-    else:
-        run.guard(guards.LengthIs(sources.FunctionDefaults(source), len(obj.__defaults__)))
+    run.guard(guards.DictKeys(sources.InstanceDict(source), tuple(obj.__dict__)))
+    for path, held in ((sources.FunctionDefaults(source), obj.__defaults__), (sources.FunctionKwDefaults(source), obj.__kwdefaults__)):
+        run.guard(guards.Is(path, None) if held is None else guards.LengthIs(path, len(held)) if type(held) is tuple else guards.DictKeys(path, tuple(held)))
     return AnewFunction(obj, source)
 
 

@@ -5,6 +5,9 @@ In comes a program that is called many times, out go eager's answers, from a few
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import pytest
 from interp_support import compiled, same
 
@@ -67,7 +70,57 @@ def test_functions_are_told_apart():
         assert same(made(x), told_apart(x))
 
 
-PROGRAMS = [loss_inside, shared_variable, sorted_and_reduced, with_defaults]
+def keyword_defaults(x):
+    scale = x.sum()
+
+    def scaled(y, *, by=scale, power=2):
+        return y**power * by
+
+    print(end="")
+    return scaled(x), scaled(x, power=1), scaled.__kwdefaults__["power"]
+
+
+def with_attributes(x):
+    def counted(y):
+        counted.calls += 1
+        return y * counted.calls
+
+    counted.calls, counted.unit = 0, x.sum()
+    print(end="")
+    counted.last = counted(x)
+    return counted(x) * counted.unit, counted.calls, sorted(vars(counted)), counted.last
+
+
+def wrapped(x):
+    def twice(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return function(*args, **kwargs) * 2
+
+        return wrapper
+
+    @twice
+    def shifted(y, by=1):
+        """Shifts."""
+        return y + by
+
+    print(end="")
+    return shifted(x, by=3), shifted.__wrapped__(x), shifted.__name__, shifted.__doc__
+
+
+def decorated(x):
+    quiet, loud = segue.no_grad()(lambda y: y * 2), segue.enable_grad()(lambda y: y * 3)
+    print(end="")
+    return quiet(x), loud(x), quiet.__name__
+
+
+def getters(x):
+    first, shape, pair = operator.itemgetter(0), operator.attrgetter("shape"), operator.itemgetter(1, "b")
+    print(end="")
+    return x * sorted([(2, 1), (1, 5)], key=first)[0][1], shape(x), pair({1: x, "b": 3})
+
+
+PROGRAMS = [loss_inside, shared_variable, sorted_and_reduced, with_defaults, keyword_defaults, with_attributes, wrapped, decorated, getters]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
@@ -118,3 +171,32 @@ def test_two_that_share_a_variable_and_two_that_do_not():
     made, x = compiled(run), segue.ones(2)
     for apart in (False, False, False, True, True, False, True, False):
         assert same(made(x, *pair(apart)), run(x, *pair(apart))), apart
+
+
+def test_what_differs_in_a_function_made_anew_is_noticed():
+    def make(by, default, mark):
+        def scaled(y, *, k=default):
+            return y * k * by
+
+        if mark:
+            scaled.offset = mark
+        return scaled
+
+    def run(x, function):
+        return function(x) + getattr(function, "offset", 0)
+
+    made, x = compiled(run), segue.ones(2)
+    for parts in [(2, 3, 0), (2, 3, 0), (2, 4, 0), (2, 4, 5), (2, 4, 6), (3, 4, 6), (3, 4, 0), (3, None, 0)]:
+        function = make(*parts)
+        if parts[1] is None:
+            function.__kwdefaults__ = {"k": 7, "other": 1}
+        assert same(made(x, function), run(x, function)), parts
+
+
+def test_a_getter_of_another_place_is_noticed():
+    def run(x, get):
+        return x * get((2, 3, 5))
+
+    made, x = compiled(run), segue.ones(2)
+    for place in (0, 0, 1, 2, True, 1, 0):
+        assert same(made(x, operator.itemgetter(place)), run(x, operator.itemgetter(place))), place

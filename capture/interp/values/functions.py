@@ -101,7 +101,7 @@ class FunctionValue(CallableValue, Existing):
     def attribute(self, run: Any, name: str) -> Value:
         if name in ("__name__", "__qualname__", "__module__", "__doc__"):
             found = getattr(self.real, name)
-            return run.make(found) if run.is_trusted(self.real) else run.wrap(found, sources.Attribute(self.path(), name))
+            return run.make(found) if type(self) is FunctionValue and run.is_trusted(self.real) else run.wrap(found, sources.Attribute(self.path(), name))
         if name == "__get__":
             return run.builtin_method(self, name)
         if name == "__dict__":
@@ -147,9 +147,6 @@ class AnewFunction(FunctionValue):
 
     def unsupported(self, what: str, suggestion: str = "") -> Any:
         return Specialise(frozenset((self.source,)))
-
-    def namespace(self, run: Any) -> Any:
-        raise Specialise(frozenset((self.source,)))
 
 
 def guard_cells(run: Any) -> None:
