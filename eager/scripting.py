@@ -29,6 +29,11 @@ def is_scripting() -> bool:
 is_tracing = is_scripting
 
 
+def tracing_state() -> None:
+    """The state of the trace that runs: there is none."""
+    return None
+
+
 def value_if_known(x: Any) -> Any:
     """The number in a tensor of one element; None in code that is being captured into a graph, where there is none yet."""
     return x.item()

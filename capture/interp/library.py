@@ -18,6 +18,7 @@ import io
 import json
 import logging
 import os
+import pickle
 import random
 import re
 import struct
@@ -33,8 +34,9 @@ from ...eager.cuda import accelerator
 from ...eager.functional.creation import empty
 from ...eager.functional.elementary import is_tensor
 from ...eager.nn.parameter import Parameter
-from ...eager.scripting import is_scripting
+from ...eager.scripting import is_scripting, tracing_state
 from ...eager.tensor import Tensor
+from ...graph.symbolic import SymInt
 from .. import guards, sources
 from . import followed
 from .builtins import BUILTINS, FUNCTIONS, METHODS, pure
@@ -142,6 +144,31 @@ FUNCTIONS[logging.getLogger] = _logger
 FUNCTIONS[logging.Logger._log] = _log
 
 
+# -- pickle: the bytes of plain data -------------------------------------------------------------------------------------------
+
+
+def dumps(run: Any, value: Value, protocol: Value = Constant(None)) -> Value:
+    """What a cache makes of its keyword arguments. Pickle writes an object that it meets again as the one before: what is equal, and may be one object or two, is not captured."""
+    return run.make(run.concrete(pickle.dumps, _each_once(run.python(value), set()), run.python(protocol)))
+
+
+def _each_once(value: Any, seen: set) -> Any:
+    """Plain data, sizes as they are in this call. Raises Break for anything else, and for texts that occur twice."""
+    if type(value) in (list, tuple):
+        return type(value)([_each_once(item, seen) for item in value])
+    if type(value) is dict:
+        return {_each_once(key, seen): _each_once(item, seen) for key, item in value.items()}
+    if isinstance(value, SymInt):
+        return int(value)
+    if type(value) not in (bool, int, float, type(None), str, bytes) or (type(value) in (str, bytes) and value in seen):
+        raise Break("pickle.dumps() of what holds more than plain data, each text once, is not captured")
+    seen.add(value)
+    return value
+
+
+BUILTINS[pickle.dumps] = dumps
+
+
 # -- groups of exceptions --------------------------------------------------------------------------------------------------------
 
 
@@ -230,6 +257,7 @@ for _fact in (is_available, is_current_stream_capturing, device_count, os.path.e
 for _asked in (os.getpid, os.cpu_count, os.getcwd, sys.getrecursionlimit):
     BUILTINS[_asked] = fact(_asked)
 FUNCTIONS[is_scripting] = lambda run: Constant(False)  # is_tracing is the same function
+FUNCTIONS[tracing_state] = lambda run: Constant(None)
 FUNCTIONS[accelerator] = lambda run: run.wrap(accelerator(), sources.Constant(accelerator(), "the GPU's library"))
 FUNCTIONS[is_tensor] = lambda run, obj: BUILTINS[isinstance](run, obj, run.make(Tensor))
 

@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import pathlib
+import pickle
 import re
 import string
 import sys
@@ -199,7 +200,7 @@ def test_a_cached_function_runs_under_the_modes_around_the_call():
 def checked(x):
     segue._assert(x.ndim == 2, f"expected two dimensions, got {x.ndim}")
     segue._assert(x.shape[0] > 1, "too few rows")
-    return x * 2 if segue.jit.is_scripting() or segue.jit.is_tracing() else x * 3
+    return x * 2 if segue.jit.is_scripting() or segue.jit.is_tracing() or segue._C._get_tracing_state() else x * 3
 
 
 def test_assertions_about_shapes_are_answered_during_capture():
@@ -422,3 +423,18 @@ def test_a_cached_function_counts_what_it_counts_eagerly():
         return found
 
     assert counts(lambda run: segue.compile(run, backend="eager")) == counts(lambda run: run)
+
+
+def test_the_pickle_of_plain_data_is_a_constant():
+    def keyed(x, name, **options):
+        return x * 2, {(name, pickle.dumps(options)): 1}, pickle.dumps([name, 1.5, ("b", None)], 2), pickle.dumps({"c": [name]}, protocol=4)
+
+    made = strictly(keyed, fullgraph=True)
+    for options in ({}, {"a": 1}, {"a": 1}, {"a": 2, "d": "e"}, {"a": 3, "d": "f"}):
+        assert same(made(segue.ones(2), "name", **options), keyed(segue.ones(2), "name", **options)), options
+
+
+def test_the_pickle_of_one_text_that_may_be_two_is_not_captured():
+    check(lambda x, a: (x, pickle.loads(pickle.dumps((a, a)))), X, "ab" * 3, breaks=None)
+    with pytest.raises(CaptureError, match="each text once"):
+        segue.compile(lambda x, a: (x * 2, pickle.dumps((a, a))), fullgraph=True)(X, "ab" * 3)

@@ -193,3 +193,29 @@ def test_slopes_of_draws_near_pytorchs():
     x, a, b = np.array([0.1, 0.5, 0.9]), np.array([0.5, 2.0, 6.0]), np.array([0.7, 3.0, 2.0])
     found = segue.eager.functional.beta_slope(segue.tensor(x), segue.tensor(a), segue.tensor(b)).numpy() / (1 - x)
     np.testing.assert_allclose(found, torch._dirichlet_grad(torch.tensor(x), torch.tensor(a), torch.tensor(a + b)).numpy(), 3e-3)
+
+
+@pytest.mark.parametrize("library", [segue, torch], ids=["segue", "torch"])
+def test_a_transform_with_parameters_is_a_module_as_well(library):
+    class Shift(library.distributions.transforms.Transform, library.nn.Module):
+        domain = codomain = library.distributions.constraints.real
+        __hash__ = library.nn.Module.__hash__
+        bijective = True
+
+        def __init__(self):
+            super().__init__(cache_size=1)
+            self.by = library.nn.Parameter(library.ones(()))
+
+        def _call(self, x):
+            return x + self.by
+
+        def _inverse(self, y):
+            return y - self.by
+
+        def log_abs_det_jacobian(self, x, y):
+            return library.zeros_like(x)
+
+    shift = Shift()
+    base = library.distributions.Normal(library.zeros(()), library.ones(()))
+    library.distributions.TransformedDistribution(base, [shift]).log_prob(library.full((), 3.0)).backward()
+    assert [name for name, _ in shift.named_parameters()] == ["by"] and shift.by.grad.item() == pytest.approx(2.0)
