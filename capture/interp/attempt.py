@@ -76,6 +76,7 @@ class Knowledge:
     dynamic: dict[Any, set[int]] = field(default_factory=dict)  # source of a tensor -> its dimensions that vary
     seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)  # source of a tensor -> what earlier captures hold for
     varying: set[Any] = field(default_factory=set)  # sources of ints, floats and texts
+    growing: set[Any] = field(default_factory=set)  # see values/growing.py
     split: set[Any] = field(default_factory=set)
     shapes: Declared = field(default_factory=dict)  # what the user declared of the sizes of tensors
     all_dynamic: bool | None = None

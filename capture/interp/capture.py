@@ -53,6 +53,7 @@ from .telling import tracer
 from .values.constants import Constant
 from .values.containers import ListValue
 from .values.functions import guard_cells
+from .values.growing import GrowingValue
 from .values.held_arrays import meets
 from .values.instance import guard_owners
 from .values.mappings import DictValue
@@ -78,6 +79,7 @@ class CodeState:
     dynamic: dict[Any, set[int]] = field(default_factory=dict)
     seen: dict[Any, list[guards.TensorMatch]] = field(default_factory=dict)
     varying: set[Any] = field(default_factory=set)  # sources of ints, floats and texts
+    growing: set[Any] = field(default_factory=set)  # sources of lists and deques whose lengths go on changing
     split: set[Any] = field(default_factory=set)  # tuples of numbers whose items are guarded one by one
     constants: set[Any] = field(default_factory=set)  # what was tried as varying and must stay constant
     turn_by_turn: bool = False  # see Knowledge
@@ -249,7 +251,7 @@ def capture(settings: Settings, state: CodeState, code: types.CodeType, view: An
     start, hooks = time.perf_counter(), STATE.saved_hooks
     fill_registries()
     knowledge = Knowledge(
-        dynamic=state.dynamic, seen=state.seen, varying=state.varying, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
+        dynamic=state.dynamic, seen=state.seen, varying=state.varying, growing=state.growing, split=state.split, shapes=settings.shapes if code is settings.root else {}, all_dynamic=settings.dynamic,
         frame_class=settings.observer.frame_class, tells=tracer() == "counter", turn_by_turn=state.turn_by_turn,
         plain=settings.plain,
     )  # fmt: skip
@@ -459,7 +461,7 @@ def relational_guards(attempt: Attempt, graph: Any) -> None:
     guard_owners(attempt)
     guard_cells(attempt)
     guard_record(attempt)
-    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, DictValue, SetValue, ObjectValue, RunningIterator, StreamObject))}
+    written = {type(value.real) for value in attempt.journal.entries.values() if isinstance(value, (ListValue, GrowingValue, DictValue, SetValue, ObjectValue, RunningIterator, StreamObject))}
     others = [value for value in attempt.wrapped.values() if type(value.real) in written and not isinstance(value, Constant) and value.source is not None]
     others += [value for value in attempt.compared.values() if not any(value is other for other in others)]
     if len(others) > 1:

@@ -13,6 +13,7 @@ from .. import guards
 from ..sources import MISSING, Item
 from .constructors import GETTERS
 from .records import Recompile
+from .values.growing import generalise_length
 
 
 def generalise(settings: Any, state: Any, code: types.CodeType, view: Any, entries: tuple) -> None:
@@ -28,6 +29,9 @@ def generalise(settings: Any, state: Any, code: types.CodeType, view: Any, entri
         for guard in entry.guards:
             if isinstance(guard, guards.TensorMatch):
                 generalise_tensor(state, guard, view)
+            elif isinstance(guard, guards.LengthIs):
+                misses = sum(isinstance(other, guards.LengthIs) and other.source == guard.source for other in failed)
+                generalise_length(state, guard, guard.source.fetch(view), misses)
             elif isinstance(guard, guards.Is):
                 generalise_function(state, guard, guard.source.fetch(view))
             elif isinstance(guard, guards.Equals):
@@ -53,8 +57,8 @@ def generalise_number(state: Any, source: Any, before: Any, view: Any, now: Any)
         return
     if type(now) in (int, float, str):
         of = source.base.fetch(view) if isinstance(source, Item) else ()
-        together = {Item(source.base, place) for place, other in enumerate(of) if type(other) is type(now)} if type(of) is list else {source}
-        state.varying.update(together - state.constants)
+        together = {Item(source.base, place) for place, other in enumerate(of) if type(other) is type(now)} if type(of) is list else set()
+        state.varying.update({source, *together} - state.constants)
     elif type(now) is tuple and len(now) == len(before):
         state.split.add(source)
         for index, (old, new) in enumerate(zip(before, now)):

@@ -30,6 +30,7 @@ from .values.deques import DequeValue
 from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
 from .values.functions import AnewFunction, BuiltinMethod, CallableValue, MethodValue
+from .values.growing import GrowingValue, refused
 from .values.instance import as_dict
 from .values.long_lists import joined, repeated
 from .values.mappings import DictValue, DictView
@@ -219,7 +220,7 @@ class Operators(Iteration):
             if symbol == "*" and any(isinstance(value, Sequence) for value in (left, right)):
                 raise self.raised(TypeError, f"can't multiply sequence by non-int of type '{(right if isinstance(left, Sequence) else left).type().__name__}'")
             raise self.raised(TypeError, f"unsupported operand type(s) for {shown}: '{left.type().__name__}' and '{right.type().__name__}'")
-        raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+        raise refused(symbol, left, right)
 
     def inplace(self: Any, symbol: str, left: Value, right: Value) -> Value:
         row = BINARY[symbol]
@@ -229,10 +230,10 @@ class Operators(Iteration):
             right = self.float_operand(right, left)
         if isinstance(left, TensorValue) and isinstance(right, PLAIN):
             return self.leaf(row.inplace, [left, right], {}, row.inplace_name)
+        if isinstance(left, (ListValue, GrowingValue)) and symbol == "+":
+            left.call_method(self, "extend", [right], {})
+            return left
         if isinstance(left, ListValue):
-            if symbol == "+":
-                left.call_method(self, "extend", [right], {})
-                return left
             if symbol == "*":
                 left.items[:] = self.repeated(left, right)
                 left.changed(self)
@@ -370,6 +371,8 @@ class Operators(Iteration):
             pair = [value.contents if isinstance(value, ContainerObject) else value for value in (left, right)]
             if (found := self.container_compare(symbol, *pair)) is not None:  # the builtin class's own method, asked last
                 return constant(found)
+        if isinstance(left, GrowingValue) or isinstance(right, GrowingValue):
+            raise refused(symbol, left, right)
         if symbol in ("==", "!="):
             if isinstance(left, BuiltinMethod) and isinstance(right, BuiltinMethod):
                 same = left.name == right.name and self.same(left.owner, right.owner)
@@ -383,7 +386,7 @@ class Operators(Iteration):
             return constant(same == (symbol == "=="))
         if isinstance(left, PLAIN) or isinstance(right, PLAIN) or isinstance(left, ObjectValue):
             raise self.raised(TypeError, f"'{symbol}' not supported between instances of '{left.type().__name__}' and '{right.type().__name__}'")
-        raise Break(f"'{symbol}' of a {left.describe()} and a {right.describe()} is not captured")
+        raise refused(symbol, left, right)
 
     def equal(self: Any, left: Value, right: Value) -> bool:
         """`left == right` as a Python bool."""

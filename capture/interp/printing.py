@@ -143,6 +143,8 @@ class Printing:
             if isinstance(found, types.FunctionType):
                 args: list[Value] = [Constant(spec)] if name == "__format__" else []
                 result = self.call(self.bind_entry(found, value, value.type()), args, {})
+                if isinstance(result, SizeText) and conversion != "ascii":
+                    return self.formatted(result, None, spec)
                 return result if name == "__format__" else self.make(self.concrete(format, self.converted(result, conversion), spec))
             if name == "__format__" and isinstance(value, PlainObject) and found is not object.__format__:
                 if spec:

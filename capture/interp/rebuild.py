@@ -385,6 +385,10 @@ def extend_list(target: list, items: list) -> None:
     list.extend(target, items)
 
 
+def extend_deque(target: collections.deque, items: list) -> None:
+    collections.deque.extend(target, items)
+
+
 def replace_list(target: list, items: list) -> None:
     list.__setitem__(target, slice(None), items)
 

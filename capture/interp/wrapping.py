@@ -78,6 +78,7 @@ from .values.functions import (
 )
 from .values.generators import METHODS as GENERATORS
 from .values.generators import GeneratorValue
+from .values.growing import wrap_growing
 from .values.held_arrays import wrap_array
 from .values.instance import wrap_dict
 from .values.locks import wrap_lock
@@ -240,6 +241,8 @@ class Wrapping:
 
 
 def wrap_list(run: Any, obj: list, source: Any) -> Value:
+    if source in run.knowledge.varying:
+        return wrap_growing(run, obj, source)
     run.guard(guards.TypeIs(source, list))
     return list_items(run, obj, source)
 

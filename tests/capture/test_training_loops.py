@@ -68,6 +68,19 @@ def test_a_float_from_outside_is_written_behind_the_graph(write):
     assert stats["recompiles"] - before <= 2  # -0.0 equals no constant, and is no other float
 
 
+def test_a_meter_that_writes_itself_is_written_behind_the_graph():
+    meter, other = Meter(), Meter()
+
+    def step(x, meter):
+        meter.update(x.amax().item())
+        return f"{meter} {meter!s:>30} {str(meter)}"
+
+    batches = [segue.randn(3) for _ in range(6)]
+    results, counts = counted(step, [(x, meter) for x in batches])
+    assert results == [step(x, other) for x in batches]
+    assert counts[-1] <= 2
+
+
 def test_a_text_of_a_float_whose_content_is_asked_for_makes_it_a_constant():
     class Run:
         value = 0.5

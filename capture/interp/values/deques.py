@@ -17,6 +17,7 @@ from ..outcome import Break, NotPython
 from .base import Value, method
 from .constants import Constant, constant, index_of
 from .containers import LIST_METHODS, SEQUENCE_METHODS, ListValue, Sequence, SliceValue, Unread
+from .growing import wrap_growing
 from .iterators import IteratorValue
 
 
@@ -122,6 +123,8 @@ class DequeIterator(IteratorValue):
 
 def wrap_deque(run: Any, obj: collections.deque, source: Any) -> Value:
     """A deque from outside: its class, its bound, its length; the items as they are read."""
+    if source in run.knowledge.varying:
+        return wrap_growing(run, obj, source)
     run.guard(guards.TypeIs(source, collections.deque))
     run.guard(guards.Equals(sources.Attribute(source, "maxlen"), obj.maxlen))
     run.guard(guards.LengthIs(source, len(obj)))
