@@ -14,7 +14,7 @@ import numpy as np
 
 from ..eager import dtypes
 from ..graph.symbolic import ShapeEnv, print_c
-from .expressions import Index, Looked, Rounded
+from .expressions import Index, Looked, Rounded, at_least
 from .kernels import Kernel, Run, Store
 from .loops import BOOL, FLOAT32, INT32, INT64, NARROW, PRIMITIVES, SHORT, Value, number_text
 from .units import Buffer
@@ -118,6 +118,8 @@ class ValuePrinter:
             return f"{self.lanes_of(atom.value)}[j]" if lane and self.kernel.is_vector(atom.value) else self.name(atom.value)
         assert isinstance(atom, Rounded)
         inner, size = self.place(atom.index, lane), self.size(atom.size)
+        if not at_least(atom.size, 1):  # a lane that a mask leaves out, beside a dimension without elements
+            size = f"divisor({size})"
         low = atom.index.bounds()[0]
         if type(low) is int and low >= 0:
             return f"(({inner}) {'/' if atom.kind == '//' else '%'} {size})"

@@ -123,3 +123,19 @@ def test_only_the_places_that_are_looked_at_are_sorted():
         runner = compile_graph(graph)
         compare(graph, runner, [x])
         assert ("call.wanted = 5;" in runner.source) == part
+
+
+@pytest.mark.parametrize("program", [
+    lambda x: F.pad(segue.stack([x, x * 2], 0).reshape(-1), (0, 3)),
+    lambda x: segue.cat([segue.stack([x, x + 1], 1).reshape(-1), segue.ones(2)]),
+    lambda x: F.pad(segue.stack([x, x * 2], 0).T.reshape(-1).reshape(2, -1).T.reshape(-1), (1, 2)),
+], ids=["pad", "cat", "turned"])  # fmt: skip
+def test_a_dimension_without_elements_beside_what_surrounds_it(program):
+    """Lanes that a mask leaves out still compute their places, by the sizes of what is empty."""
+    compiled = segue.compile(program, dynamic=True, fullgraph=True)
+    masked = segue.compile(lambda x, mask: program(x[mask]), fullgraph=True)
+    for n in (4, 5, 0, 1):
+        x = segue.randn(n)
+        assert segue.equal(compiled(x), program(x)), n
+        y, mask = segue.randn(6), segue.arange(6) < n
+        assert segue.equal(masked(y, mask), program(y[mask])), n

@@ -11,6 +11,8 @@ namespace segue {
 SEGUE_INLINE int64_t lanes_of(whole) { return LANES; }
 SEGUE_INLINE int64_t lanes_of(part where) { return where.count; }
 SEGUE_INLINE int64_t least(int64_t x, int64_t y) { return x < y ? x : y; }
+/* A size by which an index is divided: it may be 0 where lanes are computed that a mask leaves out. */
+SEGUE_INLINE int64_t divisor(int64_t x) { return x + (x == 0); }
 /* Quotient and remainder rounded down, for index expressions that may be negative. */
 SEGUE_INLINE int64_t floor_quotient(int64_t x, int64_t y) { return x / y - ((x % y != 0) & ((x < 0) != (y < 0))); }
 SEGUE_INLINE int64_t floor_rest(int64_t x, int64_t y) { int64_t r = x % y; return r != 0 && (r < 0) != (y < 0) ? r + y : r; }
