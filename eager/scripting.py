@@ -31,7 +31,7 @@ is_tracing = is_scripting
 
 def tracing_state() -> None:
     """The state of the trace that runs: there is none."""
-    return None
+    return
 
 
 def value_if_known(x: Any) -> Any:

@@ -13,12 +13,15 @@ from .. import dtypes
 from ..autograd.autocast import autocasts
 from ..errors import error
 from ..ops.definition import OPS
+from ..sizes import BEYOND_SIZES
 from ..tensor import Tensor
 from .arguments import cast, known_true, widened
 from .creation import tensor
 from .devices import make
 from .losses import reduced
 from .pointwise import where
+from .positions import runtime_size
+from .selecting import take
 from .shape import reshape
 
 
@@ -46,18 +49,20 @@ def _log_add(*terms: Tensor) -> Tensor:
 
 def _padded(targets: Tensor, lengths: Tensor, count: int) -> Tensor:
     """Targets that stand one behind the other, as rows (N, S)."""
-    if targets.ndim == 2:
-        return cast(targets, dtypes.int64)
-    sizes = [int(size) for size in lengths.tolist()]
-    if sum(sizes) > targets.shape[0]:
-        raise error(RuntimeError, f"ctc_loss(): Expected the target lengths to sum up to {targets.shape[0]} targets, got {sum(sizes)}")
-    widest = max(sizes, default=0)
-    rows = []
-    start = 0
-    for size in sizes:
-        rows.append(OPS["unsqueeze"](OPS["pad"](OPS["slice"](targets, 0, start, start + size, 1), (0, widest - size), 0), 0))
-        start += size
-    return cast(OPS["cat"](tuple(rows), 0), dtypes.int64)
+    if targets.ndim == 2 or not count:
+        return cast(targets if targets.ndim == 2 else reshape(targets, (0, 0)), dtypes.int64)
+    if not known_true(OPS["sum"](lengths, (0,), False) <= targets.shape[0]):
+        raise error(RuntimeError, f"ctc_loss(): Expected the target lengths to sum up to {targets.shape[0]} targets, got {int(lengths.sum())}")
+    widest = runtime_size(OPS["amax"](lengths, (0,), False), 0, BEYOND_SIZES, "the longest target")
+    places = make("arange", targets.device, 0, 1, widest, dtypes.int64)
+    starts = OPS["unsqueeze"](OPS["cumsum"](lengths, 0) - lengths, 1)
+    within = places < OPS["unsqueeze"](lengths, 1)
+    return cast(take(OPS["pad"](targets, (0, 1), 0), where(within, starts + places, targets.shape[0])), dtypes.int64)
+
+
+def _behind(x: Tensor, by: int, width: Any, fill: float) -> Tensor:
+    """The columns of x moved by some places, (N, width) as before."""
+    return OPS["slice"](OPS["pad"](x, (by, 0), fill), 1, 0, width, 1)
 
 
 @autocasts
@@ -90,13 +95,11 @@ def ctc_loss(
     mass = OPS["sum"](OPS["exp"](log_probs), (2,), True)
     log_probs = log_probs - (mass - mass.detach())
     emitted = OPS["gather"](log_probs, 2, OPS["expand"](OPS["unsqueeze"](states, 0), (steps, count, width)))
-    skips = OPS["logical_and"](states != blank, states != OPS["pad"](OPS["slice"](states, 1, 0, max(width - 2, 0), 1), (min(2, width), 0), blank))
+    skips = OPS["logical_and"](states != blank, states != _behind(states, 2, width, blank))
     place = make("arange", log_probs.device, 0, 1, width, dtypes.int64)
     alpha = where(place < 2, OPS["select"](emitted, 0, 0), -math.inf)
     for t in range(1, steps):
-        one = OPS["pad"](OPS["slice"](alpha, 1, 0, width - 1, 1), (1, 0), -math.inf)
-        two = OPS["pad"](OPS["slice"](alpha, 1, 0, max(width - 2, 0), 1), (min(2, width), 0), -math.inf)
-        following = _log_add(alpha, one, where(skips, two, -math.inf)) + OPS["select"](emitted, 0, t)
+        following = _log_add(alpha, _behind(alpha, 1, width, -math.inf), where(skips, _behind(alpha, 2, width, -math.inf), -math.inf)) + OPS["select"](emitted, 0, t)
         alpha = where(OPS["unsqueeze"](times > t, 1), following, alpha)
     last = OPS["gather"](alpha, 1, OPS["unsqueeze"](2 * sizes, 1))
     before = OPS["gather"](alpha, 1, OPS["unsqueeze"](OPS["clamp_min"](2 * sizes - 1, 0), 1))

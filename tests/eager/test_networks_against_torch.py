@@ -105,7 +105,7 @@ def test_values_and_gradients(expression):
 @pytest.mark.parametrize("start", range(0, len(EXPRESSIONS), 12))
 def test_captured_as_one_graph_with_equal_values(start):
     """Twelve expressions at a time: the operators behind them never break a graph (those that read sizes out of tensors are left out)."""
-    reads_sizes = ("M.tensor(", "kl_div(x, y.softmax(1), reduction=", "ctc_loss", "gaussian")
+    reads_sizes = ("M.tensor(", "kl_div(x, y.softmax(1), reduction=", "gaussian")
     chosen = [e for e in EXPRESSIONS[start : start + 12] if not any(word in e for word in reads_sizes)]
     arguments = ", ".join([*FLOATS, "i", "i6", "t1", "mask"])
     scope = {"M": segue, "F": segue.nn.functional}
@@ -149,3 +149,23 @@ def test_mistakes_raise_what_pytorch_raises(expression):
         eval(expression, names_of(torch, False))
     with pytest.raises(expected.type):
         eval(expression, names_of(segue, False))
+
+
+def test_ctc_loss_of_targets_one_behind_the_other_is_one_graph():
+    def loss(scores, targets, times, sizes):
+        return segue.nn.functional.ctc_loss(scores.log_softmax(-1), targets, times, sizes)
+
+    compiled, numbers = segue.compile(loss, fullgraph=True), np.random.default_rng(0)
+    for lengths in ([3, 1, 4], [2, 2, 2], [0, 4, 1], [5, 0, 0], [1, 1, 1]):
+        values = numbers.normal(size=(12, 3, 6)), numbers.integers(1, 6, sum(lengths)), np.full(3, 12), np.array(lengths)
+        expected = torch.from_numpy(values[0]).requires_grad_()
+        torch.nn.functional.ctc_loss(expected.log_softmax(-1), *map(torch.from_numpy, values[1:])).backward()
+        for function in (loss, compiled):
+            scores = segue.tensor(values[0], requires_grad=True)
+            function(scores, *map(segue.tensor, values[1:])).backward()
+            np.testing.assert_allclose(scores.grad.numpy(), expected.grad.numpy(), rtol=1e-6, atol=1e-9, err_msg=str(lengths))
+
+
+def test_ctc_loss_of_more_lengths_than_targets_raises():
+    with pytest.raises(RuntimeError, match="to sum up to 3 targets, got 4"):
+        segue.nn.functional.ctc_loss(segue.randn(6, 2, 4).log_softmax(-1), segue.tensor([1, 2, 3]), (6, 6), (2, 2))
