@@ -31,6 +31,7 @@ COMPARED = frozenset(LITERALS) - {type(NotImplemented)}  # class attributes of t
 OWN_MODULES = tuple(f"{OWN_PACKAGE}.{room}" for room in OWN_ROOMS)
 CLASS_FACTS = ("__base__", "__basicsize__", "__dictoffset__", "__flags__", "__itemsize__", "__weakrefoffset__")
 CACHED = type(functools.lru_cache(len))
+HOLDING = ((property, "fget"), (staticmethod, "__func__"), (classmethod, "__func__"), (functools.partialmethod, "func"))
 WAYS_TO_ITERATE = ("__iter__", "__getitem__")
 NAMES = ("__name__", "__qualname__", "__module__", "__doc__")
 CLASSMETHODS_CHAIN = sys.version_info < (3, 13)  # a classmethod asks the descriptor that it holds
@@ -114,9 +115,9 @@ class Lookup:
 
     @staticmethod
     def is_users_own(entry: Any) -> bool:
-        """Whether what stands in one of segue's own classes is a function, or a property by one, that was put there from outside."""
-        function = entry.fget if isinstance(entry, property) else getattr(entry, "__func__", entry)
-        return isinstance(function, types.FunctionType) and not is_trusted(function)
+        """Whether what stands in one of segue's own classes is a function, a property by one, or another descriptor, that was put there from outside."""
+        function = next((getattr(entry, part) for kind, part in HOLDING if isinstance(entry, kind)), entry)
+        return (isinstance(function, types.FunctionType) and not is_trusted(function)) or (is_changeable(type(entry)) and hasattr(type(entry), "__get__"))
 
     def guard_entry(self: Any, cls: type, name: str, found: Any, owner: type | None) -> None:
         if not cls.__flags__ & HEAP_TYPE or owner in self.made_classes or (owner is not None and is_own(owner.__module__) and is_private(name)):
@@ -155,15 +156,16 @@ class Lookup:
     # -- instances ----------------------------------------------------------------------------------------------------
 
     def instance_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
-        """`getattr(owner, name)`: by the class's own `__getattribute__` where it has one in Python."""
+        """`getattr(owner, name)`: by the class's own `__getattribute__` where it has one in Python, and by its `__getattr__` where that raises AttributeError."""
         cls = owner.cls
         if is_changeable(cls):
             self.class_entry(cls, "__getattribute__")
-        if cls.__getattribute__ is object.__getattribute__ or not isinstance(cls.__getattribute__, types.FunctionType):
-            return self.plain_attribute(owner, name)
-        custom = self.class_entry(cls, "__getattribute__")
+        custom = isinstance(cls.__getattribute__, types.FunctionType)
         try:
-            return self.call(self.bind_entry(custom, owner, cls), [Constant(name)], {})
+            if custom:
+                return self.call(self.bind_entry(self.class_entry(cls, "__getattribute__"), owner, cls), [Constant(name)], {})
+            found = self.registered(owner, name)
+            return self.plain_attribute(owner, name) if found is None else found
         except Observed as observed:
             fallback = self.class_entry(cls, "__getattr__")
             if fallback is MISSING or not issubclass(observed.value.type(), AttributeError):
@@ -171,7 +173,7 @@ class Lookup:
         return self.call(self.bind_entry(fallback, owner, cls), [Constant(name)], {})
 
     def plain_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
-        """What `object.__getattribute__` gives, and, where the class has no other, `__getattr__` behind it."""
+        """What `object.__getattribute__` gives."""
         cls = owner.cls
         if name == "__class__" and entry_of(cls, name)[1] is object:
             return self.wrap_known(cls)
@@ -182,10 +184,6 @@ class Lookup:
             self.class_entry(cls, name)
             return self.bind_entry(found, owner, cls)
         stored = self.stored_in_class(cls, name)
-        registered = self.registered(owner, name) if found is MISSING and stored is None else None
-        if registered is not None:
-            self.guard_own(cls, name)
-            return registered
         if found is MISSING or not self.is_trusted_method(cls, name):
             own = owner.own(self, name)
             if own is not None:
@@ -213,20 +211,17 @@ class Lookup:
             return None
         if entry_of(owner.cls, "__getattr__")[0] is not self.module_class.__dict__["__getattr__"]:
             return None
-        if name in owner.attributes or name in owner.real.__dict__:
+        if name in owner.attributes or name in owner.real.__dict__ or entry_of(owner.cls, name)[0] is not MISSING or self.stored_in_class(owner.cls, name) is not None:
             return None
         for registry in REGISTRIES:
             if name in owner.real.__dict__.get(registry, ()):
                 held = owner.own(self, registry)
+                self.guard_own(owner.cls, name)
                 return held.item(self, Constant(name)) if held is not None else None
         return None
 
     def missing_attribute(self: Any, owner: ObjectValue, name: str) -> Value:
-        custom = isinstance(owner.cls.__getattribute__, types.FunctionType)  # then it is asked behind that one, see instance_attribute
         self.class_entry(owner.cls, name)  # which has none
-        fallback = MISSING if custom else self.class_entry(owner.cls, "__getattr__")
-        if fallback is not MISSING:
-            return self.call(self.bind_entry(fallback, owner, owner.cls), [Constant(name)], {})
         args: list[Value] = [Constant(f"'{owner.cls.__name__}' object has no attribute '{name}'")]
         error = ExceptionValue(AttributeError, args)
         error.given, error.named = args, {"name": Constant(name), "obj": owner}

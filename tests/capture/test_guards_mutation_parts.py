@@ -329,3 +329,25 @@ def test_a_function_that_a_user_puts_on_tensors_is_followed():
         assert log == [3.0] * 4
     finally:
         del segue.Tensor.scaled, segue.Tensor.held
+
+
+def test_descriptors_that_a_user_puts_on_tensors_are_followed():
+    log = []
+
+    class Logged:
+        def __get__(self, tensor, cls=None):
+            log.append("read")
+            return 3.0
+
+    def scaled(self, by, more):
+        log.append(by)
+        return self * by + more
+
+    segue.Tensor.logged, segue.Tensor.part = Logged(), functools.partialmethod(scaled, 3)
+    try:
+        run = segue.compile(lambda x: x.part(1) * x.logged, backend="eager")
+        for _ in range(3):
+            assert run(segue.ones(1)).item() == 12
+        assert log == [3, "read"] * 3
+    finally:
+        del segue.Tensor.logged, segue.Tensor.part

@@ -336,3 +336,40 @@ def test_a_getattribute_that_changed():
     del Own.__getattribute__
     Own.k = 9
     assert same(made(x3()), program(x3()))
+
+
+class Falling:
+    here = 2.0
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return 5.0
+
+    @property
+    def failing(self):
+        raise AttributeError("not now")
+
+    def plainly(self, name):
+        try:
+            return object.__getattribute__(self, name)
+        except AttributeError as error:
+            return str(error)
+
+    def above(self, name):
+        try:
+            return super().__getattribute__(name)
+        except AttributeError as error:
+            return str(error)
+
+
+@pytest.mark.parametrize("name", ["here", "absent", "failing"])
+def test_getattr_is_asked_behind_getattribute_and_not_within_it(name):
+    def f(x, thing, module):
+        plain = thing.plainly(name), thing.above(name), getattr(thing, name)
+        try:
+            return x * 2, plain, object.__getattribute__(module, "weight")
+        except AttributeError as error:
+            return x, plain, str(error)
+
+    check(f, segue.ones(2), Falling(), segue.nn.Linear(2, 2))
