@@ -251,3 +251,12 @@ def test_a_set_that_lives_across_a_break_lies_as_it_does_eagerly(program):
         expected, found = program(x, words)[1:], compiled(program)(x, words)[1:]
         assert [type(one) for one in found] == [type(one) for one in expected]
         assert [list(one) for one in found] == [list(one) for one in expected]
+
+
+def test_the_text_of_a_set_from_outside_has_its_order():
+    def f(x, members):
+        return x + 1, f"{members}", repr(members)
+
+    made = compiled(f)
+    for members in ({12345, 7.5, 33}, {40, float("inf"), 7}, {255, 16, -1.5}, {-1.5, 255, 16}, {8, 0, 16, 1.5}, {2**31, -0.0}):
+        assert made(segue.ones(1), members)[1:] == (str(members), repr(members))

@@ -66,7 +66,11 @@ class SetValue(Value):
     def python(self, run: Any) -> Any:
         items = self.items_of(run)
         recipe = self.recipe()
-        return self.cls(item.python(run) for item in items) if recipe is None else set_of_steps(recipe)
+        if recipe is not None:
+            return set_of_steps(recipe)
+        made: Any = self.cls(item.python(run) for item in items)
+        is_as_it_was = type(self.real) is self.cls and not self.steps
+        return self.real if is_as_it_was and [*made] != [*self.real] else made  # items that are put in one by one may come to lie in another order
 
     def recipe(self) -> tuple | None:
         """The steps that make such a set, of constants."""
