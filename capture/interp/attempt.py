@@ -41,7 +41,7 @@ from .instances import Instances
 from .journal import Journal
 from .lookup import Lookup, is_inner, is_own, is_standard
 from .operators import Operators
-from .outcome import Anew, Break, Observed, PlainPython, Specialise, plain_python
+from .outcome import Anew, Break, Observed, PlainPython, plain_python
 from .parameters import is_fresh
 from .printing import Printing
 from .seeds import Seeds
@@ -51,7 +51,7 @@ from .values.base import Value
 from .values.constants import OWN_CONSTANTS, Constant, SymIntValue, constant
 from .values.contained import OwnDictObject, PlainObject
 from .values.containers import TupleValue, Unread
-from .values.exceptions import ExceptionValue, of_error
+from .values.exceptions import ExceptionValue
 from .values.floats import FloatValue
 from .values.functions import CallableValue, FunctionValue, MethodValue
 from .values.instance import IdentityNumber, InstanceDictValue
@@ -418,15 +418,6 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
     def leaves_open(self) -> bool:
         """Whether something of sizes that varies was left to the run, see `Knowledge.fixes_open`."""
         return bool(self.writes) or self.tracer.shape_env.rounds
-
-    def concrete(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        """Run a pure function of plain data; an exception in it is one of the user's program."""
-        try:
-            return function(*args, **kwargs)
-        except (Break, Observed, Specialise, errors.UndecidedSize):
-            raise
-        except Exception as error:
-            raise Observed(of_error(self, error)) from None
 
     def text(self, value: Value) -> str:
         value = value.contents if isinstance(value, PlainObject) else value

@@ -13,12 +13,14 @@ import types
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ...eager import errors
 from ...eager.ops.handed import STAND_IN
 from ...eager.promotion import result_type
 from ...eager.shapes import Size
+from ...graph.symbolic import SymInt
 from ..sources import MISSING
 from .iteration import Iteration
-from .outcome import RUNTIME, Break, Specialise
+from .outcome import RUNTIME, Break, Observed, Specialise
 from .sizes import beside_float, now, size_binary, size_compare, size_unary
 from .truths import compare_floats
 from .values.arrays import ARRAYS, IN_PLACE, operation
@@ -27,7 +29,7 @@ from .values.constants import LITERALS, Constant, MemberValue, SymIntValue, cons
 from .values.contained import ContainerObject, PlainObject, TupleObject
 from .values.containers import ListValue, Sequence, SliceValue
 from .values.deques import DequeValue
-from .values.exceptions import ExceptionValue
+from .values.exceptions import ExceptionValue, of_error
 from .values.floats import FloatValue, ResultValue, SizeFloat, is_number, origins_of
 from .values.functions import AnewFunction, BuiltinMethod, CallableValue, MethodValue
 from .values.growing import GrowingValue, refused
@@ -272,6 +274,8 @@ class Operators(Iteration):
             return whole_unary(self, function, name, value)
         if isinstance(value, ObjectValue) and self.special_method(value, name) is not None:
             return value.dunder(self, name)
+        if hasattr(value.type(), name):
+            raise Break(f"'{symbol}' of a {value.describe()} is not captured")
         raise self.raised(TypeError, f"bad operand type for unary {symbol}: '{value.type().__name__}'")
 
     # -- comparisons --------------------------------------------------------------------------------------------------
@@ -384,7 +388,7 @@ class Operators(Iteration):
                         raise Break(f"'{symbol}' of a {value.describe()} and a {other.describe()} is not captured")
                 same = self.same(left, right)
             return constant(same == (symbol == "=="))
-        if isinstance(left, PLAIN) or isinstance(right, PLAIN) or isinstance(left, ObjectValue):
+        if all(isinstance(value, (*PLAIN, ObjectValue, CallableValue)) for value in (left, right)):
             raise self.raised(TypeError, f"'{symbol}' not supported between instances of '{left.type().__name__}' and '{right.type().__name__}'")
         raise refused(symbol, left, right)
 
@@ -394,6 +398,8 @@ class Operators(Iteration):
 
     def alike(self: Any, left: Value, right: Value) -> bool:
         """`left is right or left == right`, as containers compare their items; of numbers that vary only the second is asked."""
+        if left is right:
+            return True
         if any(isinstance(value, VARYING) for value in (left, right)):
             return self.equal(left, right)
         if all(type(value) is Constant and type(value.value) in LITERALS and value.value == value.value for value in (left, right)):
@@ -425,6 +431,17 @@ class Operators(Iteration):
 
     def truth(self: Any, value: Value) -> bool:
         return value.truth(self)
+
+    def concrete(self: Any, function: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Run a pure function of plain data; an exception in it is one of the user's program, unless it came of what stands for a size."""
+        try:
+            return function(*args, **kwargs)
+        except (Break, Observed, Specialise, errors.UndecidedSize):
+            raise
+        except Exception as error:
+            if any(isinstance(arg, SymInt) for arg in args):
+                return self.concrete(function, *(int(arg) if isinstance(arg, SymInt) else arg for arg in args), **kwargs)
+            raise Observed(of_error(self, error)) from None
 
     def builtin_method(self: Any, owner: Value, name: str) -> Value:
         return BuiltinMethod(owner, name)

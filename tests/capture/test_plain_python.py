@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import decimal
+import math
+
 import pytest
 from interp_support import compiled, same
 
@@ -119,3 +122,19 @@ def test_forgotten_by_reset():
     assert made.cache.settings.plain
     segue.compiler.reset()
     assert not made.cache.settings.plain
+
+
+def numbers_beyond_symbols(x, i, items, nan):
+    found = [~i, abs(i), -i, +i, i.bit_length(), min(i, 2.5), max([i, True]), nan in [1, nan], decimal.Decimal(i) + 1, x > i.real]
+    for change in (lambda: items.__setitem__(slice(None, None, 2), i), lambda: items.__setitem__(slice(1, 1), i), lambda: items[i]):
+        try:
+            found.append(change())
+        except (TypeError, IndexError) as error:
+            found.append((type(error), str(error)))
+    return x + 1, found
+
+
+def test_whole_numbers_of_any_size_vary():
+    made = compiled(numbers_beyond_symbols)
+    for i, nan in ((1, 0.5), (2**63, math.nan), (7, 2.5), (-(2**40), math.nan), (True, 1.0), (10**30, math.nan), (8, 3.5)):
+        assert same(made(segue.ones(2), i, [1, 2, 3], nan), numbers_beyond_symbols(segue.ones(2), i, [1, 2, 3], nan))

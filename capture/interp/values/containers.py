@@ -7,6 +7,7 @@ journal when it changes, and its stores are replayed at the end: appended items 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
@@ -96,6 +97,8 @@ class Sequence(Value):
         if not hasattr(key.type(), "__index__"):
             raise run.raised(TypeError, f"{self.cls.__name__} indices must be integers or slices, not {key.type().__name__}")
         index = index_of(run, key)
+        if not -sys.maxsize - 1 <= index <= sys.maxsize:
+            raise run.raised(IndexError, "cannot fit 'int' into an index-sized integer")
         if not -len(self.items) <= index < len(self.items):
             raise run.raised(IndexError, f"{self.cls.__name__} {index_of_what} out of range")
         return index % len(self.items)
@@ -221,6 +224,9 @@ class ListValue(Sequence):
 
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         if isinstance(key, SliceValue):
+            if not run.can_iterate(value):
+                is_whole = isinstance(key.parts[2], Constant) and key.parts[2].value in (None, 1)
+                raise run.raised(TypeError, "can only assign an iterable" if is_whole else "must assign iterable to extended slice")
             items = run.unpack(value)
             let_go(run.concrete(self.items.__getitem__, key.indices(run)))
             run.concrete(self.items.__setitem__, key.indices(run), items)
