@@ -189,13 +189,26 @@ def _next(run: Any, iterator: Value, *default: Value) -> Value:
 
 
 @builtin(sum)
-def _sum(run: Any, items: Value, start: Value = Constant(0)) -> Value:
+def _sum(run: Any, items: Value, start: Any = Constant(0)) -> Value:
     if isinstance(items, RangeValue) and not items.is_known() and start.type() is int:
         return run.binary("+", start, run.make(items.total()))
-    total = start
+    total, plain, floats = start, [], 0
     for item in run.drawn(items, asks_length=False):
-        total = run.binary("+", total, item)
-    return total
+        floats += item.type() is float
+        if total is start and is_number(start) and is_number(item):
+            plain.append(item.value)
+            continue
+        if EXACT_SUMS and floats > 2 and item.type() in (int, float):
+            raise Break("sum() of three floats or more that only the run knows, whose errors Python adds up, too, is not captured", "add them with +, or sum a tensor")
+        total = run.binary("+", run.make(run.concrete(sum, plain, start.value)) if total is start and plain else total, item)
+    return run.make(run.concrete(sum, plain, start.value)) if total is start and plain else total
+
+
+EXACT_SUMS = sys.version_info >= (3, 12)
+
+
+def is_number(value: Value) -> bool:
+    return isinstance(value, Constant) and type(value.value) in (bool, int, float, complex)
 
 
 def _extreme(symbol: str, choose: Callable) -> Callable:

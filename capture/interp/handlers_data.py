@@ -73,7 +73,9 @@ def let_go(frame: Frame, name: str) -> None:
 @handles("STORE_FAST")
 def store_fast(frame: Frame, i: Any) -> None:
     let_go(frame, i.argument)
-    value = frame.stack.pop()
+    value, held = frame.stack.pop(), frame.slots.get(i.argument)
+    if isinstance(held, CellValue) and held is not value:
+        held.name = ""  # of an inlined comprehension that has ended: functions that it made still have the cell, the frame does not
     frame.slots[i.argument] = None if value is NULL else value
 
 

@@ -295,3 +295,43 @@ def test_slots_under_other_names():
     ours, eager = Slotted(), Slotted()
     assert same(compiled(slots_under_other_names)(X, ours, Borrower()), slots_under_other_names(X, eager, Borrower()))
     assert ours.place == eager.place == 6
+
+
+def sums_of_numbers(x, n):
+    class Own:
+        def __radd__(self, other):
+            return ["own", other]
+
+    of_the_run = [x[0].item(), x[1].item(), 0.25, 1e16, -1e16]
+    known = [sum([0.1] * 10), sum([1.0, 10e100, 1.0, -10e100]), sum([1, 0.5, True]), sum(i * 0.1 for i in range(7)), sum([]), sum([0.1, 0.2], 0.3), sum([1.0, 2, Own()])]
+    return x + 1, known, sum(of_the_run), sum([n * 0.1, 0.2, 0.3]), sum([1j, 2, 0.5]), sum([n, n]), sum([x, x, 1.0])
+
+
+def test_sums_of_floats_are_as_exact_as_pythons():
+    made = compiled(sums_of_numbers)
+    for n in (3, 4, 5):
+        found, expected = made(X, n), sums_of_numbers(X, n)
+        assert same(found, expected) and repr(found[1:6]) == repr(expected[1:6])
+
+
+def cells_of_comprehensions_that_ended(x):
+    first = [(lambda: i) for i in range(3)]  # noqa: B023
+    print(end="")
+    second = {(lambda: i) for i in range(5)}  # noqa: B023
+    i = 20
+    print(end="")
+    return x + 1, [one() for one in first], {one() for one in second}, i
+
+
+def cells_beside_one_of_the_function(x):
+    i = 7
+    own = lambda: i  # noqa: E731
+    made = {(lambda: i) for i in range(5)}  # noqa: B023
+    print(end="")
+    i += 1
+    return x + 1, {one() for one in made}, own(), i
+
+
+@pytest.mark.parametrize("program", [cells_of_comprehensions_that_ended, cells_beside_one_of_the_function], ids=lambda one: one.__name__)
+def test_functions_of_a_comprehension_keep_its_variable_behind_a_break(program):
+    assert same(compiled(program)(X), program(X))
