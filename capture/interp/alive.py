@@ -57,7 +57,7 @@ class Alive:
         """The slots that are not read again, and hold what nobody could miss."""
         root = self.attempt.root
         live, first = live_names(root.code, root.index), entry_of(root.code) is None
-        return frozenset(name for name in self.bound() if name not in live and not (first and self.unchanged(name)) and is_unmissed(root.slots[name]))
+        return frozenset(name for name in self.bound() if name not in live and name not in root.code.co_cellvars and not (first and self.unchanged(name)) and is_unmissed(root.slots[name]))
 
     def missed(self, out: Any) -> set[str]:
         """Those of `unmissed` whose tensor goes on in another way, or has a weak reference."""

@@ -65,11 +65,11 @@ ATOMS = frozenset({int, float, complex, bool, str, bytes, types.NoneType})
 
 
 def falling(dropped: list[Any]) -> Iterator[Any]:
-    """Objects that are dropped, and what the builtin containers among them hold, which nobody else may."""
+    """Objects that are dropped, and what the builtin containers among them hold, which nobody else may. A class knows itself, so that no variable is the last to hold it."""
     seen: set[int] = set()
     while dropped:
         real = dropped.pop()
-        if real is MISSING or isinstance(real, Tensor) or id(real) in seen:
+        if real is MISSING or isinstance(real, (Tensor, type)) or id(real) in seen:
             continue
         seen.add(id(real))
         yield real

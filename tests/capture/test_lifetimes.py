@@ -400,3 +400,16 @@ def test_what_is_taken_out_of_a_container_is_gone(program, kind):
         del nodes
         found.append([run(segue.ones(2), held, values) for _ in range(2)])
     assert same(*found)
+
+
+def test_classes_that_others_know_weakly_are_walked_in_one_graph():
+    """As the caches of functools.singledispatch and of abstract classes know them."""
+    known = weakref.WeakKeyDictionary({Thing: 1, object: 2})
+
+    def names(x):
+        found = []
+        for cls in Thing.__mro__:
+            found.append(cls.__name__)
+        return x + len(found), found
+
+    assert segue.compile(names, fullgraph=True)(segue.ones(2))[1] == ["Thing", "object"] and len(known) == 2
