@@ -58,6 +58,9 @@ class SliceValue(Value):
         out.call(slice, *self.parts)
 
 
+WORDS_OF_ONE_KIND = (3, 13)  # from here on a slice of every step is refused in the same words
+
+
 class Sequence(Value):
     """What lists and tuples share."""
 
@@ -225,7 +228,7 @@ class ListValue(Sequence):
     def set_item(self, run: Any, key: Value, value: Value) -> None:
         if isinstance(key, SliceValue):
             if not run.can_iterate(value):
-                is_whole = isinstance(key.parts[2], Constant) and key.parts[2].value in (None, 1)
+                is_whole = isinstance(key.parts[2], Constant) and key.parts[2].value in (None, 1) and sys.version_info < WORDS_OF_ONE_KIND
                 raise run.raised(TypeError, "can only assign an iterable" if is_whole else "must assign iterable to extended slice")
             items = run.unpack(value)
             let_go(run.concrete(self.items.__getitem__, key.indices(run)))
