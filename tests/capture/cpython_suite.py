@@ -34,6 +34,9 @@ MODULES = (
     "dictviews", "enumerate", "slice", "tuple", "unpack", "unpack_ex", "with", "raise", "scope", "super", "property", "keywordonlyarg", "extcall", "fstring",
     "augassign", "compare", "weakref", "bytes", "class", "contains", "iter", "range", "deque", "defaultdict", "bool", "int", "decorators", "exception_group", "except_star", "enum", "copy",
     "userdict", "userlist", "collections", "typing", "yield_from", "binop", "positional_only_arg", "re", "heapq", "bisect", "closure", "genexps", "opcodes", "lambda", "named_expressions", "richcmp", "funcattrs", "math",
+    "string", "str", "unicode", "float", "long", "complex", "hash", "index", "unary", "pow", "cmath", "fractions", "numeric_tower", "string_literals", "grammar", "global", "type_annotations", "types",
+    "abc", "metaclass", "subclassinit", "module", "isinstance", "typechecks", "baseexception", "exception_variations", "dynamicclassattribute", "builtin", "call", "print", "sort", "setcomps", "dictcomps",
+    "coroutines", "asyncgen", "generator_stop", "contextlib_async", "finalization", "weakset", "copyreg", "pprint", "reprlib", "textwrap", "shlex", "userstring", "graphlib", "colorsys", "json",
 )  # fmt: skip
 SECONDS = 30  # for one method
 

@@ -45,6 +45,11 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         **dict.fromkeys([f"{case}.test_tuple_reuse" for case in ("EnumerateStartTestCase", "EnumerateTestCase", "SubclassTestCase", "TestLongStart", "TestStart")], REUSED),
     },
     "test_iter": {"TestCase.test_reduce_mutating_builtins_iter": "takes iter() out of the builtins, which capture itself uses"},
+    "test_unicode": {"UnicodeTest.test_getnewargs": CONSTANTS},
+    "test_str": {"StrTest.test_getnewargs": CONSTANTS},
+    "test_sort": {"TestOptimizedCompares.test_unsafe_object_compare": CONSTANTS},
+    "test_coroutines": {"OriginTrackingTest.test_origin_tracking": "a function that goes on behind a break has two frames, both of which stand in the origin of a coroutine"},
+    "test_call": {} if sys.version_info < (3, 12) else {"TestRecursion.test_super_deep": DEPTH},
     "test_raise": {"TestTracebackType.test_attrs": "the frame of a traceback entry of a followed function is not the running frame"},
 }
 
