@@ -280,6 +280,7 @@ class Tensor(Attached, Portable):
             return value if value[index] is None else [*value[:index], hooked(hook, value[index]), *value[index + 1 :]]
 
         on_node.result = index  # type: ignore[attr-defined]
+        on_node.rank = 1 if getattr(hook, "__func__", None) is Tensor._keep else 0  # type: ignore[attr-defined]
         return HookHandle(node, "hooks", on_node)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> HookHandle:

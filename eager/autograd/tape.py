@@ -81,6 +81,7 @@ class Node:
                 return value
             return list(changed) if several else changed[0]
 
+        before.rank = 2  # type: ignore[attr-defined]
         return HookHandle(self, "hooks", before)
 
     def locate_nan(self) -> None:
@@ -156,11 +157,12 @@ class AccumulateGrad:
 
 
 class HookHandle:
-    """What registering a hook returns: `remove()` takes the hook away. `name` is the list of the owner that holds it; each change makes another list."""
+    """What registering a hook returns: `remove()` takes the hook away. `name` is the list of the owner that holds it; each change makes another list. Hooks are called in the order of
+    their `rank`: those of tensors (0), what keeps a gradient (1), those of nodes (2); those of one rank as they came."""
 
     def __init__(self, owner: Any, name: str, hook: Any) -> None:
         self.owner, self.name, self.hook = owner, name, hook
-        setattr(owner, name, [*(getattr(owner, name) or ()), hook])
+        setattr(owner, name, sorted([*(getattr(owner, name) or ()), hook], key=lambda one: getattr(one, "rank", 0)))
 
     def remove(self) -> None:
         """Take the hook away; the second time does nothing."""

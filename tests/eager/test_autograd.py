@@ -186,6 +186,30 @@ def test_hooks_see_and_replace_gradients():
     np.testing.assert_array_equal(x.grad.numpy(), np.ones(3))
 
 
+@pytest.mark.parametrize("order", ["first", "between", "last"])
+def test_a_gradient_is_kept_as_the_hooks_of_its_tensor_leave_it(order):
+    """As PyTorch's: `retain_grad` comes behind all hooks of the tensor, wherever it was called, and in front of those of the node."""
+
+    def kept(x):
+        y = x * 2
+        seen = []
+        y.grad_fn.register_prehook(lambda gradients: (gradients[0] + 100,))
+        if order == "first":
+            y.retain_grad()
+        y.register_hook(lambda g: g + 1)
+        if order == "between":
+            y.retain_grad()
+        y.register_hook(lambda g: seen.append(g.tolist()) or g * 10)
+        if order == "last":
+            y.retain_grad()
+        (y * 3).sum().backward()
+        return y.grad, x.grad, seen
+
+    for function in (kept, segue.compile(kept)):
+        grad, of_x, seen = function(segue.ones(2, requires_grad=True))
+        assert (grad.tolist(), of_x.tolist(), seen) == ([40.0, 40.0], [280.0, 280.0], [[4.0, 4.0]])
+
+
 def test_retain_grad_keeps_a_results_gradient():
     x = leaf(3)
     h = x * 2
