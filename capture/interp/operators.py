@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import operator
 import types
+import typing
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -167,8 +168,8 @@ class Operators(Iteration):
                 return repeated(self, one, other) if type(one) is ListValue and type(other) is SymIntValue else one.fresh(self.repeated(one, other))
         if isinstance(left, DictValue) and isinstance(right, DictValue) and symbol == "|":
             return self.merged(left, right)
-        if symbol == "|" and all(is_class(value) or (isinstance(value, Constant) and value.value is None) for value in (left, right)):
-            return self.wrap_known(self.concrete(operator.or_, left.real, right.real))  # int | str
+        if symbol == "|" and all(is_class(value) or (isinstance(value, Constant) and isinstance(value.value, OF_UNIONS)) for value in (left, right)):
+            return self.wrap_known(self.concrete(operator.or_, *(value.value if isinstance(value, Constant) else value.real for value in (left, right))))  # int | str
         if isinstance(left, (SetValue, DictView)) and isinstance(right, (SetValue, DictView)) and symbol in SET_OPERATORS:
             start = left if isinstance(left, SetValue) else SetValue(self, left.items_of(self))
             return start.call_method(self, SET_OPERATORS[symbol], [right], {})
@@ -464,6 +465,9 @@ def has_items(run: Any, part: DictValue, whole: DictValue) -> bool:
 def kind_of(value: Sequence) -> type:
     """Which sequences it compares with: lists with lists, deques with deques, tuples of all classes."""
     return value.cls if value.cls in (list, collections.deque) else tuple
+
+
+OF_UNIONS = (types.NoneType, types.GenericAlias, types.UnionType, type(typing.List[int]))  # noqa: UP006  (constants that stand in a union beside classes)
 
 
 def is_class(value: Value) -> bool:

@@ -299,3 +299,14 @@ def test_what_deleting_an_attribute_of_the_class_says():
             return x, str(error)
 
     check(program, segue.ones(2))
+
+
+def test_unions_of_generic_aliases_within_a_try():
+    def unions(x):
+        try:
+            found = list[int] | str, str | list[int], list[int] | None, list[int] | dict[str, int]
+        except TypeError as problem:
+            found = repr(problem)
+        return x + 1, found
+
+    assert segue.compile(unions, fullgraph=True)(segue.ones(2))[1] == unions(segue.ones(2))[1]
