@@ -102,8 +102,7 @@ FINAL = Final("final", "graphs, operands: Tensor[], spent, count, said", "The fi
 def on_graph(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
     """The results of a recorded forward, with the user's backward as their derivative. Raises CaptureError for what a graph cannot say."""
     if not (STATE.enabled and any(ctx.needs_input_grad)):
-        ctx.release()
-        return found
+        return function.unrecorded(ctx, args, found)
     results = list(found) if isinstance(found, (tuple, list)) else [found]
     places = [i for i, x in enumerate(results) if _on_tape(x) and not any(x is constant for constant in ctx.non_differentiable)]
     _check(rule, ctx, results, places)

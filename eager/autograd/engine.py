@@ -195,10 +195,9 @@ class _Sums:
 
     def through_hooks(self) -> None:
         """Once all of a leaf's gradient is there, its hooks see it."""
-        for key, (leaf, (gradient, owned)) in list(self.of_leaf.items()):
+        for key, (leaf, (gradient, _)) in list(self.of_leaf.items()):
             if leaf._hooks and leaf._edge is None:
-                changed = _through_hooks(leaf, gradient)
-                self.of_leaf[key] = leaf, (changed, owned and changed is gradient)
+                self.of_leaf[key] = leaf, (_through_hooks(leaf, gradient), False)  # a hook may have kept what it was given
 
 
 def _sum(before: tuple[Any, int] | None, gradient: Any, owned: int) -> tuple[Any, int]:
@@ -275,6 +274,7 @@ def _step(node: Node, arrived: Any, sums: _Sums, allowed: set[Node] | None) -> N
         return
     pulled = _pulled(node, arrived) if STATE.anomaly or node.after else node.pull(arrived)
     metas = node.metas if isinstance(node, OperatorNode) else None
+    arrived = None if node.after or node.is_users else arrived  # a hook, or a function of the user's, may have kept what it gave
     for position, (edge, gradient) in enumerate(zip(node.edges, pulled)):
         if edge is None or gradient is None:
             continue
@@ -321,7 +321,7 @@ def _send(edge: Any, gradient: Any, meta: Any, arrived: Any, sums: _Sums, allowe
     target = edge.node if isinstance(edge, Part) else edge
     if allowed is not None and isinstance(target, Node) and target not in allowed and _key(edge) not in _wanted(allowed):
         return
-    fresh = isinstance(arrived, list) or gradient._storage.root is not arrived._storage.root
+    fresh = arrived is not None and (isinstance(arrived, list) or gradient._storage.root is not arrived._storage.root)
     if meta is not None and not fits(gradient.shape, meta[0]):
         gradient = F[0].sum_to_size(gradient, meta[0])
         fresh = True

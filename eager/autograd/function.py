@@ -223,8 +223,7 @@ def on_tape(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
         if not any(tensor is result for result in results):
             raise error(AutogradError, f"Some elements marked as dirty during the forward method of {rule.name} were not returned as output.")
     if not (STATE.enabled and any(ctx.needs_input_grad)):
-        ctx.release()
-        return found
+        return unrecorded(ctx, args, found)
     for tensor in ctx.dirty_tensors:
         tensor._check_write(rule.name, tensor.shape, tensor.dtype)
     edges = tuple((a if a._edge is None else a._edge) if wanted else None for a, wanted in zip(args, ctx.needs_input_grad))
@@ -236,6 +235,19 @@ def on_tape(rule: Rule, ctx: FunctionCtx, args: tuple, found: Any) -> Any:
             results[place] = _placed(result, Part(node, place), ctx, args)
     ctx.settle(results, node)
     return type(found)(results) if isinstance(found, (tuple, list)) else results[0]
+
+
+def unrecorded(ctx: FunctionCtx, args: tuple, found: Any) -> Any:
+    """The results of a call that is not recorded. An argument is given back itself only where it was written to and wants no gradient."""
+    ctx.release()
+    if not isinstance(found, (tuple, list)):
+        return unrecorded(ctx, args, (found,))[0]
+    dirty = [tensor for tensor in ctx.dirty_tensors if not tensor.requires_grad]
+    return type(found)(x.detach() if _among(x, args) and not _among(x, dirty) else x for x in found)
+
+
+def _among(x: Any, tensors: Sequence[Any]) -> bool:
+    return isinstance(x, Tensor) and any(x is tensor for tensor in tensors)
 
 
 def _placed(result: Tensor, part: Part, ctx: FunctionCtx, args: tuple) -> Tensor:
@@ -256,6 +268,7 @@ class _FunctionNode(MultipleNode):
 
     __slots__ = ("context",)
     context: FunctionCtx
+    is_users = True
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "context":
@@ -263,8 +276,9 @@ class _FunctionNode(MultipleNode):
         return getattr(self.context, name)
 
     def release(self) -> None:
-        super().release()
-        self.context.release()
+        if self.context.to_save:
+            super().release()
+            self.context.release()
 
 
 def pull_of(rule: Rule, ctx: FunctionCtx, args: tuple, results: list[Any]) -> Callable[[list[Any]], list[Any]]:

@@ -35,9 +35,10 @@ class Node:
     """One differentiable step. `edges` holds, for each input: None, the `Node` it came from, or the leaf tensor itself.
 
     A consumer always has a higher `sequence` than what it consumed, which is all that the engine needs for its order. `hooks` see the gradient that
-    arrives, `after` those that the step gives; `place` is the user's line, known in anomaly mode.
+    arrives, `after` those that the step gives; `place` is the user's line, known in anomaly mode. `is_users`: the user wrote the step.
     """
 
+    is_users = False
     __slots__ = ("edges", "sequence", "hooks", "after", "place", "_metadata", "__weakref__")
 
     def __init__(self, edges: Sequence[Any]) -> None:
