@@ -143,7 +143,8 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.deferred = 0  # how many such calls there were
         self.frames: list[Frame] = []
         self.thrown: list[Observed] = []  # what was raised in them
-        self.handled: Value = constant(None)
+        self.handling: list[Value] = [constant(None)]  # the exception that the function handles, and that each generator that runs handles itself
+        self.caller_handles = sys.exception() is not None  # later it may be an exception of capture itself
         self.depth = 0
         self.writes = False  # a text that holds sizes is written behind the graph
         self.telling = Telling() if knowledge.tells else None
@@ -168,6 +169,11 @@ class Attempt(Operators, Instances, Lookup, Calls, Wrapping, Twins, Printing, Se
         self.guard(mode_guard("anomaly", STATE.anomaly))  # see compile_frame
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes._default, "default dtype"), 0), dtypes.get_default_dtype()))
         self.guard(guards.Is(sources.Item(sources.Constant(dtypes.default_device, "default device"), 0), dtypes.default_device[0]))
+
+    @property
+    def handled(self) -> Value:
+        """The exception that is being handled: where a running generator handles none itself, that of who takes from it."""
+        return next((value for value in reversed(self.handling) if isinstance(value, ExceptionValue)), constant(None))
 
     def root_frame(self, code: types.CodeType) -> Frame:
         slots: dict[str, Any] = {}

@@ -27,7 +27,6 @@ from typing import Any
 
 from ...eager.tensor import Tensor
 from ...graph.symbolic import SymInt, sym_max, sym_min
-from .. import guards
 from .copies import deep_copy, shallow_copy
 from .followed import FOLLOWED, Key
 from .operators import BINARY, COMPARISONS
@@ -36,7 +35,7 @@ from .values.base import Value
 from .values.constants import Constant, SymIntValue, constant, hash_of, index_of
 from .values.contained import PLAIN, ContainerObject, TupleObject, held_class, new_container
 from .values.containers import ListValue, TupleValue
-from .values.exceptions import ExceptionValue, TracebackValue
+from .values.exceptions import ExceptionValue, TracebackValue, check_caller
 from .values.functions import PartialValue
 from .values.iterators import GeneratorValue
 from .values.mappings import DictValue
@@ -267,14 +266,8 @@ def _round(run: Any, value: Value, digits: Value = Constant(None)) -> Value:
 def _handled_exception(run: Any) -> Value:
     if isinstance(run.handled, ExceptionValue):
         return run.handled
-    if sys.exception() is not None:
-        raise Break("the exception that the caller of the compiled function handles is not captured")
-    run.guard(guards.Predicate((), _nothing_is_handled, "sys.exception() is None"))
+    check_caller(run)
     return constant(None)
-
-
-def _nothing_is_handled() -> bool:
-    return sys.exception() is None
 
 
 @builtin(sys.exc_info)

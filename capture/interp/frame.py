@@ -18,7 +18,7 @@ from .outcome import Break, Observed
 from .values.base import Value
 from .values.constants import Constant
 from .values.containers import Unread
-from .values.exceptions import name_error
+from .values.exceptions import ExceptionValue, name_error
 from .values.functions import CellValue
 
 HANDLERS: dict[str, Any] = {}  # opcode -> function(frame, instruction); filled by the handlers_*.py
@@ -43,7 +43,7 @@ NULL = Null()
 
 
 class PreviousException(Value):
-    """The slot that PUSH_EXC_INFO leaves: the exception that was handled before; `handled` is the one that it made the handled one."""
+    """The slot that PUSH_EXC_INFO leaves: the exception that the function, or generator, handled before; `handled` is the one that it made the handled one."""
 
     def __init__(self, previous: Value, handled: Value) -> None:
         self.previous = previous
@@ -70,7 +70,6 @@ class Frame:
         self.module = module
         self.is_root = False
         self.names: Any = None  # of a class body: the entries of the class
-        self.handled: list[Value] = []
         self.current: Instruction = body[0]
         self.began = self.met = 0  # how many instructions the attempt had followed, and how many nodes its graph had, when the frame was entered
 
@@ -144,7 +143,7 @@ class Frame:
             if sent is not None:
                 self.push(sent)
             if error is not None:
-                thrown = Observed(error)
+                thrown = Observed(error, again=not isinstance(run.handling[-1], ExceptionValue))  # what the caller handles is no context of what it throws
                 self.note_raise(thrown, False)
                 self.unwind(self.current, thrown)
             instructions = self.body.instructions

@@ -174,9 +174,9 @@ def reraise(frame: Frame, i: Any) -> None:
 def push_exc_info(frame: Frame, i: Any) -> None:
     run = frame.run_state
     error = frame.pop()
-    frame.push(PreviousException(run.handled, error))
+    frame.push(PreviousException(run.handling[-1], error))
     frame.push(error)
-    run.handled = error
+    run.handling[-1] = error
 
 
 @handles("POP_EXCEPT")
@@ -185,7 +185,7 @@ def pop_except(frame: Frame, i: Any) -> None:
     if isinstance(slot, PreviousException):
         slot.ended = True
         slot = slot.previous
-    frame.run_state.handled = slot  # else the exception itself, or None, that an earlier part of the function handed on
+    frame.run_state.handling[-1] = slot  # else the exception itself, or None, that an earlier part of the function handed on
 
 
 @handles("CHECK_EXC_MATCH")
@@ -215,7 +215,7 @@ def check_eg_match(frame: Frame, i: Any) -> None:
     frame.push(rest if takes or PARTS_WHAT_NOTHING_TAKES else error)
     frame.push(match)
     if takes:
-        run.handled = next(slot for slot in reversed(frame.stack) if isinstance(slot, PreviousException)).handled = match
+        run.handling[-1] = next(slot for slot in reversed(frame.stack) if isinstance(slot, PreviousException)).handled = match
 
 
 @handles("BEFORE_WITH")

@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ... import sources
+from ... import guards, sources
 from ...bytecode.instruction import Instruction
 from ...sources import MISSING
 from ..outcome import Break
@@ -77,8 +77,11 @@ class ExceptionValue(ObjectValue):
         """`raise` makes the exception that is being handled the context, and cuts the cycle that this would close."""
         handled = run.handled
         if not isinstance(handled, ExceptionValue):
-            self.in_caller = True
-            run.journal.note(self)
+            if "__context__" in self.relinked:
+                check_caller(run)  # what it handles would take the place of the context
+            else:
+                self.in_caller = True
+                run.journal.note(self)
             return
         if handled is self:
             return
@@ -95,8 +98,8 @@ class ExceptionValue(ObjectValue):
         self.set_link(run, "__context__", handled)
 
     def link(self, run: Any, name: str) -> Value:
-        if name == "__context__" and self.in_caller and name not in self.relinked and sys.exception() is not None:
-            raise Break("the exception that the caller of the compiled function handles is not captured")
+        if name == "__context__" and self.in_caller and name not in self.relinked:
+            check_caller(run)
         if name not in self.linked and self.real is not MISSING:
             self.linked[name] = run.wrap(getattr(self.real, name), sources.Attribute(self.source, name))
         return self.linked.get(name, constant(False if name == "__suppress_context__" else None))
@@ -192,6 +195,17 @@ class ExceptionValue(ObjectValue):
             out.statement("chain_to_caller", self)
         for name in sorted(self.relinked):  # storing the cause sets __suppress_context__, which comes behind it
             out.statement("store_attribute", self, Constant(name), self.linked[name])
+
+
+def check_caller(run: Any) -> None:
+    """Raise Break where the caller of the compiled function handles an exception; that it handles none is guarded."""
+    if run.caller_handles:
+        raise Break("the exception that the caller of the compiled function handles is not captured")
+    run.guard(guards.Predicate((), nothing_is_handled, "sys.exception() is None"))
+
+
+def nothing_is_handled() -> bool:
+    return sys.exception() is None
 
 
 class GroupValue(ExceptionValue):

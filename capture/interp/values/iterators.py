@@ -293,7 +293,7 @@ class GeneratorValue(IteratorValue):
         self.finished = False
         self.started = False
         self.running = False
-        self.handled: Value | None = None  # the exception that it handles while it stands still
+        self.handled: Value = constant(None)  # the exception that it handles while it stands still
         self.outer: Any = None  # the frame that took from it last by `yield from`
 
     def check_end(self, run: Any) -> None:
@@ -317,7 +317,7 @@ class GeneratorValue(IteratorValue):
         """Go on to the next yield; None when the generator returns. The returned value is kept in `result`."""
         if self.finished:
             if error is not None:
-                raise Observed(error)
+                raise Observed(error, again=True)
             self.result: Value = constant(None)
             return None
         if self.running:
@@ -327,9 +327,7 @@ class GeneratorValue(IteratorValue):
         if not self.started and not (isinstance(value, Constant) and value.value is None):
             raise run.raised(TypeError, "can't send non-None value to a just-started generator")
         self.running = True
-        outer = run.handled
-        if self.handled is not None:
-            run.handled = self.handled  # it stands in an `except` of its own
+        run.handling.append(self.handled)
         try:
             outcome = self.frame.resume(value if self.started else None, error)
         except Observed as observed:
@@ -343,8 +341,7 @@ class GeneratorValue(IteratorValue):
         finally:
             self.running = False
             self.started = True
-            self.handled = None if run.handled is outer else run.handled
-            run.handled = outer
+            self.handled = run.handling.pop()
         kind, result = outcome
         if kind == "yield":
             return result
@@ -370,8 +367,10 @@ class GeneratorValue(IteratorValue):
         return super().call_method(run, name, args, kwargs)
 
     def close(self, run: Any) -> Value:
+        leaving = run.as_exception(run.wrap_known(GeneratorExit))
+        leaving.chain(run)
         try:
-            if self.send(run, constant(None), run.as_exception(run.wrap_known(GeneratorExit))) is not None:
+            if self.send(run, constant(None), leaving) is not None:
                 raise run.raised(RuntimeError, "generator ignored GeneratorExit")
         except Observed as observed:
             if not issubclass(observed.value.type(), (GeneratorExit, StopIteration)):
