@@ -28,10 +28,10 @@ class LAZY:
 def backward(
     tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False, grad_variables: Any = None, inputs: Any = None
 ) -> None:
-    """Sum the gradients of `tensors` into `.grad` of the leaves (or of `inputs` only). `grad_variables` is the older name of `grad_tensors`.
+    """Sum the gradients of `tensors` into `.grad` of the leaves (or of `inputs` only; those that are no leaves retain it from then on).
 
-    Raises RuntimeError when a tensor needs no gradient, when one that is not a scalar comes without a gradient, when shapes differ, and when a
-    saved value was overwritten or freed.
+    `grad_variables` is the older name of `grad_tensors`. Raises RuntimeError when a tensor needs no gradient, when one that is
+    not a scalar comes without a gradient, when shapes differ, and when a saved value was overwritten or freed.
     """
     if grad_variables is not None:
         if grad_tensors is not None:
@@ -39,9 +39,12 @@ def backward(
         grad_tensors = grad_variables
     roots, gradients = _roots(tensors, grad_tensors)
     targets = None if inputs is None else _targets(inputs, "backward")
+    for target in targets or ():
+        if not target.is_leaf:
+            target.retain_grad()  # which keeps its gradient on the way, whoever walks
     found = _walk(roots, gradients, targets, bool(create_graph if retain_graph is None else retain_graph), create_graph)
     for leaf, (gradient, owned) in found.values():
-        if leaf.requires_grad and (targets is None or any(leaf is target for target in targets)):
+        if leaf.requires_grad and leaf.is_leaf and (targets is None or any(leaf is target for target in targets)):
             _accumulate(leaf, gradient, owned, create_graph)
 
 

@@ -116,3 +116,21 @@ def test_a_second_way_back_through_a_function(saves):
         return w.grad.tolist()
 
     same(program)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("retained", [False, True])
+@pytest.mark.parametrize("part", [False, True])
+def test_backward_into_a_result(part, retained, compiled):
+    def program(library):
+        w = leaf(library)
+        y = (w * 2).unbind()[1] if part else w * 2
+        if retained:
+            y.retain_grad()
+        (y * y).sum().backward(inputs=[y, w], retain_graph=True)
+        first = y.grad
+        values = first.tolist(), w.grad.tolist()
+        (y * y).sum().backward(inputs=[y])
+        return values, first.tolist(), y.grad.tolist(), first is y.grad, w.grad.tolist(), y.retains_grad
+
+    same(lambda library: segue.compile(program, backend="eager")(library) if compiled and library is segue else program(library))
