@@ -20,7 +20,6 @@ SAMPLE = {
 AT_LEAST = {"test_list": 8, "test_contextlib": 12, "test_patma": 20, "test_exceptions": 5}
 CONSTANTS = "equal strings that are computed during capture may be one object"
 LOCALS = "the frames of functions that were followed hold no locals to make suggestions from"
-OWN_LEN = "replaces builtins.len, which capture itself uses, by a function that fails"
 LAST_LINE = "f_lineno of a followed function's frame is the line of its traceback entry, not of the last instruction before it left"
 DEPTH = "recurses as deep as the interpreter allows: frames that were captured take more of it"
 REUSED = "asks for the identities of tuples that are dropped at once, of which C makes one out of the other"
@@ -31,10 +30,7 @@ DIFFERENCES: dict[str, dict[str, str]] = {
         "PEP626Tests.test_lineno_after_other_except": LAST_LINE,
         "PEP626Tests.test_lineno_in_try": LAST_LINE,
     },
-    "test_functools": {
-        "TestLRUPy.test_lru_reentrancy_with_len": OWN_LEN,
-        **({"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {}),
-    },
+    "test_functools": {"TestLRUPy.test_lru_recursion": DEPTH} if sys.version_info >= (3, 13) else {},
     "test_listcomps": {} if sys.version_info < (3, 12) else {"ListComprehensionTest.test_frame_locals": "a variable that nothing reads any more is not handed on behind a break"},
     "test_descr": {
         "ClassPropertiesAndMethods.test_slots": "counts all objects of the process before and after a line that is compiled meanwhile",
