@@ -294,10 +294,12 @@ def is_python(function: Any) -> bool:
 
 
 def chain_to_caller(error: BaseException) -> None:
-    """What the caller handles becomes the context. The captured frame itself handles nothing yet where this runs."""
-    handled = sys.exception()
-    if handled is not None and handled is not error:
-        error.__context__ = handled
+    """What the caller handles becomes the context, and no cycle comes of it: `raise` sees to both. The captured frame itself handles nothing yet where this runs."""
+    passed = error.__traceback__
+    try:
+        raise error
+    except BaseException:
+        error.__traceback__ = passed
 
 
 def give_traceback(error: BaseException, places: tuple) -> None:

@@ -20,7 +20,7 @@ X = segue.tensor([1.0, -2.0])
 
 def history(error):
     found = []
-    while error is not None:
+    while error is not None and len(found) < 9:
         found.append(repr(error))
         error = error.__context__
     return found
@@ -238,6 +238,32 @@ def raised_once_more(x):
     except LookupError as error:
         log.append(history(error))
     return x + 1, log
+
+
+def raises_what_it_is_given(x, given):
+    try:
+        raise given
+    except LookupError as error:
+        return x + 1, error
+
+
+def chains_of_what_the_caller_handled(function):
+    """The caller handles an exception whose context is the one that is raised within."""
+    given = LookupError("given")
+    try:
+        try:
+            raise given
+        except LookupError:
+            raise KeyError("caller")  # noqa: B904
+    except KeyError:
+        error = function(X, given)[1]
+    return history(error), history(error.__context__)
+
+
+def test_the_context_of_an_exception_from_outside_closes_no_cycle():
+    made = compiled(raises_what_it_is_given)
+    for _ in range(2):
+        assert chains_of_what_the_caller_handled(made) == chains_of_what_the_caller_handled(raises_what_it_is_given)
 
 
 PROGRAMS = [managers_on_a_stack, thrown_within_a_handler, thrown_and_kept, thrown_where_nothing_runs, begun_within_a_handler, thrown_where_it_handles, closed_within_a_handler,
