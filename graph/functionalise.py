@@ -11,7 +11,7 @@ Writes and derivatives: eager lets a write under `no_grad()`, or through `detach
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,16 +45,17 @@ class TracedStorage:
 class TracedArray:
     """What stands in a tensor's `_data` while a graph is traced: a shape (ints or SymInts), NumPy dtype, strides in elements, and a node."""
 
-    __slots__ = ("tracer", "shape", "dtype", "element_strides", "storage", "chain", "__weakref__")
+    __slots__ = ("tracer", "shape", "dtype", "element_strides", "storage", "chain", "start", "__weakref__")
     is_traced = True
 
-    def __init__(self, tracer: Any, shape: tuple, dtype: np.dtype, strides: tuple, storage: TracedStorage, chain: tuple[ViewStep, ...] = ()) -> None:
+    def __init__(self, tracer: Any, shape: tuple, dtype: np.dtype, strides: tuple, storage: TracedStorage, chain: tuple[ViewStep, ...] = (), start: Any = 0) -> None:
         self.tracer = tracer
         self.shape = shape
         self.dtype = dtype
         self.element_strides = strides
         self.storage = storage
         self.chain = chain
+        self.start = start  # which byte of the storage it begins at
 
     @property
     def node(self) -> Node:
@@ -112,6 +113,20 @@ def view_strides(op: Any, shape: tuple, strides: tuple, attributes: tuple, dtype
         return strides
     found = op.strides(Layout(shape, strides, dtype), *attributes)
     return None if found is None else tuple(found)
+
+
+_SKIPS: dict[str, Callable] = {
+    "select": lambda strides, dim, index: index * strides[dim],
+    "slice": lambda strides, dim, start, stop, step: start * strides[dim],
+    "diagonal": lambda strides, offset, dim1, dim2: offset * strides[dim2] if offset > 0 else -offset * strides[dim1],
+    "as_strided": lambda strides, size, stride, offset: offset,
+    "imag": lambda strides: 1,
+}
+
+
+def skipped(op: Any, strides: tuple, attributes: tuple) -> Any:
+    """How many elements of the result lie before a view, counted from the start of what is viewed."""
+    return _SKIPS[op.name](strides, *attributes) if op.name in _SKIPS else 0
 
 
 def view_node(tracer: Any, step: ViewStep, source: Node, shape: tuple, dtype: Any) -> Node:

@@ -25,7 +25,7 @@ from ..eager.ops.definition import OPS, OpDef
 from ..eager.tensor import LAZY, Storage, Tensor
 from . import functionalise
 from .blocks import Active, InCheckpoint, Recording
-from .functionalise import TracedArray, TracedStorage, view_node, view_strides
+from .functionalise import TracedArray, TracedStorage, skipped, view_node, view_strides
 from .history import Outside, history
 from .inputs import InputRecord, Layout, Memory, byte_bounds, share_memory
 from .ir import FakeValue, Graph, Names, Node, OutputSpec, ViewStep, contiguous_strides, replace_symbols, symbols_of
@@ -219,7 +219,8 @@ class Tracer:
         before = functionalise.current_node(source)
         chain = (*source.chain, step)
         source.storage.views[tuple(map(id, chain))] = view_node(self, step, before, shape, from_numpy_dtype(dtype))
-        return TracedArray(self, shape, dtype, strides, source.storage, chain)
+        start = source.start + skipped(op, source.element_strides, attributes) * dtype.itemsize
+        return TracedArray(self, shape, dtype, strides, source.storage, chain, start)
 
     def add(self, op: OpDef, args: tuple, value: FakeValue, differentiable: bool = True) -> Node:
         """Append an op node with ready arguments."""

@@ -27,6 +27,7 @@ from ..sizes import BEYOND_SIZES, demand
 from ..tensor import Tensor, wrap
 from .devices import make
 from .kinds import FAILURES, STRICT, is_whole, open_places, refuse_misfit
+from .overlaps import need_apart, read_while_writing
 from .positions import runtime_size
 from .words import table_of
 
@@ -209,6 +210,7 @@ def inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def method(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if not isinstance(input, Tensor):
             need_tensor(input, name + "_")
+        need_apart(input, name, read_while_writing(name, args, kwargs))
         taped = reads_itself and STATE.enabled and (input.requires_grad or any(isinstance(a, Tensor) and a.requires_grad for a in args))
         given = _as_it_was(input) if taped else input
         value = function(given, *args, **kwargs)

@@ -23,6 +23,7 @@ from ..tensor import Tensor, wrap
 from .arguments import Number, accepts_out, cast, dimension, need_tensor
 from .creation import tensor
 from .devices import make
+from .overlaps import need_apart
 from .positions import positions, runtime_size
 from .shape import broadcast_shapes, reshape, select
 
@@ -55,14 +56,18 @@ def _simple(x: Tensor, items: tuple) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`: the value broadcasts to the part and takes its dtype."""
     if isinstance(index, Tensor) and index.dtype is dtypes.bool and _is_choice(x, index, value):
+        need_apart(x, "masked_fill", (index,))
         x._write("index_put", _masked(x, index, value))
         return
     part, advanced = _basic(x, index)
     source = value if isinstance(value, Tensor) else wrap(np.asarray(value)) if isinstance(value, np.ndarray) else _number(value, x)
     source = cast(source, x.dtype)
     if advanced is None:
-        part._write("setitem", _fit(source, tuple(part.shape)))
+        source = _fit(source, tuple(part.shape))
+        need_apart(part, "setitem", (source,))
+        part._write("setitem", source)
         return
+    need_apart(part, "index_put", (*advanced, source))
     part._write("index_put", OPS["index_put"](part, advanced, source, False))
 
 

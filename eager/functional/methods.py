@@ -23,6 +23,7 @@ from . import complex_numbers, creation, elementary, exchange, indexing, making,
 from .arguments import Number, as_number, as_operand, as_shape, cast, fitting, inplace
 from .devices import make
 from .kinds import STRICT
+from .overlaps import need_apart
 from .words import OF
 
 # The public functions that are also methods, by theme. A new function becomes a method by one more word here.
@@ -194,6 +195,11 @@ def _turned(self: Tensor) -> Tensor:
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Fill with the values of `src`, broadcast and cast to this tensor's shape and dtype."""
     source = src if isinstance(src, Tensor) else creation.as_tensor(src)
+    need_apart(self, "copy", (source,))
+    return _filled(self, source)
+
+
+def _filled(self: Tensor, source: Tensor) -> Tensor:
     return self._write("copy", indexing._fit(cast(source, self.dtype), tuple(self.shape)))
 
 
@@ -202,7 +208,7 @@ def fill_(self: Tensor, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         if value.ndim:
             raise error(RuntimeError, f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
-        return copy_(self, value)
+        return _filled(self, value)  # a number that is read first, so it may lie in this tensor
     if value is None or isinstance(value, (str, list, tuple, dtypes.dtype)):
         raise error(TypeError, f"fill_(): argument 'value' must be a number or a 0-d tensor, not {type(value).__name__}")
     return self._write("fill", make("full", self.device, tuple(self.shape), value, self.dtype))
