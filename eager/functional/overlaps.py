@@ -55,6 +55,8 @@ def _meets(x: Tensor, operand: Tensor, wholly: bool) -> bool:
         return False
     (first, last), (begin, end) = places  # type: ignore[misc]
     if first == begin and last == end:
+        if type(one) is np.ndarray and one.strides == other.strides and one.shape == other.shape:  # said at once, for `x[0] += 1`
+            return wholly
         return wholly or x.ndim != operand.ndim or _steps(x) != _steps(operand)
     return bool(first < end and begin < last)
 
