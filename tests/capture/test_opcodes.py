@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import types
 
+import opcode_table
 import pytest
 from interp_support import compiled, same
 from resume_programs import PROGRAMS, Log
@@ -23,7 +24,7 @@ from segue.capture.interp.frame import HANDLERS
 NOT_FOLLOWED = {  # canonical opcodes that end the graph, or that no captured frame comes past
     "CLEANUP_THROW": "a generator thrown into",
     **dict.fromkeys("LOAD_SPECIAL BUILD_TEMPLATE BUILD_INTERPOLATION".split(), "3.14, which is read but not run"), "END_FOR": "never executed",
-    **dict.fromkeys("IMPORT_STAR PRINT_EXPR".split(), "modules"),
+    **dict.fromkeys("IMPORT_STAR PRINT_EXPR".split(), "only modules hold it"),
 }  # fmt: skip
 NOT_WRITTEN = {"LOAD_CLASSDEREF", "LOAD_LOCALS", "LOAD_FROM_DICT_OR_DEREF", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_FAST_CHECK", "LOAD_FAST_AND_CLEAR", "TO_BOOL", "CALL_INTRINSIC_1", "END_SEND"}  # by the compilers of some of the versions
 OPCODES_314 = """BINARY_OP BINARY_SLICE BUILD_INTERPOLATION BUILD_LIST BUILD_MAP BUILD_SET BUILD_SLICE BUILD_STRING BUILD_TEMPLATE BUILD_TUPLE CALL
@@ -116,14 +117,29 @@ def a_class(log):
     return Made().method(), Made.once, hasattr(Made, "name"), Made.__annotations__
 
 
-OWN = [a_class, a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, asynchronous_code]
+def a_loop_that_none_ends(log):
+    given = [1, 2, None]
+    one = given.pop(0)
+    while one is not None:
+        log(one)
+        one = given.pop(0)
+    while one is None:
+        log("none")
+        one = 3
+    return one
 
 
-def codes(code):
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from codes(constant)
+OWN = [a_class, a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, a_loop_that_none_ends, asynchronous_code]
+
+
+def table():
+    """The part of docs/opcodes.md for the Python that runs."""
+    return opcode_table.part([*OWN, *(program.function for program in PROGRAMS)], NOT_FOLLOWED)
+
+
+def test_the_page_of_opcodes_is_that_of_this_python():
+    made = table()
+    assert opcode_table.parts(opcode_table.PAGE.read_text(encoding="utf-8"))[made.partition("\n")[0]] == made
 
 
 def test_each_opcode_is_handled_or_has_a_reason():
@@ -153,7 +169,7 @@ def test_each_opcode_of_314_is_read_as_canonical_ones(monkeypatch):
 
 def test_each_opcode_that_is_handled_stands_in_a_program():
     functions = [*OWN, *(program.function for program in PROGRAMS)]
-    seen = {instruction.opcode for function in functions for code in codes(function.__code__) for instruction in decode(code).instructions}
+    seen = {instruction.opcode for function in functions for code in opcode_table.codes(function.__code__) for instruction in decode(code).instructions}
     written = {opcode for opcode in HANDLERS if opcode in CURRENT.writers or opcode in JUMPS}
     assert written - seen - NOT_WRITTEN == set()
 
