@@ -53,7 +53,7 @@ def generalise_number(state: Any, source: Any, before: Any, view: Any, now: Any)
         return
     if (type(before), type(now)) == (int, float):  # a sum that began as 0
         state.varying.add(source)
-    if type(now) is not type(before) or now == before:
+    if type(now) is not type(before) or guards.same_constant(now, before):  # a NaN does not differ from itself
         return
     if type(now) in (int, float, str):
         of = source.base.fetch(view) if isinstance(source, Item) else ()

@@ -50,6 +50,8 @@ def _meets(x: Tensor, operand: Tensor, wholly: bool) -> bool:
     one, other = x._data, operand._data
     if type(one) is not type(other) or 0 in one.shape or 0 in other.shape:
         return False
+    if not wholly and getattr(one, "is_traced", False) and (one.shape, one.element_strides, one.start) == (other.shape, other.element_strides, other.start):
+        return False  # without a question about sizes that vary
     places = _place(one), _place(other)
     if None in places or not (_is_dense(x) and _is_dense(operand)):
         return False
