@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CellType
@@ -88,7 +89,8 @@ class Is(Guard):
     label: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "label", self.label or show(self.value))
+        function = f"{self.value.__module__}.{self.value.__qualname__}" if type(self.value) is types.FunctionType else ""  # its repr is another one in each process
+        object.__setattr__(self, "label", self.label or function or show(self.value))
         object.__setattr__(self, "value", held(self.value))
 
     @property
