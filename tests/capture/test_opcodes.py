@@ -7,6 +7,7 @@ test asks the compiler of the version that runs.
 from __future__ import annotations
 
 import asyncio
+import sys
 import types
 
 import opcode_table
@@ -130,6 +131,24 @@ def a_loop_that_none_ends(log):
 
 
 OWN = [a_class, a_deleted_global, a_positive_number, a_group_of_exceptions, a_generator_in_a_generator, a_loop_that_none_ends, asynchronous_code]
+GENERICS = """
+def generics(log):
+    class Made:
+        len = 3
+        type Alias = list[len]
+
+        def go[T: len](self):
+            return 1
+
+        class Inner[T]:
+            own = len
+
+    return Made.Inner.own is len, str(Made.Alias.__value__), Made().go()
+"""  # the syntax of 3.12
+if sys.version_info >= (3, 12):
+    namespace: dict = {}
+    exec(GENERICS, namespace)
+    OWN.append(namespace["generics"])
 
 
 def table():
