@@ -67,6 +67,8 @@ class Instances:
 
     def abstract_subclass(self: Any, cls: type, of: type) -> bool:
         """What the metaclass of `of` answers. Those of the standard library (abc, typing) are asked for real; a user's own is not captured."""
+        if not isinstance(of, type):
+            raise Break(f"the check for subclasses of {of!r} is not captured", "name classes alone")
         if not is_standard(type(of).__subclasscheck__.__module__):
             raise Break(f"the check for subclasses that {type(of).__qualname__} defines is not captured")
         if any(isinstance(hook := vars(one).get("__subclasshook__"), classmethod) and not is_standard(hook.__func__.__module__) for one in of.__mro__):

@@ -86,3 +86,15 @@ def test_errors(program):
         with pytest.raises(expected.type) as found:
             segue.compile(program, backend="eager", dynamic=True)(segue.ones(n))
         assert str(found.value).split("\n")[0] == str(expected.value).split("\n")[0]
+
+
+def test_ranges_beyond_the_words_of_the_machine():
+    def look(x):
+        long = range(0, 2**100, 3)
+        try:
+            found = len(long)
+        except OverflowError as problem:
+            found = str(problem)
+        return x + 1, long[2**90], long[-1], long[::2**98], found, issubclass(int, int | str)
+
+    assert segue.compile(look, backend="eager")(segue.ones(2))[1:] == look(segue.ones(2))[1:]

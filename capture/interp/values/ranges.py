@@ -113,13 +113,14 @@ class RangeValue(Value):
     def count(self) -> Any:
         """How many items there are."""
         if self.is_known():
-            return len(self.value)
+            given = self.value  # len() of a long one overflows
+            return max(0, (given.stop - given.start + given.step - (1 if given.step > 0 else -1)) // given.step)
         distance, by = self.distance(), abs(self.step)
         found = (distance + (by - 1)) // by
         return found if isinstance(distance, SymInt) and distance.env.interval(distance.expr).low >= 0 else sym_max(0, found)
 
     def length(self, run: Any) -> Value:
-        return run.make(run.concrete(self.count))
+        return run.make(run.concrete(len, self.value) if self.is_known() else run.concrete(self.count))
 
     def tensor(self, run: Any) -> Value:
         """What an index takes for it."""
