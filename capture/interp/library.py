@@ -48,7 +48,7 @@ from .values.constants import Constant, constant
 from .values.exceptions import new_group, same_history
 from .values.functions import FunctionValue, MethodValue
 from .values.library_objects import making, plain_data
-from .values.patterns import PatternValue, pattern_function
+from .values.patterns import PatternValue, compiled, pattern_function
 from .values.texts import text_of, varying
 
 # -- re ------------------------------------------------------------------------------------------------------------------------
@@ -56,8 +56,7 @@ from .values.texts import text_of, varying
 
 for _function in (re.match, re.search, re.fullmatch, re.findall, re.split, re.sub, re.subn, re.finditer):
     FUNCTIONS[_function] = pattern_function(_function.__name__)
-FUNCTIONS[re.compile] = lambda run, pattern, flags=Constant(0): (
-    pattern if isinstance(pattern, PatternValue) else run.make(run.concrete(re.compile, run.python(pattern), run.python(flags))))
+FUNCTIONS[re.compile] = lambda run, pattern, flags=Constant(0): pattern if isinstance(pattern, PatternValue) else run.make(compiled(run, pattern, flags))
 FUNCTIONS[re.escape] = lambda run, text: run.make(run.concrete(re.escape, run.python(text)))
 
 

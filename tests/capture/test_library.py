@@ -4,9 +4,11 @@ In come programs, each of which is one graph; where something that they read cha
 """
 
 import collections
+import contextlib
 import copy
 import functools
 import inspect
+import io
 import os
 import pathlib
 import pickle
@@ -438,3 +440,15 @@ def test_the_pickle_of_one_text_that_may_be_two_is_not_captured():
     check(lambda x, a: (x, pickle.loads(pickle.dumps((a, a)))), X, "ab" * 3, breaks=None)
     with pytest.raises(CaptureError, match="each text once"):
         segue.compile(lambda x, a: (x * 2, pickle.dumps((a, a))), fullgraph=True)(X, "ab" * 3)
+
+
+def test_a_pattern_that_is_printed_is_printed_at_each_call():
+    def shown(x):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            re.compile("ab?", re.DEBUG)
+        return x + 1, out.getvalue()
+
+    made = segue.compile(shown, backend="eager")
+    for _ in range(2):
+        assert made(segue.ones(2))[1] == shown(segue.ones(2))[1] != ""

@@ -45,12 +45,20 @@ class PatternValue(Constant):
         return Constant("".join([*parts, whole[end:]]))
 
 
+def compiled(run: Any, pattern: Value, flags: Value) -> re.Pattern:
+    """The pattern of constants."""
+    wanted = run.python(flags)
+    if isinstance(wanted, int) and wanted & re.DEBUG:
+        raise Break("a pattern with re.DEBUG, which is printed, is not captured", "make the pattern outside of the compiled function")
+    return run.concrete(re.compile, run.python(pattern), wanted)
+
+
 def pattern_function(name: str) -> Callable:
     """`re.match` and its kin as the method of the pattern."""
 
     def handler(run: Any, pattern: Value, *args: Value, flags: Value = Constant(0), **kwargs: Value) -> Value:
         if not isinstance(pattern, PatternValue):
-            pattern = PatternValue(run.concrete(re.compile, run.python(pattern), run.python(flags)))
+            pattern = PatternValue(compiled(run, pattern, flags))
         if len(args) > (3 if name in ("sub", "subn") else 2 if name == "split" else 1):
             raise Break(f"re.{name}() with flags by position is not captured", "flags=...")
         return pattern.call_method(run, name, list(args), kwargs)
