@@ -6,6 +6,7 @@ before and how it stands now, so the journal needs no entries of its own, and an
 
 from __future__ import annotations
 
+import sys
 import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -47,6 +48,8 @@ class Journal:
 
     def end(self, out: Any) -> None:
         """The calls that come behind everything, in the program's order. Raises Unbuildable for one that a foreign function comes behind, which may warn, too, or take a lock that was released."""
+        if self.effects and any(note.real is vars(sys) for note in self.notes):  # where warnings are written may have changed in between
+            raise Unbuildable(self.effects[0], "a warning is issued, or a lock released, where sys is changed")
         for effect in self.effects:
             if any(map(is_foreign, out.attempt.tracer.nodes[effect.place :])):
                 raise Unbuildable(effect, "a foreign function is called behind a warning, or behind the release of a lock")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import functools
 import os
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -353,3 +355,26 @@ def test_a_cached_function_may_take_the_lock_that_was_released():
 
     made = compiled(program)
     assert same(made(X), (X + 1) * 3) and same(made(X), (X + 1) * 3)
+
+
+DIVERTED = """
+import io, sys, warnings, segue
+warnings.simplefilter("always")
+
+def diverted(x):
+    out, before = io.StringIO(), sys.stderr
+    warnings.warn("before")
+    sys.stderr = out
+    warnings.warn("inside")
+    sys.stderr = before
+    warnings.warn("behind")
+    return x + 1, [word in out.getvalue() for word in ("before", "inside", "behind")]
+
+print(diverted(segue.ones(2))[1], segue.compile(diverted, backend="eager")(segue.ones(2))[1])
+"""
+
+
+def test_a_warning_goes_where_stderr_leads_when_it_is_issued():
+    """In a process of its own, as pytest keeps warnings from stderr."""
+    found = subprocess.run([sys.executable, "-c", DIVERTED], capture_output=True, text=True, timeout=120)
+    assert found.stdout.strip() == "[False, True, False] [False, True, False]", found.stderr
