@@ -29,7 +29,6 @@ from ...eager.random import Generator
 from ...eager.stats import stats
 from ...eager.tensor import Tensor, wrap
 from .._capture import run_eagerly, store_hashed
-from .tables import set_of_steps  # noqa: F401
 
 
 def run_again(problem: BaseException, function: str) -> None:

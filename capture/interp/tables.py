@@ -11,11 +11,8 @@ from typing import Any
 
 UNKNOWN = (None, "a set from outside", None, None)  # where a history may begin: nobody knows what gaps its table has
 NESTED = 50  # sets that took in sets that took in sets are not followed further
-WAYS: dict[str, Callable] = {  # the kinds of arguments, as they stand in a recipe, and what the step is given
-    "item": lambda given: given,
-    "list": lambda given: given,
+WAYS: dict[str, Callable] = {  # the kinds of arguments that are made of what stands in a recipe; "item", "list" and "table" stand there as they are
     "dict": dict.fromkeys,
-    "table": lambda given: given,
     "set": lambda given: set_of_steps(given),
 }
 NEW = ("union", "intersection", "difference", "symmetric_difference")  # these give a new set
@@ -25,13 +22,15 @@ def set_of_steps(steps: tuple) -> Any:
     """The set, or frozenset, that comes of steps: (name of a method or the class of a new set, kind of the argument, argument)."""
     made: Any = set()
     for name, kind, argument in steps:
-        given = () if kind is None else (made,) if kind == "self" else (WAYS[kind](argument),)
-        if isinstance(name, type):
-            made = name(*given or (made,))
-        else:
-            found = getattr(made, name)(*given)
-            made = found if name in NEW else made
+        given = () if kind is None else (made,) if kind == "self" else (WAYS[kind](argument),) if kind in WAYS else (argument,)
+        made = name(*given or (made,)) if isinstance(name, type) else taken_by(made, name, given)
     return made
+
+
+def taken_by(made: Any, name: str, given: tuple) -> Any:
+    """The set behind a step: a new one, or the same that a method changed."""
+    found = getattr(made, name)(*given)
+    return found if name in NEW else made
 
 
 def recipe_of(history: Any, constants: tuple, depth: int = 0) -> tuple | None:

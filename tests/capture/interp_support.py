@@ -23,6 +23,14 @@ def compiled(function: Callable, **options: Any) -> Any:
     return made
 
 
+class Programs(list):
+    """The programs of a file: as a decorator it keeps what it is given."""
+
+    def __call__(self, function: Callable) -> Callable:
+        self.append(function)
+        return function
+
+
 def same(a: Any, b: Any) -> bool:
     """Equal in type and value, with tensors and containers compared deeply."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):

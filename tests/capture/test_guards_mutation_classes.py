@@ -10,14 +10,9 @@ import enum
 import types
 
 import pytest
-from interp_support import stays_eager
+from interp_support import Programs, stays_eager
 
-PROGRAMS = []
-
-
-def program(generator):
-    PROGRAMS.append(generator)
-    return generator
+program = Programs()
 
 
 @program
@@ -463,6 +458,6 @@ def match_args():
 
 
 @pytest.mark.parametrize("calls", [1, 4])
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda program: program.__name__)
 def test_change(program, calls):
     stays_eager(program, calls)

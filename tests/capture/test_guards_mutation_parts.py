@@ -7,18 +7,13 @@ import functools
 import types
 
 import pytest
-from interp_support import stays_eager
+from interp_support import Programs, stays_eager
 
 import segue
 import segue.nn.functional as F
 from segue import nn
 
-PROGRAMS = []
-
-
-def program(generator):
-    PROGRAMS.append(generator)
-    return generator
+program = Programs()
 
 
 @program
@@ -308,7 +303,7 @@ def module_buffers():
 
 
 @pytest.mark.parametrize("calls", [1, 4])
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda program: program.__name__)
 def test_change(program, calls):
     stays_eager(program, calls)
 

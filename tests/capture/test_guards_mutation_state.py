@@ -18,16 +18,11 @@ import weakref
 
 import numpy as np
 import pytest
-from interp_support import stays_eager
+from interp_support import Programs, stays_eager
 
 import segue
 
-PROGRAMS = []
-
-
-def program(generator):
-    PROGRAMS.append(generator)
-    return generator
+program = Programs()
 
 
 @program
@@ -444,6 +439,6 @@ def default_device():
 
 
 @pytest.mark.parametrize("calls", [1, 4])
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("program", program, ids=lambda program: program.__name__)
 def test_change(program, calls):
     stays_eager(program, calls)

@@ -18,7 +18,7 @@ from ...sources import MISSING
 from ..journal import check_keys, followed_hash, let_go
 from ..outcome import Break, Unbuildable
 from ..rebuild import WAYS_TO_SET
-from ..tables import NEW, UNKNOWN, holds_table, recipe_of, set_of_steps
+from ..tables import UNKNOWN, holds_table, recipe_of, set_of_steps, taken_by
 from .base import Value, method
 from .constants import LITERALS, Constant, constant
 from .containers import ListValue, Unread
@@ -53,8 +53,7 @@ class SetValue(Value):
 
     def step(self, name: str, kind: str | None, argument: Any, *given: Any) -> None:
         """The shadow takes a step, `given` what it asks for, and it is written down with what kind of argument this was."""
-        found = getattr(self.shadow, name)(*given)
-        self.shadow = found if name in NEW else self.shadow
+        self.shadow = taken_by(self.shadow, name, given)
         self.history = (self.history, name, kind, argument)
 
     def type(self) -> type:
@@ -165,7 +164,7 @@ class SetValue(Value):
         if recipe is not None:
             if holds_table(recipe):
                 out.attempt.only_here = PROCESS
-            out.helper("set_of_steps", Constant(recipe))
+            out.call(set_of_steps, Constant(recipe))
             return
         order, way = list(self.shadow), ""
         if any(followed_hash(place) is not None for place in order):
